@@ -1,0 +1,42 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench clean
+
+help:  ## Show this help.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed  ## Install everything into .venv.
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@touch $@
+
+# The demo uses real cut-outs from a Debian package. Without Debian's tools it says so and uses drawn objects instead.
+demo: install  ## From photographs to a robustness report, in minutes.
+	@if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then recipe=stamps12; else recipe=shapes; \
+	  echo "no apt-get and dpkg-deb on this machine: drawn objects instead of real cut-outs; their accuracies mean nothing"; fi; \
+	$(BIN)/xray pipeline jobs/recipes/$$recipe.yaml runs/demo-$$recipe
+
+test: install  ## Run all tests.
+	$(BIN)/pytest
+
+check: install  ## Lint, check the format and the types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install  ## Format the code.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install  ## Measure what is claimed, each beside its rival.
+	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/memory.py
+
+clean:  ## Remove what was installed and made.
+	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

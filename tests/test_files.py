@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xray import files
+from xray.errors import Rejected, XrayError
+
+NASTY = [
+    b"a\nb.jpg",
+    b"<script>alert(1)</script>.jpg".replace(b"/", b"_"),
+    b"\xff\xfe.jpg",
+    b"100% #1?.jpg",
+    "ü ö.jpg".encode(),
+    b"..jpg.x",
+]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_any_file_name_comes_through(tmp_path: Path, name: bytes) -> None:
+    path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118 - bytes
+    with open(path, "wb") as stream:  # noqa: PTH123 - bytes
+        stream.write(b"data")
+    listed = list(files.list_files(files.to_uri(tmp_path)))
+    if name.startswith(b"."):
+        assert listed == []
+        return
+    (uri,) = listed
+    assert uri.isascii()
+    assert "\n" not in uri
+    assert files.read_bytes(uri) == b"data"
+    assert os.fsencode(files.local_path(uri) or "") == path
+    assert files.join(files.to_uri(tmp_path), os.fsdecode(name)) == uri
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1))
+def test_names_are_quoted_and_read_back(name: str) -> None:
+    if name not in (".", ".."):
+        assert files.name_of(files.join("s3://bucket/folder", name)) == name
+
+
+@pytest.mark.parametrize("name", ["../b", "..", ".", "a/b", ""])
+def test_names_cannot_leave_their_folder(name: str) -> None:
+    with pytest.raises(XrayError, match="cannot be the name"):
+        files.join("file:///a", name)
+
+
+def test_listing_is_sorted_and_leaves_out_hidden_files(tmp_path: Path) -> None:
+    for name in ("b/2.txt", "b/1.txt", "a.txt", ".hidden/x.txt", "b/.y"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    uri = files.to_uri(tmp_path)
+    assert [item.removeprefix(uri) for item in files.list_files(uri)] == ["/a.txt", "/b/1.txt", "/b/2.txt"]
+    assert [item.removeprefix(uri) for item in files.list_files(uri, recursive=False)] == ["/a.txt"]
+
+
+def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="missing_file"):
+        files.read_bytes(files.to_uri(tmp_path / "no"))
+    with pytest.raises(Rejected, match="unreadable_file"):
+        files.read_bytes(files.to_uri(tmp_path))
+    with pytest.raises(XrayError, match="no folder"):
+        list(files.list_files(files.to_uri(tmp_path / "no")))
+    with pytest.raises(XrayError, match="scheme 'ftp' is none of file, s3"):
+        files.to_uri("ftp://host/x")
+
+
+def test_writing_replaces_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    uri = files.join(files.to_uri(tmp_path), "new folder", "x.bin")
+    files.write_bytes(uri, b"1")
+    files.write_bytes(uri, b"22")
+    assert files.read_bytes(uri) == b"22"
+    assert os.listdir(tmp_path / "new folder") == ["x.bin"]  # noqa: PTH208
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = files.to_uri(tmp_path / "x.bin")
+    files.write_bytes(uri, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_bytes(uri, b"new")
+    assert files.read_bytes(uri) == b"old"
+    assert os.listdir(tmp_path) == ["x.bin"]  # noqa: PTH208
+
+
+def test_data_uris_and_parquet_cells(tmp_path: Path) -> None:
+    assert files.read_bytes("data:application/json;base64," + base64.b64encode(b'{"a": 1}').decode()) == b'{"a": 1}'
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = [{"bytes": bytes([i]) * 3, "path": None} for i in range(5)] + [None]
+    table = pa.table({"image": pa.array(cells, image), "raw": pa.array([bytes([i]) for i in range(6)])})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=2)
+    uri = files.to_uri(tmp_path / "t.parquet")
+    assert files.read_bytes(files.cell_uri(uri, 1, 1, "image")) == b"\3\3\3"
+    assert files.read_bytes(files.cell_uri(uri, 2, 0, "raw")) == b"\4"
+    with pytest.raises(Rejected, match="missing_file"):
+        files.read_bytes(files.cell_uri(uri, 2, 1, "image"))
+
+
+def test_unreadable_file_is_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"1")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user can read everything")
+    with pytest.raises(Rejected, match="unreadable_file"):
+        files.read_bytes(files.to_uri(path))
+    path.chmod(stat.S_IRUSR)

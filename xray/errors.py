@@ -1,0 +1,48 @@
+"""What can go wrong, in two kinds: a request that makes no sense, and an image that cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class XrayError(ValueError):
+    """A request that cannot be carried out; the message names the thing, the value and the choices.
+
+    Args:
+        message: for people.
+        where: keys and indices that lead to the faulty part of a nested value, if there is one.
+    """
+
+    def __init__(self, message: str, where: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of the program
+    """One image or mask cannot be used; the run goes on without it.
+
+    Args:
+        reason: a code of `xray.schema.REASONS`.
+        detail: what was seen, for people.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+def unknown(kind: str, value: object, choices: Iterable[str]) -> XrayError:
+    """An error that names the unknown value and the nearest choice.
+
+    >>> str(unknown("scenario", "blur_backgrond", ["blur_background", "original"]))
+    "unknown scenario 'blur_backgrond'; did you mean 'blur_background'? (choices: blur_background, original)"
+    """
+    names = sorted(choices)
+    near = difflib.get_close_matches(str(value), names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return XrayError(f"unknown {kind} {str(value)!r}; {hint}(choices: {', '.join(names)})")

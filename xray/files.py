@@ -1,0 +1,223 @@
+"""Files by URI, local or in an object store, through pyarrow.fs.
+
+URIs are percent-encoded, so that any file name, also one that is not valid UTF-8, is a plain string in a table.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, quote, quote_from_bytes, unquote_to_bytes, urlencode, urlsplit
+from urllib.request import urlopen
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from xray.errors import Rejected, XrayError
+
+_SCHEMES = ("file", "s3", "gs", "gcs")
+
+
+def to_uri(location: str | os.PathLike[str]) -> str:
+    """A location as a percent-encoded URI; a path becomes an absolute `file://` URI.
+
+    >>> to_uri("/data/a photo.jpg")
+    'file:///data/a%20photo.jpg'
+    """
+    text = os.fspath(location)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return "file://" + quote_from_bytes(os.fsencode(Path(text).absolute()))
+    if scheme not in _SCHEMES:
+        raise XrayError(f"cannot read {text!r}: scheme {scheme!r} is none of {', '.join(_SCHEMES)}, or a plain path")
+    path, mark, query = rest.partition("?")
+    if "@" in path.partition("/")[0]:
+        raise XrayError(f"no credentials in a {scheme} URI, it is stored in tables: set AWS_ACCESS_KEY_ID and the like")
+    return f"{scheme}://{quote(path.rstrip('/'), safe='/%')}{mark}{query}"
+
+
+def join(uri: str, *names: str) -> str:
+    """The URI of something below a folder; the names are quoted, those of files on disk may be surrogate-escaped.
+
+    >>> join("s3://bucket/photos?region=eu-west-1", "red fox", "1.jpg")
+    's3://bucket/photos/red%20fox/1.jpg?region=eu-west-1'
+
+    Raises:
+        XrayError: a name would lead elsewhere (it holds a slash, or is `.` or `..`).
+    """
+    for name in names:
+        if "/" in name or name in ("", ".", ".."):
+            raise XrayError(f"{name!r} cannot be the name of a file or folder")
+    folder, mark, query = uri.partition("?")
+    return "/".join([folder.rstrip("/"), *(quote_from_bytes(os.fsencode(name)) for name in names)]) + mark + query
+
+
+def name_of(uri: str) -> str:
+    """The last part of a URI as people wrote it, bytes that are no UTF-8 replaced; empty for a cell or inline data."""
+    if "#" in uri or uri.startswith("data:"):
+        return ""
+    return unquote_to_bytes(posixpath.basename(urlsplit(uri).path)).decode("utf-8", "replace")
+
+
+def local_path(uri: str) -> Path | None:
+    """The path of a `file://` URI; None for others."""
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))) if uri.startswith("file://") else None
+
+
+def open_store(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a URI and the path in it, for what pyarrow reads and writes itself."""
+    local = local_path(uri)
+    if local is not None:
+        return fs.LocalFileSystem(), str(local)
+    store, path = fs.FileSystem.from_uri(uri)
+    return store, path
+
+
+def cell_uri(uri: str, row_group: int, row: int, column: str) -> str:
+    """The URI of the bytes in one cell of a Parquet file; `row` counts inside the row group."""
+    return f"{uri}#{urlencode({'row_group': row_group, 'row': row, 'column': column})}"
+
+
+@functools.lru_cache(maxsize=2)  # a photograph and its mask may be two columns of one row
+def _read_column(uri: str, row_group: int, column: str) -> pa.ChunkedArray:
+    store, path = open_store(uri)
+    with pq.ParquetFile(path, filesystem=store) as file:
+        return file.read_row_group(row_group, columns=[column]).column(column.partition(".")[0])
+
+
+def _read_cell(uri: str) -> bytes:
+    file, _, fragment = uri.partition("#")
+    cell = parse_qs(fragment)
+    column = cell["column"][0]
+    value = _read_column(file, int(cell["row_group"][0]), column)[int(cell["row"][0])].as_py()
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if data is None:
+        raise FileNotFoundError(uri)
+    return bytes(data)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The bytes of a file, of a cell of a Parquet file (see `cell_uri`), or in a `data:` URI.
+
+    Neighbouring cells cost one read of their row group's column.
+
+    Raises:
+        Rejected: missing_file, unreadable_file.
+    """
+    local = local_path(uri)
+    try:
+        if uri.startswith("data:"):
+            with urlopen(uri) as stream:
+                return bytes(stream.read())
+        if "#" in uri:
+            return _read_cell(uri)
+        if local is not None:
+            return local.read_bytes()
+        store, path = open_store(uri)
+        with store.open_input_file(path) as stream:
+            return stream.read()  # type: ignore[no-any-return]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Rejected("missing_file", uri) from error
+    except (OSError, ValueError) as error:
+        raise Rejected("unreadable_file", f"{uri}: {error}") from error
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a file so that readers see all of it or none: on disk by another name, flushed, then renamed.
+
+    An object store shows an object only when it is complete, so there one put is enough.
+    """
+    local = local_path(uri)
+    if local is None:
+        store, path = open_store(uri)
+        with store.open_output_stream(path) as stream:
+            stream.write(data)
+        return
+    local.parent.mkdir(parents=True, exist_ok=True)
+    partial = local.with_name(f".{local.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(local)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file or folder."""
+    local = local_path(uri)
+    if local is not None:
+        return local.exists()
+    store, path = open_store(uri)
+    return bool(store.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder; in an object store, whether anything lies below."""
+    store, path = open_store(uri)
+    return bool(store.get_file_info(path).type == fs.FileType.Directory)
+
+
+def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
+    """URIs of the files below a folder, sorted by their bytes; hidden ones are left out.
+
+    Raises:
+        XrayError: there is no such folder.
+    """
+    local = local_path(uri)
+    if local is not None:
+        if not local.is_dir():
+            raise XrayError(f"no folder {str(local)!r}")
+        yield from _list_local(os.fsencode(local), recursive)
+        return
+    store, path = open_store(uri)
+    try:
+        found = store.get_file_info(fs.FileSelector(path, recursive=recursive))
+    except FileNotFoundError as error:
+        raise XrayError(f"no folder {uri!r}") from error
+    base = len(path.rstrip("/")) + 1
+    for info in sorted(found, key=lambda info: info.path.encode()):
+        names = info.path[base:].split("/")
+        if info.type == fs.FileType.File and not any(name.startswith(".") for name in names):
+            yield join(uri, *names)
+
+
+def list_folders(uri: str) -> Iterator[str]:
+    """URIs of the folders directly below a folder, sorted by their bytes; hidden ones are left out.
+
+    Raises:
+        XrayError: there is no such folder.
+    """
+    local = local_path(uri)
+    if local is not None:
+        if not local.is_dir():
+            raise XrayError(f"no folder {str(local)!r}")
+        names = [os.fsdecode(entry.name) for entry in os.scandir(os.fsencode(local)) if entry.is_dir()]
+    else:
+        store, path = open_store(uri)
+        try:
+            found = store.get_file_info(fs.FileSelector(path))
+        except FileNotFoundError as error:
+            raise XrayError(f"no folder {uri!r}") from error
+        names = [info.base_name for info in found if info.type == fs.FileType.Directory]
+    for name in sorted(names, key=os.fsencode):
+        if not name.startswith("."):
+            yield join(uri, name)
+
+
+def _list_local(folder: bytes, recursive: bool) -> Iterator[str]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith(b"."):
+            continue
+        if entry.is_dir():
+            if recursive:
+                yield from _list_local(entry.path, recursive)
+        elif entry.is_file():
+            yield "file://" + quote_from_bytes(entry.path)

@@ -1,0 +1,187 @@
+"""The tables at the edges of the flow, as Arrow schemas; every field says what it holds, its unit and range."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+OK, REJECTED, FAILED = "ok", "rejected", "failed"
+STATUSES = (OK, REJECTED, FAILED)
+
+REASONS = {
+    # the file
+    "missing_file": "the file is not there",
+    "empty_file": "the file has no bytes",
+    "unreadable_file": "the file could not be read (permission or storage error)",
+    "source_changed": "the file is not the one that was planned: its sha256 differs",
+    # the image
+    "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF)",
+    "corrupt_image": "the image data is damaged or cut off",
+    "animated_image": "more than one frame: which one is meant is not known",
+    "too_many_pixels": "more pixels than `limits.max_pixels`, refused from the header",
+    "too_small": "a side is shorter than `limits.min_side`",
+    # accepted with a stated conversion (status ok)
+    "converted_cmyk": "CMYK converted to RGB",
+    "converted_16_bit": "16-bit grey scaled to 8 bits",
+    "converted_palette": "palette image expanded to RGB",
+    "flattened_alpha": "transparent image flattened on black",
+    "rotated_by_exif": "turned upright as its EXIF orientation says",
+    "wrong_extension": "the content is of another format than the file name says",
+    # the mask
+    "missing_mask": "no mask is given for the image",
+    "corrupt_mask": "the mask cannot be read",
+    "mask_wrong_size": "the mask does not have the size of the image",
+    "mask_empty": "the mask marks no pixel",
+    "mask_full": "the mask marks (almost) every pixel: no background is left",
+    "mask_too_small": "the mask marks less than `min_area` of the image",
+    "mask_too_many_parts": "the mask falls into more than `max_parts` parts",
+    "mask_converted": "a 16-bit or transparent mask reduced to one 8-bit channel",
+    "mask_rotated_by_exif": "the mask turned upright together with its image",
+    "missing_box": "the mask refiner needs a box and none is given",
+    # the request
+    "duplicate_id": "an earlier row has the same id",
+    "no_donor": "no background photograph of another place and category is available",
+    "donor_unusable": "the background photograph cannot be used",
+}
+"""What a row's `reason` can be, and what it means to people."""
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def _field(name: str, kind: pa.DataType, doc: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"doc": doc})
+
+
+def _feature(kind: pa.DataType) -> dict[str, str]:
+    if kind == IMAGE:
+        return {"_type": "Image"}
+    return {"dtype": {"double": "float64", "float": "float32"}.get(str(kind), str(kind)), "_type": "Value"}
+
+
+def _with_pictures(schema: pa.Schema) -> pa.Schema:
+    """Mark image columns as such for Hugging Face `datasets`, so that `load_dataset` shows pictures."""
+    features = {field.name: _feature(field.type) for field in schema}
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+_STATUS = [
+    _field("status", pa.string(), "ok | rejected | failed"),
+    _field("reason", pa.string(), "a code of REASONS, several joined by a space; empty if there is nothing to say"),
+]
+
+SOURCE = pa.schema(
+    [
+        _field("image_id", pa.string(), "unique and stable: readable stem and a hash of the path or key"),
+        _field("category", pa.string(), "name of a category of the recipe"),
+        _field("uri", pa.string(), "where the photograph's bytes are; percent-encoded"),
+        _field("sha256", pa.string(), "of the photograph's bytes, hexadecimal; empty if unreadable"),
+        _field("width", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
+        _field("height", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
+        _field("mask_uri", pa.string(), "where the mask is; null: none, or from the alpha channel", nullable=True),
+        _field("box", pa.list_(pa.float32()), "x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive", nullable=True),
+        _field("place", pa.string(), "what the background is, where that is known", nullable=True),
+        _field("split", pa.string(), "train | val | test | unknown: have pretrained models seen it?"),
+        _field("licence", pa.string(), "of the photograph"),
+        *_STATUS,
+    ]
+)
+
+BACKGROUNDS = pa.schema(
+    [
+        _field("donor_id", pa.string(), "unique in the bank"),
+        _field("uri", pa.string(), "where the background photograph is; percent-encoded"),
+        _field("sha256", pa.string(), "of its bytes, hexadecimal"),
+        _field("width", pa.int32(), "pixels, upright"),
+        _field("height", pa.int32(), "pixels, upright"),
+        _field("category", pa.string(), "of the object in it; null: none of the recipe's", nullable=True),
+        _field("place", pa.string(), "the place it shows", nullable=True),
+        _field("licence", pa.string(), "of the photograph"),
+    ]
+)
+
+PLAN = pa.schema(
+    [
+        _field("sample_id", pa.string(), "unique: a hash of (image_id, scenario, variant)"),
+        _field("shard", pa.string(), "the unit of work that makes it"),
+        _field("image_id", pa.string(), "of SOURCE"),
+        _field("scenario", pa.string(), "the recipe's name of the scenario"),
+        _field("variant", pa.int32(), "0 … variants - 1"),
+        _field("seed", pa.int64(), "decides all that is random in the row; 0 … 2^63 - 1"),
+        _field("prompt", pa.string(), "for scenarios that paint", nullable=True),
+        _field("donor_id", pa.string(), "of BACKGROUNDS, for scenarios that need one", nullable=True),
+        _field("donor_uri", pa.string(), "where the donor is", nullable=True),
+        _field("donor_sha256", pa.string(), "of the donor's bytes", nullable=True),
+        _field("settings", pa.string(), "of the scenario, as JSON"),
+    ]
+)
+
+MASKS = _with_pictures(
+    pa.schema(
+        [
+            _field("image_id", pa.string(), "of SOURCE"),
+            _field("mask", IMAGE, "PNG, one channel: 255 on the object, 0 elsewhere", nullable=True),
+            _field("origin", pa.string(), "given | alpha | grabcut | sam"),
+            _field("predicted_iou", pa.float32(), "the refiner's own estimate", nullable=True),
+            _field("stability", pa.float32(), "the refiner's stability score, 0 … 1", nullable=True),
+            _field("area", pa.float32(), "share of the image that the mask covers, 0 … 1", nullable=True),
+            _field("parts", pa.int32(), "connected parts of more than 0.1 % of the image", nullable=True),
+            *_STATUS,
+        ]
+    )
+)
+
+IMAGES = _with_pictures(
+    pa.schema(
+        [
+            _field("sample_id", pa.string(), "of PLAN"),
+            _field("image_id", pa.string(), "of SOURCE"),
+            _field("category", pa.string(), "of the object"),
+            _field("scenario", pa.string(), "the recipe's name of the scenario"),
+            _field("variant", pa.int32(), "0 … variants - 1"),
+            _field("image", IMAGE, "JPEG, or PNG where it is transparent; null unless ok", nullable=True),
+            _field("mask", IMAGE, "where the object is in this image: PNG, 255 on it; null unless ok", nullable=True),
+            _field("provenance", pa.string(), "JSON: settings, drawn values, donor, mask origin"),
+            _field("sha256", pa.string(), "of the image's bytes, hexadecimal; null unless ok", nullable=True),
+            *_STATUS,
+        ]
+    )
+)
+
+PREDICTIONS = pa.schema(
+    [
+        _field("sample_id", pa.string(), "of IMAGES"),
+        _field("image_id", pa.string(), "of SOURCE: rows of one photograph are not independent"),
+        _field("category", pa.string(), "of the object"),
+        _field("scenario", pa.string(), "what the model was tested on"),
+        _field("variant", pa.int32(), "0 … variants - 1"),
+        _field("model", pa.string(), "its name in the run"),
+        _field("weights", pa.string(), "sha256 over names and values of all weights, hexadecimal"),
+        _field("trained_on", pa.string(), "a scenario, or 'pretrained'"),
+        _field("fold", pa.int32(), "of cross-validation; -1: none"),
+        _field("top1", pa.int32(), "index of the most probable class"),
+        _field("top5", pa.list_(pa.int32()), "indices of the five most probable classes, best first"),
+        _field("p_true", pa.float32(), "probability of all accepted indices together, 0 … 1"),
+        _field("correct", pa.bool_(), "top1 is one of the category's accepted indices"),
+    ]
+)
+
+SCORES = pa.schema(
+    [
+        _field("model", pa.string(), "its name in the run"),
+        _field("trained_on", pa.string(), "a scenario, or 'pretrained'"),
+        _field("tested_on", pa.string(), "a scenario"),
+        _field("category", pa.string(), "of the objects"),
+        _field("fold", pa.int32(), "of cross-validation; -1: none"),
+        _field("n", pa.int64(), "predictions"),
+        _field("correct", pa.int64(), "right ones among them"),
+        _field("accuracy", pa.float64(), "correct / n, 0 … 1"),
+    ]
+)
+
+_UNREAD = {"missing_file", "unreadable_file", "source_changed", "no_donor", "donor_unusable"}
+
+
+def status_of(reason: str) -> str:
+    """`failed` where something could not be had, `rejected` where it was looked at and refused."""
+    return FAILED if reason in _UNREAD else REJECTED
