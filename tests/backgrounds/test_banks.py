@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xray import codec, files, schema
+from xray.backgrounds.base import Bank
+from xray.backgrounds.drawn import Drawn
+from xray.backgrounds.landscapes import PLACES, landscape
+from xray.backgrounds.nature import NATURE_PACKAGE
+from xray.backgrounds.photos import Photos
+from xray.backgrounds.places import Places
+from xray.backgrounds.sources import OwnPhotos
+from xray.errors import XrayError
+from xray.plugins import available, build
+
+NONE = schema.SOURCE.empty_table()
+
+
+def picture(height: int, width: int) -> bytes:
+    return codec.encode(np.full((height, width, 3), 99, np.uint8), "jpeg")
+
+
+def test_banks_by_name() -> None:
+    assert list(available(Bank)) == ["drawn", "photos", "places", "sources"]
+    assert build("bank of backgrounds", Bank, {"kind": "photos", "root": "x"}) == Photos(root="x")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_landscapes_are_decided_by_place_and_seed(place: str) -> None:
+    one, again, other = (landscape(place, seed, (60, 80)) for seed in (1, 1, 2))
+    assert one.shape == (60, 80, 3)
+    assert one.dtype == np.uint8
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.std() > 10  # something is drawn
+
+
+def test_drawn(tmp_path: Path) -> None:
+    bank = Drawn(per_place=2, size=(60, 80), cache=tmp_path)
+    found = list(bank.candidates(NONE))
+    assert len({one.key for one in found}) == 2 * len(PLACES)
+    assert {one.place for one in found} == set(PLACES)
+    assert {one.category for one in found} == {""}
+    assert len({files.read_bytes(one.uri) for one in found}) == len(found)
+    assert [one.uri for one in bank.candidates(NONE)] == [one.uri for one in found]
+
+
+def test_photos(tmp_path: Path) -> None:
+    for name in ("b/Lake <1>.jpg", "a.PNG", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(picture(40, 50))
+    found = list(Photos(root=str(tmp_path), licence="CC0").candidates(NONE))
+    assert [(one.key, one.place, one.category, one.licence) for one in found] == [
+        ("a.PNG", "a", "", "CC0"),
+        ("b/Lake <1>.jpg", "Lake <1>", "", "CC0"),
+    ]
+    assert files.read_bytes(found[1].uri) == picture(40, 50)
+
+
+def test_photos_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match="no photographs for backgrounds"):
+        next(Photos(root=str(tmp_path)).candidates(NONE))
+    with pytest.raises(XrayError, match="no folder"):
+        next(Photos(root=str(tmp_path / "missing")).candidates(NONE))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache that holds the package already, with drawn pictures."""
+    package = tmp_path / "debian" / "unpacked" / NATURE_PACKAGE
+    nature = package / "usr/share/backgrounds/mate/nature"
+    nature.mkdir(parents=True)
+    (nature / "Dune.jpg").write_bytes(picture(300, 400))
+    (nature / "Storm.jpg").write_bytes(picture(90, 50))
+    (package / "DEBIAN").mkdir()
+    (package / "DEBIAN" / "control").write_text("Package: x\nVersion: 1\n")
+    return tmp_path
+
+
+def test_places_are_scaled_down_once(cache: Path) -> None:
+    bank = Places(longest=100, cache=cache)
+    found = list(bank.candidates(NONE))
+    assert [(one.key, one.place, one.category) for one in found] == [("Dune", "Dune", ""), ("Storm", "Storm", "")]
+    headers = [codec.read_header(files.read_bytes(one.uri)) for one in found]
+    assert [(header.width, header.height) for header in headers] == [(100, 75), (50, 90)]
+    (folder,) = (cache / "places").iterdir()
+    before = folder.stat().st_mtime_ns
+    assert [one.uri for one in bank.candidates(NONE)] == [one.uri for one in found]
+    assert folder.stat().st_mtime_ns == before
+
+
+def test_places_of_another_layout(cache: Path) -> None:
+    for path in (cache / "debian").rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(XrayError, match="laid out in another way"):
+        next(Places(cache=cache).candidates(NONE))
+
+
+def test_places_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(XrayError, match=r"no apt-get here; .*`backgrounds: \{kind: drawn\}`"):
+        next(Places(cache=tmp_path).candidates(NONE))
+
+
+def source_row(image_id: str, status: str) -> dict[str, object]:
+    return {
+        "image_id": image_id,
+        "category": "cat",
+        "uri": f"file:///{image_id}.jpg",
+        "sha256": "",
+        "width": 1,
+        "height": 1,
+        "mask_uri": None,
+        "box": None,
+        "place": "roof" if image_id == "a" else None,
+        "split": "val",
+        "licence": "CC0",
+        "status": status,
+        "reason": "",
+    }
+
+
+def test_own_photos_are_the_usable_ones() -> None:
+    table = pa.Table.from_pylist(
+        [source_row("a", "ok"), source_row("b", "rejected"), source_row("c", "ok")], schema.SOURCE
+    )
+    found = list(OwnPhotos().candidates(table))
+    assert [(one.key, one.category, one.place, one.split) for one in found] == [
+        ("a", "cat", "roof", "val"),
+        ("c", "cat", None, "val"),
+    ]
+    with pytest.raises(XrayError, match="no usable photograph"):
+        next(OwnPhotos().candidates(NONE))
+
+
+def test_stand_ins_are_said() -> None:
+    for bank in (Drawn, Places, OwnPhotos):
+        assert bank.stand_in
+    assert not Photos.stand_in

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from xray.errors import XrayError
+from xray.sources.debian import fetch, version_of
+
+pytestmark = pytest.mark.skipif(
+    not all(shutil.which(program) for program in ("apt-get", "dpkg-deb")), reason="no apt-get or dpkg-deb here"
+)
+
+CONTROL = """\
+Package: {name}
+Version: 1.2-3
+Architecture: all
+Maintainer: Nobody <nobody@example.org>
+Description: pictures
+"""
+
+
+def add_package(repository: Path, name: str) -> None:
+    """Build a package and list it, as `dpkg-scanpackages` would."""
+    tree = repository / f"tree-{name}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN" / "control").write_text(CONTROL.format(name=name))
+    (tree / "usr/share" / name).mkdir(parents=True)
+    (tree / "usr/share" / name / "picture.txt").write_text(f"a picture of {name}")
+    archive = repository / f"{name}_1.2-3_all.deb"
+    subprocess.run(["dpkg-deb", "-b", "--root-owner-group", tree, archive], check=True, capture_output=True)
+    sha256 = subprocess.run(["sha256sum", archive], check=True, capture_output=True, text=True).stdout.split()[0]
+    with (repository / "Packages").open("a") as stream:
+        size = archive.stat().st_size
+        stream.write(f"{CONTROL.format(name=name)}Filename: ./{archive.name}\nSize: {size}\nSHA256: {sha256}\n\n")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    add_package(folder, "stamps-one")
+    add_package(folder, "stamps-two")
+    return folder
+
+
+def options(repository: Path) -> dict[str, str]:
+    sources = repository / "sources.list"
+    sources.write_text(f"deb [trusted=yes] file:{repository} ./\n")
+    return {"Dir::Etc::sourcelist": str(sources), "Dir::Etc::sourceparts": "/dev/null"}
+
+
+def test_fetches_and_unpacks(repository: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "a cache"
+    unpacked = fetch(["stamps-one", "stamps-two"], cache, options(repository))
+    for name in ("stamps-one", "stamps-two"):
+        assert (unpacked / name / "usr/share" / name / "picture.txt").read_text() == f"a picture of {name}"
+    assert version_of(unpacked, "stamps-one") == "1.2-3"
+    assert sorted(path.name for path in cache.iterdir()) == ["unpacked"]
+    assert sorted(path.name for path in unpacked.iterdir()) == ["stamps-one", "stamps-two"]
+
+
+def test_what_is_there_needs_no_apt(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = fetch(["stamps-one"], tmp_path / "cache", options(repository))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert fetch(["stamps-one"], tmp_path / "cache", options(repository)) == first
+    with pytest.raises(XrayError, match="stamps-two: there is no apt-get here"):
+        fetch(["stamps-one", "stamps-two"], tmp_path / "cache", options(repository))
+
+
+def test_unknown_package(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-three: .*stamps-three"):
+        fetch(["stamps-one", "stamps-three"], tmp_path / "cache", options(repository))
+    assert [path.name for path in (tmp_path / "cache/unpacked").iterdir()] == ["stamps-one"]
+
+
+def test_broken_repository(repository: Path, tmp_path: Path) -> None:
+    settings = options(repository)
+    shutil.rmtree(repository)
+    with pytest.raises(
+        XrayError, match=r"cannot fetch the Debian package stamps-one: .*(Packages|File not found|locate)"
+    ):
+        fetch(["stamps-one"], tmp_path / "cache", settings | {"Dir::Etc::sourcelist": str(repository / "none")})
+    repository.mkdir()
+    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-one: .*File not found"):
+        fetch(["stamps-one"], tmp_path / "cache", options(repository))
+
+
+def test_archive_that_was_tampered_with(repository: Path, tmp_path: Path) -> None:
+    archive = repository / "stamps-one_1.2-3_all.deb"
+    data = bytearray(archive.read_bytes())
+    data[-20] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-one: .*[Hh]ash"):
+        fetch(["stamps-one"], tmp_path / "cache", options(repository))
+    assert not (tmp_path / "cache/unpacked/stamps-one").exists()
+
+
+def test_archive_that_is_none(repository: Path, tmp_path: Path) -> None:
+    archive = repository / "stamps-one_1.2-3_all.deb"
+    archive.write_bytes(b"no archive")
+    sha256 = subprocess.run(["sha256sum", archive], check=True, capture_output=True, text=True).stdout.split()[0]
+    (repository / "Packages").write_text(
+        f"{CONTROL.format(name='stamps-one')}Filename: ./{archive.name}\nSize: 10\nSHA256: {sha256}\n"
+    )
+    with pytest.raises(XrayError, match=r"cannot unpack .*stamps-one.*archive"):
+        fetch(["stamps-one"], tmp_path / "cache", options(repository))
+    assert list((tmp_path / "cache/unpacked").iterdir()) == []

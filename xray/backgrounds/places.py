@@ -1,0 +1,64 @@
+"""Photographs of nature from a Debian package as backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import cv2
+import pyarrow as pa
+from pydantic import Field
+
+from xray import codec, files
+from xray.backgrounds.base import Bank
+from xray.backgrounds.nature import NATURE_LICENCE, NATURE_PACKAGE, nature_photos
+from xray.errors import XrayError
+from xray.plugins import settings
+from xray.sources import debian
+from xray.sources.base import Candidate
+from xray.sources.cache import cache_folder, digest, filled_once
+
+
+@settings
+class Places(Bank):
+    """The photographs of nature in Debian's `mate-backgrounds`, fetched and scaled down once, into the cache.
+
+    They stand behind the objects of the `stamps` source too; places bear the same names there.
+
+    Args:
+        longest: width or height at most, in pixels.
+        cache: folder to keep package and photographs in; the user's cache by default.
+    """
+
+    name: ClassVar[str] = "places"
+    summary: ClassVar[str] = "a dozen photographs of nature, from a Debian package"
+    stand_in: ClassVar[str] = "backgrounds are a dozen photographs of nature, several of them close-ups of flowers"
+
+    longest: Annotated[int, Field(ge=64)] = 1024
+    cache: Path | None = None
+
+    def candidates(self, source: pa.Table) -> Iterator[Candidate]:
+        """The photographs by their name."""
+        cache = self.cache or cache_folder()
+        try:
+            unpacked = debian.fetch([NATURE_PACKAGE], cache / "debian")
+        except XrayError as error:
+            raise XrayError(f"{error}; drawn landscapes need no package: `backgrounds: {{kind: drawn}}`") from error
+        photos = nature_photos(unpacked / NATURE_PACKAGE)
+        made_from = {"longest": self.longest, NATURE_PACKAGE: debian.version_of(unpacked, NATURE_PACKAGE)}
+        folder = cache / "places" / digest(made_from)
+        filled_once(folder, lambda partial: scale_down(photos, self.longest, partial))
+        for place in photos:
+            uri = files.to_uri(folder / f"{place}.jpg")
+            yield Candidate(place, category="", uri=uri, place=place, licence=NATURE_LICENCE)
+
+
+def scale_down(photos: Mapping[str, Path], longest: int, folder: Path) -> None:
+    """Write photographs as JPEG files (quality 95) whose longer side is `longest` pixels at most."""
+    for place, path in photos.items():
+        image = codec.decode(path.read_bytes()).image
+        scale = min(1.0, longest / max(image.shape[:2]))
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        (folder / f"{place}.jpg").write_bytes(codec.encode(small, "jpeg", 95))  # type: ignore[arg-type]
