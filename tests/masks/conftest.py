@@ -1,0 +1,39 @@
+"""What the mask tests share: an image, an image that lies on its side, and masks in both positions."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xray import codec
+from xray.masks import Mask
+
+HEIGHT, WIDTH = 40, 60
+
+
+@pytest.fixture(scope="session")
+def mask() -> Mask:
+    """An L, so that no turn or flip maps it to itself."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[5:30, 10:20] = True
+    mask[25:30, 10:40] = True
+    return mask
+
+
+@pytest.fixture(scope="session")
+def photo() -> codec.Decoded:
+    return codec.Decoded(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, ())
+
+
+@pytest.fixture(scope="session")
+def turned(mask: Mask) -> tuple[codec.Decoded, Mask]:
+    """A JPEG with EXIF orientation 6, decoded, and the mask on its stored pixels (width and height swapped)."""
+    stored = np.ascontiguousarray(np.rot90(mask))  # orientation 6: turned 90° clockwise to be upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    Image.fromarray(stored.astype(np.uint8) * 255).convert("RGB").save(stream, "JPEG", quality=95, exif=exif)
+    return codec.decode(stream.getvalue()), stored

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pickle
+
+import pydantic
+import pytest
+
+from xray.masks import Annotations, Gates, Refiner
+from xray.plugins import available, build, settings_of
+
+
+def test_formats_and_refiners_are_found_by_name() -> None:
+    assert set(available(Annotations)) == {"alpha", "coco", "imagenet_s", "labelme", "png", "source", "voc"}
+    assert {"given", "grabcut"} <= set(available(Refiner))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "png", "root": "masks", "suffix": "_mask.png"},
+        {"kind": "labelme", "labels": ["fox"]},
+        {"kind": "coco", "file": "a.json", "categories": ["fox"]},
+        {"kind": "imagenet_s", "root": "maps", "class_id": 3},
+        {"kind": "voc"},
+    ],
+)
+def test_settings_survive_a_recipe_and_a_pickle(spec: dict[str, object]) -> None:
+    annotations = build("annotations", Annotations, spec)
+    assert pickle.loads(pickle.dumps(annotations)) == annotations
+    assert build("annotations", Annotations, {"kind": spec["kind"], **settings_of(annotations)}) == annotations
+
+
+@pytest.mark.parametrize("settings", [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"min_aera": 0.1}])
+def test_gates_are_validated(settings: dict[str, float]) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        Gates(**settings)  # type: ignore[arg-type]

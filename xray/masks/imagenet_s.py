@@ -1,0 +1,55 @@
+"""ImageNet-S: semantic masks for ImageNet, as label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from xray.codec import Decoded
+from xray.errors import Rejected
+from xray.masks.base import Annotations, Mask
+from xray.masks.fitting import turn
+from xray.masks.pairing import Pairing
+from xray.masks.png import load_label_image
+from xray.plugins import settings
+from xray.sources.base import Candidate
+
+_BACKGROUND, _IGNORE = 0, 1000
+
+
+@settings
+class ImageNetS(Annotations):
+    """A folder of ImageNet-S label maps: RGB PNG, class id = R + 256·G, 0 is background, 1000 is to be ignored.
+
+    Source: Gao et al., Large-scale Unsupervised Semantic Segmentation, arXiv 2106.03149.
+
+    Args:
+        root: the folder, a path or URI, such as `ImageNetS919/validation-segmentation`.
+        class_id: the class that is the object, 1–999; by default all of them.
+    """
+
+    name: ClassVar[str] = "imagenet_s"
+    summary: ClassVar[str] = "a folder of ImageNet-S label maps"
+
+    root: str
+    class_id: Annotated[int, Field(ge=1, lt=_IGNORE)] | None = None
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        pairing = Pairing(self.root, ".png")
+        for candidate in candidates:
+            yield replace(candidate, mask_uri=pairing.find(candidate))
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `Annotations.read`."""
+        picture, orientation = load_label_image(data, decoded)
+        if picture.mode != "RGB":
+            raise Rejected("corrupt_mask", f"an ImageNet-S label map is RGB, this is {picture.mode}")
+        rgb = np.asarray(picture).astype(np.uint16)
+        ids = rgb[:, :, 0] + 256 * rgb[:, :, 1]
+        mask = (ids != _BACKGROUND) & (ids != _IGNORE) if self.class_id is None else ids == self.class_id
+        return turn(mask, orientation)

@@ -1,0 +1,94 @@
+"""Masks drawn with labelme: one JSON file an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, PositiveInt
+
+from xray.codec import Decoded
+from xray.errors import Rejected
+from xray.masks.base import Annotations, Mask
+from xray.masks.documents import parse_json
+from xray.masks.fitting import turn, turn_needed
+from xray.masks.pairing import Pairing
+from xray.plugins import settings
+from xray.sources.base import Candidate
+
+Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
+_WITHOUT_AREA = ("point", "points", "line", "linestrip")
+
+
+class _Shape(BaseModel):
+    label: str
+    points: list[tuple[Coordinate, Coordinate]]
+    shape_type: Literal["polygon", "rectangle", "circle", "point", "points", "line", "linestrip"] = "polygon"
+
+
+class _Drawing(BaseModel):
+    width: PositiveInt = Field(alias="imageWidth")
+    height: PositiveInt = Field(alias="imageHeight")
+    shapes: list[_Shape]
+
+
+def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
+    """Fill a shape with ones; pixels that its outline passes are part of it.
+
+    Raises:
+        ValueError: it has the wrong number of points.
+    """
+    points = np.array(shape.points, np.float64).reshape(-1, 2)
+    expected = {"rectangle": (2,), "circle": (2,), "polygon": range(3, len(points) + 1)}[shape.shape_type]
+    if len(points) not in expected:
+        raise ValueError(f"a {shape.shape_type} of {len(points)} points")
+    if shape.shape_type == "circle":
+        centre, radius = np.rint(points[0]).astype(int), float(np.hypot(*(points[1] - points[0])))
+        cv2.circle(canvas, (int(centre[0]), int(centre[1])), round(radius), 1, thickness=cv2.FILLED)
+        return
+    if shape.shape_type == "rectangle":
+        (x0, y0), (x1, y1) = points
+        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
+
+
+@settings
+class Labelme(Annotations):
+    """labelme's JSON files; polygons, rectangles and circles are filled and united, points and lines have no area.
+
+    Args:
+        root: the folder of the JSON files, a path or URI; by default each lies beside its photo.
+        labels: only shapes with these labels are the object; by default all.
+    """
+
+    name: ClassVar[str] = "labelme"
+    summary: ClassVar[str] = "labelme JSON, beside the photos or in a folder"
+
+    root: str | None = None
+    labels: tuple[str, ...] = ()
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        pairing = Pairing(self.root, ".json")
+        for candidate in candidates:
+            yield replace(candidate, mask_uri=pairing.find(candidate))
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `Annotations.read`."""
+        if data is None:
+            raise Rejected("missing_mask")
+        try:
+            drawing = parse_json(_Drawing, data)
+            orientation = turn_needed(drawing.width, drawing.height, decoded)
+            canvas = np.zeros((drawing.height, drawing.width), np.uint8)
+            for shape in drawing.shapes:
+                wanted = not self.labels or shape.label in self.labels
+                if wanted and shape.shape_type not in _WITHOUT_AREA:
+                    _draw(canvas, shape)
+        except ValueError as error:
+            raise Rejected("corrupt_mask", f"labelme: {error}") from error
+        return turn(canvas.view(np.bool_), orientation)

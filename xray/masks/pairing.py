@@ -1,0 +1,63 @@
+"""Which annotation file belongs to which photograph: the one with its name."""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+from collections.abc import Iterator
+from urllib.parse import quote_from_bytes
+
+from xray import files
+from xray.sources.base import Candidate
+
+
+def spellings(key: str) -> Iterator[str]:
+    """A candidate's key as a percent-encoded path: as it is, if it is one already, or encoded."""
+    yield key
+    yield quote_from_bytes(os.fsencode(key))
+
+
+class Pairing:
+    """Finds the annotation of a photograph among the files of a folder, which is listed once.
+
+    The annotation of the photo with key `<folder>/<stem>.jpg` is `root/<folder>/<stem><suffix>`, else
+    `root/<stem><suffix>`. Without a root it lies beside the photo.
+
+    Args:
+        root: folder of the annotations, a path or URI.
+        suffix: how their names end, such as `.png` or `_mask.png`.
+
+    Raises:
+        XrayError: there is no such folder.
+    """
+
+    def __init__(self, root: str | None, suffix: str) -> None:
+        self._suffix = quote_from_bytes(os.fsencode(suffix))
+        self._by_stem = None if root is None else self._list(root)
+        self._beside = functools.lru_cache(maxsize=16)(self._list_folder)
+
+    def _list(self, root: str) -> dict[str, str]:
+        base = files.to_uri(root).rstrip("/")
+        found = (uri for uri in files.list_files(base) if uri.endswith(self._suffix))
+        return {uri[len(base) + 1 :].removesuffix(self._suffix): uri for uri in found}
+
+    def _list_folder(self, folder: str) -> frozenset[str]:
+        return frozenset(files.list_files(folder, recursive=False))
+
+    def find(self, candidate: Candidate) -> str | None:
+        """The URI of the candidate's annotation, or None."""
+        if self._by_stem is None:
+            return self._find_beside(candidate.uri)
+        for key in spellings(candidate.key):
+            stem = posixpath.splitext(key)[0]
+            for name in (stem, key, posixpath.basename(stem)):
+                if name in self._by_stem:
+                    return self._by_stem[name]
+        return None
+
+    def _find_beside(self, uri: str) -> str | None:
+        if "#" in uri or uri.startswith("data:"):  # a cell of a table has no neighbours
+            return None
+        wanted = posixpath.splitext(uri)[0] + self._suffix
+        return wanted if wanted in self._beside(posixpath.dirname(uri)) else None

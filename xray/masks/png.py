@@ -1,0 +1,110 @@
+"""Masks as PNG files in a folder."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from xray.codec import Decoded
+from xray.errors import Rejected
+from xray.masks.base import Annotations, Mask
+from xray.masks.fitting import turn, turn_needed
+from xray.masks.pairing import Pairing
+from xray.plugins import settings
+from xray.sources.base import Candidate
+
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
+    """A mask file as a picture, and the EXIF orientation by which it has still to be turned.
+
+    Its size is looked at first: no more pixels are ever decoded than the image itself has.
+
+    Raises:
+        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
+    """
+    if data is None:
+        raise Rejected("missing_mask")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        orientation = turn_needed(*picture.size, decoded)
+        picture.load()
+    except UnidentifiedImageError as error:
+        raise Rejected("corrupt_mask", f"no mask image: begins with {data[:8]!r}") from error
+    except _BOMB as error:
+        raise Rejected("mask_wrong_size", str(error)) from error
+    except _DAMAGED as error:
+        raise Rejected("corrupt_mask", str(error)) from error
+    return picture, orientation
+
+
+def _one_channel(picture: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
+    """Values, the largest that the type can hold, and whether they were converted."""
+    if picture.mode in _ALPHA or "transparency" in picture.info:
+        luminance, alpha = picture.convert("RGBA").convert("LA").split()
+        product = np.asarray(luminance).astype(np.uint16) * np.asarray(alpha)
+        return (product + 127) // 255, 255, True
+    if picture.mode.startswith("I"):
+        values = np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+        return values, 65535 if values.max(initial=0) > 255 else 255, True
+    return np.asarray(picture.convert("L")).astype(np.uint16), 255, False
+
+
+def read_png_mask(data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+    """The mask in an image file, by one rule for all kinds.
+
+    Every kind is reduced to one channel: 1-bit, 8-bit and 16-bit grey are what they are (16-bit data that fits 8 bits
+    is taken as 8-bit), palettes and RGB count by their luminance, RGBA by opacity times luminance. The object is where
+    the value is above half of the type's range, or above 0 where no value exceeds 1 (masks of 0 and 1).
+
+    The mask has the size of the upright image, or of its stored pixels (see `xray.masks.fitting`).
+
+    Returns:
+        The mask, shape (H, W), and the notes `mask_converted` (16-bit or transparent) and `mask_rotated_by_exif`.
+
+    Raises:
+        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
+    """
+    picture, orientation = load_label_image(data, decoded)
+    values, top, converted = _one_channel(picture)
+    threshold = 0 if values.max(initial=0) <= 1 else top // 2
+    mask, notes = turn(values > threshold, orientation)
+    return mask, ("mask_converted", *notes) if converted else notes
+
+
+@settings
+class Png(Annotations):
+    """A folder of mask images; which belongs to which photo, see `xray.masks.pairing`; the rule, see `read_png_mask`.
+
+    Args:
+        root: the folder, a path or URI.
+        suffix: how the masks' names end, such as `.png` or `_mask.png`.
+    """
+
+    name: ClassVar[str] = "png"
+    summary: ClassVar[str] = "a folder of PNG masks named like the photos"
+
+    root: str
+    suffix: Annotated[str, Field(min_length=1)] = ".png"
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        pairing = Pairing(self.root, self.suffix)
+        for candidate in candidates:
+            yield replace(candidate, mask_uri=pairing.find(candidate))
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `read_png_mask`."""
+        return read_png_mask(data, decoded)
