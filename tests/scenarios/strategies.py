@@ -1,0 +1,63 @@
+"""Photographs to draw, and every combination of settings that a scenario has."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+from hypothesis import strategies as st
+
+from xray.plugins import available
+from xray.scenarios import Photo, Scenario
+from xray.scenarios.base import Pixels
+
+NUMBERS = {"kernel": (1, 3, 15, 31), "sigma": (0.5, 3.0), "gain": (0.3, 1.0, 4.0)}
+"""Values to try of settings that are numbers; a new one must be added here, or its scenario cannot be tested."""
+
+seeds = st.integers(0, 2**63 - 1)
+
+
+def pixels(height: int, width: int, seed: int = 0) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@st.composite
+def images(draw: st.DrawFn, max_side: int = 24) -> Pixels:
+    return pixels(draw(st.integers(1, max_side)), draw(st.integers(1, max_side)), draw(st.integers(0, 2**32)))
+
+
+@st.composite
+def photos(draw: st.DrawFn) -> Photo:
+    """Random pixels with a mask that is a box (which may touch any border), scattered, empty or full."""
+    image = draw(images())
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), bool)
+    kind = draw(st.sampled_from(["box", "scattered", "empty", "full"]))
+    if kind == "box":
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        mask[top : draw(st.integers(top + 1, height)), left : draw(st.integers(left + 1, width))] = True
+    elif kind == "scattered":
+        mask = np.random.default_rng(draw(st.integers(0, 2**32))).random((height, width)) < draw(st.floats(0, 1))
+    elif kind == "full":
+        mask[:] = True
+    return Photo(image, mask)
+
+
+def every_setting(cls: type[Scenario]) -> Iterator[Scenario]:
+    """The scenario with every combination of its choices, and a few numbers each."""
+    hints = get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for values in itertools.product(*(_values(name, hints[name]) for name in names)):
+        yield cls(**dict(zip(names, values, strict=True)))
+
+
+def _values(name: str, hint: Any) -> tuple[Any, ...]:
+    if hint is bool:
+        return (False, True)
+    return get_args(hint) if get_origin(hint) is Literal else NUMBERS[name]
+
+
+EVERY = [scenario for cls in available(Scenario).values() for scenario in every_setting(cls)]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.ndimage import correlate
+
+from xray.scenarios import Photo, build_scenario
+
+from .strategies import photos
+
+
+def brightened(image, gain):
+    mean9 = np.rint(correlate(image.astype(float), np.full((9, 9, 1), 1 / 81), mode="mirror"))
+    return np.clip(gain * (1.5 * image + 0.9 * mean9) + 1.9, 0, 255)
+
+
+@pytest.mark.parametrize("kind", ["bright_background", "bright_object"])
+@settings(deadline=None, max_examples=50)
+@given(photo=photos(), gain=st.floats(0.1, 10))
+def test_the_region_is_brightened_as_published(kind, photo, gain):
+    image = build_scenario({"kind": kind, "gain": gain}).render(photo, 0).image
+    region = photo.mask if kind == "bright_object" else ~photo.mask
+    expected = np.where(region[..., None], brightened(photo.image, gain), photo.image)
+    assert np.abs(image - expected).max() <= 0.501
+
+
+@pytest.mark.parametrize(("gain", "grey", "expected"), [(1, 100, 242), (1, 0, 2), (1, 110, 255), (0.5, 100, 122)])
+def test_even_grey(gain, grey, expected):
+    """2.4 · 100 + 1.9 = 241.9, and half of the light: 121.9."""
+    photo = Photo(np.full((10, 10, 3), grey, np.uint8), np.eye(10, dtype=bool))
+    image = build_scenario({"kind": "bright_background", "gain": gain}).render(photo, 0).image
+    assert set(image[~photo.mask].ravel().tolist()) == {expected}
+    assert set(image[photo.mask].ravel().tolist()) == {grey}
+
+
+@pytest.mark.parametrize("gain", [0, -1, 11, float("inf"), "much"])
+def test_a_gain_out_of_range_is_refused(gain):
+    with pytest.raises(ValidationError, match="gain"):
+        build_scenario({"kind": "bright_object", "gain": gain})

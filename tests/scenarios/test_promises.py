@@ -1,0 +1,122 @@
+"""What every scenario promises, with every combination of settings, on random photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from xray.plugins import available
+from xray.scenarios import Photo, Scenario, build_scenario
+
+from .strategies import EVERY, images, photos, pixels, seeds
+
+KEEPS = {
+    "blur_background": "object",
+    "blur_object": "background",
+    "bright_background": "object",
+    "bright_object": "background",
+    "image_b": "object",
+    "image_g": "object",
+    "image_grey": None,
+    "image_r": "object",
+    "image_rainbow": "object",
+    "no_object": "background",
+    "original": "image",
+    "random_background": "object",
+    "segmented": "object",
+    "transparent": "object",
+}
+
+
+def test_what_each_scenario_keeps():
+    assert {name: build_scenario(name).keeps for name in available(Scenario)} == KEEPS
+
+
+@pytest.mark.parametrize(("region", "keeps"), [("object", "background"), ("background", "object"), ("image", None)])
+@pytest.mark.parametrize("kind", ["image_r", "image_g", "image_b", "image_rainbow", "image_grey"])
+def test_the_rest_of_the_region_is_kept(kind, region, keeps):
+    assert build_scenario({"kind": kind, "region": region}).keeps == keeps
+
+
+def test_adding_the_object_keeps_nothing():
+    assert build_scenario({"kind": "random_background", "compose": "additive"}).keeps is None
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=repr)
+@settings(deadline=None, max_examples=15)
+@given(photo=photos(), seed=seeds, donor=images())
+def test_kept_pixels_are_equal_bit_for_bit(scenario, photo, seed, donor):
+    picture = scenario.render(photo, seed, donor)
+
+    assert picture.image.dtype == np.uint8
+    assert picture.image.flags.c_contiguous
+    assert picture.mask.dtype == bool
+    assert picture.mask.shape == picture.image.shape[:2]
+    assert picture.image.shape[2] == (4 if scenario.name == "transparent" else 3)
+    if scenario.keeps is not None:
+        everything = np.ones_like(photo.mask)
+        kept = {"object": photo.mask, "background": ~photo.mask, "image": everything}[scenario.keeps]
+        np.testing.assert_array_equal(picture.mask, photo.mask)
+        np.testing.assert_array_equal(picture.image[kept][:, :3], photo.image[kept])
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=repr)
+def test_inputs_are_never_written_to(scenario):
+    """Arrays that refuse to be written, a donor of the photo's size (no scaling) and of another one."""
+    photo = _photo()
+    for donor in (pixels(20, 30, seed=2), pixels(45, 33, seed=3)):
+        before = [array.copy() for array in (photo.image, photo.mask, donor)]
+        for array in (photo.image, photo.mask, donor):
+            array.setflags(write=False)
+        scenario.render(photo, 5, donor)
+        for array, copy in zip((photo.image, photo.mask, donor), before, strict=True):
+            np.testing.assert_array_equal(array, copy)
+
+
+def test_scenarios_that_share_a_photo_do_not_disturb_each_other():
+    shared, donor = _photo(), pixels(45, 33, seed=3)
+    for scenario in [*EVERY, *reversed(EVERY)]:
+        expected = scenario.render(_photo(), 5, donor)
+        np.testing.assert_array_equal(scenario.render(shared, 5, donor).image, expected.image, err_msg=repr(scenario))
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=repr)
+def test_the_seed_decides_what_is_random_and_nothing_else(scenario):
+    photo, donor = _photo(), pixels(45, 80, seed=3)
+    pictures = [scenario.render(photo, seed, donor) for seed in (1, 1, 2)]
+    same, again, other = (picture.image.tobytes() for picture in pictures)
+    assert same == again
+    assert pictures[0].drawn == pictures[1].drawn
+    assert (same != other) == _is_random(scenario)
+    assert (pictures[0].drawn != pictures[2].drawn) == (_is_random(scenario) and _setting(scenario, "fill") != "noise")
+
+
+def _is_random(scenario: Scenario) -> bool:
+    if scenario.name in {"image_r", "image_g", "image_b"}:
+        return _setting(scenario, "mode") == "hue"
+    if scenario.name == "random_background":
+        return _setting(scenario, "compose") == "alpha"
+    return scenario.name == "image_rainbow" or _setting(scenario, "fill") == "noise"
+
+
+def _setting(scenario: Scenario, name: str) -> object:
+    return getattr(scenario, name, None)
+
+
+@pytest.mark.parametrize("scenario", EVERY, ids=repr)
+def test_memory_layout_does_not_matter(scenario):
+    photo, donor = _photo(), pixels(45, 33, seed=3)
+    strange = Photo(np.asfortranarray(photo.image), np.asfortranarray(photo.mask))
+    flipped = Photo(photo.image[::-1, ::-1].copy()[::-1, ::-1], photo.mask[::-1, ::-1].copy()[::-1, ::-1])
+    expected = scenario.render(photo, 5, donor).image
+    for other in (strange, flipped):
+        made = scenario.render(other, 5, np.asfortranarray(donor)).image
+        assert made.flags.c_contiguous
+        np.testing.assert_array_equal(made, expected)
+
+
+def _photo() -> Photo:
+    mask = np.zeros((20, 30), bool)
+    mask[4:15, 8:30] = True
+    return Photo(pixels(20, 30, seed=1), mask)

@@ -1,0 +1,40 @@
+"""What a model is shown: pure functions of (photo, settings, seed), one file a family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xray.errors import XrayError, unknown
+from xray.plugins import build, find
+from xray.scenarios.base import Photo, Picture, Scenario
+
+__all__ = ["Photo", "Picture", "Scenario", "build_scenario"]
+
+
+def build_scenario(spec: str | Mapping[str, Any]) -> Scenario:
+    """A scenario from its recipe entry: `"name"`, or `{"kind": "name", "preset": "ximagenet12", setting: value, …}`.
+
+    Settings that are written out win over the preset's.
+
+    Raises:
+        XrayError: no such scenario, preset or setting.
+        pydantic.ValidationError: a setting is out of range.
+
+    >>> build_scenario({"kind": "blur_background", "preset": "ximagenet12", "sigma": 5})
+    BlurBackground(kernel=15, sigma=5.0, bleed=True)
+    """
+    fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    preset = fields.pop("preset", None)
+    if preset is not None and "kind" in fields:
+        fields = {**_preset(str(fields["kind"]), str(preset)), **fields}
+    return build("scenario", Scenario, fields)
+
+
+def _preset(kind: str, preset: str) -> Mapping[str, Any]:
+    presets = find("scenario", Scenario, kind).presets
+    if not presets:
+        raise XrayError(f"scenario {kind!r} has no presets, so not {preset!r} either", where=("preset",))
+    if preset not in presets:
+        raise XrayError(str(unknown(f"preset of scenario {kind!r}", preset, presets)), where=("preset",))
+    return presets[preset]
