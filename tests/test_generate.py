@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from drawn import recipe_values, write, write_folder
+
+from xray.errors import XrayError
+from xray.generate import estimate, generate
+from xray.plan import survey, write_plan
+from xray.recipe import recipe_from
+from xray.render import Renderer
+from xray.run import Run
+from xray.store import GENERATE
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def planned(folder: Path, name: str = "run", **changes: object) -> Run:
+    recipe = recipe_from(recipe_values(folder, **changes))
+    run = Run(str(folder / name))
+    write_plan(run, recipe, survey(recipe, run.table("source")))
+    return run
+
+
+def hashes(run: Run) -> dict[str, str]:
+    return {row["sample_id"]: row["sha256"] for row in run.table("images", ["sample_id", "sha256"]).to_pylist()}
+
+
+def files(run: Run) -> dict[str, str]:
+    folder = Path(run.uri.removeprefix("file://"))
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for kind in ("images", "masks")
+        for path in (folder / kind).iterdir()
+    }
+
+
+def test_the_same_bytes_with_1_2_and_4_workers(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    made = []
+    for workers in (1, 2, 4):
+        run = planned(tmp_path, f"run{workers}")
+        told = generate(run, workers=workers)
+        assert told.rows == 30
+        assert told.counts["transparent"] == {"ok": 6}
+        made.append((hashes(run), files(run)))
+    assert len(made[0][0]) == 30
+    assert made[0] == made[1] == made[2]
+
+
+def test_going_on_makes_only_what_is_missing(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path)
+    generate(run)
+    before, folder = files(run), tmp_path / "run"
+    shard = run.shards()[1]
+    (folder / f"receipts/generate/{shard}.json").unlink()
+    (folder / f"images/{shard}.parquet").write_bytes(b"torn")
+    kept = (folder / f"images/{run.shards()[0]}.parquet").stat().st_mtime_ns
+    generate(run)
+    assert files(run) == before
+    assert (folder / f"images/{run.shards()[0]}.parquet").stat().st_mtime_ns == kept
+
+
+def test_a_new_scenario_makes_only_its_own_images(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, scenarios=["original"])
+    generate(run)
+    before = files(run)
+    run = planned(tmp_path, scenarios=["original", "segmented"])
+    told = generate(run)
+    assert before.items() <= files(run).items()
+    assert {scenario: sum(counts.values()) for scenario, counts in told.counts.items()} == {
+        "original": 6,
+        "segmented": 6,
+    }
+
+
+def test_the_budget_stops_a_run_that_goes_wrong(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write(tmp_path / "photos/cup/x.jpg", b"broken")
+    write(tmp_path / "photos/cup/y.jpg", b"")
+    run = planned(tmp_path)
+    with pytest.raises(
+        XrayError, match=r"of 40 rows are bad, more than the budget of 0: \d+ (unknown_format|empty_file)"
+    ):
+        generate(run)
+    told = generate(run, bad_rows=0.3)
+    assert told.rows == 40
+    assert told.by_reason() == {"rejected unknown_format": 5, "rejected empty_file": 5}
+
+
+def test_a_killed_driver_loses_nothing(tmp_path: Path) -> None:
+    """SIGKILL in the middle; the same command goes on, and every byte is that of an undisturbed run."""
+    write_folder(tmp_path, per_category=8)
+    golden = planned(tmp_path, "golden")
+    generate(golden)
+    run = planned(tmp_path)
+    script = "import sys; from xray.run import Run; from xray.generate import generate; generate(Run(sys.argv[1]), workers=1)"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", script, run.uri],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not run.done(GENERATE) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    done = run.done(GENERATE)
+    assert done
+    assert all(
+        len(json.loads((tmp_path / f"run/receipts/generate/{shard}.json").read_text())["files"]) == 2 for shard in done
+    )
+    generate(run)
+    assert files(run) == files(golden)
+
+
+def test_the_estimate_is_of_this_recipe(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path)
+    told = estimate(Renderer(run.recipe_object), run.shard(run.shards()[0]), 1000)
+    generate(run)
+    mean = sum(len(cell["bytes"]) for cell in run.table("images", ["image"]).column("image").to_pylist()) / 30
+    assert told.rows == 1000
+    assert told.seconds > 0
+    assert 0.5 < told.bytes / (mean * 1000) < 2

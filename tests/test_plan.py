@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drawn import recipe_values, write, write_folder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xray.errors import XrayError
+from xray.plan import Donors, digest, image_id, plan_rows, sample_id, survey, write_plan
+from xray.recipe import recipe_from
+from xray.run import Run
+
+SOURCES = [
+    {"image_id": f"i{i}", "category": "ab"[i % 2], "place": f"p{i % 3}", "uri": f"file:///{i}", "sha256": str(i)}
+    for i in range(6)
+]
+BANK = Donors([{**row, "donor_id": row["image_id"]} for row in SOURCES])
+SCENARIOS = recipe_from(
+    {"source": {"kind": "shapes"}, "scenarios": ["original", {"kind": "random_background", "variants": 3}]}
+).scenarios
+
+
+def planned(folder: Path, **changes: object) -> Run:
+    recipe = recipe_from(recipe_values(folder, **changes))
+    run = Run(str(folder / "run"))
+    write_plan(run, recipe, survey(recipe, run.table("source")))
+    return run
+
+
+def test_hashes_are_what_they_were() -> None:
+    """A change here changes every image of every run ever planned."""
+    assert digest(0, "a", "original", 0, bits=63) == 3807548676117189903
+    assert sample_id("a", "original", 0) == "6b9bdf835ac553b6f446"
+    assert image_id("red fox/photo 1.jpg") == "photo_1-076c2524fa"
+
+
+@given(st.lists(st.text(), unique=True))
+def test_ids_are_unique_readable_and_safe(keys: list[str]) -> None:
+    ids = [image_id(key) for key in keys]
+    assert len(set(ids)) == len(keys)
+    assert all(name.replace("-", "").replace("_", "").isalnum() and name.isascii() for name in ids)
+
+
+@given(st.permutations(SOURCES), st.integers(1, 6), st.integers(0, 2**63 - 1))
+def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], size: int, seed: int) -> None:
+    whole = {row["sample_id"]: row for row in plan_rows(SOURCES, SCENARIOS, BANK, seed, "x")}
+    some = {row["sample_id"]: row for row in plan_rows(order[:size], SCENARIOS, BANK, seed, "x")}
+    assert len(whole) == len(SOURCES) * 4
+    assert all(whole[name] == row for name, row in some.items())
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_donors_are_of_another_place_and_category(seed: int) -> None:
+    by_id = {row["image_id"]: row for row in SOURCES}
+    for row in plan_rows(SOURCES, SCENARIOS, BANK, seed, "x"):
+        if row["scenario"] == "random_background":
+            own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
+            assert own["category"] != donor["category"]
+            assert own["place"] != donor["place"]
+        else:
+            assert row["donor_id"] is None
+
+
+def test_donors_are_drawn_evenly_and_only_if_there_are_any() -> None:
+    drawn = [BANK.draw(seed, "a", "p0", "i0") for seed in range(900)]
+    counts = {name: sum(row is not None and row["donor_id"] == name for row in drawn) for name in ("i1", "i5")}
+    assert sum(counts.values()) == 900
+    assert all(380 < count < 520 for count in counts.values())
+    assert Donors([]).draw(1, "a", None, "x") is None
+    assert Donors(BANK.rows[:1]).draw(1, "a", None, "x") is None
+
+
+def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write(tmp_path / "photos/ball/bad.jpg", b"no image")
+    run = planned(tmp_path)
+    source, plan = run.source(), run.table("plan").to_pandas()
+    assert len(source) == 7
+    assert len(plan) == 35
+    assert plan.sample_id.is_unique
+    assert run.shards() == [f"00-00-{i:05d}" for i in range(4)]
+    assert plan.groupby("shard").image_id.nunique().tolist() == [2, 2, 2, 1]
+    (bad,) = source[source.status != "ok"].itertuples()
+    assert (bad.status, bad.reason) == ("rejected", "unknown_format")
+    assert set(source.split) == {"val"}
+    assert (source.width[source.status == "ok"] == 96).all()
+
+
+def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, scenarios=["original"])
+    before = run.table("plan")
+    write_folder(tmp_path, per_category=4)
+    run = planned(tmp_path, scenarios=["original", "image_b"])
+    after = run.table("plan").to_pandas()
+    assert after.sample_id.is_unique
+    assert len(after) == 16
+    assert set(before.column("sample_id").to_pylist()) <= set(after.sample_id)
+    assert run.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
+    assert list(run.recipe["scenarios"]) == ["original", "image_b"]
+    assert len(planned(tmp_path, scenarios=["original", "image_b"]).table("plan")) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 5}, "planned with `seed: 0`, the recipe says 5"),
+        ({"scenarios": [{"kind": "blur_background", "sigma": 9}]}, "scenario 'blur_background' was planned as"),
+        ({"images": {"quality": 50}}, "planned with `images:"),
+    ],
+)
+def test_a_recipe_that_contradicts_the_plan_is_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path)
+    before = run.record()
+    with pytest.raises(XrayError, match="was planned") as caught:
+        planned(tmp_path, **changes)
+    assert said in str(caught.value)
+    assert run.record() == before
+
+
+def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path)
+    golden = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    (tmp_path / "run").rename(tmp_path / "golden")
+    planned(tmp_path, scenarios=["original"])
+
+    def killed(self: Run, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "commit_plan", killed)
+        with pytest.raises(KeyboardInterrupt):
+            planned(tmp_path, scenarios=["original", "image_b"])
+    assert len(Run(str(tmp_path / "run")).table("plan")) == 6
+    again = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    keys = [("sample_id", "ascending")]
+    assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
+
+
+def test_no_photograph_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "photos/ball/readme.txt", b"x")
+    write(tmp_path / "masks/ball/readme.txt", b"x")
+    with pytest.raises(XrayError, match="no photograph"):
+        planned(tmp_path)

@@ -1,0 +1,274 @@
+"""The plan: every photograph looked at once, every image that will be made written down beforehand.
+
+All that is random is decided here, by a hash of (run seed, image_id, scenario, variant): neither the order of rows nor
+the number of workers can change an image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xray import schema
+from xray.categories import Category
+from xray.codec import Limits, read_header
+from xray.errors import Rejected, XrayError
+from xray.files import name_of, read_bytes
+from xray.plugins import settings_of
+from xray.recipe import Recipe, ScenarioEntry, recipe_values
+from xray.run import Run
+from xray.scenarios.compose import draw_below
+from xray.sources.base import Candidate
+from xray.store import to_parquet
+
+_READERS = 8
+_DRAWS = 64
+Row = dict[str, Any]
+
+
+def digest(*parts: object, bits: int = 80) -> int:
+    """A number of so many bits that depends on all parts and on nothing else."""
+    data = "\0".join(str(part) for part in parts).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=16).digest()) >> (128 - bits)
+
+
+def image_id(key: str) -> str:
+    """A readable and unique id of the photograph with this key in its source.
+
+    >>> image_id("red fox/photo 1.jpg")
+    'photo_1-076c2524fa'
+    """
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", key.rpartition("/")[2].rpartition(".")[0] or key).strip("_")[:32]
+    return f"{stem or 'image'}-{digest(key, bits=40):010x}"
+
+
+def sample_id(image: str, scenario: str, variant: int) -> str:
+    """The id of one planned image: 20 hexadecimal digits."""
+    return f"{digest(image, scenario, variant):020x}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to work on.
+
+    Args:
+        categories: of the recipe, or as the source tells.
+        source: the photographs that no earlier plan has (SOURCE).
+        backgrounds: the bank that donors are drawn from (BACKGROUNDS).
+        known: the photographs of earlier plans (SOURCE).
+        remarks: what people should know before they start.
+    """
+
+    categories: tuple[Category, ...]
+    source: pa.Table
+    backgrounds: pa.Table
+    known: pa.Table
+    remarks: tuple[str, ...]
+
+
+def survey(recipe: Recipe, known: pa.Table | None = None, tick: Callable[[int], None] = lambda done: None) -> Survey:
+    """Look at every photograph of the recipe's source, and at the bank of backgrounds.
+
+    Args:
+        recipe: what is wanted.
+        known: photographs of earlier plans (SOURCE): they are not read again.
+        tick: called with the number of photographs looked at so far.
+
+    Raises:
+        XrayError: the source or the bank is not there, or has nothing for the categories.
+    """
+    known = known if known is not None else schema.SOURCE.empty_table()
+    categories = recipe.categories or tuple(recipe.source.categories())
+    candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
+    seen = set(known.column("image_id").to_pylist())
+    fresh = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
+    rows = []
+    for row in inspect(fresh, recipe.limits):
+        rows.append(row)
+        tick(len(rows))
+    source = pa.Table.from_pylist(_distinct(rows), schema=schema.SOURCE)
+    if not len(source) + len(known):
+        raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
+    remarks = list(recipe.source.remarks(categories))
+    backgrounds = schema.BACKGROUNDS.empty_table()
+    if any(entry.scenario.needs_donor for entry in recipe.scenarios.values()):
+        backgrounds, more = _bank(recipe, pa.concat_tables([known, source]))
+        remarks += more
+    return Survey(categories, source, backgrounds, known, tuple(remarks))
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """Give every further row of an id an id of its own, so that it is accounted for under its own name."""
+    times: dict[str, int] = {}
+    for row in rows:
+        count = times[row["image_id"]] = times.get(row["image_id"], 0) + 1
+        if count > 1:
+            row["image_id"] = f"{row['image_id']}-again{count - 1}"
+    return rows
+
+
+def inspect(candidates: Iterable[Candidate], limits: Limits) -> Iterator[Row]:
+    """SOURCE rows of the candidates, in their order; a few are read at a time."""
+    candidates = iter(candidates)
+    with ThreadPoolExecutor(_READERS) as pool:
+        pending = [pool.submit(_inspect, candidate, limits) for candidate in islice(candidates, 8 * _READERS)]
+        while pending:
+            row = pending.pop(0).result()
+            pending += [pool.submit(_inspect, candidate, limits) for candidate in islice(candidates, 1)]
+            yield row
+
+
+def _inspect(candidate: Candidate, limits: Limits) -> Row:
+    row: Row = {
+        "image_id": image_id(candidate.key),
+        "sha256": "",
+        "width": 0,
+        "height": 0,
+        "status": schema.OK,
+        "reason": "",
+    }
+    row |= {name: getattr(candidate, name) for name in ("category", "uri", "mask_uri", "place", "split", "licence")}
+    row["box"] = list(candidate.box) if candidate.box else None
+    try:
+        if candidate.problem:
+            raise Rejected(candidate.problem)
+        data = read_bytes(candidate.uri)
+        row["sha256"] = hashlib.sha256(data).hexdigest()
+        header = read_header(data, limits)
+        row |= {"width": header.width, "height": header.height}
+    except Rejected as verdict:
+        row |= {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
+    return row
+
+
+def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
+    by_uri = {row["uri"]: row for row in source.to_pylist()}
+    candidates = list(recipe.backgrounds.candidates(source))
+    read = inspect((item for item in candidates if item.uri not in by_uri), recipe.limits)
+    rows, unusable = [], []
+    for candidate in candidates:
+        row = by_uri.get(candidate.uri) or next(read)
+        if row["status"] != schema.OK:
+            unusable.append(f"{name_of(candidate.uri)} ({row['reason']})")
+            continue
+        rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or None})
+    if not rows:
+        raise XrayError(f"the background bank {recipe.backgrounds!r} has no usable photograph")
+    remarks = [f"backgrounds that cannot be used: {', '.join(sorted(unusable)[:5])}"] if unusable else []
+    names = schema.BACKGROUNDS.names
+    bank = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema=schema.BACKGROUNDS)
+    return bank, remarks
+
+
+@dataclass(frozen=True)
+class Donors:
+    """The bank as columns, for drawing."""
+
+    rows: Sequence[Row]
+
+    def draw(self, seed: int, category: str, place: str | None, image: str) -> Row | None:
+        """A photograph of another place and category, each with equal chance; None if there is none."""
+        draw = random.Random(digest(seed, "donor"))
+
+        def fits(row: Row) -> bool:
+            same_place = place is not None and row["place"] == place
+            return row["category"] != category and not same_place and row["donor_id"] != image
+
+        for _ in range(_DRAWS):
+            row = self.rows[draw_below(draw, len(self.rows))] if self.rows else None
+            if row is not None and fits(row):
+                return row
+        fitting = [row for row in self.rows if fits(row)]
+        return fitting[draw_below(draw, len(fitting))] if fitting else None
+
+
+def plan_rows(
+    source: Iterable[Row], scenarios: Mapping[str, ScenarioEntry], donors: Donors, seed: int, shard: str
+) -> Iterator[Row]:
+    """PLAN rows of some photographs: those of a scenario together, scenarios in their order."""
+    source = list(source)
+    for name, entry in scenarios.items():
+        settings = json.dumps(settings_of(entry.scenario), sort_keys=True)
+        for variant in range(entry.variants):
+            for row in source:
+                image = row["image_id"]
+                number = digest(seed, image, name, variant, bits=63)
+                donor = None
+                if entry.scenario.needs_donor:
+                    donor = donors.draw(number, row["category"], row["place"], image)
+                yield {
+                    "sample_id": sample_id(image, name, variant),
+                    "shard": shard,
+                    "image_id": image,
+                    "scenario": name,
+                    "variant": variant,
+                    "seed": number,
+                    "prompt": None,
+                    "donor_id": donor and donor["donor_id"],
+                    "donor_uri": donor and donor["uri"],
+                    "donor_sha256": donor and donor["sha256"],
+                    "settings": settings,
+                }
+
+
+def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
+    """Write down what is not planned yet: new photographs in all scenarios, known ones in new scenarios.
+
+    Raises:
+        XrayError: the recipe contradicts what the run has planned already.
+    """
+    recipe = replace(recipe, categories=found.categories)
+    parts, added = run.parts("plan"), {}
+    if run.planned:
+        added = _added(run.recipe_object, recipe)
+        recipe = replace(recipe, scenarios={**run.recipe_object.scenarios, **recipe.scenarios})
+    run.write_table("backgrounds", found.backgrounds)
+    donors = Donors(found.backgrounds.to_pylist())
+    number = f"{len({part.partition('-')[0] for part in parts}):02d}"
+    for old in run.parts("source") if added else ():
+        parts.append(_write_part(run, number, old, added, donors, recipe.seed))
+    if len(found.source):
+        new = f"{len(run.parts('source')):02d}"
+        whole, rest = divmod(len(found.source), recipe.shard_size)
+        run.write_part("source", new, to_parquet(found.source, [recipe.shard_size] * whole + [rest] * (rest > 0)))
+        parts.append(_write_part(run, number, new, recipe.scenarios, donors, recipe.seed))
+    run.write_recipe(recipe, parts)
+
+
+def _added(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
+    """The scenarios that only the new recipe has."""
+    before, after = recipe_values(old), recipe_values(new)
+    for key in ("seed", "categories", "source", "masks", "backgrounds", "images", "limits", "shard_size"):
+        if before[key] != after[key]:
+            said = f"the run was planned with `{key}: {before[key]}`, the recipe says {after[key]}"
+            raise XrayError(f"{said}; use a new run")
+    for name in old.scenarios.keys() & new.scenarios.keys():
+        if (was := before["scenarios"][name]) != (now := after["scenarios"][name]):
+            raise XrayError(f"scenario {name!r} was planned as {was}, the recipe says {now}; give it another name")
+    return {name: entry for name, entry in new.scenarios.items() if name not in old.scenarios}
+
+
+def _write_part(
+    run: Run, plan_part: str, source_part: str, scenarios: Mapping[str, ScenarioEntry], donors: Donors, seed: int
+) -> str:
+    """One row group of the plan for each of the source's, written as they come: memory hardly grows with them."""
+    sink = pa.BufferOutputStream()
+    with run.open_part("source", source_part) as source, pq.ParquetWriter(sink, schema.PLAN, compression="zstd") as out:
+        for group in range(source.num_row_groups):
+            rows = source.read_row_group(group).to_pylist()
+            shard = f"{plan_part}-{source_part}-{group:05d}"
+            out.write_table(
+                pa.Table.from_pylist(list(plan_rows(rows, scenarios, donors, seed, shard)), schema=schema.PLAN)
+            )
+    run.write_part("plan", f"{plan_part}-{source_part}", bytes(sink.getvalue()))
+    return f"{plan_part}-{source_part}"

@@ -1,0 +1,296 @@
+"""What a run is, as a YAML file: validated, typos refused by name and line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from xray import strict_yaml
+from xray.backgrounds.base import Bank
+from xray.backgrounds.sources import OwnPhotos
+from xray.categories import Category, load_categories
+from xray.codec import Format, Limits
+from xray.errors import XrayError, unknown
+from xray.files import read_bytes, to_uri
+from xray.masks import Annotations, Gates, Refiner
+from xray.masks.given import Given
+from xray.masks.source import FromSource
+from xray.plugins import available, build, find, settings, settings_of
+from xray.scenarios import Scenario, build_scenario
+from xray.sources.base import Source
+
+T = TypeVar("T")
+
+
+def _checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Turn errors of a part into pydantic's, which know where the part stands in the recipe."""
+
+    def checked(value: Any) -> T:
+        try:
+            return make(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            message, where = f"{first['msg']} (got {first['input']!r})", tuple(first["loc"])
+        except XrayError as error:
+            message, where = str(error), error.where
+        raise PydanticCustomError("part", "{message}", {"message": message, "where": where})
+
+    return checked
+
+
+def _dump_plugin(base: type[Any]) -> Callable[[object], dict[str, Any]]:
+    def dump(plugin: object) -> dict[str, Any]:
+        cls = type(plugin)
+        known = {found: name for name, found in available(base).items()}
+        return {"kind": known.get(cls, f"{cls.__module__}:{cls.__qualname__}"), **settings_of(plugin)}
+
+    return dump
+
+
+def _plugin(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
+    def make(value: Any) -> T:
+        return value if isinstance(value, base) else build(kind, base, value)
+
+    return PlainValidator(_checked(make)), PlainSerializer(_dump_plugin(base))
+
+
+@settings
+class ScenarioEntry:
+    """A scenario in a recipe.
+
+    Args:
+        scenario: the scenario with its settings.
+        variants: how many different ones of each photograph, ≥ 1; differ where the seed decides something.
+    """
+
+    scenario: Annotated[Scenario, PlainValidator(lambda value: value), PlainSerializer(_dump_plugin(Scenario))]
+    variants: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
+    """Entries by name, from a list of names and mappings, or from a mapping by name."""
+    if isinstance(value, Mapping):
+        return {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
+    entries: dict[str, ScenarioEntry] = {}
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        fields = {"kind": item} if isinstance(item, str) else item
+        name = fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None
+        if name in entries:
+            raise XrayError(f"two scenarios are called {name!r}; give one of them another `name`", (index,))
+        entries[str(name)] = _checked_at((index,), _scenario_entry, fields)
+    if not entries:
+        raise XrayError("no scenario is named: a list is needed, such as [original, blur_background]")
+    return entries
+
+
+def _scenario_entry(value: Any) -> ScenarioEntry:
+    if isinstance(value, ScenarioEntry):
+        return value
+    if not isinstance(value, Mapping):
+        raise XrayError(f"a scenario is a name, or a mapping with `kind`; got {value!r}")
+    fields = {key: setting for key, setting in value.items() if key not in ("name", "variants")}
+    return ScenarioEntry(scenario=build_scenario(fields), variants=value.get("variants", 1))
+
+
+def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: Any) -> T:
+    try:
+        return _checked(make)(value)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise XrayError(context["message"], (*where, *context["where"])) from error
+
+
+def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
+    dump = _dump_plugin(Scenario)
+    return {name: {**dump(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
+
+
+def _models(value: Any) -> dict[str, str]:
+    """Model strings by name; the name of a bare `family:model` is the part after the colon."""
+    if isinstance(value, Mapping):
+        return {str(name): str(spec) for name, spec in value.items()}
+    names: dict[str, str] = {}
+    for spec in [value] if isinstance(value, str) else value:
+        name = model_name(str(spec))
+        if name in names:
+            raise XrayError(f"two models are called {name!r}; write `models: {{name: {spec}, …}}`")
+        names[name] = str(spec)
+    return names
+
+
+def model_name(spec: str) -> str:
+    """What a model is called if the recipe gives it no name.
+
+    >>> model_name("timm:resnet50"), model_name("weights/my_net.safetensors")
+    ('resnet50', 'my_net')
+    """
+    name = spec.partition("@")[0].rstrip("/").rpartition("/")[2]
+    return name.rpartition(":")[2].removesuffix(".safetensors")
+
+
+def _category_table(value: Any) -> tuple[Category, ...]:
+    return value if isinstance(value, tuple) else load_categories(value)
+
+
+def _dump_categories(categories: tuple[Category, ...] | None) -> dict[str, Any] | None:
+    if categories is None:
+        return None
+    return {
+        category.name: {key: value for key, value in settings_of(category).items() if key != "name" and value}
+        for category in categories
+    }
+
+
+@settings
+class Images:
+    """How made images are stored.
+
+    Args:
+        format: `jpeg` (4:4:4), or lossless `png`; transparent images are PNG always.
+        quality: of JPEG, 1–100.
+    """
+
+    format: Format = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+
+
+@settings
+class Masks:
+    """Where masks come from, and what is accepted.
+
+    Args:
+        annotations: the format and place of given masks or boxes; default: as the source gives them.
+        refine: who makes the final mask from them.
+        gates: which masks are refused.
+    """
+
+    annotations: Annotated[Annotations, *_plugin("annotation format", Annotations)] = FromSource()
+    refine: Annotated[Refiner, *_plugin("mask refiner", Refiner)] = Given()
+    gates: Gates = Gates()
+
+
+@settings
+class Recipe:
+    """What a run is.
+
+    Args:
+        source: which photographs.
+        name: for people.
+        seed: decides, with the ids, everything random.
+        categories: by name; None: as the source's folders tell.
+        masks: where masks come from.
+        backgrounds: the photographs that `random_background` puts objects before.
+        scenarios: by name; default: every classical one.
+        images: how images are stored.
+        limits: which photographs are refused from their header.
+        shard_size: photographs in a unit of work.
+        bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
+        models: model strings by name, see `xray list models`.
+    """
+
+    source: Annotated[Source, *_plugin("source", Source)]
+    name: str = "xray"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    categories: Annotated[
+        tuple[Category, ...] | None, BeforeValidator(_checked(_category_table)), PlainSerializer(_dump_categories)
+    ] = None
+    masks: Masks = Masks()
+    backgrounds: Annotated[Bank, *_plugin("background bank", Bank)] = OwnPhotos()
+    scenarios: Annotated[
+        dict[str, ScenarioEntry], PlainValidator(_checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
+    ] = Field(default_factory=lambda: _scenario_entries(list(default_scenarios())))
+    images: Images = Images()
+    limits: Limits = Limits()
+    shard_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
+    models: Annotated[dict[str, str], BeforeValidator(_checked(_models))] = Field(default_factory=dict)
+
+
+def default_scenarios() -> tuple[str, ...]:
+    """Every classical scenario, `original` first."""
+    names = available(Scenario)
+    return ("original", *(name for name in names if name != "original"))
+
+
+def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
+    """A recipe from plain values; `preset` is used for every scenario that names none.
+
+    Raises:
+        pydantic.ValidationError: something is unknown or out of range.
+    """
+    fields = dict(value)
+    preset = fields.pop("preset", preset)
+    if preset is not None:
+        fields["scenarios"] = [
+            _with_preset(entry, preset) for entry in _as_list(fields.get("scenarios", list(default_scenarios())))
+        ]
+    return TypeAdapter(Recipe).validate_python(fields)
+
+
+def _as_list(scenarios: Any) -> list[Any]:
+    if isinstance(scenarios, Mapping):
+        return [{**entry, "name": name} for name, entry in scenarios.items()]
+    return list(scenarios)
+
+
+def _with_preset(entry: Any, preset: str) -> dict[str, Any]:
+    fields = {"kind": entry} if isinstance(entry, str) else dict(entry)
+    presets = find("scenario", Scenario, str(fields.get("kind"))).presets
+    return {"preset": preset, **fields} if preset in presets else fields
+
+
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values, every default spelled out; `recipe_from` reads it back."""
+    values: dict[str, Any] = TypeAdapter(Recipe).dump_python(recipe, mode="json")
+    return values
+
+
+def parse_recipe(text: str, name: str = "recipe") -> Recipe:
+    """A recipe from YAML.
+
+    Raises:
+        XrayError: names file, line, key, value and choices.
+    """
+    values, lines = strict_yaml.load(text, name)
+    if not isinstance(values, dict):
+        raise XrayError(f"{name}, line 1: a recipe is a mapping such as `source: {{kind: imagefolder, root: photos}}`")
+    try:
+        return recipe_from(values)
+    except ValidationError as error:
+        raise XrayError("\n".join(_located(details, lines, name) for details in error.errors())) from error
+
+
+def load_recipe(location: str) -> Recipe:
+    """A recipe from a YAML file, by path or URI.
+
+    Raises:
+        XrayError: as `parse_recipe`.
+        Rejected: the file cannot be read.
+    """
+    return parse_recipe(read_bytes(to_uri(location)).decode(), location)
+
+
+def _located(details: ErrorDetails, lines: strict_yaml.Lines, name: str) -> str:
+    path = (*details["loc"], *details.get("ctx", {}).get("where", ()))
+    known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in lines)
+    where = ".".join(str(part) for part in path)
+    return f"{name}, line {lines[known]}: {where}: {_explain(details)}"
+
+
+def _explain(details: ErrorDetails) -> str:
+    """Pydantic's message, with the value, or the choices where a key is unknown."""
+    if details["type"] == "part":
+        return details["msg"]
+    if details["type"] == "missing":
+        return "is missing"
+    if details["type"] != "unexpected_keyword_argument":
+        return f"{details['msg']} (got {details['input']!r})"
+    *outer, key = details["loc"]
+    cls: Any = Recipe
+    for part in outer:
+        cls = get_type_hints(cls)[str(part)]
+    return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))

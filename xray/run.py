@@ -1,0 +1,180 @@
+"""A run: its folder, its recipe, and its tables as data frames. What a notebook opens."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from xray import strict_yaml
+from xray.errors import XrayError, unknown
+from xray.recipe import Recipe, recipe_from, recipe_values
+from xray.store import Store, evaluation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_LIBRARIES = (
+    "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",
+    "statsmodels", "ray", "torch", "torchvision", "timm", "transformers",
+)  # fmt: skip
+
+
+class Run(Store):
+    """A run at a URI, local or in an object store: everything needed to understand or continue it."""
+
+    @classmethod
+    def open(cls, uri: str) -> Run:
+        """An existing run.
+
+        Raises:
+            XrayError: there is none at `uri`.
+        """
+        run = cls(uri)
+        if not run.planned:
+            raise XrayError(f"no run at {uri!r}: it has no run.json; `xray plan RECIPE {uri}` makes one")
+        return run
+
+    @functools.cached_property
+    def recipe_object(self) -> Recipe:
+        """The recipe."""
+        return recipe_from(self.recipe)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe as plain values, every default spelled out."""
+        recipe: dict[str, Any] = self.record()["recipe"]
+        return recipe
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions of what the run was planned with, and when."""
+        environment: dict[str, Any] = self.record()["environment"]
+        return environment
+
+    def write_recipe(self, recipe: Recipe, parts: Sequence[str]) -> None:
+        """Commit a plan: its parts, the recipe with every default spelled out, and what it was made with."""
+        values = recipe_values(recipe)
+        self.commit_plan(parts, values, _environment())
+        self.write_file("recipe.yaml", strict_yaml.dump(values).encode())
+        self.__dict__.pop("recipe_object", None)
+
+    def notes(self) -> list[str]:
+        """What the reader of any number must know: what stands in for what."""
+        recipe = self.recipe_object
+        donors = any(entry.scenario.needs_donor for entry in recipe.scenarios.values())
+        return [note for note in (recipe.source.stand_in, recipe.backgrounds.stand_in if donors else "") if note]
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """What is known of each evaluated model: its spec, the hash of its weights, its preprocessing."""
+        return {model: dict(self.receipts(evaluation(model))[0].facts) for model in self.evaluated()}
+
+    # tables as data frames
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame
+
+    def source(self) -> pd.DataFrame:
+        """The photographs (SOURCE)."""
+        return self._frame("source")
+
+    def predictions(self) -> pd.DataFrame:
+        """One row an image and model (PREDICTIONS): the truth that every score is computed from."""
+        return self._frame("predictions")
+
+    def scores(self) -> pd.DataFrame:
+        """Accuracy by model, scenario and category (SCORES); `xray score` writes it."""
+        return self._frame("scores")
+
+    def drops(self) -> pd.DataFrame:
+        """Dropped accuracy by model and scenario, with intervals; `xray score` writes it."""
+        return self._frame("drops")
+
+    def robustness(self) -> pd.DataFrame:
+        """The parts of S_robust that the predictions allow, by model; `xray score` writes it."""
+        return self._frame("robustness")
+
+    def images(self, scenario: str, image_ids: Sequence[str] | None = None) -> Images:
+        """The images of one scenario; reads only their bytes.
+
+        Raises:
+            XrayError: the run has no such scenario.
+        """
+        if scenario not in self.recipe_object.scenarios:
+            raise unknown("scenario", scenario, self.recipe_object.scenarios)
+        where = ds.field("scenario") == scenario
+        if image_ids is not None:
+            where &= ds.field("image_id").isin(list(image_ids))
+        return Images(self.table("images", where=where))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some images of a run.
+
+    Args:
+        table: IMAGES, with the encoded bytes.
+    """
+
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def show(self, n: int = 12, columns: int = 4) -> Figure:
+        """The first `n` of them as a figure."""
+        from matplotlib.figure import Figure
+
+        from xray.codec import decode
+
+        rows = [row for row in self.table.slice(0, n).to_pylist() if row["status"] == "ok"]
+        figure = Figure(figsize=(3 * columns, 2.6 * max(1, -(-len(rows) // columns))), layout="constrained")
+        for index, row in enumerate(rows):
+            axes = figure.add_subplot(-(-len(rows) // columns), columns, index + 1)
+            axes.imshow(decode(row["image"]["bytes"]).image)
+            axes.set_title(f"{row['category']} · {row['scenario']}", fontsize=8, parse_math=False)
+            axes.set_axis_off()
+        return figure
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "planned": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {library: version for library in _LIBRARIES if (version := _version(library))},
+        "revision": _revision(),
+    }
+
+
+def _revision() -> str | None:
+    """The git revision of the code, if it is run from a checkout."""
+    folder = Path(__file__).parent
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()

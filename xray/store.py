@@ -1,0 +1,296 @@
+"""A run's folder: the only place that builds its paths, commits what was made and reads its tables.
+
+    run.json  recipe.yaml                   recipe, versions, and the parts of the plan: written after them
+    source/00.parquet  backgrounds.parquet
+    plan/00-00.parquet                      a row group a shard, aligned with those of source/00.parquet
+    images/SHARD.parquet  masks/SHARD.parquet  predictions/MODEL/SHARD.parquet
+    receipts/STAGE/SHARD.json               written last: what has no receipt does not exist
+    scores.parquet  …  report.html
+
+A shard is called `PP-SS-NNNNN`: plan part, source part, row group; so its name alone says where its rows are.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from xray import schema
+from xray.errors import XrayError
+from xray.files import exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
+
+_SCHEMAS = {
+    "source": schema.SOURCE,
+    "backgrounds": schema.BACKGROUNDS,
+    "plan": schema.PLAN,
+    "masks": schema.MASKS,
+    "images": schema.IMAGES,
+    "predictions": schema.PREDICTIONS,
+    "scores": schema.SCORES,
+}
+GENERATE = ("generate",)
+
+
+def evaluation(model: str) -> tuple[str, str]:
+    """The stage of evaluating one model."""
+    return ("evaluate", model)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A unit of work.
+
+    Args:
+        name: `PP-SS-NNNNN`.
+        source: its photographs (SOURCE).
+        plan: what is to be made of them (PLAN).
+    """
+
+    name: str
+    source: pa.Table
+    plan: pa.Table
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was committed for one shard in one stage.
+
+    Args:
+        shard: its name.
+        files: by table: path in the run, sha256, bytes and rows.
+        counts: rows by scenario, then by "status reason".
+        seconds: of one worker's time.
+        facts: what else is to be known of it, such as the hash of the weights.
+    """
+
+    shard: str
+    files: Mapping[str, Mapping[str, Any]]
+    counts: Mapping[str, Mapping[str, int]]
+    seconds: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
+    """A table as a Parquet file in memory; equal tables give equal bytes.
+
+    Args:
+        table: image columns are stored as they are, the others compressed.
+        row_groups: rows in each row group; default: one.
+    """
+    pictures = {field.name for field in table.schema if field.type == schema.IMAGE}
+    leaves = [
+        f"{field.name}.{leaf}" if field.name in pictures else field.name
+        for field in table.schema
+        for leaf in (("bytes", "path") if field.name in pictures else ("",))
+    ]
+    compact = [name for name in leaves if not name.endswith(".bytes")]
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression={name: "zstd" if name in compact else "none" for name in leaves},
+        use_dictionary=compact,
+        write_statistics=compact,
+    ) as writer:
+        start = 0
+        for rows in row_groups or [len(table)]:
+            writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
+            start += rows
+    return bytes(sink.getvalue())
+
+
+def consecutive(values: pa.ChunkedArray) -> list[int]:
+    """Lengths of the runs of equal values, in order.
+
+    >>> consecutive(pa.chunked_array([["a", "a", "b", "a"]]))
+    [2, 1, 1]
+    """
+    return [len(list(run)) for _, run in groupby(values.to_pylist())]
+
+
+class Store:
+    """A run's folder at a URI, local or in an object store."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = to_uri(uri)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.uri!r})"
+
+    def path(self, *names: str) -> str:
+        """The URI of something in the run."""
+        return join(self.uri, *names)
+
+    # plan
+
+    @property
+    def planned(self) -> bool:
+        """Whether there is a plan."""
+        return exists(self.path("run.json"))
+
+    def record(self) -> dict[str, Any]:
+        """What `commit_plan` wrote last."""
+        record: dict[str, Any] = json.loads(self.read_file("run.json"))
+        return record
+
+    def commit_plan(self, parts: Sequence[str], recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Make the parts of the plan and the recipe that they follow valid, all at once."""
+        record = {"parts": sorted(parts), "recipe": recipe, "environment": environment}
+        self.write_file("run.json", json.dumps(record, indent=1).encode())
+
+    def parts(self, table: str) -> list[str]:
+        """Names of the committed parts of `source` (`SS`) or `plan` (`PP-SS`), in order."""
+        parts: list[str] = self.record()["parts"] if self.planned else []
+        return sorted({part.partition("-")[2] for part in parts}) if table == "source" else parts
+
+    def write_part(self, table: str, part: str, data: bytes) -> None:
+        """Write a part of `source` or `plan`; it counts once `commit_plan` names it."""
+        write_bytes(self.path(table, f"{part}.parquet"), data)
+
+    def shards(self) -> list[str]:
+        """Names of all planned shards, in order."""
+        return [f"{part}-{index:05d}" for part in self.parts("plan") for index in range(self._groups("plan", part))]
+
+    def _groups(self, table: str, part: str) -> int:
+        with self.open_part(table, part) as file:
+            return int(file.num_row_groups)
+
+    def open_part(self, table: str, part: str) -> pq.ParquetFile:
+        """A part of `source` or `plan`, to read some of its row groups."""
+        store, path = open_store(self.path(table, f"{part}.parquet"))
+        return pq.ParquetFile(path, filesystem=store)
+
+    def planned_rows(self) -> int:
+        """How many images are planned."""
+        total = 0
+        for part in self.parts("plan"):
+            with self.open_part("plan", part) as file:
+                total += file.metadata.num_rows
+        return total
+
+    def shard(self, name: str) -> Shard:
+        """The rows of a shard; reads only those."""
+        plan_part, source_part, group = name.split("-")
+        with (
+            self.open_part("source", source_part) as source,
+            self.open_part("plan", f"{plan_part}-{source_part}") as plan,
+        ):
+            return Shard(name, source.read_row_group(int(group)), plan.read_row_group(int(group)))
+
+    # what was made
+
+    def commit(
+        self,
+        stage: tuple[str, ...],
+        shard: str,
+        tables: Mapping[str, tuple[pa.Table, Sequence[int] | None]],
+        counts: Mapping[str, Mapping[str, int]],
+        seconds: float,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Receipt:
+        """Write a shard's files, then its receipt.
+
+        Args:
+            stage: `GENERATE`, or `evaluation(model)`.
+            shard: its name.
+            tables: by name, each with the rows of its row groups.
+            counts: rows by scenario, then by "status reason".
+            seconds: of the worker's time.
+            facts: what else to record.
+        """
+        files = {}
+        for name, (table, row_groups) in tables.items():
+            data = to_parquet(table.cast(_SCHEMAS[name]), row_groups)
+            names = (name, *stage[1:], f"{shard}.parquet")
+            write_bytes(self.path(*names), data)
+            sha256 = hashlib.sha256(data).hexdigest()
+            files[name] = {"path": list(names), "sha256": sha256, "bytes": len(data), "rows": len(table)}
+        receipt = Receipt(shard, files, counts, round(seconds, 3), facts or {})
+        write_bytes(self.path("receipts", *stage, f"{shard}.json"), json.dumps(asdict(receipt), indent=1).encode())
+        return receipt
+
+    def done(self, stage: tuple[str, ...]) -> set[str]:
+        """Names of the shards that have a receipt."""
+        folder = self.path("receipts", *stage)
+        if not exists(folder):
+            return set()
+        return {name_of(uri).removesuffix(".json") for uri in list_files(folder, recursive=False)}
+
+    def receipt(self, stage: tuple[str, ...], shard: str) -> Receipt:
+        """The receipt of a shard in a stage."""
+        return Receipt(**json.loads(read_bytes(self.path("receipts", *stage, f"{shard}.json"))))
+
+    def receipts(self, stage: tuple[str, ...]) -> list[Receipt]:
+        """All receipts of a stage, in the order of the shards."""
+        with ThreadPoolExecutor(16) as pool:
+            return list(pool.map(functools.partial(self.receipt, stage), sorted(self.done(stage))))
+
+    def evaluated(self) -> list[str]:
+        """Names of the models that have predictions."""
+        folder = self.path("receipts", "evaluate")
+        if not exists(folder):
+            return []
+        return sorted({name_of(uri.rpartition("/")[0]) for uri in list_files(folder)})
+
+    # reading
+
+    def made(self, stage: tuple[str, ...], table: str, shard: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """What was committed of one shard."""
+        store, path = open_store(self.path(*self.receipt(stage, shard).files[table]["path"]))
+        return pq.read_table(path, columns=list(columns) if columns else None, filesystem=store, partitioning=None)
+
+    def _uris(self, table: str) -> Iterator[str]:
+        if table in ("source", "plan"):
+            yield from (self.path(table, f"{part}.parquet") for part in self.parts(table))
+            return
+        if table not in ("masks", "images", "predictions"):
+            if exists(self.path(f"{table}.parquet")):
+                yield self.path(f"{table}.parquet")
+            return
+        stages = [evaluation(model) for model in self.evaluated()] if table == "predictions" else [GENERATE]
+        for stage in stages:
+            for receipt in self.receipts(stage):
+                if table in receipt.files:
+                    yield self.path(*receipt.files[table]["path"])
+
+    def table(self, name: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
+        """A table of the run, all that is committed so far.
+
+        Args:
+            name: source, backgrounds, plan, masks, images, predictions, scores, or one written by `write_table`.
+            columns: only these; default: all.
+            where: only the rows for which this holds, such as `pyarrow.dataset.field("scenario") == "original"`:
+                row groups without such rows are not read.
+        """
+        known = _SCHEMAS.get(name)
+        uris = list(self._uris(name))
+        if not uris:
+            if known is None:
+                raise XrayError(f"{self.uri} has no table {name!r}")
+            return known.empty_table().select(columns or known.names)
+        store = open_store(uris[0])[0]
+        dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
+        return dataset.to_table(columns=list(columns) if columns else None, filter=where)
+
+    def write_table(self, name: str, table: pa.Table) -> str:
+        """Write a table such as `scores` at once, and return its URI."""
+        return self.write_file(f"{name}.parquet", to_parquet(table))
+
+    def write_file(self, name: str, data: bytes) -> str:
+        """Write a file at the top of the run, and return its URI."""
+        write_bytes(self.path(name), data)
+        return self.path(name)
+
+    def read_file(self, name: str) -> bytes:
+        """The bytes of a file at the top of the run."""
+        return read_bytes(self.path(name))
