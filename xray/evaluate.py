@@ -1,0 +1,183 @@
+"""Ask models what they see: IMAGES × models → PREDICTIONS; each image is decoded once for all of them."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xray import schema
+from xray.errors import XrayError
+from xray.generate import Progressed
+from xray.models.base import CLASSES
+from xray.models.prediction import Panel, rows
+from xray.models.spec import parse_model
+from xray.progress import Progress
+from xray.recipe import Recipe
+from xray.render import Renderer
+from xray.run import Run
+from xray.store import GENERATE, evaluation
+
+_RESULT = pa.schema([("shard", pa.string()), ("predictions", pa.int64())])
+_COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")
+
+
+def evaluate(
+    run: Run,
+    models: Mapping[str, str],
+    *,
+    from_plan: bool = False,
+    actors: int | None = None,
+    gpus: float | None = None,
+) -> dict[str, Progressed]:
+    """Predict every image with every model that has not seen it yet, on the Ray session at hand.
+
+    Args:
+        run: with a plan.
+        models: model strings by name.
+        from_plan: render the images anew instead of reading stored ones; they are encoded and decoded all the same,
+            so that the predictions are equal.
+        actors: processes that each hold all models; default: one a GPU, or one a CPU where there are none.
+        gpus: share of a GPU for each actor; default: 1 where there are any, else 0.
+
+    Returns:
+        What has become of the images, by model.
+
+    Raises:
+        XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with.
+    """
+    from xray.cluster import connected, map_shards, resources
+
+    if not models:
+        raise XrayError("no model is named; add `models:` to the recipe, or `--model timm:resnet50`")
+    available = run.shards() if from_plan else sorted(run.done(GENERATE))
+    if not available:
+        raise XrayError(f"{run.uri} has no images yet; make them by `xray generate`, or evaluate `--from-plan`")
+    groups = _missing(run, models, available)
+    for name in {name for names in groups for name in names}:
+        parse_model(models[name]).check()
+    if groups:
+        with connected():
+            share = gpus if gpus is not None else float(resources("GPU") >= 1)
+            size = actors or max(1, int(resources("GPU") / share if share else resources("CPU")))
+            for names, shards in groups.items():
+                facts = {name: {"spec": models[name]} for name in names}
+                options: dict[str, Any] = {
+                    "fn_constructor_args": (run.uri, facts, "cuda" if share else "cpu", from_plan),
+                    "at_once": size,
+                    "num_cpus": 1,
+                    "num_gpus": share or None,
+                }
+                expected = run.planned_rows() * len(shards) * len(names) // max(len(run.shards()), 1)
+                with Progress("evaluate", expected, "predictions") as progress:
+                    for result in map_shards(shards, EvaluateShard, _RESULT, **options):
+                        progress.advance(result["predictions"])
+    return {name: Progressed.of(run.receipts(evaluation(name))) for name in models}
+
+
+def _missing(run: Run, models: Mapping[str, str], shards: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
+    """The shards that still lack predictions, by the models that lack them."""
+    done = {name: run.done(evaluation(name)) for name in models}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for shard in shards:
+        if names := tuple(name for name in models if shard not in done[name]):
+            groups.setdefault(names, []).append(shard)
+    return groups
+
+
+class EvaluateShard:
+    """Predicts and commits shards; holds its models as long as it lives.
+
+    Args:
+        uri: of the run.
+        models: by name, each with its `spec`.
+        device: `cpu` or `cuda`.
+        from_plan: render the images instead of reading them.
+    """
+
+    def __init__(self, uri: str, models: Mapping[str, Mapping[str, str]], device: str, from_plan: bool) -> None:
+        self.run = Run(uri)
+        self.recipe: Recipe = self.run.recipe_object
+        self.models = models
+        self.device = device
+        self.renderer = Renderer(self.recipe) if from_plan else None
+
+    @functools.cached_property
+    def panel(self) -> Panel:
+        """The models; loaded for the first shard and not before, where Ray would hide what is wrong with them."""
+        import torch
+
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        return Panel.load(sorted({model["spec"] for model in self.models.values()}), self.device)
+
+    @functools.cached_property
+    def facts(self) -> dict[str, dict[str, str]]:
+        """What is recorded of each model with its predictions.
+
+        Raises:
+            XrayError: it has other weights than those that the run's predictions come from.
+        """
+        facts = {
+            name: {
+                "spec": model["spec"],
+                "weights": self.panel.models[model["spec"]].weights_sha256,
+                "preprocessing": self.panel.models[model["spec"]].preprocessing,
+            }
+            for name, model in self.models.items()
+        }
+        _refuse_other_weights(self.run, facts)
+        return facts
+
+    def __call__(self, shard: str) -> dict[str, Any]:
+        """Predict one shard with every model, a receipt each."""
+        started, before = time.perf_counter(), self.panel.decoded
+        images = self._images(shard)
+        images = images.filter(pc.equal(images.column("status"), schema.OK))
+        encoded = [cell["bytes"] for cell in images.column("image").to_pylist()]
+        indices = {category.name: category.indices for category in self.recipe.categories or ()}
+        accepted = [indices[name] for name in images.column("category").to_pylist()]
+        batches = list(self.panel.predict(encoded))
+        seconds = (time.perf_counter() - started) / len(self.facts)
+        counts = {name: {schema.OK: n} for name, n in Counter(images.column("scenario").to_pylist()).items()}
+        for model, facts in self.facts.items():
+            nothing = np.empty((0, CLASSES), np.float32)
+            probabilities_NK = np.concatenate([nothing, *(batch[facts["spec"]] for batch in batches)])
+            table = _predictions(images, model, facts["weights"], rows(probabilities_NK, accepted))
+            told = {**facts, "decoded": self.panel.decoded - before}
+            self.run.commit(evaluation(model), shard, {"predictions": (table, None)}, counts, seconds, told)
+        return {"shard": shard, "predictions": len(images) * len(self.facts)}
+
+    def _images(self, shard: str) -> pa.Table:
+        if self.renderer is not None:
+            return self.renderer.shard(self.run.shard(shard)).images
+        return self.run.made(GENERATE, "images", shard, (*_COLUMNS, "image", "status"))
+
+
+def _refuse_other_weights(run: Run, facts: Mapping[str, Mapping[str, str]]) -> None:
+    for name, fact in facts.items():
+        for shard in sorted(run.done(evaluation(name)))[:1]:
+            before = run.receipt(evaluation(name), shard).facts["weights"]
+            if before != fact["weights"]:
+                raise XrayError(
+                    f"model {name!r} has other weights ({fact['weights'][:12]}) than those it was evaluated with "
+                    f"({before[:12]}); give it another name"
+                )
+
+
+def _predictions(images: pa.Table, model: str, weights: str, answers: Mapping[str, Any]) -> pa.Table:
+    n = len(images)
+    told = {"model": [model] * n, "weights": [weights] * n, "trained_on": ["pretrained"] * n, "fold": [-1] * n}
+    told |= {name: list(answers[name]) for name in ("top1", "top5", "p_true", "correct")}
+    arrays = [
+        pa.array(told[field.name], field.type) if field.name in told else images.column(field.name)
+        for field in schema.PREDICTIONS
+    ]
+    return pa.table(arrays, schema=schema.PREDICTIONS)

