@@ -1,0 +1,64 @@
+import shutil
+import subprocess
+
+import cv2
+import pytest
+
+from xray.report import build_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+ATTACK = "<img src=x onerror=\"document.title='taken'\">"
+SCRIPT = "</title><script>document.title='taken'</script>"
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
+    *("--no-first-run", "--disable-quic", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--disable-extensions"),
+)
+
+
+def chromium(folder, *arguments):
+    command = [CHROMIUM, *QUIET, f"--user-data-dir={folder / 'profile'}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.fixture
+def report(make_run, tmp_path):
+    run = make_run(categories=(ATTACK, SCRIPT), models=(SCRIPT,), kinds=("original", "blur_background", "segmented"))
+    run.recipe["name"] = SCRIPT
+    run.stand_ins.append(ATTACK)
+    path = tmp_path / "report.html"
+    path.write_text(build_report(run), encoding="utf-8")
+    return path
+
+
+def test_nothing_in_a_name_is_executed(report, tmp_path):
+    dom = chromium(tmp_path, "--dump-dom", report.as_uri())
+    assert "<title>xray report: &lt;/title&gt;&lt;script&gt;" in dom
+    assert "<title>taken" not in dom
+    assert "<script" not in dom
+    assert dom.count("<img ") == dom.count('<img src="data:image/jpeg;base64,')
+    assert "What these numbers rest on" in dom
+
+
+def test_the_page_would_notice_a_script(report, tmp_path):
+    """The check above can fail: without the policy and the escaping the same script runs."""
+    open_page = tmp_path / "open.html"
+    open_page.write_text(f"<title>x{SCRIPT}", encoding="utf-8")
+    assert "<title>taken" in chromium(tmp_path, "--dump-dom", open_page.as_uri())
+
+
+def colourful_pixels(page, tmp_path, width):
+    shot = tmp_path / f"{page.stem}.png"
+    chromium(tmp_path, f"--screenshot={shot}", f"--window-size={width},2400", page.as_uri())
+    pixels = cv2.imread(str(shot)).astype(int)
+    assert pixels.shape[1] == width
+    return int(((pixels.max(axis=2) - pixels.min(axis=2)) > 60).sum())
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_pictures_are_drawn(report, tmp_path, width):
+    without = tmp_path / "without.html"
+    without.write_text(report.read_text("utf-8").replace("base64,/9j/", "base64,AAAA"), "utf-8")
+    assert colourful_pixels(report, tmp_path, width) > colourful_pixels(without, tmp_path, width) + 20_000

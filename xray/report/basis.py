@@ -1,0 +1,143 @@
+"""What the numbers rest on: photographs, weights, encoding, versions, and what must be said beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from xray.files import name_of
+from xray.report.evidence import Evidence, pretrained
+from xray.report.words import phrase
+from xray.schema import OK
+
+_SPLITS = {
+    "train": "photographs that ImageNet models are trained on",
+    "val": "photographs of a validation set",
+    "test": "photographs of a test set",
+    "unknown": "photographs of which it is not known whether models were trained on them",
+}
+
+
+def warnings(evidence: Evidence) -> list[str]:
+    """What a reader must know before any number: stand-ins, photographs that models may have seen, what is missing."""
+    said = [_sentence(note) for note in evidence.run.notes()]
+    splits = _counts(evidence, "split")
+    total = sum(splits.values())
+    if pretrained(evidence) and (seen := splits.get("train", 0)):
+        said.append(
+            f"{seen:,} of {total:,} photographs are ones that ImageNet models were trained on. Accuracy on them is not "
+            f"accuracy on new photographs; drops compare the same photographs with each other."
+        )
+    if pretrained(evidence) and (unknown := splits.get("unknown", 0)):
+        said.append(
+            f"Of {unknown:,} of {total:,} photographs it is not known whether the pretrained models have seen them."
+        )
+    if evidence.problem and not evidence.predictions.empty:
+        said.append(f"Drops and the cross term are missing: {evidence.problem.rstrip('.')}.")
+    planned = sum(evidence.planned.values())
+    if len(evidence.images) < planned:
+        said.append(f"The run is not finished: {len(evidence.images):,} of {planned:,} planned images are there.")
+    if missing := _unpredicted(evidence):
+        said.append(missing)
+    return said
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:].rstrip(".") + "."
+
+
+def _unpredicted(evidence: Evidence) -> str:
+    """Models that have not seen every image."""
+    made = int((evidence.images["status"] == OK).sum())
+    short = [
+        f"{series} has seen {n:,}"
+        for series, n in evidence.accuracy.groupby("series")["n"].sum().items()
+        if n < made and evidence.predictions["fold"].eq(-1).all()
+    ]
+    return f"Not every image is evaluated: of {made:,} images {', '.join(short)}." if short else ""
+
+
+def _counts(evidence: Evidence, column: str) -> dict[str, int]:
+    rows = evidence.source[evidence.source["status"] == OK]
+    return {str(value): int(n) for value, n in rows[column].value_counts().sort_index().items()}
+
+
+def facts(evidence: Evidence) -> list[tuple[str, str]]:
+    """Terms and what is to be said of them, in plain text."""
+    recipe, environment = evidence.recipe, evidence.run.environment
+    libraries = environment.get("libraries") or {}
+    entries = [
+        ("Run", f"{name_of(evidence.run.uri)}, recipe “{recipe['name']}”, planned {environment.get('planned', '–')}"),
+        ("Photographs", _photographs(evidence)),
+        ("Have models seen them?", _listed({_SPLITS.get(k, k): n for k, n in _counts(evidence, "split").items()})),
+        ("Licences", _listed(_counts(evidence, "licence"))),
+        ("Masks", _masks(evidence)),
+        ("Images", _images(evidence)),
+        (
+            "Seed",
+            f"{recipe['seed']}: every random choice is a hash of it, the photograph, the scenario and the variant",
+        ),
+        ("Code", f"revision {environment.get('revision') or 'unknown'}, Python {environment.get('python', 'unknown')}"),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in libraries.items()) or "unknown"),
+    ]
+    return [(term, text) for term, text in entries if text]
+
+
+def _photographs(evidence: Evidence) -> str:
+    ok = evidence.source[evidence.source["status"] == OK]
+    sizes = ok["category"].value_counts()
+    if sizes.empty:
+        return f"none of {len(evidence.source):,} can be used"
+    spread = f"{sizes.min():,} to {sizes.max():,}" if sizes.min() < sizes.max() else f"{sizes.min():,}"
+    return (
+        f"{evidence.usable:,} of {len(evidence.source):,} can be used; {len(sizes)} categories of {spread} readable "
+        f"photographs (source: {evidence.recipe['source']['kind']})"
+    )
+
+
+def _masks(evidence: Evidence) -> str:
+    masks = evidence.masks[evidence.masks["status"] == OK]
+    origins = _listed({str(origin): int(n) for origin, n in masks["origin"].value_counts().sort_index().items()})
+    return f"{len(masks):,} accepted of {len(evidence.masks):,}; origin: {origins}" if len(evidence.masks) else ""
+
+
+def _images(evidence: Evidence) -> str:
+    images = evidence.recipe["images"]
+    encoding = f"JPEG, quality {images['quality']}, 4:4:4" if images["format"] == "jpeg" else "PNG, lossless"
+    return (
+        f"{int((evidence.images['status'] == OK).sum()):,} of {sum(evidence.planned.values()):,} planned; stored as "
+        f"{encoding}; transparent ones as PNG, flattened on black before a model sees them"
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{n:,} {what}" for what, n in counts.items())
+
+
+def scenario_settings(evidence: Evidence) -> list[dict[str, str]]:
+    """Each scenario in words, and its settings."""
+    return [
+        {
+            "name": name,
+            "kind": entry["kind"],
+            "phrase": phrase(name, entry),
+            "settings": json.dumps({k: v for k, v in entry.items() if k != "kind"}, ensure_ascii=False)[1:-1],
+        }
+        for name, entry in evidence.recipe["scenarios"].items()
+    ]
+
+
+def categories(evidence: Evidence) -> list[dict[str, Any]]:
+    """Categories with the ImageNet-1k indices that count as right, and their readable photographs."""
+    counts = _counts(evidence, "category")
+    entries: Mapping[str, Mapping[str, Any]] = evidence.recipe.get("categories") or {}
+    names = sorted({*entries, *counts})
+    return [
+        {
+            "name": name,
+            "indices": ", ".join(map(str, (entries.get(name) or {}).get("indices", ()))) or "–",
+            "photographs": counts.get(name, 0),
+        }
+        for name in names
+    ]

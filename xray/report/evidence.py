@@ -1,0 +1,121 @@
+"""What a report is made of, read from the run once; image bytes stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from xray.errors import XrayError
+from xray.schema import OK
+from xray.score import COLUMNS, PRETRAINED, control_scenarios, reference_scenario, score_predictions, series_name
+from xray.statistics import accuracy_table
+
+if TYPE_CHECKING:
+    from xray.run import Run
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's tables as far as they go, and what follows from them.
+
+    Args:
+        run: to read images from.
+        recipe: plain values.
+        source: SOURCE.
+        masks: MASKS without the masks.
+        planned: planned images by scenario.
+        images: IMAGES without images, masks and provenance.
+        predictions: PREDICTIONS, the columns that scores need.
+        accuracy: as `Scores.accuracy`, with the column `series`, what the model is called in the report.
+        by_category: as `Scores.by_category`, with `series`.
+        drops: as `Scores.drops`, with `series`; None where they cannot be had.
+        cross: as `Scores.cross`, with `series`; None where it cannot be had.
+        problem: why drops cannot be had; empty if they can.
+        reference: the scenario that drops are measured from, if the recipe has one.
+    """
+
+    run: Run
+    recipe: Mapping[str, Any]
+    source: pd.DataFrame
+    masks: pd.DataFrame
+    planned: Mapping[str, int]
+    images: pd.DataFrame
+    predictions: pd.DataFrame
+    accuracy: pd.DataFrame
+    by_category: pd.DataFrame
+    drops: pd.DataFrame | None
+    cross: pd.DataFrame | None
+    problem: str
+    reference: str | None
+
+    @property
+    def scenarios(self) -> list[str]:
+        """Names in the recipe's order."""
+        return list(self.recipe["scenarios"])
+
+    @property
+    def controls(self) -> list[str]:
+        """The scenarios without the object."""
+        return control_scenarios(self.recipe)
+
+    @property
+    def series(self) -> list[tuple[str, str]]:
+        """(model, trained_on) of everything that has predictions, sorted."""
+        return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
+
+    @property
+    def usable(self) -> int:
+        """Photographs that can be read and have an accepted mask, as far as they were looked at."""
+        refused = set(self.masks.loc[self.masks["status"] != OK, "image_id"])
+        readable = self.source.loc[self.source["status"] == OK, "image_id"]
+        return int((~readable.isin(refused)).sum())
+
+
+def gather(run: Run) -> Evidence:
+    """Read what a report of this run needs."""
+    recipe = run.recipe
+    predictions = run.table("predictions", columns=[*COLUMNS, "p_true"]).to_pandas()
+    plan = run.table("plan", columns=["scenario"]).to_pandas()
+    masks = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "status", "reason"]
+    images = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
+    return Evidence(
+        run=run,
+        recipe=recipe,
+        source=run.table("source").to_pandas(),
+        masks=run.table("masks", columns=masks).to_pandas(),
+        planned=plan["scenario"].value_counts().to_dict(),
+        images=run.table("images", columns=images).to_pandas(),
+        predictions=predictions,
+        **_scores(predictions, recipe),
+    )
+
+
+def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "accuracy": _named(accuracy_table(predictions, by=("model", "trained_on", "scenario"))),
+        "by_category": _named(accuracy_table(predictions)),
+        "drops": None,
+        "cross": None,
+        "problem": "",
+        "reference": None,
+    }
+    try:
+        found["reference"] = reference_scenario(recipe)
+        controls = control_scenarios(recipe)
+        scores = score_predictions(predictions, found["reference"], controls, seed=int(recipe["seed"]))
+    except XrayError as error:
+        return found | {"problem": str(error)}
+    return found | {"drops": _named(scores.drops), "cross": _named(scores.cross)}
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    names = [series_name(*pair) for pair in zip(table["model"], table["trained_on"], strict=True)]
+    return table.assign(series=pd.Series(names, index=table.index, dtype="str"))
+
+
+def pretrained(evidence: Evidence) -> bool:
+    """Whether any prediction is of a model that was trained elsewhere, on photographs that it may share with us."""
+    return bool((evidence.accuracy["trained_on"] == PRETRAINED).any())

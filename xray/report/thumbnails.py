@@ -1,0 +1,55 @@
+"""Stored images as small JPEGs inside the page."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from xray.codec import Limits, decode, encode
+from xray.masks import decode_mask
+
+Pixels = NDArray[np.uint8]
+_ANY_SIZE = Limits(max_pixels=2**31, min_side=1)
+_QUALITY = 82
+
+
+def thumbnail(data: bytes, side: int) -> str:
+    """A stored image as a `data:` URI; a transparent one is flattened on black, as models see it.
+
+    Args:
+        data: the encoded image.
+        side: the longer side at most, in pixels.
+    """
+    return _data_uri(_shrunk(decode(data, _ANY_SIZE).image, side))
+
+
+def outlined(data: bytes, mask: bytes, side: int) -> str:
+    """As `thumbnail`, with the outline of its object drawn in white on black.
+
+    Args:
+        data: the encoded image.
+        mask: the encoded mask, of the same size.
+        side: the longer side at most, in pixels.
+    """
+    image = _shrunk(decode(data, _ANY_SIZE).image, side)
+    inside = decode_mask(mask).astype(np.uint8) * np.uint8(255)
+    small = cv2.resize(inside, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
+    contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    image = np.ascontiguousarray(image)
+    cv2.drawContours(image, contours, -1, (0, 0, 0), 3)
+    cv2.drawContours(image, contours, -1, (255, 255, 255), 1)
+    return _data_uri(image)
+
+
+def _shrunk(image: Pixels, side: int) -> Pixels:
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _data_uri(image: Pixels) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(encode(image, "jpeg", _QUALITY)).decode("ascii")
