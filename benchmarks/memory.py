@@ -1,0 +1,124 @@
+"""How does memory grow? The driver's over a hundred times more planned rows, and a worker's while it renders.
+
+    python benchmarks/memory.py
+
+The driver plans and resumes (reads what is done) for 10³ and for 10⁵ rows, each in a fresh process; a worker renders
+shards of photographs, and its own peak is read (resident memory without what Ray shares between processes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+from photographs import CATEGORIES, write_photographs
+
+from xray.cluster import connected
+from xray.codec import encode
+from xray.generate import generate
+from xray.plan import survey, write_plan
+from xray.recipe import Recipe, recipe_from
+from xray.run import Run
+
+SCENARIOS = 14
+
+
+def recipe_for(folder: Path) -> Recipe:
+    """All scenarios of the folder's photographs."""
+    return recipe_from(
+        {
+            "categories": CATEGORIES,
+            "source": {"kind": "imagefolder", "root": str(folder / "photos")},
+            "masks": {"annotations": {"kind": "png", "root": str(folder / "masks")}},
+        }
+    )
+
+
+def small_photographs(folder: Path, count: int) -> None:
+    """Many tiny pictures: the plan's size depends on their number only."""
+    photo = encode(np.full((40, 40, 3), 90, np.uint8))
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:30, 10:30] = 255
+    png = cv2.imencode(".png", mask)[1].tobytes()
+    for number in range(count):
+        name = list(CATEGORIES)[number % 2]
+        for kind, data, suffix in (("photos", photo, "jpg"), ("masks", png, "png")):
+            path = folder / kind / name / f"{number:06d}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
+def drive(folder: Path) -> None:
+    """What a driver does before and after its workers: plan, list, resume; prints rows and its peak memory in MB."""
+    import resource
+
+    recipe = recipe_for(folder)
+    run = Run(str(folder / "run"))
+    write_plan(run, recipe, survey(recipe))
+    with connected(workers=2):
+        generate(run)
+    print(run.planned_rows(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def driver_peak(images: int) -> tuple[int, float]:
+    """Planned rows and peak memory (MB) of a driver in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        small_photographs(Path(name), images)
+        told = subprocess.run([sys.executable, __file__, "--drive", name], capture_output=True, text=True, check=True)
+        rows, peak = told.stdout.split()[-2:]
+        return int(rows), float(peak)
+
+
+def worker_peak(images: int) -> float:
+    """The largest memory of a worker's own (MB), sampled while photographs are rendered."""
+    import threading
+
+    peak, stop = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            for process in psutil.Process().children(recursive=True):
+                try:
+                    if process.name().startswith("ray::"):
+                        memory = process.memory_info()
+                        peak[0] = max(peak[0], (memory.rss - memory.shared) / 2**20)
+                except psutil.NoSuchProcess:
+                    continue
+
+    with tempfile.TemporaryDirectory() as name, connected(workers=2):
+        write_photographs(Path(name), images)
+        recipe = recipe_for(Path(name))
+        run = Run(f"{name}/run")
+        write_plan(run, recipe, survey(recipe))
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        generate(run)
+        stop.set()
+        watcher.join()
+    return peak[0]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.drive:
+        drive(chosen.drive)
+        return
+    few, little = driver_peak(1_000 // SCENARIOS + 1)
+    many, much = driver_peak(100_000 // SCENARIOS + 1)
+    print(f"driver: {little:.0f} MB for {few:,} rows, {much:.0f} MB for {many:,}")
+    worker = worker_peak(256)
+    print(f"worker: at most {worker:.0f} MB of its own")
+    print(json.dumps({"driver_growth_mb": round(much - little, 1), "worker_mb": round(worker, 1)}))
+
+
+if __name__ == "__main__":
+    main()
