@@ -136,3 +136,16 @@ def test_the_estimate_is_of_this_recipe(tmp_path: Path) -> None:
     assert told.rows == 1000
     assert told.seconds > 0
     assert 0.5 < told.bytes / (mean * 1000) < 2
+
+
+def test_a_run_in_an_object_store_is_the_same(tmp_path: Path, bucket: str) -> None:
+    write_folder(tmp_path)
+    golden = planned(tmp_path)
+    generate(golden)
+    recipe = recipe_from(recipe_values(tmp_path))
+    run = Run(bucket.format("runs/mine"))
+    write_plan(run, recipe, survey(recipe))
+    told = generate(run)
+    assert told.rows == 30
+    assert hashes(run) == hashes(golden)
+    assert run.table("images").sort_by("sample_id").equals(golden.table("images").sort_by("sample_id"))

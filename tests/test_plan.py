@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from drawn import recipe_values, write, write_folder
+from drawn import drawn, recipe_values, write, write_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xray.codec import encode
 from xray.errors import XrayError
 from xray.plan import Donors, digest, image_id, plan_rows, sample_id, survey, write_plan
 from xray.recipe import recipe_from
+from xray.render import Renderer
 from xray.run import Run
 
 SOURCES = [
@@ -138,6 +142,29 @@ def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyte
     again = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
     keys = [("sample_id", "ascending")]
     assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
+
+
+def test_duplicate_ids_are_rows_of_their_own(tmp_path: Path) -> None:
+    """Of two photographs with one id the first is used; the other is rejected, and counted."""
+    cells = [{"bytes": encode(drawn(seed)[0]), "path": None} for seed in (1, 2)]
+    masks = [{"bytes": encode(drawn(seed)[1], "png"), "path": None} for seed in (1, 2)]
+    table = pa.table({"id": ["same", "same"], "image": cells, "mask": masks, "label": ["ball", "ball"]})
+    pq.write_table(table, tmp_path / "photos.parquet")
+    source = {
+        "kind": "parquet",
+        "uri": str(tmp_path / "photos.parquet"),
+        "id": "id",
+        "category": "label",
+        "mask": "mask",
+    }
+    run = planned(tmp_path, source=source, masks={}, scenarios=["original"])
+    assert run.source().reason.tolist() == ["", "duplicate_id"]
+    assert run.source().image_id.is_unique
+    plan = run.table("plan").to_pandas()
+    assert len(plan) == 2
+    assert plan.sample_id.is_unique
+    made = Renderer(run.recipe_object).shard(run.shard(run.shards()[0])).images.to_pylist()
+    assert [(row["status"], row["reason"]) for row in made] == [("ok", ""), ("rejected", "duplicate_id")]
 
 
 def test_no_photograph_is_an_error(tmp_path: Path) -> None:

@@ -121,17 +121,22 @@ def make_shard(uri: str, name: str) -> dict[str, Any]:
         name: of the shard.
     """
     cv2.setNumThreads(1)
-    started = time.perf_counter()
     run = Run(uri)
-    rendered = _renderer(uri, json.dumps(run.recipe)).shard(run.shard(name))
-    tables = {"masks": (rendered.masks, None), "images": (rendered.images, rendered.row_groups)}
-    receipt = run.commit(GENERATE, name, tables, rendered.counts(), time.perf_counter() - started)
+    # A task of several shards that lost its worker is run again as a whole: what it had committed stays.
+    receipt = run.receipt(GENERATE, name) if run.has_receipt(GENERATE, name) else _render(run, name)
     return {
         "shard": name,
         "counts": json.dumps(receipt.counts),
         "bytes": sum(file["bytes"] for file in receipt.files.values()),
         "seconds": receipt.seconds,
     }
+
+
+def _render(run: Run, name: str) -> Receipt:
+    started = time.perf_counter()
+    rendered = _renderer(run.uri, json.dumps(run.recipe)).shard(run.shard(name))
+    tables = {"masks": (rendered.masks, None), "images": (rendered.images, rendered.row_groups)}
+    return run.commit(GENERATE, name, tables, rendered.counts(), time.perf_counter() - started)
 
 
 @functools.lru_cache(maxsize=1)

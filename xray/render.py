@@ -209,7 +209,8 @@ def _assert_kept(scenario: Scenario, photo: Photo, picture: Picture, plan: Row) 
     """What a scenario promises to keep is equal, pixel for pixel; anything else is a bug of the scenario."""
     if scenario.keeps is None:
         return
-    image = np.ascontiguousarray(picture.image[..., :3])
+    rgba = picture.image.shape[2] == 4
+    image = cv2.cvtColor(picture.image, cv2.COLOR_RGBA2RGB) if rgba else picture.image
     moved = image.shape != photo.image.shape
     if moved or cv2.norm(image, photo.image, cv2.NORM_INF, photo.region(scenario.keeps)) > 0:
         raise XrayError(

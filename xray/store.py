@@ -226,6 +226,10 @@ class Store:
             return set()
         return {name_of(uri).removesuffix(".json") for uri in list_files(folder, recursive=False)}
 
+    def has_receipt(self, stage: tuple[str, ...], shard: str) -> bool:
+        """Whether a shard is done in a stage."""
+        return exists(self.path("receipts", *stage, f"{shard}.json"))
+
     def receipt(self, stage: tuple[str, ...], shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
         return Receipt(**json.loads(read_bytes(self.path("receipts", *stage, f"{shard}.json"))))
