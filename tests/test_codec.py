@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,11 @@ def test_16_bit_grey_is_scaled_not_clipped() -> None:
     decoded = decode(saved(Image.fromarray(ramp), "PNG"))
     assert decoded.notes == ("converted_16_bit",)
     assert np.array_equal(decoded.image[..., 0], (ramp >> 8).astype(np.uint8))
+
+
+@pytest.mark.parametrize("values", [np.full((48, 64), 70_000, np.int32), np.full((48, 64), 0.5, np.float32)])
+def test_deeper_samples_are_refused_not_wrapped(values: np.ndarray[Any, Any]) -> None:
+    assert reason(saved(Image.fromarray(values), "TIFF")) == "unsupported_depth"
 
 
 def test_palette_and_rgba_are_said() -> None:

@@ -106,6 +106,10 @@ def test_data_uris_and_parquet_cells(tmp_path: Path) -> None:
     assert files.read_bytes(files.cell_uri(uri, 2, 0, "raw")) == b"\4"
     with pytest.raises(Rejected, match="missing_file"):
         files.read_bytes(files.cell_uri(uri, 2, 1, "image"))
+    with pytest.raises(Rejected, match="missing_file"):
+        files.read_bytes(files.cell_uri(uri, 2, 99, "image"))
+    with pytest.raises(Rejected, match="missing_file"):
+        files.read_bytes(files.cell_uri(uri, 2, 1, "gone"))
 
 
 def test_unreadable_file_is_no_crash(tmp_path: Path) -> None:

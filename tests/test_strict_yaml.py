@@ -32,6 +32,8 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("? [a, b]\n: 1\n", "line 1: a key must be plain text"),
         ("", "is empty"),
         ("[" * 30 + "]" * 30, "nested more than 20 levels"),
+        ("[" * 5000 + "]" * 5000, "nested more than 20 levels"),
+        ("a: 0x_", "line 1: '0x_' is no number"),
         ("a: \x00", "recipe.yaml"),
         ("a: 1\n---\nb: 2\n", "line 2"),
     ],

@@ -9,15 +9,17 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from pydantic import Field
 
 from xray.errors import Rejected
+from xray.plugins import settings
 
 Pixels = NDArray[np.uint8]
 Format = Literal["jpeg", "png"]
@@ -28,17 +30,23 @@ _SUFFIXES = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo
 _ORIENTATION = 0x0112
 
 
-@dataclass(frozen=True)
+@settings
 class Limits:
     """Which images are refused from their header.
 
     Args:
-        max_pixels: width × height at most; the default is an 8-bit RGB image of 192 MB.
+        max_pixels: width × height at most; the default is an 8-bit RGB image of 192 MB. Pillow refuses formats other
+            than JPEG above 178,956,970 whatever is set here.
         min_side: the shorter side at least, in pixels.
     """
 
-    max_pixels: int = 64_000_000
-    min_side: int = 32
+    max_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    min_side: Annotated[int, Field(ge=1)] = 32
+
+
+DEFAULT = Limits()
+ANY = Limits(max_pixels=2**31, min_side=1)
+"""For images that xray made itself."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
     return Header(picture.format or "", width, height, orientation, picture.mode)
 
 
-def read_header(data: bytes, limits: Limits = Limits()) -> Header:
+def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
     """The header of an image, without decoding its pixels.
 
     Raises:
@@ -119,7 +127,7 @@ def read_header(data: bytes, limits: Limits = Limits()) -> Header:
     return _check(_open(data), limits)
 
 
-def decode(data: bytes, limits: Limits = Limits(), *, name: str = "") -> Decoded:
+def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
     """Decode an image to upright 8-bit RGB.
 
     Args:
@@ -165,8 +173,10 @@ def _decode_other(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str
     except _DAMAGED as error:
         raise Rejected("corrupt_image", str(error)) from error
     mode = picture.mode
-    if mode.startswith("I"):
+    if mode == "F" or mode.startswith("I"):
         grey = np.asarray(picture)
+        if mode == "F" or grey.min(initial=0) < 0 or grey.max(initial=0) > 65_535:
+            raise Rejected("unsupported_depth", f"mode {mode}, values {grey.min()} to {grey.max()}")
         grey = grey >> 8 if grey.max(initial=0) > 255 else grey
         return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2), None, ["converted_16_bit"]
     notes = {"CMYK": ["converted_cmyk"], "P": ["converted_palette"]}.get(mode, [])

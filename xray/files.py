@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from pyarrow import fs
 from xray.errors import Rejected, XrayError
 
 _SCHEMES = ("file", "s3", "gs", "gcs")
+_ONE_READER = threading.Lock()
 
 
 def to_uri(location: str | os.PathLike[str]) -> str:
@@ -87,14 +89,16 @@ def cell_uri(uri: str, row_group: int, row: int, column: str) -> str:
 def _read_column(uri: str, row_group: int, column: str) -> pa.ChunkedArray:
     store, path = open_store(uri)
     with pq.ParquetFile(path, filesystem=store) as file:
-        return file.read_row_group(row_group, columns=[column]).column(column.partition(".")[0])
+        return file.read_row_group(row_group, columns=[column]).column(column)
 
 
 def _read_cell(uri: str) -> bytes:
     file, _, fragment = uri.partition("#")
     cell = parse_qs(fragment)
     column = cell["column"][0]
-    value = _read_column(file, int(cell["row_group"][0]), column)[int(cell["row"][0])].as_py()
+    with _ONE_READER:  # threads that want neighbouring cells would all read the same row group
+        values = _read_column(file, int(cell["row_group"][0]), column)
+    value = values[int(cell["row"][0])].as_py()
     data = value.get("bytes") if isinstance(value, dict) else value
     if data is None:
         raise FileNotFoundError(uri)
@@ -121,7 +125,7 @@ def read_bytes(uri: str) -> bytes:
         store, path = open_store(uri)
         with store.open_input_file(path) as stream:
             return stream.read()  # type: ignore[no-any-return]
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, LookupError) as error:
         raise Rejected("missing_file", uri) from error
     except (OSError, ValueError) as error:
         raise Rejected("unreadable_file", f"{uri}: {error}") from error
@@ -148,6 +152,12 @@ def write_bytes(uri: str, data: bytes) -> None:
         partial.replace(local)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def delete_file(uri: str) -> None:
+    """Remove a file that is there."""
+    store, path = open_store(uri)
+    store.delete_file(path)
 
 
 def exists(uri: str) -> bool:

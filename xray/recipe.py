@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -19,7 +20,7 @@ from xray.files import read_bytes, to_uri
 from xray.masks import Annotations, Gates, Refiner
 from xray.masks.given import Given
 from xray.masks.source import FromSource
-from xray.plugins import available, build, find, settings, settings_of
+from xray.plugins import available, build, settings, settings_of
 from xray.scenarios import Scenario, build_scenario
 from xray.sources.base import Source
 
@@ -58,6 +59,9 @@ def _plugin(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
     return PlainValidator(_checked(make)), PlainSerializer(_dump_plugin(base))
 
 
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
 @settings
 class ScenarioEntry:
     """A scenario in a recipe.
@@ -73,9 +77,9 @@ class ScenarioEntry:
 
 def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
     """Entries by name, from a list of names and mappings, or from a mapping by name."""
-    if isinstance(value, Mapping):
-        return {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
     entries: dict[str, ScenarioEntry] = {}
+    if isinstance(value, Mapping):
+        entries = {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
     for index, item in enumerate(value if isinstance(value, list) else ()):
         fields = {"kind": item} if isinstance(item, str) else item
         name = fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None
@@ -109,10 +113,16 @@ def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
     return {name: {**dump(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
 
 
-def _models(value: Any) -> dict[str, str]:
-    """Model strings by name; the name of a bare `family:model` is the part after the colon."""
+def models_by_name(value: Any) -> dict[str, str]:
+    """Model strings by name; a list's are called by `model_name`.
+
+    Raises:
+        XrayError: two are called the same, or these are no model strings.
+    """
     if isinstance(value, Mapping):
         return {str(name): str(spec) for name, spec in value.items()}
+    if not isinstance(value, list | tuple | str):
+        raise XrayError(f"`models` is a list of model strings such as timm:resnet50; got {value!r}")
     names: dict[str, str] = {}
     for spec in [value] if isinstance(value, str) else value:
         name = model_name(str(spec))
@@ -189,6 +199,7 @@ class Recipe:
         limits: which photographs are refused from their header.
         shard_size: photographs in a unit of work.
         bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
+        transparent_on: the colour (RGB) that models see transparent images on.
         models: model strings by name, see `xray list models`.
     """
 
@@ -207,7 +218,8 @@ class Recipe:
     limits: Limits = Limits()
     shard_size: Annotated[int, Field(ge=1, le=4096)] = 32
     bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
-    models: Annotated[dict[str, str], BeforeValidator(_checked(_models))] = Field(default_factory=dict)
+    transparent_on: tuple[Level, Level, Level] = (0, 0, 0)
+    models: Annotated[dict[str, str], BeforeValidator(_checked(models_by_name))] = Field(default_factory=dict)
 
 
 def default_scenarios() -> tuple[str, ...]:
@@ -225,22 +237,25 @@ def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
     fields = dict(value)
     preset = fields.pop("preset", preset)
     if preset is not None:
-        fields["scenarios"] = [
-            _with_preset(entry, preset) for entry in _as_list(fields.get("scenarios", list(default_scenarios())))
-        ]
+        presets = {name for scenario in available(Scenario).values() for name in scenario.presets}
+        if preset not in presets:
+            raise XrayError(str(unknown("preset", preset, presets)), ("preset",))
+        scenarios = fields.get("scenarios", list(default_scenarios()))
+        fields["scenarios"] = _each(scenarios, functools.partial(_with_preset, preset))
     return TypeAdapter(Recipe).validate_python(fields)
 
 
-def _as_list(scenarios: Any) -> list[Any]:
+def _each(scenarios: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(scenarios, Mapping):
-        return [{**entry, "name": name} for name, entry in scenarios.items()]
-    return list(scenarios)
+        return {name: change(entry) for name, entry in scenarios.items()}
+    return [change(entry) for entry in scenarios] if isinstance(scenarios, list) else scenarios
 
 
-def _with_preset(entry: Any, preset: str) -> dict[str, Any]:
-    fields = {"kind": entry} if isinstance(entry, str) else dict(entry)
-    presets = find("scenario", Scenario, str(fields.get("kind"))).presets
-    return {"preset": preset, **fields} if preset in presets else fields
+def _with_preset(preset: str, entry: Any) -> Any:
+    """The entry with the preset, if its scenario has it; what is wrong with an entry is said when it is built."""
+    fields = {"kind": entry} if isinstance(entry, str) else entry
+    scenario = available(Scenario).get(str(fields.get("kind"))) if isinstance(fields, Mapping) else None
+    return {"preset": preset, **fields} if scenario is not None and preset in scenario.presets else entry
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
@@ -262,6 +277,8 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
         return recipe_from(values)
     except ValidationError as error:
         raise XrayError("\n".join(_located(details, lines, name) for details in error.errors())) from error
+    except XrayError as error:
+        raise XrayError(f"{name}, line {lines[error.where]}: {error}") from error
 
 
 def load_recipe(location: str) -> Recipe:

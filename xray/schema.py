@@ -7,7 +7,6 @@ import json
 import pyarrow as pa
 
 OK, REJECTED, FAILED = "ok", "rejected", "failed"
-STATUSES = (OK, REJECTED, FAILED)
 
 REASONS = {
     # the file
@@ -19,6 +18,7 @@ REASONS = {
     "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF)",
     "corrupt_image": "the image data is damaged or cut off",
     "animated_image": "more than one frame: which one is meant is not known",
+    "unsupported_depth": "sample values beyond 16 bits, or not whole numbers",
     "too_many_pixels": "more pixels than `limits.max_pixels`, refused from the header",
     "too_small": "a side is shorter than `limits.min_side`",
     # accepted with a stated conversion (status ok)
@@ -34,7 +34,7 @@ REASONS = {
     "mask_wrong_size": "the mask does not have the size of the image",
     "mask_empty": "the mask marks no pixel",
     "mask_full": "the mask marks (almost) every pixel: no background is left",
-    "mask_too_small": "the mask marks less than `min_area` of the image",
+    "mask_too_small": "the mask marks less than `min_area` of the image, or only specks below `min_part`",
     "mask_too_many_parts": "the mask falls into more than `max_parts` parts",
     "mask_converted": "a 16-bit or transparent mask reduced to one 8-bit channel",
     "mask_rotated_by_exif": "the mask turned upright together with its image",
@@ -179,9 +179,9 @@ SCORES = pa.schema(
     ]
 )
 
-_UNREAD = {"missing_file", "unreadable_file", "source_changed", "no_donor", "donor_unusable"}
+_UNREAD = {"missing_file", "unreadable_file"}
 
 
 def status_of(reason: str) -> str:
-    """`failed` where something could not be had, `rejected` where it was looked at and refused."""
+    """`failed` where something could not be read and is tried again, `rejected` where it was looked at and refused."""
     return FAILED if reason in _UNREAD else REJECTED

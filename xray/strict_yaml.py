@@ -30,7 +30,7 @@ def load(text: str, name: str) -> tuple[Any, Lines]:
     """
     try:
         events = list(yaml.parse(text, Loader=yaml.SafeLoader))
-        _refuse_aliases_and_tags(events, name)
+        _refuse_what_recipes_must_not_hold(events, name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -48,9 +48,13 @@ def dump(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _refuse_aliases_and_tags(events: list[yaml.Event], name: str) -> None:
+def _refuse_what_recipes_must_not_hold(events: list[yaml.Event], name: str) -> None:
+    depth = 0
     for event in events:
         line = event.start_mark.line + 1 if event.start_mark else 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise XrayError(f"{name}, line {line}: nested more than {_MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise XrayError(f"{name}, line {line}: anchors and aliases (& and *) are not allowed")
         if tag := getattr(event, "tag", None):
@@ -58,15 +62,16 @@ def _refuse_aliases_and_tags(events: list[yaml.Event], name: str) -> None:
 
 
 def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
-    if len(path) > _MAX_DEPTH:
-        raise XrayError(f"{name}, line {node.start_mark.line + 1}: nested more than {_MAX_DEPTH} levels deep")
     if isinstance(node, yaml.SequenceNode):
         return [_located(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, name)
     if node.tag not in _SCALARS:  # dates and the like are the text they are
         return node.value
-    return yaml.SafeLoader("").construct_object(node)
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except ValueError as error:
+        raise XrayError(f"{name}, line {node.start_mark.line + 1}: {node.value!r} is no number: {error}") from error
 
 
 def _located(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:

@@ -59,7 +59,7 @@ SPECKS[::5, ::5] = True
         (np.ones((50, 50), bool), "mask_full", "100.00% of the image, at most 98.00%"),
         (np.eye(1000, dtype=bool), "mask_too_small", "0.100% of the image, at least 0.500%"),
         (blocks(*((r, c) for r in (0, 40, 80) for c in (0, 40, 80))), "mask_too_many_parts", "9 parts, at most 8"),
-        (SPECKS, "mask_too_many_parts", "nothing but specks"),
+        (SPECKS, "mask_too_small", "nothing but specks"),
     ],
 )
 def test_gates(mask: np.ndarray, reason: str, detail: str) -> None:

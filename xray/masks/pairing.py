@@ -13,8 +13,9 @@ from xray.sources.base import Candidate
 
 
 def spellings(key: str) -> Iterator[str]:
-    """A candidate's key as a percent-encoded path: as it is, if it is one already, or encoded."""
+    """A candidate's key as a percent-encoded path: as it is, if it is one already; encoded but for that; encoded."""
     yield key
+    yield quote_from_bytes(os.fsencode(key), safe="/%")
     yield quote_from_bytes(os.fsencode(key))
 
 
@@ -39,8 +40,9 @@ class Pairing:
 
     def _list(self, root: str) -> dict[str, str]:
         base = files.to_uri(root).rstrip("/")
-        found = (uri for uri in files.list_files(base) if uri.endswith(self._suffix))
-        return {uri[len(base) + 1 :].removesuffix(self._suffix): uri for uri in found}
+        start = len(base.partition("?")[0]) + 1
+        paths = {uri.partition("?")[0][start:]: uri for uri in files.list_files(base)}
+        return {path.removesuffix(self._suffix): uri for path, uri in paths.items() if path.endswith(self._suffix)}
 
     def _list_folder(self, folder: str) -> frozenset[str]:
         return frozenset(files.list_files(folder, recursive=False))
@@ -59,5 +61,6 @@ class Pairing:
     def _find_beside(self, uri: str) -> str | None:
         if "#" in uri or uri.startswith("data:"):  # a cell of a table has no neighbours
             return None
-        wanted = posixpath.splitext(uri)[0] + self._suffix
-        return wanted if wanted in self._beside(posixpath.dirname(uri)) else None
+        path, mark, query = uri.partition("?")
+        wanted = posixpath.splitext(path)[0] + self._suffix + mark + query
+        return wanted if wanted in self._beside(posixpath.dirname(path) + mark + query) else None

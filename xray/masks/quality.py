@@ -94,7 +94,7 @@ def check(mask: Mask, gates: Gates = Gates()) -> Quality:  # noqa: B008 - immuta
     if quality.area < gates.min_area:
         raise Rejected("mask_too_small", f"{quality.area:.3%} of the image, at least {gates.min_area:.3%}")
     if quality.parts == 0:
-        raise Rejected("mask_too_many_parts", f"nothing but specks of at most {gates.min_part:.3%} of the image")
+        raise Rejected("mask_too_small", f"nothing but specks of at most {gates.min_part:.3%} of the image")
     if quality.parts > gates.max_parts:
         raise Rejected("mask_too_many_parts", f"{quality.parts} parts, at most {gates.max_parts}")
     return quality

@@ -46,7 +46,9 @@ class Photo:
 
     def region(self, name: Region) -> Pixels:
         """255 where the region is, 0 elsewhere."""
-        return {"object": self.inside, "background": self.outside}.get(name, np.full_like(self.inside, 255))
+        if name == "image":
+            return np.full_like(self.inside, 255)
+        return self.inside if name == "object" else self.outside
 
 
 @dataclass(frozen=True)
