@@ -98,13 +98,21 @@ def test_a_new_model_leaves_the_others_alone(run: Run, folder: Path, models: dic
     assert run.models()["another"]["spec"] == more["another"]
 
 
-def test_other_weights_under_the_same_name_are_refused(folder: Path, models: dict[str, str], ray_session: None) -> None:
+def test_other_weights_in_the_same_file_are_refused(folder: Path, ray_session: None) -> None:
     run = planned(folder, "other")
     generate(run)
-    evaluate(run, {"net": models["test_resnet"]}, actors=1)
+    spec = saved_model(folder / "changing", "test_resnet")
+    evaluate(run, {"net": spec}, actors=1)
     (folder / f"other/receipts/evaluate/net/{run.shards()[0]}.json").unlink()
+    other = Path(saved_model(folder / "changing", "test_resnet", seed=2).partition("@")[2])
+    other.replace(spec.partition("@")[2])
     with pytest.raises(XrayError, match="model 'net' has other weights"):
-        evaluate(run, {"net": saved_model(folder / "models", "test_resnet", seed=2)}, actors=1)
+        evaluate(run, {"net": spec}, actors=1)
+
+
+def test_another_model_under_the_same_name_is_refused(run: Run, models: dict[str, str]) -> None:
+    with pytest.raises(XrayError, match=r"model 'test_vit' was evaluated as .*; give it another name"):
+        evaluate(run, {"test_vit": models["test_resnet"]})
 
 
 def test_what_cannot_be_loaded_is_named(run: Run) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 def planned(folder: Path, name: str = "run", **changes: object) -> Run:
     recipe = recipe_from(recipe_values(folder, **changes))
     run = Run(str(folder / name))
-    write_plan(run, recipe, survey(recipe, run.table("source")))
+    write_plan(run, recipe, survey(recipe, run))
     return run
 
 
@@ -82,6 +82,30 @@ def test_a_new_scenario_makes_only_its_own_images(tmp_path: Path) -> None:
         "original": 6,
         "segmented": 6,
     }
+
+
+def test_masks_are_kept_once_however_many_scenarios_are_added(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, scenarios=["original"])
+    generate(run)
+    run = planned(tmp_path, scenarios=["original", "segmented"])
+    generate(run)
+    masks = run.table("masks").to_pandas()
+    assert len(masks) == 6
+    assert masks.image_id.is_unique
+
+
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    golden = planned(tmp_path, "golden")
+    generate(golden)
+    run = planned(tmp_path)
+    (tmp_path / "photos/ball/1.jpg").rename(tmp_path / "away.jpg")
+    told = generate(run, bad_rows=1.0)
+    assert told.by_reason()["failed missing_file"] >= 5
+    (tmp_path / "away.jpg").rename(tmp_path / "photos/ball/1.jpg")
+    assert generate(run).by_reason() == {}
+    assert hashes(run) == hashes(golden)
 
 
 def test_the_budget_stops_a_run_that_goes_wrong(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +22,8 @@ SOURCES = [
     {"image_id": f"i{i}", "category": "ab"[i % 2], "place": f"p{i % 3}", "uri": f"file:///{i}", "sha256": str(i)}
     for i in range(6)
 ]
-BANK = Donors([{**row, "donor_id": row["image_id"]} for row in SOURCES])
+ROWS = [{**row, "donor_id": row["image_id"]} for row in SOURCES]
+BANK = Donors(ROWS)
 SCENARIOS = recipe_from(
     {"source": {"kind": "shapes"}, "scenarios": ["original", {"kind": "random_background", "variants": 3}]}
 ).scenarios
@@ -29,7 +32,7 @@ SCENARIOS = recipe_from(
 def planned(folder: Path, **changes: object) -> Run:
     recipe = recipe_from(recipe_values(folder, **changes))
     run = Run(str(folder / "run"))
-    write_plan(run, recipe, survey(recipe, run.table("source")))
+    write_plan(run, recipe, survey(recipe, run))
     return run
 
 
@@ -73,7 +76,22 @@ def test_donors_are_drawn_evenly_and_only_if_there_are_any() -> None:
     assert sum(counts.values()) == 900
     assert all(380 < count < 520 for count in counts.values())
     assert Donors([]).draw(1, "a", None, "x") is None
-    assert Donors(BANK.rows[:1]).draw(1, "a", None, "x") is None
+    assert Donors(ROWS[:1]).draw(1, "a", None, "x") is None
+
+
+def test_a_photograph_that_comes_changes_no_donor_but_to_itself() -> None:
+    more = Donors([*reversed(ROWS), {**ROWS[1], "donor_id": "new", "place": "elsewhere"}])
+    draws = [(BANK.draw(seed, "a", "p0", "i0"), more.draw(seed, "a", "p0", "i0")) for seed in range(600)]
+    changed = [after for before, after in draws if before != after]
+    assert all(after is not None and after["donor_id"] == "new" for after in changed)
+    assert 150 < len(changed) < 250
+
+
+def test_donors_of_a_large_bank_are_drawn_evenly() -> None:
+    bank = Donors([{"donor_id": str(i), "category": "x", "place": None} for i in range(2000)])
+    drawn = Counter(row["donor_id"] for seed in range(20_000) if (row := bank.draw(digest(seed), "a", None, "")))
+    assert len(drawn) > 1900
+    assert max(drawn.values()) < 40
 
 
 def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
@@ -105,6 +123,24 @@ def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
     assert run.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
     assert list(run.recipe["scenarios"]) == ["original", "image_b"]
     assert len(planned(tmp_path, scenarios=["original", "image_b"]).table("plan")) == 16
+
+
+def test_a_smaller_recipe_keeps_the_bank_for_new_photographs(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    planned(tmp_path, scenarios=["original", "random_background"])
+    write_folder(tmp_path, per_category=4)
+    run = planned(tmp_path, scenarios=["original"])
+    plan = run.table("plan").to_pandas()
+    assert plan[plan.scenario == "random_background"].donor_id.notna().all()
+    assert len(plan) == 16
+
+
+def test_large_photographs_make_small_shards(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    for number in range(3):
+        write(tmp_path / f"photos/ball/large{number}.jpg", encode(np.zeros((3000, 4000, 3), np.uint8)))
+    run = planned(tmp_path, scenarios=["original"], shard_size=32)
+    assert [len(run.shard(shard).source) for shard in run.shards()] == [4, 2, 3]
 
 
 @pytest.mark.parametrize(

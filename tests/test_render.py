@@ -17,7 +17,7 @@ from xray.masks import decode_mask
 from xray.plan import survey, write_plan
 from xray.plugins import settings
 from xray.recipe import recipe_from
-from xray.render import Rendered, Renderer
+from xray.render import Rendered, Renderer, status_counts
 from xray.run import Run
 from xray.scenarios import Photo, Picture, Scenario
 
@@ -43,7 +43,7 @@ def test_every_planned_row_is_there_in_the_order_of_the_plan(tmp_path: Path) -> 
         assert item.images.column("sample_id").equals(run.shard(shard).plan.column("sample_id"))
         assert item.row_groups == [2] * 5
         assert item.images.schema == schema.IMAGES
-        assert item.counts()["image_r"] == {"ok": 2}
+        assert status_counts(item.images)["image_r"] == {"ok": 2}
     assert renderer.decoded == 6
 
 
@@ -150,6 +150,21 @@ def test_bad_input_has_a_reason_and_costs_no_good_row(tmp_path: Path) -> None:
     assert all(after[key]["image"] == row["image"] for key, row in unchanged.items())
 
 
+def test_files_that_are_no_photographs_change_no_image(tmp_path: Path) -> None:
+    """Not even one that could have been their background."""
+    write_folder(tmp_path / "good")
+    _, good, _ = rendered(tmp_path / "good", scenarios=["original", {"kind": "random_background", "variants": 5}])
+    write_folder(tmp_path / "bad")
+    for name, (data, status, _) in BAD_IMAGES.items():
+        if status == "rejected":
+            write(tmp_path / f"bad/photos/cup/{name}", data)
+            write(tmp_path / f"bad/photos/ball/{name}", data)
+    _, made, _ = rendered(tmp_path / "bad", scenarios=["original", {"kind": "random_background", "variants": 5}])
+    after = rows(made)
+    assert all(after[key]["image"] == row["image"] for key, row in rows(good).items())
+    assert len(after) > len(rows(good))
+
+
 def test_a_turned_photograph_keeps_its_object(tmp_path: Path) -> None:
     """Image and mask still fit: the object's pixels in the made image are those under the upright mask."""
     write_folder(tmp_path)
@@ -172,15 +187,16 @@ def test_a_file_that_changed_after_the_plan_is_noticed(tmp_path: Path) -> None:
     write_plan(run, recipe, survey(recipe))
     write(tmp_path / "photos/ball/0.jpg", encode(drawn(55)[0]))
     (tmp_path / "photos/ball/1.jpg").unlink()
-    verdicts = {row["reason"] for row in rows([Renderer(recipe).shard(run.shard(run.shards()[0]))]).values()}
-    assert verdicts == {"source_changed", "missing_file"}
+    made = rows([Renderer(recipe).shard(run.shard(run.shards()[0]))]).values()
+    verdicts = {(row["status"], row["reason"]) for row in made if row["scenario"] != "random_background"}
+    assert verdicts == {("rejected", "source_changed"), ("failed", "missing_file")}
 
 
 def test_all_photographs_of_one_category_leave_no_donor(tmp_path: Path) -> None:
     write_folder(tmp_path)
     _, made, _ = rendered(tmp_path, categories={"ball": [430]}, scenarios=["original", "random_background"])
     verdicts = {(row["scenario"], row["status"], row["reason"]) for row in rows(made).values()}
-    assert verdicts == {("original", "ok", ""), ("random_background", "failed", "no_donor")}
+    assert verdicts == {("original", "ok", ""), ("random_background", "rejected", "no_donor")}
 
 
 @settings

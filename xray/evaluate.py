@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,18 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray import schema
-from xray.errors import XrayError
-from xray.generate import Progressed
+from xray.codec import ANY
+from xray.errors import XrayError, extra
+from xray.generate import Progressed, check_budget
 from xray.models.base import CLASSES
 from xray.models.prediction import Panel, rows
 from xray.models.spec import parse_model
 from xray.progress import Progress
 from xray.recipe import Recipe
-from xray.render import Renderer
-from xray.run import Run
+from xray.render import Renderer, status_counts
+from xray.run import Run, environment
 from xray.store import GENERATE, evaluation
 
-_RESULT = pa.schema([("shard", pa.string()), ("predictions", pa.int64())])
+_RESULT = pa.schema([("shard", pa.string()), ("predictions", pa.int64()), ("counts", pa.string())])
 _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")
 
 
@@ -34,6 +36,7 @@ def evaluate(
     models: Mapping[str, str],
     *,
     from_plan: bool = False,
+    bad_rows: float | None = None,
     actors: int | None = None,
     gpus: float | None = None,
 ) -> dict[str, Progressed]:
@@ -44,6 +47,7 @@ def evaluate(
         models: model strings by name.
         from_plan: render the images anew instead of reading stored ones; they are encoded and decoded all the same,
             so that the predictions are equal.
+        bad_rows: as of `xray.generate.generate`, where images are rendered anew.
         actors: processes that each hold all models; default: one a GPU, or one a CPU where there are none.
         gpus: share of a GPU for each actor; default: 1 where there are any, else 0.
 
@@ -53,16 +57,22 @@ def evaluate(
     Raises:
         XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with.
     """
-    from xray.cluster import connected, map_shards, resources
+    with extra("ray"):
+        from xray.cluster import connected, map_shards, resources
 
     if not models:
         raise XrayError("no model is named; add `models:` to the recipe, or `--model timm:resnet50`")
     available = run.shards() if from_plan else sorted(run.done(GENERATE))
     if not available:
         raise XrayError(f"{run.uri} has no images yet; make them by `xray generate`, or evaluate `--from-plan`")
+    for name, spec in models.items():
+        _refuse_another_model(run, name, spec)
     groups = _missing(run, models, available)
-    for name in {name for names in groups for name in names}:
-        parse_model(models[name]).check()
+    with extra("models"):
+        for name in {name for names in groups for name in names}:
+            parse_model(models[name]).check()
+    budget = (run.recipe_object.bad_rows if bad_rows is None else bad_rows) * run.planned_rows()
+    bad: Counter[str] = Counter()
     if groups:
         with connected():
             share = gpus if gpus is not None else float(resources("GPU") >= 1)
@@ -79,7 +89,25 @@ def evaluate(
                 with Progress("evaluate", expected, "predictions") as progress:
                     for result in map_shards(shards, EvaluateShard, _RESULT, **options):
                         progress.advance(result["predictions"])
-    return {name: Progressed.of(run.receipts(evaluation(name))) for name in models}
+                        if from_plan:  # stored images passed the budget when they were made
+                            bad.update(Progressed(json.loads(result["counts"]), 0, 0, 1).by_reason())
+                            check_budget(bad, budget, run)
+    return {name: _finished(run, name) for name in models}
+
+
+def _finished(run: Run, name: str) -> Progressed:
+    receipts = run.receipts(evaluation(name))
+    hashes = sorted({receipt.facts["weights"] for receipt in receipts})
+    if len(hashes) > 1:
+        raise XrayError(f"model {name!r} was evaluated with different weights: {', '.join(h[:12] for h in hashes)}")
+    return Progressed.of(receipts)
+
+
+def _refuse_another_model(run: Run, name: str, spec: str) -> None:
+    for shard in sorted(run.done(evaluation(name)))[:1]:
+        before = run.receipt(evaluation(name), shard).facts["spec"]
+        if before != spec:
+            raise XrayError(f"model {name!r} was evaluated as {before!r}, now it is {spec!r}; give it another name")
 
 
 def _missing(run: Run, models: Mapping[str, str], shards: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
@@ -116,7 +144,10 @@ class EvaluateShard:
 
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        return Panel.load(sorted({model["spec"] for model in self.models.values()}), self.device)
+        specs = sorted({model["spec"] for model in self.models.values()})
+        panel = Panel.load(specs, self.device, colour=self.recipe.transparent_on)
+        panel.limits = ANY
+        return panel
 
     @functools.cached_property
     def facts(self) -> dict[str, dict[str, str]]:
@@ -140,25 +171,25 @@ class EvaluateShard:
         """Predict one shard with every model, a receipt each."""
         started, before = time.perf_counter(), self.panel.decoded
         images = self._images(shard)
+        counts = status_counts(images)
         images = images.filter(pc.equal(images.column("status"), schema.OK))
         encoded = [cell["bytes"] for cell in images.column("image").to_pylist()]
         indices = {category.name: category.indices for category in self.recipe.categories or ()}
         accepted = [indices[name] for name in images.column("category").to_pylist()]
         batches = list(self.panel.predict(encoded))
         seconds = (time.perf_counter() - started) / len(self.facts)
-        counts = {name: {schema.OK: n} for name, n in Counter(images.column("scenario").to_pylist()).items()}
         for model, facts in self.facts.items():
             nothing = np.empty((0, CLASSES), np.float32)
             probabilities_NK = np.concatenate([nothing, *(batch[facts["spec"]] for batch in batches)])
             table = _predictions(images, model, facts["weights"], rows(probabilities_NK, accepted))
-            told = {**facts, "decoded": self.panel.decoded - before}
+            told = {**facts, "decoded": self.panel.decoded - before, "environment": environment()}
             self.run.commit(evaluation(model), shard, {"predictions": (table, None)}, counts, seconds, told)
-        return {"shard": shard, "predictions": len(images) * len(self.facts)}
+        return {"shard": shard, "predictions": len(images) * len(self.facts), "counts": json.dumps(counts)}
 
     def _images(self, shard: str) -> pa.Table:
         if self.renderer is not None:
             return self.renderer.shard(self.run.shard(shard)).images
-        return self.run.made(GENERATE, "images", shard, (*_COLUMNS, "image", "status"))
+        return self.run.made(GENERATE, "images", shard, (*_COLUMNS, "image", "status", "reason"))
 
 
 def _refuse_other_weights(run: Run, facts: Mapping[str, Mapping[str, str]]) -> None:

@@ -14,10 +14,10 @@ import cv2
 import pyarrow as pa
 
 from xray import schema
-from xray.errors import XrayError
+from xray.errors import XrayError, extra
 from xray.progress import Progress
-from xray.render import Renderer
-from xray.run import Run
+from xray.render import Renderer, status_counts
+from xray.run import Run, environment
 from xray.store import GENERATE, Receipt, Shard
 
 _RESULT = pa.schema([("shard", pa.string()), ("counts", pa.string()), ("bytes", pa.int64()), ("seconds", pa.float64())])
@@ -56,6 +56,11 @@ class Progressed:
         """All rows."""
         return sum(sum(counter.values()) for counter in self.counts.values())
 
+    @property
+    def ok(self) -> int:
+        """Those with an image, or a prediction."""
+        return self.rows - self.by_reason().total()
+
     def by_reason(self) -> Counter[str]:
         """Rows that are not ok, by "status reason"."""
         bad: Counter[str] = Counter()
@@ -73,6 +78,8 @@ def add_counts(total: dict[str, Counter[str]], counts: Mapping[str, Mapping[str,
 def generate(run: Run, *, bad_rows: float | None = None, workers: int | None = None) -> Progressed:
     """Make all planned images that are not there yet, on the Ray session at hand.
 
+    A shard in which a file could not be read is made again, and its predictions are asked for anew.
+
     Args:
         run: with a plan.
         bad_rows: share of the planned rows, 0–1, that may be rejected or failed; default: the recipe's.
@@ -81,14 +88,17 @@ def generate(run: Run, *, bad_rows: float | None = None, workers: int | None = N
     Raises:
         XrayError: more rows than that are bad; what is committed stays.
     """
-    from xray.cluster import connected, map_shards
+    with extra("ray"):
+        from xray.cluster import connected, map_shards
 
+    for shard in unfinished(run):
+        run.forget(shard)
     before = Progressed.of(run.receipts(GENERATE))
     done = run.done(GENERATE)
     todo = [shard for shard in run.shards() if shard not in done]
     budget = (run.recipe_object.bad_rows if bad_rows is None else bad_rows) * run.planned_rows()
     bad = before.by_reason()
-    _check_budget(bad, budget, run)
+    check_budget(bad, budget, run)
     if not todo:
         return before
     work = functools.partial(make_shard, run.uri)
@@ -99,17 +109,37 @@ def generate(run: Run, *, bad_rows: float | None = None, workers: int | None = N
             made = Progressed(counts, result["bytes"], result["seconds"], 1)
             progress.advance(made.rows)
             bad.update(made.by_reason())
-            _check_budget(bad, budget, run)
+            check_budget(bad, budget, run)
     return Progressed.of(run.receipts(GENERATE))
 
 
-def _check_budget(bad: Counter[str], budget: float, run: Run) -> None:
+def unfinished(run: Run) -> list[str]:
+    """The shards that were made although some file could not be read: it may be there now."""
+    failed = f"{schema.FAILED} "
+    return [
+        receipt.shard
+        for receipt in run.receipts(GENERATE)
+        if any(key.startswith(failed) for counts in receipt.counts.values() for key in counts)
+    ]
+
+
+def check_budget(bad: Counter[str], budget: float, run: Run) -> None:
+    """Stop a run that goes wrong.
+
+    Args:
+        bad: rows that are not ok, by "status reason".
+        budget: how many there may be.
+        run: what they are rows of.
+
+    Raises:
+        XrayError: there are more; says which reasons dominate.
+    """
     total = bad.total()
     if total > budget:
         reasons = ", ".join(f"{n:,} {key.partition(' ')[2]}" for key, n in bad.most_common(3))
         raise XrayError(
             f"{total:,} of {run.planned_rows():,} rows are bad, more than the budget of {budget:,.0f}: {reasons}. "
-            "What is done is kept; mend the sources, or allow more with `--bad-rows` (a share, such as 0.1)"
+            "What is done is kept. Allow more by `--bad-rows` (a share, such as 0.1), or plan a new run of mended files"
         )
 
 
@@ -135,8 +165,11 @@ def make_shard(uri: str, name: str) -> dict[str, Any]:
 def _render(run: Run, name: str) -> Receipt:
     started = time.perf_counter()
     rendered = _renderer(run.uri, json.dumps(run.recipe)).shard(run.shard(name))
-    tables = {"masks": (rendered.masks, None), "images": (rendered.images, rendered.row_groups)}
-    return run.commit(GENERATE, name, tables, rendered.counts(), time.perf_counter() - started)
+    tables = {"images": (rendered.images, rendered.row_groups)}
+    if run.makes_masks(name):
+        tables["masks"] = (rendered.masks, [len(rendered.masks)])
+    facts = {"environment": environment()}
+    return run.commit(GENERATE, name, tables, status_counts(rendered.images), time.perf_counter() - started, facts)
 
 
 @functools.lru_cache(maxsize=1)

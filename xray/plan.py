@@ -6,11 +6,12 @@ the number of workers can change an image.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
-import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,18 +22,19 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.categories import Category
-from xray.codec import Limits, read_header
+from xray.codec import Limits, decode, read_header
 from xray.errors import Rejected, XrayError
 from xray.files import name_of, read_bytes
 from xray.plugins import settings_of
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.run import Run
-from xray.scenarios.compose import draw_below
 from xray.sources.base import Candidate
 from xray.store import to_parquet
 
 _READERS = 8
-_DRAWS = 64
+_WINDOW = 256
+_64_BITS = 2**64 - 1
+_SHARD_PIXELS = 24_000_000
 Row = dict[str, Any]
 
 
@@ -76,24 +78,29 @@ class Survey:
     remarks: tuple[str, ...]
 
 
-def survey(recipe: Recipe, known: pa.Table | None = None, tick: Callable[[int], None] = lambda done: None) -> Survey:
+def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] = lambda done: None) -> Survey:
     """Look at every photograph of the recipe's source, and at the bank of backgrounds.
+
+    Where photographs become backgrounds they are decoded as a whole, so that a damaged one costs no other its row.
 
     Args:
         recipe: what is wanted.
-        known: photographs of earlier plans (SOURCE): they are not read again.
+        run: that was planned before: its photographs are not read again.
         tick: called with the number of photographs looked at so far.
 
     Raises:
         XrayError: the source or the bank is not there, or has nothing for the categories.
     """
-    known = known if known is not None else schema.SOURCE.empty_table()
+    planned = run if run is not None and run.planned else None
+    known = planned.table("source") if planned else schema.SOURCE.empty_table()
+    scenarios = {**(planned.recipe_object.scenarios if planned else {}), **recipe.scenarios}
+    needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
     categories = recipe.categories or tuple(recipe.source.categories())
     candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     fresh = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
     rows = []
-    for row in inspect(fresh, recipe.limits):
+    for row in inspect(fresh, recipe.limits, whole=needs_donors):
         rows.append(row)
         tick(len(rows))
     source = pa.Table.from_pylist(_distinct(rows), schema=schema.SOURCE)
@@ -101,7 +108,7 @@ def survey(recipe: Recipe, known: pa.Table | None = None, tick: Callable[[int], 
         raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
     remarks = list(recipe.source.remarks(categories))
     backgrounds = schema.BACKGROUNDS.empty_table()
-    if any(entry.scenario.needs_donor for entry in recipe.scenarios.values()):
+    if needs_donors:
         backgrounds, more = _bank(recipe, pa.concat_tables([known, source]))
         remarks += more
     return Survey(categories, source, backgrounds, known, tuple(remarks))
@@ -117,18 +124,24 @@ def _distinct(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def inspect(candidates: Iterable[Candidate], limits: Limits) -> Iterator[Row]:
-    """SOURCE rows of the candidates, in their order; a few are read at a time."""
+def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = False) -> Iterator[Row]:
+    """SOURCE rows of the candidates, in their order; a few are read at a time.
+
+    Args:
+        candidates: what a source or bank offers.
+        limits: which are refused from their header.
+        whole: decode the pixels, too.
+    """
     candidates = iter(candidates)
     with ThreadPoolExecutor(_READERS) as pool:
-        pending = [pool.submit(_inspect, candidate, limits) for candidate in islice(candidates, 8 * _READERS)]
+        pending = [pool.submit(_inspect, candidate, limits, whole) for candidate in islice(candidates, 8 * _READERS)]
         while pending:
             row = pending.pop(0).result()
-            pending += [pool.submit(_inspect, candidate, limits) for candidate in islice(candidates, 1)]
+            pending += [pool.submit(_inspect, candidate, limits, whole) for candidate in islice(candidates, 1)]
             yield row
 
 
-def _inspect(candidate: Candidate, limits: Limits) -> Row:
+def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
     row: Row = {
         "image_id": image_id(candidate.key),
         "sha256": "",
@@ -146,6 +159,8 @@ def _inspect(candidate: Candidate, limits: Limits) -> Row:
         row["sha256"] = hashlib.sha256(data).hexdigest()
         header = read_header(data, limits)
         row |= {"width": header.width, "height": header.height}
+        if whole:
+            decode(data, limits)
     except Rejected as verdict:
         row |= {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
     return row
@@ -154,14 +169,14 @@ def _inspect(candidate: Candidate, limits: Limits) -> Row:
 def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
     by_uri = {row["uri"]: row for row in source.to_pylist()}
     candidates = list(recipe.backgrounds.candidates(source))
-    read = inspect((item for item in candidates if item.uri not in by_uri), recipe.limits)
+    read = inspect((item for item in candidates if item.uri not in by_uri), recipe.limits, whole=True)
     rows, unusable = [], []
     for candidate in candidates:
         row = by_uri.get(candidate.uri) or next(read)
         if row["status"] != schema.OK:
             unusable.append(f"{name_of(candidate.uri)} ({row['reason']})")
             continue
-        rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or None})
+        rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or row["category"] or None})
     if not rows:
         raise XrayError(f"the background bank {recipe.backgrounds!r} has no usable photograph")
     remarks = [f"backgrounds that cannot be used: {', '.join(sorted(unusable)[:5])}"] if unusable else []
@@ -170,26 +185,44 @@ def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
     return bank, remarks
 
 
-@dataclass(frozen=True)
 class Donors:
-    """The bank as columns, for drawing."""
+    """The bank, for drawing; a photograph that comes or goes changes hardly any other draw.
 
-    rows: Sequence[Row]
+    The donors stand on a ring by a hash of their id. From the point that the seed decides, up to 256 that fit are
+    looked at, and the one whose hash with the seed is lowest is taken (rendezvous hashing: Thaler & Ravishankar,
+    IEEE/ACM Trans. Networking 6, 1998): each with equal chance, whatever the order of the bank.
+
+    Args:
+        rows: of BACKGROUNDS.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._ring = sorted(((digest(row["donor_id"], bits=63), row) for row in rows), key=lambda item: item[0])
+        self._points = [point for point, _ in self._ring]
+        self._categories = Counter(row["category"] for _, row in self._ring)
 
     def draw(self, seed: int, category: str, place: str | None, image: str) -> Row | None:
         """A photograph of another place and category, each with equal chance; None if there is none."""
-        draw = random.Random(digest(seed, "donor"))
+        if len(self._ring) == self._categories[category]:
+            return None
+        start = bisect.bisect(self._points, digest(seed, "donor", bits=63))
+        ring = (self._ring[(start + step) % len(self._ring)] for step in range(len(self._ring)))
+        fitting = (
+            (point, row)
+            for point, row in ring
+            if row["category"] != category
+            and not (place is not None and row["place"] == place)
+            and row["donor_id"] != image
+        )
+        window = list(islice(fitting, _WINDOW))
+        return min(window, key=lambda item: _mixed(item[0] ^ seed))[1] if window else None
 
-        def fits(row: Row) -> bool:
-            same_place = place is not None and row["place"] == place
-            return row["category"] != category and not same_place and row["donor_id"] != image
 
-        for _ in range(_DRAWS):
-            row = self.rows[draw_below(draw, len(self.rows))] if self.rows else None
-            if row is not None and fits(row):
-                return row
-        fitting = [row for row in self.rows if fits(row)]
-        return fitting[draw_below(draw, len(fitting))] if fitting else None
+def _mixed(number: int) -> int:
+    """A number of 64 bits in which every bit depends on every bit (the finaliser of SplitMix64, Steele et al. 2014)."""
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & _64_BITS
+    return number ^ (number >> 31)
 
 
 def plan_rows(
@@ -230,23 +263,38 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
     recipe = replace(recipe, categories=found.categories)
     parts, added = run.parts("plan"), {}
     if run.planned:
-        added = _added(run.recipe_object, recipe)
+        added = added_scenarios(run.recipe_object, recipe)
         recipe = replace(recipe, scenarios={**run.recipe_object.scenarios, **recipe.scenarios})
-    run.write_table("backgrounds", found.backgrounds)
+    if len(found.backgrounds):
+        run.write_table("backgrounds", found.backgrounds)
     donors = Donors(found.backgrounds.to_pylist())
     number = f"{len({part.partition('-')[0] for part in parts}):02d}"
     for old in run.parts("source") if added else ():
         parts.append(_write_part(run, number, old, added, donors, recipe.seed))
     if len(found.source):
         new = f"{len(run.parts('source')):02d}"
-        whole, rest = divmod(len(found.source), recipe.shard_size)
-        run.write_part("source", new, to_parquet(found.source, [recipe.shard_size] * whole + [rest] * (rest > 0)))
+        run.write_part("source", new, to_parquet(found.source, list(_groups(found.source, recipe.shard_size))))
         parts.append(_write_part(run, number, new, recipe.scenarios, donors, recipe.seed))
-    run.write_recipe(recipe, parts)
+    run.write_recipe(recipe, parts, found.remarks)
 
 
-def _added(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
-    """The scenarios that only the new recipe has."""
+def _groups(source: pa.Table, most: int) -> Iterator[int]:
+    """How many photographs go in each shard: at most so many, and not more pixels than a worker should hold."""
+    count, pixels = 0, 0
+    for width, height in zip(source.column("width").to_pylist(), source.column("height").to_pylist(), strict=True):
+        if count and (count == most or pixels + width * height > _SHARD_PIXELS):
+            yield count
+            count, pixels = 0, 0
+        count, pixels = count + 1, pixels + width * height
+    yield count
+
+
+def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
+    """The scenarios that only the new recipe has.
+
+    Raises:
+        XrayError: the new recipe contradicts the old one.
+    """
     before, after = recipe_values(old), recipe_values(new)
     for key in ("seed", "categories", "source", "masks", "backgrounds", "images", "limits", "shard_size"):
         if before[key] != after[key]:
@@ -267,8 +315,7 @@ def _write_part(
         for group in range(source.num_row_groups):
             rows = source.read_row_group(group).to_pylist()
             shard = f"{plan_part}-{source_part}-{group:05d}"
-            out.write_table(
-                pa.Table.from_pylist(list(plan_rows(rows, scenarios, donors, seed, shard)), schema=schema.PLAN)
-            )
+            planned = pa.Table.from_pylist(list(plan_rows(rows, scenarios, donors, seed, shard)), schema=schema.PLAN)
+            out.write_table(planned, row_group_size=len(planned))
     run.write_part("plan", f"{plan_part}-{source_part}", bytes(sink.getvalue()))
     return f"{plan_part}-{source_part}"

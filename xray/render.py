@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections import Counter
@@ -26,6 +25,7 @@ from xray.store import Shard, consecutive
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Row = dict[str, Any]
+_DONOR_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Rendered:
         """Lengths of the scenarios' blocks in `images`."""
         return consecutive(self.images.column("scenario"))
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Rows by scenario, then by "status reason"."""
-        counts: dict[str, Counter[str]] = {}
-        for scenario, status, reason in zip(
-            *(self.images.column(name).to_pylist() for name in ("scenario", "status", "reason")), strict=True
-        ):
-            counts.setdefault(scenario, Counter())[f"{status} {reason}".strip()] += 1
-        return {scenario: dict(sorted(counter.items())) for scenario, counter in counts.items()}
+
+def status_counts(images: pa.Table) -> dict[str, dict[str, int]]:
+    """Rows of IMAGES by scenario, then by "status reason"."""
+    counts: dict[str, Counter[str]] = {}
+    columns = (images.column(name).to_pylist() for name in ("scenario", "status", "reason"))
+    for scenario, status, reason in zip(*columns, strict=True):
+        counts.setdefault(scenario, Counter())[f"{status} {reason}".strip()] += 1
+    return {scenario: dict(sorted(counter.items())) for scenario, counter in counts.items()}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Renderer:
         self.refiner = recipe.masks.refine.load("cpu")
         self.decoded = 0
         """Photographs decoded so far."""
-        self._donor = functools.lru_cache(maxsize=16)(self._read_donor)
+        self._donors: dict[str, Pixels] = {}
 
     def shard(self, shard: Shard) -> Rendered:
         """Every planned image of a shard, and the masks of its photographs.
@@ -122,10 +122,10 @@ class Renderer:
         return Subject(photo, row["mask"]["bytes"], refined.origin, (*decoded.notes, *notes)), row
 
     def _photograph(self, source: Row) -> Decoded:
-        if source["status"] != schema.OK:
+        if source["status"] == schema.REJECTED:
             raise Rejected(source["reason"])
         data = read_bytes(source["uri"])
-        if hashlib.sha256(data).hexdigest() != source["sha256"]:
+        if source["sha256"] and hashlib.sha256(data).hexdigest() != source["sha256"]:
             raise Rejected("source_changed", source["uri"])
         self.decoded += 1
         return decode(data, self.recipe.limits, name=name_of(source["uri"]))
@@ -136,7 +136,7 @@ class Renderer:
         settings = self.recipe.masks
         if source["mask_uri"] is not None or (source["box"] is None and decoded.alpha is not None):
             given, notes = settings.annotations.read(_mask_bytes(source["mask_uri"]), decoded)
-        seed = int(source["sha256"][:15], 16)
+        seed = int(source["sha256"][:15] or "0", 16)
         return self.refiner.refine(decoded, given, source["box"] and tuple(source["box"]), seed), notes
 
     def _image(self, source: Row, plan: Row, subject: Subject | Rejected) -> Row:
@@ -176,7 +176,13 @@ class Renderer:
     def _donor_of(self, plan: Row) -> Pixels:
         if plan["donor_uri"] is None:
             raise Rejected("no_donor")
-        return self._donor(plan["donor_uri"], plan["donor_sha256"])
+        uri = plan["donor_uri"]
+        if uri not in self._donors:
+            donor = self._read_donor(uri, plan["donor_sha256"])
+            if sum(kept.nbytes for kept in self._donors.values()) + donor.nbytes > _DONOR_BYTES:
+                self._donors.clear()
+            self._donors[uri] = donor
+        return self._donors[uri]
 
     def _read_donor(self, uri: str, sha256: str) -> Pixels:
         try:
@@ -185,6 +191,8 @@ class Renderer:
                 raise Rejected("source_changed", uri)
             return decode(data, self.recipe.limits).image
         except Rejected as verdict:
+            if schema.status_of(verdict.reason) == schema.FAILED:
+                raise
             raise Rejected("donor_unusable", str(verdict)) from verdict
 
 
@@ -194,7 +202,9 @@ def _mask_bytes(uri: str | None) -> bytes | None:
     try:
         return read_bytes(uri)
     except Rejected as verdict:
-        raise Rejected("missing_mask", str(verdict)) from verdict
+        if verdict.reason == "missing_file":
+            raise Rejected("missing_mask", str(verdict)) from verdict
+        raise
 
 
 def _cell(data: bytes, path: str) -> Mapping[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.dataset as ds
 from xray import strict_yaml
 from xray.errors import XrayError, unknown
 from xray.recipe import Recipe, recipe_from, recipe_values
-from xray.store import Store, evaluation
+from xray.store import GENERATE, Store, evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,18 +63,26 @@ class Run(Store):
         environment: dict[str, Any] = self.record()["environment"]
         return environment
 
-    def write_recipe(self, recipe: Recipe, parts: Sequence[str]) -> None:
+    def write_recipe(self, recipe: Recipe, parts: Sequence[str], remarks: Sequence[str] = ()) -> None:
         """Commit a plan: its parts, the recipe with every default spelled out, and what it was made with."""
         values = recipe_values(recipe)
-        self.commit_plan(parts, values, _environment())
+        planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.commit_plan(parts, values, planned | environment(), remarks)
         self.write_file("recipe.yaml", strict_yaml.dump(values).encode())
         self.__dict__.pop("recipe_object", None)
 
     def notes(self) -> list[str]:
-        """What the reader of any number must know: what stands in for what."""
+        """What the reader of any number must know: what stands in for what, and what the plan noticed."""
         recipe = self.recipe_object
         donors = any(entry.scenario.needs_donor for entry in recipe.scenarios.values())
-        return [note for note in (recipe.source.stand_in, recipe.backgrounds.stand_in if donors else "") if note]
+        stand_ins = [recipe.source.stand_in, recipe.backgrounds.stand_in if donors else ""]
+        return [note for note in [*stand_ins, *self.record()["remarks"]] if note]
+
+    def made_with(self) -> list[dict[str, Any]]:
+        """The distinct environments that images and predictions were made with."""
+        stages = [GENERATE, *(evaluation(model) for model in self.evaluated())]
+        facts = (receipt.facts.get("environment") for stage in stages for receipt in self.receipts(stage))
+        return [json.loads(text) for text in dict.fromkeys(json.dumps(fact) for fact in facts if fact)]
 
     def models(self) -> dict[str, dict[str, Any]]:
         """What is known of each evaluated model: its spec, the hash of its weights, its preprocessing."""
@@ -114,35 +123,42 @@ class Run(Store):
         if scenario not in self.recipe_object.scenarios:
             raise unknown("scenario", scenario, self.recipe_object.scenarios)
         where = ds.field("scenario") == scenario
-        if image_ids is not None:
-            where &= ds.field("image_id").isin(list(image_ids))
-        return Images(self.table("images", where=where))
+        if image_ids is None:
+            return Images(functools.partial(self.table, "images", where=where))
+        mine = ds.field("image_id").isin(list(image_ids))
+        shards = set(self.table("plan", ["shard"], where & mine).column("shard").to_pylist())
+        return Images(functools.partial(self.table, "images", where=where & mine, shards=shards))
 
 
 @dataclass(frozen=True)
 class Images:
-    """Some images of a run.
+    """Some images of a run; nothing is read before it is asked for.
 
     Args:
-        table: IMAGES, with the encoded bytes.
+        read: reads IMAGES, as `Store.table` does.
     """
 
-    table: pa.Table
+    read: Callable[..., pa.Table]
+
+    @property
+    def table(self) -> pa.Table:
+        """IMAGES, with the encoded bytes."""
+        return self.read()
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.read(columns=["sample_id"]))
 
     def show(self, n: int = 12, columns: int = 4) -> Figure:
         """The first `n` of them as a figure."""
         from matplotlib.figure import Figure
 
-        from xray.codec import decode
+        from xray.codec import ANY, decode
 
-        rows = [row for row in self.table.slice(0, n).to_pylist() if row["status"] == "ok"]
+        rows = [row for row in self.read(limit=n).to_pylist() if row["status"] == "ok"]
         figure = Figure(figsize=(3 * columns, 2.6 * max(1, -(-len(rows) // columns))), layout="constrained")
         for index, row in enumerate(rows):
             axes = figure.add_subplot(-(-len(rows) // columns), columns, index + 1)
-            axes.imshow(decode(row["image"]["bytes"]).image)
+            axes.imshow(decode(row["image"]["bytes"], ANY).image)
             axes.set_title(f"{row['category']} · {row['scenario']}", fontsize=8, parse_math=False)
             axes.set_axis_off()
         return figure
@@ -155,9 +171,10 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _environment() -> dict[str, Any]:
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Versions of what this process runs, and the git revision of the code."""
     return {
-        "planned": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {library: version for library in _LIBRARIES if (version := _version(library))},

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.errors import XrayError
-from xray.files import exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
+from xray.files import delete_file, exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -143,9 +143,22 @@ class Store:
         record: dict[str, Any] = json.loads(self.read_file("run.json"))
         return record
 
-    def commit_plan(self, parts: Sequence[str], recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
-        """Make the parts of the plan and the recipe that they follow valid, all at once."""
-        record = {"parts": sorted(parts), "recipe": recipe, "environment": environment}
+    def commit_plan(
+        self,
+        parts: Sequence[str],
+        recipe: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        remarks: Sequence[str] = (),
+    ) -> None:
+        """Make the parts of the plan and the recipe that they follow valid, all at once.
+
+        Args:
+            parts: of the plan.
+            recipe: as plain values.
+            environment: what the plan was made with.
+            remarks: what readers of the run must know.
+        """
+        record = {"parts": sorted(parts), "recipe": recipe, "environment": environment, "remarks": list(remarks)}
         self.write_file("run.json", json.dumps(record, indent=1).encode())
 
     def parts(self, table: str) -> list[str]:
@@ -169,6 +182,11 @@ class Store:
         """A part of `source` or `plan`, to read some of its row groups."""
         store, path = open_store(self.path(table, f"{part}.parquet"))
         return pq.ParquetFile(path, filesystem=store)
+
+    def makes_masks(self, shard: str) -> bool:
+        """Whether a shard is the first over its photographs: masks are kept once, however many scenarios are added."""
+        plan_part, source_part, _ = shard.split("-")
+        return f"{plan_part}-{source_part}" == min(part for part in self.parts("plan") if part.endswith(source_part))
 
     def planned_rows(self) -> int:
         """How many images are planned."""
@@ -219,6 +237,12 @@ class Store:
         write_bytes(self.path("receipts", *stage, f"{shard}.json"), json.dumps(asdict(receipt), indent=1).encode())
         return receipt
 
+    def forget(self, shard: str) -> None:
+        """Take back a shard's images and what models said of them, so that it is made again."""
+        for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
+            if self.has_receipt(stage, shard):
+                delete_file(self.path("receipts", *stage, f"{shard}.json"))
+
     def done(self, stage: tuple[str, ...]) -> set[str]:
         """Names of the shards that have a receipt."""
         folder = self.path("receipts", *stage)
@@ -253,7 +277,7 @@ class Store:
         store, path = open_store(self.path(*self.receipt(stage, shard).files[table]["path"]))
         return pq.read_table(path, columns=list(columns) if columns else None, filesystem=store, partitioning=None)
 
-    def _uris(self, table: str) -> Iterator[str]:
+    def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
         if table in ("source", "plan"):
             yield from (self.path(table, f"{part}.parquet") for part in self.parts(table))
             return
@@ -264,10 +288,18 @@ class Store:
         stages = [evaluation(model) for model in self.evaluated()] if table == "predictions" else [GENERATE]
         for stage in stages:
             for receipt in self.receipts(stage):
-                if table in receipt.files:
+                if table in receipt.files and (shards is None or receipt.shard in shards):
                     yield self.path(*receipt.files[table]["path"])
 
-    def table(self, name: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        *,
+        limit: int | None = None,
+        shards: Collection[str] | None = None,
+    ) -> pa.Table:
         """A table of the run, all that is committed so far.
 
         Args:
@@ -275,16 +307,21 @@ class Store:
             columns: only these; default: all.
             where: only the rows for which this holds, such as `pyarrow.dataset.field("scenario") == "original"`:
                 row groups without such rows are not read.
+            limit: at most so many rows; no more are read than it takes.
+            shards: only what was made of these.
         """
         known = _SCHEMAS.get(name)
-        uris = list(self._uris(name))
+        uris = list(self._uris(name, shards))
         if not uris:
             if known is None:
                 raise XrayError(f"{self.uri} has no table {name!r}")
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
         dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
-        return dataset.to_table(columns=list(columns) if columns else None, filter=where)
+        wanted = list(columns) if columns else None
+        if limit is not None:
+            return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)
+        return dataset.to_table(columns=wanted, filter=where)
 
     def write_table(self, name: str, table: pa.Table) -> str:
         """Write a table such as `scores` at once, and return its URI."""

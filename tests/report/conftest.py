@@ -66,6 +66,9 @@ class SyntheticRun:
     def notes(self):
         return list(self.stand_ins)
 
+    def made_with(self):
+        return []
+
     def models(self):
         return self.facts
 

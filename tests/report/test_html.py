@@ -103,7 +103,7 @@ def test_what_numbers_rest_on_is_said(standard):
         "lite:efficientnet-lite0",
         "224 px, bicubic",
         "JPEG, quality 95",
-        "flattened on black before a model sees them",
+        "seen by models on black",
         "Wilson, 95 %",
         "percentile bootstrap, 95 %, 2,000 resamples",
         "variance about mu",

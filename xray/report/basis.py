@@ -58,6 +58,10 @@ def _unpredicted(evidence: Evidence) -> str:
     return f"Not every image is evaluated: of {made:,} images {', '.join(short)}." if short else ""
 
 
+def _colour(rgb: Any) -> str:
+    return "black" if not rgb or not any(rgb) else f"RGB {', '.join(map(str, rgb))}"
+
+
 def _counts(evidence: Evidence, column: str) -> dict[str, int]:
     rows = evidence.source[evidence.source["status"] == OK]
     return {str(value): int(n) for value, n in rows[column].value_counts().sort_index().items()}
@@ -66,7 +70,10 @@ def _counts(evidence: Evidence, column: str) -> dict[str, int]:
 def facts(evidence: Evidence) -> list[tuple[str, str]]:
     """Terms and what is to be said of them, in plain text."""
     recipe, environment = evidence.recipe, evidence.run.environment
-    libraries = environment.get("libraries") or {}
+    made_with = evidence.run.made_with() or [environment]
+    revisions = dict.fromkeys(str(made.get("revision") or "unknown") for made in made_with)
+    pythons = dict.fromkeys(str(made.get("python", "unknown")) for made in made_with)
+    libraries = dict.fromkeys(item for made in made_with for item in (made.get("libraries") or {}).items())
     entries = [
         ("Run", f"{name_of(evidence.run.uri)}, recipe “{recipe['name']}”, planned {environment.get('planned', '–')}"),
         ("Photographs", _photographs(evidence)),
@@ -78,8 +85,8 @@ def facts(evidence: Evidence) -> list[tuple[str, str]]:
             "Seed",
             f"{recipe['seed']}: every random choice is a hash of it, the photograph, the scenario and the variant",
         ),
-        ("Code", f"revision {environment.get('revision') or 'unknown'}, Python {environment.get('python', 'unknown')}"),
-        ("Libraries", ", ".join(f"{name} {version}" for name, version in libraries.items()) or "unknown"),
+        ("Code", f"revision {' and '.join(revisions)}, Python {' and '.join(pythons)}"),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in libraries) or "unknown"),
     ]
     return [(term, text) for term, text in entries if text]
 
@@ -107,7 +114,7 @@ def _images(evidence: Evidence) -> str:
     encoding = f"JPEG, quality {images['quality']}, 4:4:4" if images["format"] == "jpeg" else "PNG, lossless"
     return (
         f"{int((evidence.images['status'] == OK).sum()):,} of {sum(evidence.planned.values()):,} planned; stored as "
-        f"{encoding}; transparent ones as PNG, flattened on black before a model sees them"
+        f"{encoding}; transparent ones as PNG, seen by models on {_colour(evidence.recipe.get('transparent_on'))}"
     )
 
 

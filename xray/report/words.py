@@ -90,12 +90,13 @@ def leading(evidence: Evidence) -> str | None:
 
 
 def ranked_drops(evidence: Evidence, series: str) -> pd.DataFrame:
-    """Drops of one series without controls, the largest first."""
+    """Drops of one series without controls: those whose interval excludes 0 first, each the largest first."""
     if evidence.drops is None:
         return pd.DataFrame()
     table = evidence.drops
     mine = table[(table["series"] == series) & ~table["scenario"].isin(evidence.controls)]
-    return mine.dropna(subset=["drop"]).sort_values(["drop", "scenario"], ascending=[False, True], kind="stable")
+    found = mine.dropna(subset=["drop"]).assign(clear=mine["ci_low"] > 0)
+    return found.sort_values(["clear", "drop", "scenario"], ascending=[False, False, True], kind="stable")
 
 
 def headline(evidence: Evidence) -> tuple[str, list[str]]:
