@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from xray.errors import Rejected, XrayError
+from xray.errors import Rejected, XrayError, extra
 
 app = typer.Typer(
     name="xray",
@@ -59,21 +61,29 @@ def plan(recipe: RecipePath, run: RunPath, dry_run: DryRun = False) -> None:
 
 
 def _plan(location: str, uri: str, dry_run: bool) -> None:
-    from xray.plan import survey, write_plan
+    from xray.plan import added_scenarios, survey, write_plan
     from xray.progress import Progress
     from xray.recipe import load_recipe
     from xray.run import Run
 
     recipe, run = load_recipe(location), Run(uri)
     with Progress("look at photographs", None, "photographs") as progress:
-        found = survey(recipe, run.table("source"), progress.reach)
+        found = survey(recipe, run, progress.reach)
     for remark in found.remarks:
         out.print(f"note: {remark}", markup=False)
     if dry_run:
-        variants = sum(entry.variants for entry in recipe.scenarios.values())
+        before = run.recipe_object if run.planned else None
+        scenarios = {**(before.scenarios if before else {}), **recipe.scenarios}
+        resolved = replace(recipe, categories=found.categories)
+        added = added_scenarios(before, resolved) if before else {}
+        total = 0
+        for name, entry in scenarios.items():
+            rows = (len(found.source) + len(found.known) * (name in added)) * entry.variants
+            total += rows
+            out.print(f"{rows:>10,}  {name}", markup=False)
         out.print(
-            f"would plan {len(found.source):,} new photographs of {len(found.categories)} categories "
-            f"in {len(recipe.scenarios)} scenarios: {len(found.source) * variants:,} images; nothing written"
+            f"would plan {total:,} images: {len(found.source):,} new photographs of {len(found.categories)} "
+            f"categories, {len(found.known):,} known ones in {len(added)} new scenarios; nothing written"
         )
         return
     write_plan(run, recipe, found)
@@ -103,7 +113,7 @@ def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | No
     from xray.store import GENERATE
 
     run = Run.open(uri)
-    done = run.done(GENERATE)
+    done = run.done(GENERATE) - set(verb.unfinished(run))
     todo = [shard for shard in run.shards() if shard not in done]
     if dry_run or todo:
         made = verb.Progressed.of(run.receipts(GENERATE))
@@ -159,24 +169,33 @@ def evaluate(
     run: RunPath,
     model: Models = None,
     from_plan: Annotated[bool, typer.Option("--from-plan", help="Render anew; store predictions only.")] = False,
+    bad_rows: BadRows = None,
     actors: Annotated[int | None, typer.Option(min=1, help="Processes that each hold all models.")] = None,
     gpus: Annotated[float | None, typer.Option(min=0, help="Share of a GPU for each of them.")] = None,
 ) -> None:
     """Ask models what they see in every image; several models share each image's decoding."""
-    _evaluate(run, model, from_plan, actors, gpus)
+    _evaluate(run, model, from_plan, bad_rows, actors, gpus)
 
 
 def _evaluate(
-    uri: str, chosen: list[str] | None, from_plan: bool = False, actors: int | None = None, gpus: float | None = None
+    uri: str,
+    chosen: list[str] | None,
+    from_plan: bool = False,
+    bad_rows: float | None = None,
+    actors: int | None = None,
+    gpus: float | None = None,
 ) -> None:
     from xray import evaluate as verb
-    from xray.recipe import model_name
+    from xray.recipe import models_by_name
     from xray.run import Run
 
     run = Run.open(uri)
-    models = {model_name(spec): spec for spec in chosen} if chosen else run.recipe_object.models
-    for name, finished in verb.evaluate(run, models, from_plan=from_plan, actors=actors, gpus=gpus).items():
-        out.print(f"{name}: {finished.rows:,} predictions", markup=False)
+    models = models_by_name(chosen) if chosen else run.recipe_object.models
+    told = verb.evaluate(run, models, from_plan=from_plan, bad_rows=bad_rows, actors=actors, gpus=gpus)
+    for name, finished in told.items():
+        out.print(f"{name}: {finished.ok:,} predictions", markup=False)
+        if from_plan:
+            _outcome("images", finished)
 
 
 @app.command()
@@ -211,7 +230,8 @@ def _report(uri: str) -> None:
 @app.command()
 def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None:
     """All of it: plan, generate, evaluate, score, report. Run again after any interruption, it goes on."""
-    from xray.cluster import connected
+    with extra("ray"):
+        from xray.cluster import connected
 
     _plan(recipe, run, dry_run=False)
     with connected():
@@ -236,6 +256,8 @@ def list_plugins(
 
 def main() -> None:
     """Run the command line; what the user can mend is one line and exit code 2, without a traceback."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("xray").setLevel(logging.INFO)
     try:
         app()
     except (XrayError, Rejected) as error:

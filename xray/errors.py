@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class XrayError(ValueError):
@@ -34,6 +35,27 @@ class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+@contextlib.contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Turn the failing import of an optional library into advice.
+
+    Args:
+        name: of the extra that brings it.
+
+    Raises:
+        XrayError: says what to install.
+
+    >>> with extra("ray"):
+    ...     import no_such_library
+    Traceback (most recent call last):
+    xray.errors.XrayError: no_such_library is not installed: pip install 'xray-robustness[ray]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise XrayError(f"{error.name} is not installed: pip install 'xray-robustness[{name}]'") from error
 
 
 def unknown(kind: str, value: object, choices: Iterable[str]) -> XrayError:

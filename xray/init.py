@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from xray.categories import Category
 from xray.errors import XrayError
 from xray.sources.imagefolder import ImageFolder
 
@@ -37,7 +39,7 @@ def starter_recipe(photos: Path, masks: Path | None) -> str:
     if not photos.is_dir():
         raise XrayError(f"no folder {str(photos)!r}")
     categories = ImageFolder(root=str(photos.resolve())).categories()
-    lines = [f"  {_quoted(item.name)}: {list(item.indices)}" for item in categories]
+    lines = [f"  {_quoted(item.name)}: {_entry(item)}" for item in categories]
     given = f"{{kind: png, root: {_quoted(str(masks.resolve()))}}}" if masks else "{kind: alpha}"
     return _TEMPLATE.format(
         name=_quoted(photos.resolve().name),
@@ -47,8 +49,11 @@ def starter_recipe(photos: Path, masks: Path | None) -> str:
     )
 
 
+def _entry(category: Category) -> str:
+    indices = list(category.indices)
+    return f"{{indices: {indices}, wnids: [{', '.join(category.wnids)}]}}" if category.wnids else str(indices)
+
+
 def _quoted(text: str) -> str:
     """Text as YAML; JSON's strings are YAML's, too."""
-    import json
-
     return json.dumps(text, ensure_ascii=False)
