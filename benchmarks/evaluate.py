@@ -56,8 +56,8 @@ def seconds(evaluator: EvaluateShard, run: Run, shard: str) -> float:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--images", type=int, default=96, help="photographs; each in 14 scenarios")
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--images", type=int, default=32, help="photographs; each in 14 scenarios")
+    options.add_argument("--rounds", type=int, default=2)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         run = planned(Path(name), chosen.images)

@@ -30,6 +30,9 @@ from xray.store import GENERATE, evaluation
 _RESULT = pa.schema([("shard", pa.string()), ("predictions", pa.int64()), ("counts", pa.string())])
 _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")
 
+_BATCH = {"cpu": 4, "cuda": 64}
+"""Images at once. On a CPU more leave its caches: EfficientNet-Lite0 took 26 ms an image by 4, and 56 ms by 32."""
+
 
 def evaluate(
     run: Run,
@@ -145,7 +148,7 @@ class EvaluateShard:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
         specs = sorted({model["spec"] for model in self.models.values()})
-        panel = Panel.load(specs, self.device, colour=self.recipe.transparent_on)
+        panel = Panel.load(specs, self.device, _BATCH[self.device], self.recipe.transparent_on)
         panel.limits = ANY
         return panel
 
