@@ -81,12 +81,18 @@ def test_init_writes_a_recipe_that_works(tmp_path: Path) -> None:
         said("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
 
 
-def test_init_shows_the_lines_to_write_for_other_names(tmp_path: Path) -> None:
+def test_init_marks_the_lines_to_check_for_other_names(tmp_path: Path) -> None:
     write(tmp_path / "photos/my fox/1.jpg", b"x")
-    with pytest.raises(XrayError, match="my fox"):
-        said("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
+    write(tmp_path / "photos/cello/1.jpg", b"x")
+    told = said("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
+    assert "1 folders are called as no ImageNet class" in told
+    lines = (tmp_path / "r.yaml").read_text().splitlines()
+    assert [line.split(":")[0].strip() for line in lines if "<- check" in line] == ['"my fox"']
     with pytest.raises(XrayError, match="no folder"):
-        said("init", tmp_path / "nowhere", "-o", tmp_path / "r.yaml")
+        said("init", tmp_path / "nowhere", "-o", tmp_path / "other.yaml")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(XrayError, match="no folders in"):
+        said("init", tmp_path / "empty", "-o", tmp_path / "other.yaml")
 
 
 @pytest.mark.parametrize("what", ["scenarios", "sources", "masks", "backgrounds", "models", "categories"])

@@ -46,11 +46,14 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the recipe.")] = Path("recipe.yaml"),
 ) -> None:
     """Write a recipe for your own folder of photographs, to be read and changed."""
-    from xray.init import starter_recipe
+    from xray.init import CHECK, starter_recipe
 
     if output.exists():
         raise XrayError(f"{str(output)!r} is there already; remove it, or name another by --output")
-    output.write_text(starter_recipe(photos, masks))
+    text = starter_recipe(photos, masks)
+    output.write_text(text)
+    if doubtful := text.count(CHECK):
+        out.print(f"{doubtful} folders are called as no ImageNet class: see the lines marked {CHECK!r} in {output}")
     out.print(f"wrote {output}; next: xray pipeline {output} runs/{photos.resolve().name}")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from xray.categories import Category
+from xray.categories.imagenet1k import categories_called, recipe_line
 from xray.errors import XrayError
-from xray.sources.imagefolder import ImageFolder
+
+CHECK = "<- check"
+"""Marks the lines of a starter recipe that a person must look at."""
 
 _TEMPLATE = """\
 # Every default is shown by `xray plan recipe.yaml RUN` in RUN/recipe.yaml; `xray list scenarios` names the scenarios.
@@ -33,13 +35,17 @@ def starter_recipe(photos: Path, masks: Path | None) -> str:
         photos: with a folder for each category.
         masks: PNG masks laid out alike; None: from the images' alpha channels.
 
+    Folders that are called as no ImageNet class get the nearest ones, marked to be checked.
+
     Raises:
-        XrayError: no such folder, or its folders' names say no ImageNet class: names the lines to write.
+        XrayError: no such folder, or no folder in it.
     """
     if not photos.is_dir():
         raise XrayError(f"no folder {str(photos)!r}")
-    categories = ImageFolder(root=str(photos.resolve())).categories()
-    lines = [f"  {_quoted(item.name)}: {_entry(item)}" for item in categories]
+    labels = sorted(folder.name for folder in photos.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    if not labels:
+        raise XrayError(f"no folders in {str(photos)!r}: expected {photos}/<category>/photo.jpg")
+    lines = [_line(label) for label in labels]
     given = f"{{kind: png, root: {_quoted(str(masks.resolve()))}}}" if masks else "{kind: alpha}"
     return _TEMPLATE.format(
         name=_quoted(photos.resolve().name),
@@ -49,9 +55,12 @@ def starter_recipe(photos: Path, masks: Path | None) -> str:
     )
 
 
-def _entry(category: Category) -> str:
-    indices = list(category.indices)
-    return f"{{indices: {indices}, wnids: [{', '.join(category.wnids)}]}}" if category.wnids else str(indices)
+def _line(label: str) -> str:
+    try:
+        (category,) = categories_called([label], where="folders")
+    except XrayError:
+        return f"{recipe_line(label)} {CHECK}"
+    return f"  {_quoted(category.name)}: {{indices: {list(category.indices)}, wnids: [{', '.join(category.wnids)}]}}"
 
 
 def _quoted(text: str) -> str:

@@ -107,7 +107,8 @@ def _near(label: str) -> list[_Class]:
     return list(dict.fromkeys(found))[:5]
 
 
-def _recipe_line(label: str) -> str:
+def recipe_line(label: str) -> str:
+    """A line of a recipe's `categories` for a label that is no class: the nearest ones, to be checked by a person."""
     near = _near(label)
     indices = ", ".join(str(one.index) for one in near)
     meaning = " or ".join(one.name for one in near) if near else "the ImageNet-1k indices that count as right"
@@ -117,7 +118,7 @@ def _recipe_line(label: str) -> str:
 def _not_a_class(label: str, labels: Sequence[str], where: str) -> XrayError:
     classes = _by_label().get(plain(label), ())
     problem = "means several ImageNet classes" if classes else "is no WordNet id and no name of an ImageNet class"
-    lines = [_recipe_line(one) for one in labels[:_SHOWN]]
+    lines = [recipe_line(one) for one in labels[:_SHOWN]]
     if len(labels) > _SHOWN:
         lines.append(f"  # … and {len(labels) - _SHOWN} more")
     return XrayError(
