@@ -145,6 +145,7 @@ def test_bad_input_has_a_reason_and_costs_no_good_row(tmp_path: Path) -> None:
         assert (row["image"] is not None) == (row["status"] == "ok")
     assert {name: seen[name] for name in wanted} == {name: {verdict} for name, verdict in wanted.items()}
     assert {verdict[1] for verdict in wanted.values()} <= schema.REASONS.keys()
+    # A new usable photograph may become the background of others: the next test is about those that may not.
     unchanged = {key: row for key, row in rows(good).items() if row["scenario"] != "random_background"}
     after = rows(made)
     assert all(after[key]["image"] == row["image"] for key, row in unchanged.items())
