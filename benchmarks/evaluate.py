@@ -25,7 +25,7 @@ from generate import planned
 from safetensors.torch import save_file
 
 from xray.evaluate import EvaluateShard
-from xray.generate import make_shard
+from xray.flow import make_shard
 from xray.run import Run
 from xray.store import evaluation
 

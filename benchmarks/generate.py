@@ -35,7 +35,8 @@ from photographs import CATEGORIES, write_photographs
 
 from xray.cluster import connected
 from xray.codec import decode, encode
-from xray.generate import generate, make_shard
+from xray.flow import make_shard
+from xray.generate import generate
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run

@@ -13,10 +13,10 @@ import pytest
 from drawn import recipe_values, write, write_folder
 
 from xray.errors import XrayError
-from xray.generate import estimate, generate
+from xray.forecast import forecast
+from xray.generate import generate
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
-from xray.render import Renderer
 from xray.run import Run
 from xray.store import GENERATE
 
@@ -154,12 +154,13 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path) -> None:
 def test_the_estimate_is_of_this_recipe(tmp_path: Path) -> None:
     write_folder(tmp_path)
     run = planned(tmp_path)
-    told = estimate(Renderer(run.recipe_object), run.shard(run.shards()[0]), 1000)
+    (told,) = forecast(run)
     generate(run)
     mean = sum(len(cell["bytes"]) for cell in run.table("images", ["image"]).column("image").to_pylist()) / 30
-    assert told.rows == 1000
-    assert told.seconds > 0
-    assert 0.5 < told.bytes / (mean * 1000) < 2
+    assert (told.stage, told.images, told.pool) == ("render", 30, None)
+    assert told.cpu_hours > 0 == told.gpu_hours
+    assert 0.5 < told.bytes / (mean * 30) < 2
+    assert forecast(run) == []
 
 
 def test_a_run_in_an_object_store_is_the_same(tmp_path: Path, bucket: str) -> None:

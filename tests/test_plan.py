@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xray.codec import encode
 from xray.errors import XrayError
-from xray.plan import Donors, digest, image_id, plan_rows, sample_id, survey, write_plan
+from xray.plan import Donors, Draw, digest, image_id, plan_rows, sample_id, survey, write_plan
 from xray.recipe import recipe_from
 from xray.render import Renderer
 from xray.run import Run
@@ -52,8 +52,8 @@ def test_ids_are_unique_readable_and_safe(keys: list[str]) -> None:
 
 @given(st.permutations(SOURCES), st.integers(1, 6), st.integers(0, 2**63 - 1))
 def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], size: int, seed: int) -> None:
-    whole = {row["sample_id"]: row for row in plan_rows(SOURCES, SCENARIOS, BANK, seed, "x")}
-    some = {row["sample_id"]: row for row in plan_rows(order[:size], SCENARIOS, BANK, seed, "x")}
+    whole = {row["sample_id"]: row for row in plan_rows(SOURCES, SCENARIOS, Draw(seed, BANK, {}), "x")}
+    some = {row["sample_id"]: row for row in plan_rows(order[:size], SCENARIOS, Draw(seed, BANK, {}), "x")}
     assert len(whole) == len(SOURCES) * 4
     assert all(whole[name] == row for name, row in some.items())
 
@@ -61,7 +61,7 @@ def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], si
 @given(st.integers(0, 2**63 - 1))
 def test_donors_are_of_another_place_and_category(seed: int) -> None:
     by_id = {row["image_id"]: row for row in SOURCES}
-    for row in plan_rows(SOURCES, SCENARIOS, BANK, seed, "x"):
+    for row in plan_rows(SOURCES, SCENARIOS, Draw(seed, BANK, {}), "x"):
         if row["scenario"] == "random_background":
             own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
             assert own["category"] != donor["category"]

@@ -9,7 +9,7 @@ from drawn import recipe_values, write_folder
 
 import xray
 from xray.errors import XrayError
-from xray.generate import make_shard
+from xray.flow import make_shard
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run

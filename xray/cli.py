@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from xray.errors import Rejected, XrayError, extra
+from xray.weights.cli import app as weights_app
+
+if TYPE_CHECKING:
+    from xray.forecast import Need
+    from xray.pools import PoolState
 
 app = typer.Typer(
     name="xray",
@@ -98,6 +103,20 @@ def _plan(location: str, uri: str, dry_run: bool) -> None:
 
 
 @app.command()
+def mask(run: RunPath, bad_rows: BadRows = None) -> None:
+    """Make the masks of all photographs; `generate` does so by itself. Look at them before worlds are painted."""
+    from xray.mask import mask as verb
+    from xray.run import Run
+
+    opened = Run.open(run)
+    pools: dict[str, PoolState] = {}
+    counts = verb(opened, bad_rows=bad_rows, watch=pools.update)
+    _reasons("photographs", counts)
+    _pools(pools)
+    out.print(f"{sum(counts.values()):,} masks: {opened.uri}")
+
+
+@app.command()
 def generate(
     run: RunPath,
     dry_run: DryRun = False,
@@ -109,33 +128,62 @@ def generate(
 
 
 def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | None = None) -> None:
-    from xray import generate as verb
-    from xray.progress import readable_bytes, readable_time
-    from xray.render import Renderer
+    from xray.forecast import forecast
+    from xray.generate import generate as verb
+    from xray.progress import readable_bytes
     from xray.run import Run
     from xray.store import GENERATE
+    from xray.tally import Progressed, failed
 
     run = Run.open(uri)
-    done = run.done(GENERATE) - set(verb.unfinished(run))
-    todo = [shard for shard in run.shards() if shard not in done]
-    if dry_run or todo:
-        made = verb.Progressed.of(run.receipts(GENERATE))
-        rest = run.planned_rows() - made.rows
-        out.print(f"{run.planned_rows():,} images planned, {made.rows:,} done, {rest:,} to do")
+    made = Progressed.of(run.receipts(GENERATE))
+    again = Progressed.of(failed(run)).rows
+    rest = run.planned_rows() - made.rows + again
+    if dry_run or rest:
+        more = f" ({again:,} of them again: a file could not be read)" if again else ""
+        out.print(f"{run.planned_rows():,} images planned, {made.rows - again:,} done, {rest:,} to do{more}")
     if dry_run:
         _planned_by_scenario(run, made.counts)
-        if todo:
-            expected = verb.estimate(Renderer(run.recipe_object), run.shard(todo[0]), rest)
-            cores = os.cpu_count() or 1
-            out.print(
-                f"expected: {readable_bytes(expected.bytes)}, {readable_time(expected.seconds)} of one core, "
-                f"{readable_time(expected.seconds / cores)} on this machine's {cores} "
-                "(measured just now on three photographs)"
-            )
+        _needs(forecast(run), run.recipe_object.pools.price_per_gpu_hour)
         return
-    finished = verb.generate(run, bad_rows=bad_rows, workers=workers)
+    pools: dict[str, PoolState] = {}
+    finished = verb(run, bad_rows=bad_rows, workers=workers, watch=pools.update)
     _outcome("images", finished)
+    _pools(pools)
     out.print(f"{finished.rows:,} images, {readable_bytes(finished.bytes)}: {run.uri}")
+
+
+def _needs(needs: Sequence[Need], price: float | None) -> None:
+    """What the rest will take, and how that is known."""
+    from xray.progress import readable_bytes, readable_time
+
+    if not needs:
+        return
+    table = Table("stage", "images", "seconds each", "GPU-hours", "wall time", "storage", "measured by", box=None)
+    for need in needs:
+        workers = need.pool.most if need.pool else os.cpu_count() or 1
+        seconds = need.images * need.rate.seconds_an_image
+        hours = f"{need.gpu_hours:,.2f}" if need.gpu_hours else "–"
+        wall = f"{readable_time(seconds / workers)} on {workers} {'actors' if need.pool else 'cores here'}"
+        each = f"{need.rate.seconds_an_image:.3g}"
+        table.add_row(need.stage, f"{need.images:,}", each, hours, wall, readable_bytes(need.bytes), need.rate.measured)
+    out.print(table)
+    gpu_hours = sum(need.gpu_hours for need in needs)
+    cost = f", {gpu_hours * price:,.2f} at {price:g} a GPU-hour" if price is not None else ""
+    storage = readable_bytes(sum(need.bytes for need in needs))
+    out.print(f"expected: {storage}, {gpu_hours:,.2f} GPU-hours{cost}; nothing made")
+
+
+def _pools(pools: Mapping[str, PoolState]) -> None:
+    """How busy the pools were, and how much they made an hour."""
+    if not any(pool.items for pool in pools.values()):
+        return
+    table = Table("pool", "actors", "images", "busy", "images an actor-hour", "images a GPU-hour", box=None)
+    for name, pool in pools.items():
+        hours = f"{3600 * pool.items / pool.ready:,.0f}" if pool.ready else "–"
+        gpu_hours = f"{pool.items / pool.gpu_hours:,.0f}" if pool.gpu_hours else "–"
+        table.add_row(name, f"{pool.actors}", f"{pool.items:,}", f"{pool.busy_share:.1%}", hours, gpu_hours)
+    out.print(table)
 
 
 def _planned_by_scenario(run: object, made: Mapping[str, Mapping[str, int]]) -> None:
@@ -152,15 +200,20 @@ def _planned_by_scenario(run: object, made: Mapping[str, Mapping[str, int]]) -> 
 
 def _outcome(what: str, finished: object) -> None:
     """Counts by status and, where there are any, the reasons."""
-    from xray.generate import Progressed
-    from xray.schema import REASONS
+    from xray.tally import Progressed
 
     assert isinstance(finished, Progressed)
-    table = Table("status", "reason", what, "meaning", box=None, header_style="bold")
     total: dict[str, int] = {}
     for counter in finished.counts.values():
         for key, n in counter.items():
             total[key] = total.get(key, 0) + n
+    _reasons(what, total)
+
+
+def _reasons(what: str, total: Mapping[str, int]) -> None:
+    from xray.schema import REASONS
+
+    table = Table("status", "reason", what, "meaning", box=None, header_style="bold")
     for key, n in sorted(total.items(), key=lambda item: (-item[1], item[0])):
         status, _, reason = key.partition(" ")
         table.add_row(status, reason, f"{n:,}", "; ".join(REASONS.get(code, code) for code in reason.split()))
@@ -231,6 +284,24 @@ def _report(uri: str) -> None:
 
 
 @app.command()
+def realism(
+    run: RunPath,
+    inception: Annotated[str | None, typer.Option(help="Weights for FID and KID, such as inception-fid.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Weights for CLIPScore, such as clip-vit-l14.")] = None,
+    lpips: Annotated[str | None, typer.Option(help="Weights for LPIPS, such as alexnet.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """How real painted worlds look (FID, KID, CLIPScore, LPIPS), and how many the filter kept."""
+    from xray.realism import keep_rates
+    from xray.realism import realism as verb
+    from xray.run import Run
+
+    opened = Run.open(run)
+    out.print(keep_rates(opened).to_string(index=False), markup=False)
+    out.print(verb(opened, inception=inception, clip=clip, lpips=lpips, device=device).to_string(index=False))
+
+
+@app.command()
 def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None:
     """All of it: plan, generate, evaluate, score, report. Run again after any interruption, it goes on."""
     with extra("ray"):
@@ -255,6 +326,9 @@ def list_plugins(
     for name, summary in choices(what):
         table.add_row(name, summary)
     out.print(table)
+
+
+app.add_typer(weights_app, name="weights")
 
 
 def main() -> None:

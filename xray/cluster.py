@@ -5,24 +5,34 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import json
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
 
 from xray.errors import XrayError
+from xray.pools import Grant, PoolState
+from xray.pulse import Pulses, Watch
 
-_ERROR = "xray_error"
+_ROW = pa.schema([("unit", pa.string()), ("told", pa.string()), ("error", pa.string())])
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 WORKER_ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), **dict.fromkeys(_KEEP_MEMORY, "100000000")}
 """One thread a worker; and glibc keeps freed buffers: giving them back and faulting them in costs more than a blur."""
+
+
+def worker_environment() -> dict[str, str]:
+    """What every worker's environment is to be; where this process was told where weights are, they are told, too."""
+    told = {name: os.environ[name] for name in ("XRAY_WEIGHTS", "XRAY_CACHE") if name in os.environ}
+    return {**WORKER_ENVIRONMENT, **told}
 
 
 @contextlib.contextmanager
@@ -44,7 +54,7 @@ def connected(workers: int | None = None) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            runtime_env={"env_vars": worker_environment()},
             **local,
         )
     try:
@@ -76,57 +86,108 @@ def _quiet_start() -> Iterator[None]:
             os.close(terminal)
 
 
-def resources(kind: Literal["CPU", "GPU"]) -> float:
-    """How many CPUs or GPUs the cluster has."""
-    return float(ray.cluster_resources().get(kind, 0))  # type: ignore[no-untyped-call]
+def resources() -> dict[str, float]:
+    """What the cluster has, by name: CPU, GPU, accelerator_type:A100 and the like."""
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
-def map_shards(
-    shards: Sequence[str],
-    work: Callable[[str], dict[str, Any]] | type,
-    results: pa.Schema,
-    *,
-    at_once: int | None = None,
-    **options: Any,
-) -> Iterator[dict[str, Any]]:
-    """Do a piece of work for every shard, and yield its small results as they come.
+@dataclass(frozen=True)
+class Stage:
+    """One step that every unit of work goes through.
 
     Args:
-        shards: their names.
-        work: a function of a shard's name, or a class whose instances are such functions (one an actor).
-        results: schema of what it returns.
-        at_once: tasks or actors at a time; default: as the cluster's resources allow.
-        options: of `ray.data.Dataset.map_batches`: resources, constructor arguments.
+        name: for people.
+        work: a function of a unit, in tasks; or a class whose instances are such functions, one an actor. Those of a
+            pool take `beat` as their last argument: they call it after each batch.
+        arguments: of the function before the unit, or of the class; small.
+        pool: what its actors get; None: tasks of one CPU each.
+        at_once: tasks at a time; default: as the CPUs allow.
+        overlap: units that an actor has at hand at the same time: with 2, the next one is read and prepared while the
+            device works on this one.
+    """
+
+    name: str
+    work: Callable[..., Mapping[str, Any]] | type
+    arguments: tuple[Any, ...] = ()
+    pool: Grant | None = None
+    at_once: int | None = None
+    overlap: int = 1
+
+
+def stream(
+    units: Sequence[str],
+    stages: Sequence[Stage],
+    *,
+    stall_seconds: float | None = None,
+    watch: Callable[[Mapping[str, PoolState]], None] = lambda pools: None,
+) -> Iterator[list[dict[str, Any]]]:
+    """Take every unit through all stages, in one streaming execution, and yield what each stage said of it.
+
+    Only names of units and such sayings travel; what the stages make, they commit.
+
+    Args:
+        units: what the stages are given.
+        stages: in their order.
+        stall_seconds: give up when no pool finished a batch for so long.
+        watch: called every few seconds with the state of the pools, in another thread.
 
     Raises:
-        XrayError: the work raised it on a worker.
+        XrayError: the work raised it on a worker, or the pools stand still.
     """
-    tasks = not isinstance(work, type)
-    # Actors have the next shard waiting; a task is handed out when another ends, a fifth of a second later.
-    sizes = guided(len(shards), at_once or int(resources("CPU"))) if tasks else [1] * len(shards)
+    # A helper that takes any share of a CPU leaves that CPU to nobody.
+    pulse: Any = ray.remote(num_cpus=0)(Pulses).remote() if any(stage.pool for stage in stages) else None
+    tasks_only = all(stage.pool is None for stage in stages)
+    # Actors have the next unit waiting; a task is handed out when another ends, a fifth of a second later.
+    at_once = min((stage.at_once or int(resources()["CPU"]) for stage in stages), default=1)
+    sizes = guided(len(units), at_once) if tasks_only else [1] * len(units)
     ends = list(itertools.accumulate(sizes))
-    blocks = [pa.table({"shard": shards[end - size : end]}) for size, end in zip(sizes, ends, strict=True)]
-    strategy = ray.data.TaskPoolStrategy if tasks else ray.data.ActorPoolStrategy
+    blocks = [_block(units[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    dataset = ray.data.from_arrow(blocks).map_batches(
-        _in_batches(work, results),
-        batch_size=1,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=strategy(size=at_once and min(at_once, len(blocks))),
-        **options,
-    )
+    dataset: ray.data.Dataset = ray.data.from_arrow(blocks)
+    for stage in stages:
+        dataset = dataset.map_batches(
+            _in_batches(stage, pulse),
+            batch_size=1,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            **_options(stage, len(blocks)),
+        )
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.target_max_block_size = 1  # results come as they are made, not when their task ends
-    for row in dataset.iter_rows():
-        if row[_ERROR] is not None:
-            raise XrayError(row[_ERROR])
-        yield row
+    watching = Watch(lambda: ray.get(pulse.state.remote()), stall_seconds, watch) if pulse else None
+    with watching or contextlib.nullcontext():
+        for row in dataset.iter_rows():
+            if row["error"] is not None:
+                raise XrayError(row["error"])
+            if watching:
+                watching.progress()
+            yield json.loads(row["told"])
+
+
+def _block(units: Sequence[str]) -> pa.Table:
+    return pa.Table.from_pylist([{"unit": unit, "told": "[]", "error": None} for unit in units], schema=_ROW)
+
+
+def _options(stage: Stage, units: int) -> dict[str, Any]:
+    """Of `ray.data.Dataset.map_batches`."""
+    pool = stage.pool
+    if pool is None:
+        return {"num_cpus": 1, "compute": ray.data.TaskPoolStrategy(size=stage.at_once)}
+    most = max(1, min(pool.most, units))
+    strategy = ray.data.ActorPoolStrategy(
+        min_size=min(pool.least, most),
+        max_size=most,
+        max_tasks_in_flight_per_actor=2,
+        max_concurrent_calls_per_actor=stage.overlap,
+        enable_true_multi_threading=stage.overlap > 1,
+    )
+    accelerator = {"accelerator_type": pool.accelerator} if pool.accelerator else {}
+    return {"num_cpus": pool.cpus, "num_gpus": pool.gpus or None, "compute": strategy, **accelerator}
 
 
 def guided(count: int, workers: int) -> list[int]:
-    """How many shards to hand out at a time: many at first, one by one at the end.
+    """How many units to hand out at a time: many at first, one by one at the end.
 
     Guided self-scheduling (Polychronopoulos & Kuck, IEEE Trans. Computers 36, 1987), a little less greedy and at most
     eight at a time: few hand-overs, and the workers end together.
@@ -141,24 +202,39 @@ def guided(count: int, workers: int) -> list[int]:
     return sizes
 
 
-def _in_batches(work: Any, results: pa.Schema) -> Any:
+def _in_batches(stage: Stage, pulse: Any) -> Any:
     """The work as Ray Data calls it: on a table of one row, for a table of one row."""
-    if not isinstance(work, type):
-        return functools.partial(_one_row, work, results)
+    if not isinstance(stage.work, type):
+        return functools.partial(_one_row, functools.partial(stage.work, *stage.arguments))
+    work: Any = stage.work
 
-    class Batches(work):  # type: ignore[misc]
+    class Batches:
+        def __init__(self) -> None:
+            self.work = work(*stage.arguments, beat=_beat_of(stage, pulse))
+
         def __call__(self, batch: pa.Table) -> pa.Table:
-            return _one_row(super().__call__, results, batch)
+            return _one_row(self.work, batch)
 
     Batches.__name__ = work.__name__
     return Batches
 
 
-def _one_row(work: Callable[[str], dict[str, Any]], results: pa.Schema, batch: pa.Table) -> pa.Table:
-    """What the work returns; what the user can mend comes back as text, since Ray keeps no exception's own class."""
-    nullable = pa.schema([field.with_nullable(True) for field in (*results, pa.field(_ERROR, pa.string()))])
-    try:
-        row = {**work(batch["shard"][0].as_py()), _ERROR: None}
-    except XrayError as error:
-        row = {**dict.fromkeys(results.names), _ERROR: str(error)}
-    return pa.Table.from_pylist([row], schema=nullable)
+def _beat_of(stage: Stage, pulse: Any) -> Callable[[int, float], None]:
+    gpus = stage.pool.gpus if stage.pool else 0.0
+    actor = ray.get_runtime_context().get_actor_id()
+
+    def beat(items: int, seconds: float) -> None:
+        pulse.beat.remote(stage.name, actor, gpus, items, seconds)
+
+    return beat
+
+
+def _one_row(work: Callable[[str], Mapping[str, Any]], batch: pa.Table) -> pa.Table:
+    """What the work says; what the user can mend comes back as text, since Ray keeps no exception's own class."""
+    (row,) = batch.to_pylist()
+    if row["error"] is None:
+        try:
+            row["told"] = json.dumps([*json.loads(row["told"]), dict(work(row["unit"]))])
+        except XrayError as error:
+            row["error"] = str(error)
+    return pa.Table.from_pylist([row], schema=_ROW)

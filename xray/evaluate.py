@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -17,17 +15,17 @@ import pyarrow.compute as pc
 from xray import schema
 from xray.codec import ANY
 from xray.errors import XrayError, extra
-from xray.generate import Progressed, check_budget
 from xray.models.base import CLASSES
 from xray.models.prediction import Panel, rows
 from xray.models.spec import parse_model
+from xray.pools import Grant
 from xray.progress import Progress
 from xray.recipe import Recipe
 from xray.render import Renderer, status_counts
 from xray.run import Run, environment
-from xray.store import GENERATE, evaluation
+from xray.store import GENERATE, evaluation, unit_of
+from xray.tally import Budget, Progressed
 
-_RESULT = pa.schema([("shard", pa.string()), ("predictions", pa.int64()), ("counts", pa.string())])
 _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")
 
 _BATCH = {"cpu": 4, "cuda": 64}
@@ -61,7 +59,7 @@ def evaluate(
         XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with.
     """
     with extra("ray"):
-        from xray.cluster import connected, map_shards, resources
+        from xray.cluster import Stage, connected, resources, stream
 
     if not models:
         raise XrayError("no model is named; add `models:` to the recipe, or `--model timm:resnet50`")
@@ -74,28 +72,27 @@ def evaluate(
     with extra("models"):
         for name in {name for names in groups for name in names}:
             parse_model(models[name]).check()
-    budget = (run.recipe_object.bad_rows if bad_rows is None else bad_rows) * run.planned_rows()
-    bad: Counter[str] = Counter()
+    budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
     if groups:
         with connected():
-            share = gpus if gpus is not None else float(resources("GPU") >= 1)
-            size = actors or max(1, int(resources("GPU") / share if share else resources("CPU")))
+            pool = _pool(resources(), actors, gpus)
             for names, shards in groups.items():
                 facts = {name: {"spec": models[name]} for name in names}
-                options: dict[str, Any] = {
-                    "fn_constructor_args": (run.uri, facts, "cuda" if share else "cpu", from_plan),
-                    "at_once": size,
-                    "num_cpus": 1,
-                    "num_gpus": share or None,
-                }
+                stage = Stage("evaluate", EvaluateShard, (run.uri, facts, pool.device, from_plan), pool)
                 expected = run.planned_rows() * len(shards) * len(names) // max(len(run.shards()), 1)
                 with Progress("evaluate", expected, "predictions") as progress:
-                    for result in map_shards(shards, EvaluateShard, _RESULT, **options):
+                    for (result,) in stream(shards, [stage]):
                         progress.advance(result["predictions"])
                         if from_plan:  # stored images passed the budget when they were made
-                            bad.update(Progressed(json.loads(result["counts"]), 0, 0, 1).by_reason())
-                            check_budget(bad, budget, run)
+                            budget.spend(Progressed(result["counts"], 0, 0, 1))
     return {name: _finished(run, name) for name in models}
+
+
+def _pool(cluster: Mapping[str, float], actors: int | None, gpus: float | None) -> Grant:
+    share = gpus if gpus is not None else float(cluster.get("GPU", 0) >= 1)
+    size = actors or max(1, int(cluster["GPU"] / share if share else cluster["CPU"]))
+    device = "cuda" if share else "cpu"
+    return Grant(device, gpus=share, cpus=1, least=size, most=size, accelerator=None, batch=_BATCH[device])
 
 
 def _finished(run: Run, name: str) -> Progressed:
@@ -131,13 +128,22 @@ class EvaluateShard:
         models: by name, each with its `spec`.
         device: `cpu` or `cuda`.
         from_plan: render the images instead of reading them.
+        beat: called after each shard with its images and the seconds that it took.
     """
 
-    def __init__(self, uri: str, models: Mapping[str, Mapping[str, str]], device: str, from_plan: bool) -> None:
+    def __init__(
+        self,
+        uri: str,
+        models: Mapping[str, Mapping[str, str]],
+        device: str,
+        from_plan: bool,
+        beat: Callable[[int, float], None],
+    ) -> None:
         self.run = Run(uri)
         self.recipe: Recipe = self.run.recipe_object
         self.models = models
         self.device = device
+        self.beat = beat
         self.renderer = Renderer(self.recipe) if from_plan else None
 
     @functools.cached_property
@@ -187,11 +193,12 @@ class EvaluateShard:
             table = _predictions(images, model, facts["weights"], rows(probabilities_NK, accepted))
             told = {**facts, "decoded": self.panel.decoded - before, "environment": environment()}
             self.run.commit(evaluation(model), shard, {"predictions": (table, None)}, counts, seconds, told)
-        return {"shard": shard, "predictions": len(images) * len(self.facts), "counts": json.dumps(counts)}
+        self.beat(len(images), time.perf_counter() - started)
+        return {"predictions": len(images) * len(self.facts), "counts": counts}
 
     def _images(self, shard: str) -> pa.Table:
         if self.renderer is not None:
-            return self.renderer.shard(self.run.shard(shard)).images
+            return self.renderer.shard(self.run.shard(shard), self.run.masks(unit_of(shard))).images
         return self.run.made(GENERATE, "images", shard, (*_COLUMNS, "image", "status", "reason"))
 
 

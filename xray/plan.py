@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -28,8 +28,10 @@ from xray.files import name_of, read_bytes
 from xray.plugins import settings_of
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.run import Run
+from xray.scenarios import Prompt, Scenario
 from xray.sources.base import Candidate
 from xray.store import to_parquet
+from xray.weights import locate, pinned
 
 _READERS = 8
 _WINDOW = 256
@@ -89,13 +91,19 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
         tick: called with the number of photographs looked at so far.
 
     Raises:
-        XrayError: the source or the bank is not there, or has nothing for the categories.
+        XrayError: the source, the bank or the weights are not there, or there is nothing for the categories.
     """
     planned = run if run is not None and run.planned else None
     known = planned.table("source") if planned else schema.SOURCE.empty_table()
     scenarios = {**(planned.recipe_object.scenarios if planned else {}), **recipe.scenarios}
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
+    _assert_there(_references(recipe))
+    if any(entry.scenario.paints for entry in scenarios.values()):
+        recipe.filter.check()
     categories = recipe.categories or tuple(recipe.source.categories())
+    for entry in scenarios.values():
+        for category in categories:
+            entry.scenario.prompt(category, draw=0, variant=0)
     candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     fresh = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
@@ -151,7 +159,8 @@ def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
         "reason": "",
     }
     row |= {name: getattr(candidate, name) for name in ("category", "uri", "mask_uri", "place", "split", "licence")}
-    row["box"] = list(candidate.box) if candidate.box else None
+    row["boxes"] = [list(box) for box in candidate.boxes]
+    row["points"] = [list(point) for point in candidate.points]
     try:
         if candidate.problem:
             raise Rejected(candidate.problem)
@@ -225,9 +234,33 @@ def _mixed(number: int) -> int:
     return number ^ (number >> 31)
 
 
-def plan_rows(
-    source: Iterable[Row], scenarios: Mapping[str, ScenarioEntry], donors: Donors, seed: int, shard: str
-) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Draw:
+    """All that a plan decides by chance.
+
+    Args:
+        seed: of the run.
+        donors: the bank.
+        categories: by name.
+    """
+
+    seed: int
+    donors: Donors
+    categories: Mapping[str, Category]
+
+    def donor(self, scenario: Scenario, number: int, row: Row) -> Row | None:
+        """The donor of a photograph (a row of SOURCE), if the scenario needs one and there is one."""
+        if not scenario.needs_donor:
+            return None
+        return self.donors.draw(number, row["category"], row["place"], row["image_id"])
+
+    def prompt(self, scenario: Scenario, number: int, variant: int, row: Row) -> Prompt | None:
+        """What to paint around the object of a photograph (a row of SOURCE), if the scenario paints."""
+        category = self.categories.get(row["category"])
+        return scenario.prompt(category, number, variant) if scenario.paints and category else None
+
+
+def plan_rows(source: Iterable[Row], scenarios: Mapping[str, ScenarioEntry], draw: Draw, shard: str) -> Iterator[Row]:
     """PLAN rows of some photographs: those of a scenario together, scenarios in their order."""
     source = list(source)
     for name, entry in scenarios.items():
@@ -235,10 +268,9 @@ def plan_rows(
         for variant in range(entry.variants):
             for row in source:
                 image = row["image_id"]
-                number = digest(seed, image, name, variant, bits=63)
-                donor = None
-                if entry.scenario.needs_donor:
-                    donor = donors.draw(number, row["category"], row["place"], image)
+                number = digest(draw.seed, image, name, variant, bits=63)
+                donor = draw.donor(entry.scenario, number, row)
+                prompt = draw.prompt(entry.scenario, digest(draw.seed, image, name, bits=63), variant, row)
                 yield {
                     "sample_id": sample_id(image, name, variant),
                     "shard": shard,
@@ -246,7 +278,8 @@ def plan_rows(
                     "scenario": name,
                     "variant": variant,
                     "seed": number,
-                    "prompt": None,
+                    "prompt": prompt and prompt.text,
+                    "place": prompt and prompt.place,
                     "donor_id": donor and donor["donor_id"],
                     "donor_uri": donor and donor["uri"],
                     "donor_sha256": donor and donor["sha256"],
@@ -261,21 +294,60 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
         XrayError: the recipe contradicts what the run has planned already.
     """
     recipe = replace(recipe, categories=found.categories)
-    parts, added = run.parts("plan"), {}
+    before, added = run.parts("plan"), {}
+    parts = list(before)
     if run.planned:
         added = added_scenarios(run.recipe_object, recipe)
         recipe = replace(recipe, scenarios={**run.recipe_object.scenarios, **recipe.scenarios})
+    pins = run.record().get("weights", {}) if run.planned else {}
+    pins |= pinned(sorted(_references(recipe) - pins.keys()))
     if len(found.backgrounds):
         run.write_table("backgrounds", found.backgrounds)
-    donors = Donors(found.backgrounds.to_pylist())
-    number = f"{len({part.partition('-')[0] for part in parts}):02d}"
+    draw = Draw(recipe.seed, Donors(found.backgrounds.to_pylist()), {item.name: item for item in found.categories})
     for old in run.parts("source") if added else ():
-        parts.append(_write_part(run, number, old, added, donors, recipe.seed))
+        parts += _write_parts(run, parts, old, added, draw)
     if len(found.source):
         new = f"{len(run.parts('source')):02d}"
         run.write_part("source", new, to_parquet(found.source, list(_groups(found.source, recipe.shard_size))))
-        parts.append(_write_part(run, number, new, recipe.scenarios, donors, recipe.seed))
-    run.write_recipe(recipe, parts, found.remarks)
+        parts += _write_parts(run, parts, new, recipe.scenarios, draw)
+    remarks = [*found.remarks, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
+    run.write_recipe(recipe, parts, remarks, pins)
+
+
+def _check_prompts(run: Run, parts: Sequence[str], recipe: Recipe) -> list[str]:
+    """Let painters refuse what they are planned to paint, before anything is committed."""
+    prompts: dict[str, set[str]] = {}
+    for part in parts:
+        with run.open_part("plan", part) as file:
+            table = file.read(["scenario", "prompt"])
+        for scenario, prompt in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            if prompt is not None:
+                prompts.setdefault(scenario, set()).add(prompt)
+    remarks = []
+    for scenario, texts in prompts.items():
+        painter = recipe.scenarios[scenario].scenario.painter
+        remarks += painter.check(sorted(texts))
+    return list(dict.fromkeys(remarks))
+
+
+def _assert_there(references: Iterable[str]) -> None:
+    missing = []
+    for reference in sorted(references):
+        try:
+            locate(reference)
+        except XrayError as error:
+            missing.append(str(error))
+    if missing:
+        raise XrayError("\n".join(missing))
+
+
+def _references(recipe: Recipe) -> set[str]:
+    """The weights that making images takes."""
+    painters = [entry.scenario.painter for entry in recipe.scenarios.values() if entry.scenario.paints]
+    parts = [recipe.masks.refine.weights(), *(painter.weights() for painter in painters)]
+    if painters:
+        parts.append(recipe.filter.weights())
+    return {reference for part in parts for reference in part.values()}
 
 
 def _groups(source: pa.Table, most: int) -> Iterator[int]:
@@ -296,7 +368,7 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
         XrayError: the new recipe contradicts the old one.
     """
     before, after = recipe_values(old), recipe_values(new)
-    for key in ("seed", "categories", "source", "masks", "backgrounds", "images", "limits", "shard_size"):
+    for key in ("seed", "categories", "source", "masks", "backgrounds", "filter", "images", "limits", "shard_size"):
         if before[key] != after[key]:
             said = f"the run was planned with `{key}: {before[key]}`, the recipe says {after[key]}"
             raise XrayError(f"{said}; use a new run")
@@ -306,16 +378,29 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
     return {name: entry for name, entry in new.scenarios.items() if name not in old.scenarios}
 
 
-def _write_part(
-    run: Run, plan_part: str, source_part: str, scenarios: Mapping[str, ScenarioEntry], donors: Donors, seed: int
-) -> str:
+def _write_parts(
+    run: Run, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry], draw: Draw
+) -> list[str]:
+    """Plan some scenarios of a part of the source; what is painted has shards of its own, on GPUs."""
+    rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.paints}
+    painted = {name: entry for name, entry in scenarios.items() if entry.scenario.paints}
+    number = 1 + max((int(part.partition("-")[0]) for part in parts), default=-1)
+    written: list[str] = []
+    for kind in filter(None, (rendered, painted)):
+        written.append(_write_part(run, f"{number + len(written):02d}-{source_part}", kind, draw))
+    return written
+
+
+def _write_part(run: Run, part: str, scenarios: Mapping[str, ScenarioEntry], draw: Draw) -> str:
     """One row group of the plan for each of the source's, written as they come: memory hardly grows with them."""
     sink = pa.BufferOutputStream()
-    with run.open_part("source", source_part) as source, pq.ParquetWriter(sink, schema.PLAN, compression="zstd") as out:
+    with (
+        run.open_part("source", part.partition("-")[2]) as source,
+        pq.ParquetWriter(sink, schema.PLAN, compression="zstd") as out,
+    ):
         for group in range(source.num_row_groups):
             rows = source.read_row_group(group).to_pylist()
-            shard = f"{plan_part}-{source_part}-{group:05d}"
-            planned = pa.Table.from_pylist(list(plan_rows(rows, scenarios, donors, seed, shard)), schema=schema.PLAN)
-            out.write_table(planned, row_group_size=len(planned))
-    run.write_part("plan", f"{plan_part}-{source_part}", bytes(sink.getvalue()))
-    return f"{plan_part}-{source_part}"
+            planned = list(plan_rows(rows, scenarios, draw, f"{part}-{group:05d}"))
+            out.write_table(pa.Table.from_pylist(planned, schema=schema.PLAN), row_group_size=len(planned))
+    run.write_part("plan", part, bytes(sink.getvalue()))
+    return part

@@ -11,11 +11,12 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated_dataclass
+from pydantic_core import PydanticCustomError
 
 from xray.errors import XrayError, unknown
 
@@ -90,3 +91,49 @@ def settings_of(plugin: object) -> dict[str, Any]:
     """The settings of a plug-in as plain JSON values, the inverse of `build` (without `kind`)."""
     dumped: dict[str, Any] = TypeAdapter(type(plugin)).dump_python(plugin, mode="json")
     return dumped
+
+
+def checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Turn errors of a part into pydantic's, which know where the part stands in the recipe."""
+
+    def make_checked(value: Any) -> T:
+        try:
+            return make(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            context = first.get("ctx", {})
+            said = f"{first['msg']} (got {first['input']!r})" if first["type"] != "part" else first["msg"]
+            message, where = said, (*first["loc"], *context.get("where", ()))
+        except XrayError as error:
+            message, where = str(error), error.where
+        raise PydanticCustomError("part", "{message}", {"message": message, "where": where})
+
+    return make_checked
+
+
+def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
+    """Writes a plug-in of this noun as its recipe entry, every setting spelled out."""
+
+    def write(plugin: object) -> dict[str, Any]:
+        cls = type(plugin)
+        known = {found: name for name, found in available(base).items()}
+        return {"kind": known.get(cls, f"{cls.__module__}:{cls.__qualname__}"), **settings_of(plugin)}
+
+    return write
+
+
+def field_of(
+    kind: str, base: type[T], make: Callable[[Any], T] | None = None
+) -> tuple[PlainValidator, PlainSerializer]:
+    """Annotations of a settings field that holds a plug-in: read from its recipe entry, and written as one.
+
+    Args:
+        kind: of plug-in, for messages.
+        base: of its noun.
+        make: builds it from its entry; default: `build`.
+    """
+
+    def read(value: Any) -> T:
+        return value if isinstance(value, base) else make(value) if make else build(kind, base, value)
+
+    return PlainValidator(checked(read)), PlainSerializer(dump(base))

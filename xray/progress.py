@@ -26,6 +26,7 @@ class Progress:
         self.done = self._before = before
         self._start = self._last = time.monotonic()
         self._redraw = sys.stderr.isatty()
+        self._more: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +40,11 @@ class Progress:
     def advance(self, amount: int = 1) -> None:
         """Count some more work as done."""
         self.reach(self.done + amount)
+
+    def say(self, *more: str) -> None:
+        """What else the line is to tell; may be called by another thread."""
+        self._more = more
+        self.reach(self.done)
 
     def reach(self, done: int) -> None:
         """Set how much work is done."""
@@ -56,7 +62,7 @@ class Progress:
         parts = [self.label, f"{self.done:,}{of} {self.unit}", f"{rate:,.0f}/s"]
         if self.total and rate:
             parts.append(f"{readable_time((self.total - self.done) / rate)} left")
-        return " · ".join(parts)
+        return " · ".join([*parts, *self._more])
 
 
 def readable_time(seconds: float) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from xray import strict_yaml
 from xray.backgrounds.base import Bank
+from xray.backgrounds.filter import Filter
 from xray.backgrounds.sources import OwnPhotos
 from xray.categories import Category, load_categories
 from xray.codec import Format, Limits
@@ -20,43 +21,12 @@ from xray.files import read_bytes, to_uri
 from xray.masks import Annotations, Gates, Refiner
 from xray.masks.given import Given
 from xray.masks.source import FromSource
-from xray.plugins import available, build, settings, settings_of
+from xray.plugins import available, checked, dump, field_of, settings, settings_of
+from xray.pools import Pools
 from xray.scenarios import Scenario, build_scenario
 from xray.sources.base import Source
 
 T = TypeVar("T")
-
-
-def _checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Turn errors of a part into pydantic's, which know where the part stands in the recipe."""
-
-    def checked(value: Any) -> T:
-        try:
-            return make(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            message, where = f"{first['msg']} (got {first['input']!r})", tuple(first["loc"])
-        except XrayError as error:
-            message, where = str(error), error.where
-        raise PydanticCustomError("part", "{message}", {"message": message, "where": where})
-
-    return checked
-
-
-def _dump_plugin(base: type[Any]) -> Callable[[object], dict[str, Any]]:
-    def dump(plugin: object) -> dict[str, Any]:
-        cls = type(plugin)
-        known = {found: name for name, found in available(base).items()}
-        return {"kind": known.get(cls, f"{cls.__module__}:{cls.__qualname__}"), **settings_of(plugin)}
-
-    return dump
-
-
-def _plugin(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
-    def make(value: Any) -> T:
-        return value if isinstance(value, base) else build(kind, base, value)
-
-    return PlainValidator(_checked(make)), PlainSerializer(_dump_plugin(base))
 
 
 Level = Annotated[int, Field(ge=0, le=255)]
@@ -71,7 +41,7 @@ class ScenarioEntry:
         variants: how many different ones of each photograph, ≥ 1; differ where the seed decides something.
     """
 
-    scenario: Annotated[Scenario, PlainValidator(lambda value: value), PlainSerializer(_dump_plugin(Scenario))]
+    scenario: Annotated[Scenario, PlainValidator(lambda value: value), PlainSerializer(dump(Scenario))]
     variants: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
@@ -102,15 +72,15 @@ def _scenario_entry(value: Any) -> ScenarioEntry:
 
 def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: Any) -> T:
     try:
-        return _checked(make)(value)
+        return checked(make)(value)
     except PydanticCustomError as error:
         context = error.context or {}
         raise XrayError(context["message"], (*where, *context["where"])) from error
 
 
 def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
-    dump = _dump_plugin(Scenario)
-    return {name: {**dump(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
+    write = dump(Scenario)
+    return {name: {**write(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
 
 
 def models_by_name(value: Any) -> dict[str, str]:
@@ -178,8 +148,8 @@ class Masks:
         gates: which masks are refused.
     """
 
-    annotations: Annotated[Annotations, *_plugin("annotation format", Annotations)] = FromSource()
-    refine: Annotated[Refiner, *_plugin("mask refiner", Refiner)] = Given()
+    annotations: Annotated[Annotations, *field_of("annotation format", Annotations)] = FromSource()
+    refine: Annotated[Refiner, *field_of("mask refiner", Refiner)] = Given()
     gates: Gates = Gates()
 
 
@@ -195,6 +165,8 @@ class Recipe:
         masks: where masks come from.
         backgrounds: the photographs that `random_background` puts objects before.
         scenarios: by name; default: every classical one.
+        filter: which painted pictures are refused.
+        pools: where models that refine and paint work, and how many.
         images: how images are stored.
         limits: which photographs are refused from their header.
         shard_size: photographs in a unit of work.
@@ -203,28 +175,30 @@ class Recipe:
         models: model strings by name, see `xray list models`.
     """
 
-    source: Annotated[Source, *_plugin("source", Source)]
+    source: Annotated[Source, *field_of("source", Source)]
     name: str = "xray"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     categories: Annotated[
-        tuple[Category, ...] | None, BeforeValidator(_checked(_category_table)), PlainSerializer(_dump_categories)
+        tuple[Category, ...] | None, BeforeValidator(checked(_category_table)), PlainSerializer(_dump_categories)
     ] = None
     masks: Masks = Masks()
-    backgrounds: Annotated[Bank, *_plugin("background bank", Bank)] = OwnPhotos()
+    backgrounds: Annotated[Bank, *field_of("background bank", Bank)] = OwnPhotos()
     scenarios: Annotated[
-        dict[str, ScenarioEntry], PlainValidator(_checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
+        dict[str, ScenarioEntry], PlainValidator(checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
     ] = Field(default_factory=lambda: _scenario_entries(list(default_scenarios())))
+    filter: Filter = Filter()
+    pools: Pools = Pools()
     images: Images = Images()
     limits: Limits = Limits()
     shard_size: Annotated[int, Field(ge=1, le=4096)] = 32
     bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
     transparent_on: tuple[Level, Level, Level] = (0, 0, 0)
-    models: Annotated[dict[str, str], BeforeValidator(_checked(models_by_name))] = Field(default_factory=dict)
+    models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name))] = Field(default_factory=dict)
 
 
 def default_scenarios() -> tuple[str, ...]:
-    """Every classical scenario, `original` first."""
-    names = available(Scenario)
+    """Every classical scenario, `original` first; those that paint need weights, and are asked for by name."""
+    names = [name for name, scenario in available(Scenario).items() if not scenario.paints]
     return ("original", *(name for name in names if name != "original"))
 
 

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _LIBRARIES = (
     "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",
-    "statsmodels", "ray", "torch", "torchvision", "timm", "transformers",
+    "statsmodels", "ray", "torch", "torchvision", "timm", "transformers", "diffusers",
+    "segment-anything", "torchmetrics", "torch-fidelity",
 )  # fmt: skip
 
 
@@ -63,11 +64,13 @@ class Run(Store):
         environment: dict[str, Any] = self.record()["environment"]
         return environment
 
-    def write_recipe(self, recipe: Recipe, parts: Sequence[str], remarks: Sequence[str] = ()) -> None:
+    def write_recipe(
+        self, recipe: Recipe, parts: Sequence[str], remarks: Sequence[str], weights: Mapping[str, str]
+    ) -> None:
         """Commit a plan: its parts, the recipe with every default spelled out, and what it was made with."""
         values = recipe_values(recipe)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
-        self.commit_plan(parts, values, planned | environment(), remarks)
+        self.commit_plan(parts, values, planned | environment(), remarks, weights)
         self.write_file("recipe.yaml", strict_yaml.dump(values).encode())
         self.__dict__.pop("recipe_object", None)
 

@@ -39,6 +39,21 @@ REASONS = {
     "mask_converted": "a 16-bit or transparent mask reduced to one 8-bit channel",
     "mask_rotated_by_exif": "the mask turned upright together with its image",
     "missing_box": "the mask refiner needs a box and none is given",
+    "missing_hint": "the mask refiner needs a box, points or a coarse mask, and none is given",
+    "no_object": "the mask refiner found no object",
+    "mask_uncertain": "the refiner's predicted IoU or stability is below `min_predicted_iou` or `min_stability`",
+    "mask_disagrees": "the refined mask overlaps the given one by less than `min_agreement`",
+    "mask_too_many_holes": "the mask has more than `max_holes` holes",
+    "given_kept": "the refined mask was worse than the given one, which stays",
+    # the painted picture
+    "too_small_to_paint": "a side is shorter than the painter's `min_side`",
+    "prompt_truncated": "the prompt is longer than the model's tokenizer takes; its end was not seen",
+    "nsfw": "the safety checker refused the picture",
+    "blank_picture": "the painted background is black, or all of one colour",
+    "object_repeated": "the painted background shows the object's category again",
+    "object_extended": "the object grew into the painted background",
+    "prompt_missed": "CLIP finds the picture less like its prompt than `min_prompt_similarity`",
+    "category_missed": "CLIP finds the picture less like its category than `min_category_similarity`",
     # the request
     "duplicate_id": "an earlier row has the same id",
     "no_donor": "no background photograph of another place and category is available",
@@ -46,6 +61,7 @@ REASONS = {
 }
 """What a row's `reason` can be, and what it means to people."""
 
+_BOX, _POINT = pa.list_(pa.float32()), pa.list_(pa.float32())
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -79,7 +95,8 @@ SOURCE = pa.schema(
         _field("width", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
         _field("height", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
         _field("mask_uri", pa.string(), "where the mask is; null: none, or from the alpha channel", nullable=True),
-        _field("box", pa.list_(pa.float32()), "x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive", nullable=True),
+        _field("boxes", pa.list_(_BOX), "one an object: x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive"),
+        _field("points", pa.list_(_POINT), "x, y in upright pixels; 1 on the object, 0 beside it"),
         _field("place", pa.string(), "what the background is, where that is known", nullable=True),
         _field("split", pa.string(), "train | val | test | unknown: have pretrained models seen it?"),
         _field("licence", pa.string(), "of the photograph"),
@@ -108,7 +125,10 @@ PLAN = pa.schema(
         _field("scenario", pa.string(), "the recipe's name of the scenario"),
         _field("variant", pa.int32(), "0 … variants - 1"),
         _field("seed", pa.int64(), "decides all that is random in the row; 0 … 2^63 - 1"),
-        _field("prompt", pa.string(), "for scenarios that paint", nullable=True),
+        _field("prompt", pa.string(), "for scenarios that paint: the world around the object", nullable=True),
+        _field(
+            "place", pa.string(), "typical | atypical | any: how the prompt's place suits the category", nullable=True
+        ),
         _field("donor_id", pa.string(), "of BACKGROUNDS, for scenarios that need one", nullable=True),
         _field("donor_uri", pa.string(), "where the donor is", nullable=True),
         _field("donor_sha256", pa.string(), "of the donor's bytes", nullable=True),
@@ -125,7 +145,9 @@ MASKS = _with_pictures(
             _field("predicted_iou", pa.float32(), "the refiner's own estimate", nullable=True),
             _field("stability", pa.float32(), "the refiner's stability score, 0 … 1", nullable=True),
             _field("area", pa.float32(), "share of the image that the mask covers, 0 … 1", nullable=True),
-            _field("parts", pa.int32(), "connected parts of more than 0.1 % of the image", nullable=True),
+            _field("parts", pa.int32(), "connected parts of more than `min_part` of the image", nullable=True),
+            _field("holes", pa.int32(), "enclosed holes of more than `min_part` of the image", nullable=True),
+            _field("agreement", pa.float32(), "intersection over union with the given mask, 0 … 1", nullable=True),
             *_STATUS,
         ]
     )
@@ -139,10 +161,17 @@ IMAGES = _with_pictures(
             _field("category", pa.string(), "of the object"),
             _field("scenario", pa.string(), "the recipe's name of the scenario"),
             _field("variant", pa.int32(), "0 … variants - 1"),
-            _field("image", IMAGE, "JPEG, or PNG where it is transparent; null unless ok", nullable=True),
-            _field("mask", IMAGE, "where the object is in this image: PNG, 255 on it; null unless ok", nullable=True),
-            _field("provenance", pa.string(), "JSON: settings, drawn values, donor, mask origin"),
-            _field("sha256", pa.string(), "of the image's bytes, hexadecimal; null unless ok", nullable=True),
+            _field(
+                "image", IMAGE, "JPEG, or PNG where transparent; null unless ok or refused by the filter", nullable=True
+            ),
+            _field(
+                "mask",
+                IMAGE,
+                "where the object is in this image: PNG, 255 on it; null where there is no image",
+                nullable=True,
+            ),
+            _field("provenance", pa.string(), "JSON: settings, drawn values, donor, prompt, weights, mask origin"),
+            _field("sha256", pa.string(), "of the image's bytes, hexadecimal; null where there is none", nullable=True),
             *_STATUS,
         ]
     )
@@ -180,6 +209,10 @@ SCORES = pa.schema(
 )
 
 _UNREAD = {"missing_file", "unreadable_file"}
+FILTERED = frozenset({
+    "nsfw", "blank_picture", "object_repeated", "object_extended", "prompt_missed", "category_missed"
+})  # fmt: skip
+"""Verdicts of the filter on painted pictures: they are expected, and do not count as bad rows."""
 
 
 def status_of(reason: str) -> str:

@@ -3,11 +3,13 @@
     run.json  recipe.yaml                   recipe, versions, and the parts of the plan: written after them
     source/00.parquet  backgrounds.parquet
     plan/00-00.parquet                      a row group a shard, aligned with those of source/00.parquet
-    images/SHARD.parquet  masks/SHARD.parquet  predictions/MODEL/SHARD.parquet
+    images/SHARD.parquet  masks/UNIT.parquet  predictions/MODEL/SHARD.parquet
     receipts/STAGE/SHARD.json               written last: what has no receipt does not exist
     scores.parquet  …  report.html
 
-A shard is called `PP-SS-NNNNN`: plan part, source part, row group; so its name alone says where its rows are.
+A shard is called `PP-SS-NNNNN`: plan part, source part, row group; so its name alone says where its rows are. The same
+photographs are in as many shards as there are plan parts; `SS-NNNNN` is the unit that they share, with its masks. Where
+masks cost nothing, the first shard makes them by the way, in `masks/SHARD.parquet`.
 """
 
 from __future__ import annotations
@@ -38,12 +40,22 @@ _SCHEMAS = {
     "predictions": schema.PREDICTIONS,
     "scores": schema.SCORES,
 }
+MASK = ("mask",)
 GENERATE = ("generate",)
 
 
 def evaluation(model: str) -> tuple[str, str]:
     """The stage of evaluating one model."""
     return ("evaluate", model)
+
+
+def unit_of(shard: str) -> str:
+    """The unit of photographs that a shard is about.
+
+    >>> unit_of("01-00-00007")
+    '00-00007'
+    """
+    return shard.partition("-")[2]
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,7 @@ class Store:
         recipe: Mapping[str, Any],
         environment: Mapping[str, Any],
         remarks: Sequence[str] = (),
+        weights: Mapping[str, str] | None = None,
     ) -> None:
         """Make the parts of the plan and the recipe that they follow valid, all at once.
 
@@ -157,9 +170,21 @@ class Store:
             recipe: as plain values.
             environment: what the plan was made with.
             remarks: what readers of the run must know.
+            weights: fingerprints of what making images takes, by reference.
         """
-        record = {"parts": sorted(parts), "recipe": recipe, "environment": environment, "remarks": list(remarks)}
+        record = {
+            "parts": sorted(parts),
+            "recipe": recipe,
+            "weights": weights or {},
+            "environment": environment,
+            "remarks": list(remarks),
+        }
         self.write_file("run.json", json.dumps(record, indent=1).encode())
+
+    def pins(self, weights: Mapping[str, str]) -> dict[str, str]:
+        """The fingerprints that were planned for some weights (references by role), by reference."""
+        planned: dict[str, str] = self.record().get("weights", {})
+        return {reference: planned[reference] for reference in weights.values()}
 
     def parts(self, table: str) -> list[str]:
         """Names of the committed parts of `source` (`SS`) or `plan` (`PP-SS`), in order."""
@@ -196,6 +221,24 @@ class Store:
                 total += file.metadata.num_rows
         return total
 
+    def units(self) -> list[str]:
+        """Names of all units of photographs, in order."""
+        return [f"{part}-{index:05d}" for part in self.parts("source") for index in range(self._groups("source", part))]
+
+    def unit(self, name: str) -> pa.Table:
+        """The photographs of a unit (SOURCE)."""
+        part, group = name.split("-")
+        with self.open_part("source", part) as source:
+            return source.read_row_group(int(group))
+
+    def painted(self) -> set[str]:
+        """The parts of the plan whose images are painted: the plan gives them shards of their own."""
+        return {part for part in self.parts("plan") if self._has_prompts(part)}
+
+    def _has_prompts(self, part: str) -> bool:
+        with self.open_part("plan", part) as file:
+            return bool(file.read_row_group(0, columns=["prompt"]).column("prompt")[0].is_valid)
+
     def shard(self, name: str) -> Shard:
         """The rows of a shard; reads only those."""
         plan_part, source_part, group = name.split("-")
@@ -219,8 +262,8 @@ class Store:
         """Write a shard's files, then its receipt.
 
         Args:
-            stage: `GENERATE`, or `evaluation(model)`.
-            shard: its name.
+            stage: `MASK`, `GENERATE`, or `evaluation(model)`.
+            shard: its name; that of a unit for `MASK`.
             tables: by name, each with the rows of its row groups.
             counts: rows by scenario, then by "status reason".
             seconds: of the worker's time.
@@ -237,11 +280,33 @@ class Store:
         write_bytes(self.path("receipts", *stage, f"{shard}.json"), json.dumps(asdict(receipt), indent=1).encode())
         return receipt
 
+    def masks(self, unit: str) -> pa.Table | None:
+        """The masks of a unit's photographs (MASKS), if they were made."""
+        if self.has_receipt(MASK, unit):
+            return self.made(MASK, "masks", unit)
+        first = min(part for part in self.parts("plan") if part.endswith(unit.partition("-")[0]))
+        shard = f"{first}-{unit.partition('-')[2]}"
+        if self.has_receipt(GENERATE, shard) and "masks" in self.receipt(GENERATE, shard).files:
+            return self.made(GENERATE, "masks", shard)
+        return None
+
+    def masked(self) -> set[str]:
+        """The units that have their masks."""
+        by_the_way = (receipt.shard for receipt in self.receipts(GENERATE) if "masks" in receipt.files)
+        return self.done(MASK) | {unit_of(shard) for shard in by_the_way}
+
     def forget(self, shard: str) -> None:
         """Take back a shard's images and what models said of them, so that it is made again."""
         for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
-            if self.has_receipt(stage, shard):
-                delete_file(self.path("receipts", *stage, f"{shard}.json"))
+            self._forget(stage, shard)
+
+    def forget_masks(self, unit: str) -> None:
+        """Take back the masks of a unit, so that they are made again."""
+        self._forget(MASK, unit)
+
+    def _forget(self, stage: tuple[str, ...], name: str) -> None:
+        if self.has_receipt(stage, name):
+            delete_file(self.path("receipts", *stage, f"{name}.json"))
 
     def done(self, stage: tuple[str, ...]) -> set[str]:
         """Names of the shards that have a receipt."""
@@ -285,7 +350,9 @@ class Store:
             if exists(self.path(f"{table}.parquet")):
                 yield self.path(f"{table}.parquet")
             return
-        stages = [evaluation(model) for model in self.evaluated()] if table == "predictions" else [GENERATE]
+        stages: list[tuple[str, ...]] = [MASK, GENERATE] if table == "masks" else [GENERATE]
+        if table == "predictions":
+            stages = [evaluation(model) for model in self.evaluated()]
         for stage in stages:
             for receipt in self.receipts(stage):
                 if table in receipt.files and (shards is None or receipt.shard in shards):

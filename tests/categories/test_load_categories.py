@@ -159,3 +159,8 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     imagenet1k._classes.cache_clear()
     with pytest.raises(XrayError, match=r"xray-robustness\[models\]"):
         load_categories("imagenet1k")
+
+
+def test_a_prompt_of_nothing_is_refused() -> None:
+    with pytest.raises(XrayError, match=r"category 'fox': prompts\.1: .*at least 1 character"):
+        load_categories({"fox": {"indices": [277], "prompts": ["snow", "  "]}})

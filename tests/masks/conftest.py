@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_sam import tiny_sam2_folder, tiny_sam_checkpoint, tiny_sam_folder
 
 from xray import codec
 from xray.masks import Mask
@@ -37,3 +39,30 @@ def turned(mask: Mask) -> tuple[codec.Decoded, Mask]:
     stream = io.BytesIO()
     Image.fromarray(stored.astype(np.uint8) * 255).convert("RGB").save(stream, "JPEG", quality=95, exif=exif)
     return codec.decode(stream.getvalue()), stored
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def sam_checkpoint(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    return tiny_sam_checkpoint(tmp_path_factory.mktemp("sam") / "sam_tiny.pth")
+
+
+@pytest.fixture(scope="session")
+def sam_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    return tiny_sam_folder(tmp_path_factory.mktemp("sam_folder"))
+
+
+@pytest.fixture(scope="session")
+def sam2_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    return tiny_sam2_folder(tmp_path_factory.mktemp("sam2_folder"))
+
+
+@pytest.fixture(scope="session")
+def sam2_video_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    return tiny_sam2_folder(tmp_path_factory.mktemp("sam2_video"), video=True)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from xray import codec
 from xray.errors import Rejected
-from xray.masks import Mask
+from xray.masks import Hint, Mask
 from xray.masks.alpha import Alpha
 from xray.masks.given import Given
 from xray.masks.source import FromSource
@@ -58,11 +58,11 @@ def test_a_given_mask_goes_before_the_alpha_channel(mask: Mask) -> None:
 
 
 def test_given_says_where_the_mask_is_from(mask: Mask, photo: codec.Decoded) -> None:
-    assert Given().refine(photo, mask, None, seed=0).origin == "given"
-    assert Given().refine(cutout(mask), mask, None, seed=0).origin == "alpha"
-    other = Given().refine(cutout(mask), ~mask, None, seed=0)
+    assert Given().refine(photo, Hint(mask), seed=0).origin == "given"
+    assert Given().refine(cutout(mask), Hint(mask), seed=0).origin == "alpha"
+    other = Given().refine(cutout(mask), Hint(~mask), seed=0)
     assert other.origin == "given"
     assert (other.mask == ~mask).all()
     with pytest.raises(Rejected) as caught:
-        Given().refine(photo, None, (0, 0, 9, 9), seed=0)
+        Given().refine(photo, Hint(boxes=((0, 0, 9, 9),), points=((1, 1, True),)), seed=0)
     assert caught.value.reason == "missing_mask"

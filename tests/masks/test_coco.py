@@ -82,16 +82,16 @@ def test_the_annotation_travels_in_the_candidate(tmp_path: Path, mask: Mask, pho
     things = [thing([L_POLYGON], bbox=[10, 5, 30, 25]), thing(square, category_id=2, bbox=[0, 0, 5, 5])]
     annotations = dataset(tmp_path, things)
     found = attached(annotations.__class__(file=annotations.file, categories=("fox",)))
-    assert found.box == (10, 5, 40, 30)
+    assert found.boxes == ((10, 5, 40, 30),)
     assert found.mask_uri is not None
     assert found.mask_uri.startswith("data:application/json;base64,")
     (tmp_path / "instances.json").unlink()  # workers never read it
     assert (annotations.read(files.read_bytes(found.mask_uri), photo)[0] == mask).all()
 
 
-def test_boxes_are_united(tmp_path: Path) -> None:
-    found = attached(dataset(tmp_path, [thing(bbox=[10, 5, 30, 25]), thing(bbox=[0, 20, 5, 15.5])]))
-    assert found.box == (0, 5, 40, 35.5)
+def test_each_annotation_gives_its_box(tmp_path: Path) -> None:
+    found = attached(dataset(tmp_path, [thing(bbox=[10, 5, 30, 25]), thing(bbox=[0, 20, 5, 15.5]), thing()]))
+    assert found.boxes == ((10, 5, 40, 30), (0, 20, 5, 35.5))
     assert found.mask_uri is None
 
 
@@ -101,8 +101,8 @@ def test_images_are_found_by_path_or_by_a_name_that_only_one_has(tmp_path: Path)
     things = [thing(bbox=[n, 0, 1, 1], image_id=n) for n in range(3)]
     annotations = dataset(tmp_path, things, images=images)
     keys = ["b/x.jpg", "x.jpg", "y z.jpg", "c/y%20z.jpg", "none.jpg"]
-    boxes = [attached(annotations, key, mask_uri="file:///source.png").box for key in keys]
-    assert boxes == [(1, 0, 2, 1), None, (2, 0, 3, 1), (2, 0, 3, 1), None]
+    boxes = [attached(annotations, key, mask_uri="file:///source.png").boxes for key in keys]
+    assert boxes == [((1, 0, 2, 1),), (), ((2, 0, 3, 1),), ((2, 0, 3, 1),), ()]
     assert attached(annotations, "none.jpg", mask_uri="file:///source.png").mask_uri is None
 
 
@@ -125,7 +125,7 @@ def test_a_file_that_is_no_dataset_is_named(tmp_path: Path, content: bytes) -> N
 def test_a_hostile_box_is_a_problem_of_its_image_alone(tmp_path: Path, box: Any) -> None:
     found = attached(dataset(tmp_path, [thing(bbox=box)]))
     assert found.problem == "corrupt_mask"
-    assert found.box is None
+    assert found.boxes == ()
     assert attached(dataset(tmp_path, [thing(bbox=box)]), problem="duplicate_id").problem == "duplicate_id"
 
 

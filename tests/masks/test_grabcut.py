@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from xray.codec import Decoded
 from xray.errors import Rejected
+from xray.masks import Hint, iou
 from xray.masks.grabcut import GrabCut
 from xray.sources.base import Box
 
@@ -24,41 +25,53 @@ def scene() -> tuple[Decoded, np.ndarray]:
 BOX: Box = (30, 10, 90, 70)
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / (a | b).sum())
-
-
 def test_finds_the_object_in_its_box(scene: tuple[Decoded, np.ndarray]) -> None:
     decoded, disc = scene
-    found = GrabCut().refine(decoded, None, BOX, seed=1)
+    found = GrabCut().refine(decoded, Hint(boxes=(BOX,)), seed=1)
     assert found.origin == "grabcut"
     assert found.mask.dtype == bool
-    assert overlap(found.mask, disc) > 0.95
+    assert iou(found.mask, disc) > 0.95
 
 
 def test_starts_from_the_given_mask_where_there_is_no_box(scene: tuple[Decoded, np.ndarray]) -> None:
     decoded, disc = scene
     rough = np.zeros_like(disc)
     rough[10:70, 30:90] = True
-    from_mask = GrabCut().refine(decoded, rough, None, seed=1)
-    assert (from_mask.mask == GrabCut().refine(decoded, None, BOX, seed=1).mask).all()
-    box_first = GrabCut().refine(decoded, np.ones_like(disc), BOX, seed=1)
+    from_mask = GrabCut().refine(decoded, Hint(rough), seed=1)
+    assert (from_mask.mask == GrabCut().refine(decoded, Hint(boxes=(BOX,)), seed=1).mask).all()
+    box_first = GrabCut().refine(decoded, Hint(np.ones_like(disc), (BOX,)), seed=1)
     assert (box_first.mask == from_mask.mask).all()
+
+
+def test_every_box_may_hold_an_object(scene: tuple[Decoded, np.ndarray]) -> None:
+    decoded, _ = scene
+    halves: tuple[Box, ...] = ((30, 10, 60, 70), (60, 10, 90, 70))
+    whole = GrabCut().refine(decoded, Hint(boxes=(BOX,)), seed=1).mask
+    assert (GrabCut().refine(decoded, Hint(boxes=halves), seed=1).mask == whole).all()
+    left = GrabCut().refine(decoded, Hint(boxes=halves[:1]), seed=1).mask
+    assert not left[:, 60:].any()
+
+
+def test_agreement_with_the_given_mask_is_measured(scene: tuple[Decoded, np.ndarray]) -> None:
+    decoded, disc = scene
+    found = GrabCut().refine(decoded, Hint(disc, (BOX,)), seed=1)
+    assert found.agreement == iou(found.mask, disc)
+    assert GrabCut().refine(decoded, Hint(boxes=(BOX,)), seed=1).agreement is None
 
 
 def test_the_same_seed_gives_the_same_mask_whatever_ran_before(scene: tuple[Decoded, np.ndarray]) -> None:
     decoded, _ = scene
-    first = GrabCut(iterations=1).refine(decoded, None, BOX, seed=2**62 + 7).mask
+    first = GrabCut(iterations=1).refine(decoded, Hint(boxes=(BOX,)), seed=2**62 + 7).mask
     cv2.setRNGSeed(99)
     cv2.randu(np.zeros(7), 0, 1)
-    assert (GrabCut(iterations=1).refine(decoded, None, BOX, seed=2**62 + 7).mask == first).all()
+    assert (GrabCut(iterations=1).refine(decoded, Hint(boxes=(BOX,)), seed=2**62 + 7).mask == first).all()
 
 
 def test_a_margin_makes_a_tight_box_wider(scene: tuple[Decoded, np.ndarray]) -> None:
     decoded, disc = scene
     half: Box = (50, 30, 70, 50)
-    assert overlap(GrabCut().refine(decoded, None, half, seed=1).mask, disc) < 0.5
-    assert overlap(GrabCut(margin=1.0).refine(decoded, None, half, seed=1).mask, disc) > 0.95
+    assert iou(GrabCut().refine(decoded, Hint(boxes=(half,)), seed=1).mask, disc) < 0.5
+    assert iou(GrabCut(margin=1.0).refine(decoded, Hint(boxes=(half,)), seed=1).mask, disc) > 0.95
 
 
 @pytest.mark.parametrize(
@@ -79,7 +92,7 @@ def test_without_a_usable_box_there_is_no_mask(
     scene: tuple[Decoded, np.ndarray], given_mask: np.ndarray | None, box: Box | None
 ) -> None:
     with pytest.raises(Rejected) as caught:
-        GrabCut().refine(scene[0], given_mask, box, seed=0)
+        GrabCut().refine(scene[0], Hint(given_mask, () if box is None else (box,)), seed=0)
     assert caught.value.reason == "missing_box"
 
 
@@ -90,7 +103,7 @@ def test_any_box_on_any_ground_is_a_mask_or_a_verdict(box: tuple[int, int, int, 
     image = noise if value is None else np.full_like(noise, value)
     found, reason = np.zeros((40, 40), bool), "missing_box"
     try:
-        found = GrabCut(iterations=1).refine(Decoded(image, None, ()), None, box, seed=0).mask
+        found = GrabCut(iterations=1).refine(Decoded(image, None, ()), Hint(boxes=(box,)), seed=0).mask
     except Rejected as rejected:
         reason = rejected.reason
     assert reason == "missing_box"

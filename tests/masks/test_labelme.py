@@ -55,6 +55,31 @@ def test_points_and_lines_have_no_area(photo: Decoded) -> None:
     assert not Labelme().read(data, photo)[0].any()
 
 
+def test_points_are_for_a_refiner(tmp_path: Path, photo: Decoded) -> None:
+    beside = {**shape([(50, 3)], "point"), "flags": {"negative": True, "hard": False}}
+    more = {**shape([(12, 7.5), (13, 9)], "points"), "flags": {}}
+    grass = shape([(1, 1)], "point", "grass")
+    data = drawing(shape([(11, 6)], "point"), beside, more, grass)
+    (tmp_path / "a.json").write_bytes(data)
+    photos = [candidate("a.jpg", "file:///a.jpg"), candidate("b.jpg", "file:///b.jpg")]
+    found, none = Labelme(root=str(tmp_path), labels=("fox",)).attach(photos)
+    assert found.points == ((11, 6, True), (50, 3, False), (12, 7.5, True), (13, 9, True))
+    assert none.points == ()
+    (everything, _) = Labelme(root=str(tmp_path)).attach(photos)
+    assert (1, 1, True) in everything.points
+    with pytest.raises(Rejected, match="missing_mask: labelme: nothing but points"):
+        Labelme().read(data, photo)
+    assert Labelme().read(drawing(shape(L_SHAPE), beside), photo)[0].any()
+
+
+def test_a_damaged_drawing_is_a_problem_of_its_photo_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{")
+    (tmp_path / "b.json").write_bytes(drawing(shape([(3, 3)], "point")))
+    bad, good = Labelme(root=str(tmp_path)).attach([candidate(f"{k}.jpg", "file:///x.jpg") for k in "ab"])
+    assert (bad.problem, bad.points) == ("corrupt_mask", ())
+    assert (good.problem, good.points) == ("", ((3, 3, True),))
+
+
 def test_drawn_on_an_image_that_lies_on_its_side(mask: Mask, turned: tuple[Decoded, Mask]) -> None:
     rows, columns = np.nonzero(turned[1])
     dots = [shape([(x, y), (x, y)], "rectangle") for y, x in zip(rows.tolist(), columns.tolist(), strict=True)]
@@ -85,6 +110,7 @@ def test_drawn_on_an_image_that_lies_on_its_side(mask: Mask, turned: tuple[Decod
         drawing(shape([(float("inf"), 2)] * 2, "circle")),
         drawing(shape([(1e300, 2)] * 3)),
         drawing({"points": L_SHAPE}),
+        drawing({**shape(L_SHAPE), "flags": [1]}),
         drawing(shape(L_SHAPE, label=7)),
         b'{"imageWidth": 60, "imageHeight": 40, "shapes": [[]]}',
     ],

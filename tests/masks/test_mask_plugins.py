@@ -11,7 +11,7 @@ from xray.plugins import available, build, settings_of
 
 def test_formats_and_refiners_are_found_by_name() -> None:
     assert set(available(Annotations)) == {"alpha", "coco", "imagenet_s", "labelme", "png", "source", "voc"}
-    assert {"given", "grabcut"} <= set(available(Refiner))
+    assert set(available(Refiner)) == {"given", "grabcut", "sam"}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,10 @@ def test_settings_survive_a_recipe_and_a_pickle(spec: dict[str, object]) -> None
     assert build("annotations", Annotations, {"kind": spec["kind"], **settings_of(annotations)}) == annotations
 
 
-@pytest.mark.parametrize("settings", [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"min_aera": 0.1}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"max_holes": -1}, {"min_stability": 2}, {"min_aera": 0.1}],
+)
 def test_gates_are_validated(settings: dict[str, float]) -> None:
     with pytest.raises(pydantic.ValidationError):
         Gates(**settings)  # type: ignore[arg-type]

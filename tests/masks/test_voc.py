@@ -25,15 +25,15 @@ def document(*things: str) -> bytes:
 
 
 def test_pixels_count_from_one_and_the_last_is_included() -> None:
-    assert parse_voc(document(thing("fox", 1, 1, 60, 40))) == (0, 0, 60, 40)
+    assert parse_voc(document(thing("fox", 1, 1, 60, 40))) == ((0, 0, 60, 40),)
 
 
-def test_objects_are_united_and_chosen_by_name() -> None:
+def test_each_object_has_its_box_and_is_chosen_by_name() -> None:
     data = document(thing("fox", 11, 6, 20, 30), thing("fox", 15, 2, 40, 20), thing("cat", 1, 1, 60, 40))
-    assert parse_voc(data, ("fox",)) == (10, 1, 40, 30)
-    assert parse_voc(data) == (0, 0, 60, 40)
-    assert parse_voc(data, ("dog",)) is None
-    assert parse_voc(document()) is None
+    assert parse_voc(data, ("fox",)) == ((10, 5, 20, 30), (14, 1, 40, 20))
+    assert parse_voc(data)[2] == (0, 0, 60, 40)
+    assert parse_voc(data, ("dog",)) == ()
+    assert parse_voc(document()) == ()
 
 
 BOMB = b"""<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><annotation>&b;</annotation>"""
@@ -63,9 +63,9 @@ def test_hostile_xml_is_a_problem_of_its_image_alone(data: bytes, tmp_path: Path
     (tmp_path / "good.xml").write_bytes(document(thing("fox", 1, 1, 9, 9)))
     offered = [candidate("x/bad.jpg", mask_uri="file:///source.png"), candidate("good.jpg"), candidate("none.jpg")]
     bad, good, none = Voc(root=str(tmp_path)).attach(offered)
-    assert (bad.problem, bad.box, bad.mask_uri) == ("corrupt_mask", None, None)
-    assert (good.problem, good.box) == ("", (0, 0, 9, 9))
-    assert (none.problem, none.box) == ("", None)
+    assert (bad.problem, bad.boxes, bad.mask_uri) == ("corrupt_mask", (), None)
+    assert (good.problem, good.boxes) == ("", ((0, 0, 9, 9),))
+    assert (none.problem, none.boxes) == ("", ())
 
 
 def test_boxes_are_no_masks(photo: Decoded) -> None:

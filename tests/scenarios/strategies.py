@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from hypothesis import strategies as st
 
+from xray.backgrounds.painter import Painter
+from xray.backgrounds.sdxl import Sdxl
 from xray.plugins import available
 from xray.scenarios import Photo, Scenario
 from xray.scenarios.base import Pixels
 
-NUMBERS = {"kernel": (1, 3, 15, 31), "sigma": (0.5, 3.0), "gain": (0.3, 1.0, 4.0)}
-"""Values to try of settings that are numbers; a new one must be added here, or its scenario cannot be tested."""
+VALUES: Mapping[str, tuple[Any, ...]] = {
+    "kernel": (1, 3, 15, 31),
+    "sigma": (0.5, 3.0),
+    "gain": (0.3, 1.0, 4.0),
+    "painter": (Sdxl(steps=4, guidance=0.0),),
+}
+"""Values to try of settings that are no choices; a new one must be added here, or its scenario cannot be tested."""
 
 seeds = st.integers(0, 2**63 - 1)
 
@@ -47,17 +54,22 @@ def photos(draw: st.DrawFn) -> Photo:
 
 
 def every_setting(cls: type[Scenario]) -> Iterator[Scenario]:
-    """The scenario with every combination of its choices, and a few numbers each."""
-    hints = get_type_hints(cls)
+    """The scenario with every combination of its choices, and a few values of its other settings."""
+    hints = get_type_hints(cls, localns={"Painter": Painter})  # which the base imports for type checkers alone
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for values in itertools.product(*(_values(name, hints[name]) for name in names)):
         yield cls(**dict(zip(names, values, strict=True)))
 
 
+def donor_for(scenario: Scenario, photo: Photo, place: Pixels) -> Pixels:
+    """What the scenario is given beside the photo: a painted world has its size, the photograph of a place any."""
+    return pixels(*photo.mask.shape, seed=len(place)) if scenario.paints else place
+
+
 def _values(name: str, hint: Any) -> tuple[Any, ...]:
     if hint is bool:
         return (False, True)
-    return get_args(hint) if get_origin(hint) is Literal else NUMBERS[name]
+    return get_args(hint) if get_origin(hint) is Literal else VALUES[name]
 
 
 EVERY = [scenario for cls in available(Scenario).values() for scenario in every_setting(cls)]

@@ -18,6 +18,7 @@ from .strategies import EVERY
 DOCS = Path(__file__).parents[2] / "docs/scenarios.md"
 DIFFERS = {
     "blur_background": {"bleed": True},
+    "generated_background": {"prompts": "fig14"},
     "random_background": {"compose": "additive"},
     "transparent": {"under_alpha": "kept"},
 }

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from xray.plugins import available
 from xray.scenarios import Photo, Scenario, build_scenario
 
-from .strategies import EVERY, images, photos, pixels, seeds
+from .strategies import EVERY, donor_for, images, photos, pixels, seeds
 
 KEEPS = {
     "blur_background": "object",
     "blur_object": "background",
     "bright_background": "object",
     "bright_object": "background",
+    "generated_background": "object",
     "image_b": "object",
     "image_g": "object",
     "image_grey": None,
@@ -47,7 +48,7 @@ def test_adding_the_object_keeps_nothing():
 @settings(deadline=None, max_examples=15)
 @given(photo=photos(), seed=seeds, donor=images())
 def test_kept_pixels_are_equal_bit_for_bit(scenario, photo, seed, donor):
-    picture = scenario.render(photo, seed, donor)
+    picture = scenario.render(photo, seed, donor_for(scenario, photo, donor))
 
     assert picture.image.dtype == np.uint8
     assert picture.image.flags.c_contiguous
@@ -65,7 +66,8 @@ def test_kept_pixels_are_equal_bit_for_bit(scenario, photo, seed, donor):
 def test_inputs_are_never_written_to(scenario):
     """Arrays that refuse to be written, a donor of the photo's size (no scaling) and of another one."""
     photo = _photo()
-    for donor in (pixels(20, 30, seed=2), pixels(45, 33, seed=3)):
+    for place in (pixels(20, 30, seed=2), pixels(45, 33, seed=3)):
+        donor = donor_for(scenario, photo, place)
         before = [array.copy() for array in (photo.image, photo.mask, donor)]
         for array in (photo.image, photo.mask, donor):
             array.setflags(write=False)
@@ -75,15 +77,17 @@ def test_inputs_are_never_written_to(scenario):
 
 
 def test_scenarios_that_share_a_photo_do_not_disturb_each_other():
-    shared, donor = _photo(), pixels(45, 33, seed=3)
+    shared, place = _photo(), pixels(45, 33, seed=3)
     for scenario in [*EVERY, *reversed(EVERY)]:
+        donor = donor_for(scenario, shared, place)
         expected = scenario.render(_photo(), 5, donor)
         np.testing.assert_array_equal(scenario.render(shared, 5, donor).image, expected.image, err_msg=repr(scenario))
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
 def test_the_seed_decides_what_is_random_and_nothing_else(scenario):
-    photo, donor = _photo(), pixels(45, 80, seed=3)
+    photo = _photo()
+    donor = donor_for(scenario, photo, pixels(45, 80, seed=3))
     pictures = [scenario.render(photo, seed, donor) for seed in (1, 1, 2)]
     same, again, other = (picture.image.tobytes() for picture in pictures)
     assert same == again
@@ -106,7 +110,8 @@ def _setting(scenario: Scenario, name: str) -> object:
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
 def test_memory_layout_does_not_matter(scenario):
-    photo, donor = _photo(), pixels(45, 33, seed=3)
+    photo = _photo()
+    donor = donor_for(scenario, photo, pixels(45, 33, seed=3))
     strange = Photo(np.asfortranarray(photo.image), np.asfortranarray(photo.mask))
     flipped = Photo(photo.image[::-1, ::-1].copy()[::-1, ::-1], photo.mask[::-1, ::-1].copy()[::-1, ::-1])
     expected = scenario.render(photo, 5, donor).image

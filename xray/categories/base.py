@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from xray.errors import XrayError
 from xray.plugins import settings
 
 Index = Annotated[int, Field(ge=0, lt=1000)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 @settings
@@ -21,13 +22,13 @@ class Category:
         name: any text; unique in a recipe.
         indices: the ImageNet-1k class indices (0–999) that count as right.
         wnids: WordNet ids such as `n02119022`, by which photo folders may be called.
-        prompts: places to paint around the object.
+        prompts: worlds to paint around the object, in place of xray's own.
     """
 
     name: Annotated[str, Field(min_length=1)]
     indices: Annotated[tuple[Index, ...], Field(min_length=1)]
     wnids: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[Words, ...] = ()
 
 
 def plain(label: str) -> str:

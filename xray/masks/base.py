@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xray.codec import Decoded
-from xray.sources.base import Box, Candidate
+from xray.device import DeviceModel
+from xray.sources.base import Box, Candidate, Point
 
 Mask = NDArray[np.bool_]
 
@@ -22,7 +23,7 @@ class Annotations:
     summary: ClassVar[str]
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """The candidates with `mask_uri` or `box` from their annotation; runs in the plan.
+        """The candidates with `mask_uri`, `boxes` or `points` from their annotation; runs in the plan.
 
         A format that is asked for is the only one that counts: a candidate without an annotation in it has no
         `mask_uri` afterwards, whatever the source gave. One whose annotation is damaged gets a `problem`.
@@ -47,39 +48,84 @@ class Annotations:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """What the source tells of where the object is; all of it may be there, or nothing.
+
+    Args:
+        mask: True on the object, shape (H, W); it may be coarse.
+        boxes: each x0, y0, x1, y1 in upright pixels, exclusive ends; one an object.
+        points: each x, y in upright pixels, and whether it lies on the object.
+    """
+
+    mask: Mask | None = None
+    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
 class Refined:
     """A mask and how it came about.
 
     Args:
         mask: True on the object, shape (H, W).
         origin: given | alpha | grabcut | sam.
-        predicted_iou: the refiner's own estimate, if it makes one.
+        predicted_iou: the refiner's own estimate, 0–1, if it makes one.
         stability: stability score, 0–1, if it makes one.
+        agreement: intersection over union with the given mask, 0–1, where there are both.
+        notes: reason codes of what is to be known, such as `given_kept`.
     """
 
     mask: Mask
     origin: str
     predicted_iou: float | None = None
     stability: float | None = None
+    agreement: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unrefined:
+    """A photograph whose mask is asked for.
+
+    Args:
+        decoded: the photograph.
+        hint: where its object is.
+        seed: decides everything random.
+    """
+
+    decoded: Decoded
+    hint: Hint
+    seed: int
 
 
 class Refiner:
-    """Base of mask refiners; a subclass is a `@settings` dataclass with a `name`."""
+    """Base of mask refiners; a subclass is a `@settings` dataclass with a `name`.
+
+    One with weights is `accelerated`: it works in a pool of its own, through `load`. The others have `refine`.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    accelerated: ClassVar[bool] = False
 
-    def load(self, device: str) -> Self:
-        """Bring weights to a device, once a worker; refiners without weights are ready as they are."""
-        return self
+    def weights(self) -> Mapping[str, str]:
+        """What `load` reads, by role: names, folders or files for `xray.weights`; their hashes go in the plan."""
+        return {}
 
-    def refine(self, decoded: Decoded, given: Mask | None, box: Box | None, seed: int) -> Refined:
+    def load(self, device: str) -> DeviceModel[Unrefined, Refined]:
+        """Bring weights to a device, once an actor, and warm them up.
+
+        Raises:
+            XrayError: they are not there, damaged, or not safe.
+        """
+        raise NotImplementedError
+
+    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> Refined:
         """The mask of the object.
 
         Args:
             decoded: the image.
-            given: the annotated mask, shape (H, W), if there is one.
-            box: x0, y0, x1, y1 in upright pixels, exclusive ends, if there is one.
+            hint: where the object is, as far as the source tells.
             seed: decides everything random.
 
         Raises:

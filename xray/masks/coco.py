@@ -119,15 +119,10 @@ def _fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int)
     return _fill_runs(_RunLengths(size=united["size"], counts=united["counts"].decode()), height, width)
 
 
-def _surrounding(boxes: Iterable[Any]) -> Box | None:
-    """The box around COCO's (x, y, width, height) boxes, ends exclusive."""
+def _with_corners(boxes: Iterable[Any]) -> tuple[Box, ...]:
+    """COCO's (x, y, width, height) boxes as (x0, y0, x1, y1), ends exclusive."""
     found = [_CORNER_AND_SIZE.validate_python(box) for box in boxes if box is not None]
-    if not found:
-        return None
-    corners = np.array([(x, y, x + width, y + height) for x, y, width, height in found])
-    x0, y0 = corners[:, :2].min(axis=0)
-    x1, y1 = corners[:, 2:].max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)
+    return tuple((x, y, x + width, y + height) for x, y, width, height in found)
 
 
 class _Index:
@@ -158,14 +153,14 @@ def _attach(candidate: Candidate, image: _Image, things: list[_Thing]) -> Candid
     data = base64.b64encode(json.dumps(outline, separators=(",", ":")).encode()).decode()
     mask_uri = f"data:application/json;base64,{data}" if outlines else None
     try:
-        return replace(candidate, mask_uri=mask_uri, box=_surrounding(thing.bbox for thing in things))
+        return replace(candidate, mask_uri=mask_uri, boxes=_with_corners(thing.bbox for thing in things))
     except ValidationError:
-        return replace(candidate, mask_uri=mask_uri, box=None, problem=candidate.problem or "corrupt_mask")
+        return replace(candidate, mask_uri=mask_uri, boxes=(), problem=candidate.problem or "corrupt_mask")
 
 
 @settings
 class Coco(Annotations):
-    """A COCO annotations file; all annotations of an image are united, its boxes too.
+    """A COCO annotations file; the outlines of an image are united, each annotation with a box gives it.
 
     An image is found by its `file_name`: the candidate's key, or its last part where only one image has that name. Its
     annotation travels in the candidate as a `data:` URI, so that the file is parsed once, in the plan.

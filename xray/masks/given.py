@@ -9,9 +9,8 @@ import numpy as np
 from xray.codec import Decoded
 from xray.errors import Rejected
 from xray.masks.alpha import alpha_mask
-from xray.masks.base import Mask, Refined, Refiner
+from xray.masks.base import Hint, Refined, Refiner
 from xray.plugins import settings
-from xray.sources.base import Box
 
 
 @settings
@@ -21,13 +20,14 @@ class Given(Refiner):
     name: ClassVar[str] = "given"
     summary: ClassVar[str] = "the annotated masks, unchanged"
 
-    def refine(self, decoded: Decoded, given: Mask | None, box: Box | None, seed: int) -> Refined:
+    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> Refined:
         """See `Refiner.refine`.
 
         Raises:
             Rejected: missing_mask.
         """
-        if given is None:
+        if hint.mask is None:
             raise Rejected("missing_mask")
         opacity = alpha_mask(decoded)
-        return Refined(given, "alpha" if opacity is not None and np.array_equal(given, opacity) else "given")
+        own = opacity is not None and np.array_equal(hint.mask, opacity)
+        return Refined(hint.mask, "alpha" if own else "given")

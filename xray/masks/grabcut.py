@@ -6,11 +6,13 @@ from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from xray.codec import Decoded
 from xray.errors import Rejected
-from xray.masks.base import Mask, Refined, Refiner
+from xray.masks.base import Hint, Refined, Refiner
+from xray.masks.quality import box_of, iou
 from xray.plugins import settings
 from xray.sources.base import Box
 
@@ -18,27 +20,15 @@ _COLOURS = 5
 """Gaussians in each of GrabCut's two colour models: the fewest pixels that it can learn one from."""
 
 
-def box_of(mask: Mask) -> Box | None:
-    """The smallest box around a mask, shape (H, W): x0, y0, x1, y1, ends exclusive; None if it is empty.
-
-    >>> box_of(np.pad(np.ones((2, 3), bool), 1))
-    (1.0, 1.0, 4.0, 3.0)
-    """
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not len(columns):
-        return None
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
-
-
 @settings
 class GrabCut(Refiner):
-    """GrabCut from the box, else from the box around the given mask: all outside of it is background for certain.
+    """GrabCut from the boxes, else from the box around the given mask: all outside of them is background for certain.
 
     Source: Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004, as OpenCV has it.
 
     Args:
         iterations: rounds of learning the two colour models and cutting.
-        margin: by which share of its sides the box grows at each end first, 0–1; for boxes that are tight.
+        margin: by which share of its sides a box grows at each end first, 0–1; for boxes that are tight.
     """
 
     name: ClassVar[str] = "grabcut"
@@ -55,26 +45,33 @@ class GrabCut(Refiner):
         top, bottom = np.clip(np.rint([y0 - grow_y, y1 + grow_y]), 0, height).astype(int).tolist()
         return slice(top, bottom), slice(left, right)
 
-    def refine(self, decoded: Decoded, given: Mask | None, box: Box | None, seed: int) -> Refined:
+    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> Refined:
         """See `Refiner.refine`; the same seed gives the same mask.
 
         Raises:
             Rejected: missing_box: there is neither a box nor a given mask, or it leaves no object or no background.
         """
-        start = box if box is not None else None if given is None else box_of(given)
-        if start is None:
-            raise Rejected("missing_box")
-        if not np.isfinite(start).all():
-            raise Rejected("missing_box", f"box {start} is not finite")
-        height, width = decoded.image.shape[:2]
-        labels = np.full((height, width), cv2.GC_BGD, np.uint8)
-        labels[self._pixels(start, height, width)] = cv2.GC_PR_FGD
-        inside = int(np.count_nonzero(labels))
-        if min(inside, labels.size - inside) < _COLOURS:
-            raise Rejected("missing_box", f"box {start} leaves {inside} of {width}×{height} pixels inside")
+        labels = self._labels(hint, *decoded.image.shape[:2])
         cv2.setRNGSeed(seed % 2**31)
         bgr = cv2.cvtColor(decoded.image, cv2.COLOR_RGB2BGR)
         outside, within = np.zeros((2, 1, 65), np.float64)
-        unused = (0, 0, 0, 0)  # the box is in the labels
+        unused = (0, 0, 0, 0)  # the boxes are in the labels
         cv2.grabCut(bgr, labels, unused, outside, within, self.iterations, cv2.GC_INIT_WITH_MASK)
-        return Refined((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD), "grabcut")
+        mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+        return Refined(mask, "grabcut", agreement=None if hint.mask is None else iou(mask, hint.mask))
+
+    def _labels(self, hint: Hint, height: int, width: int) -> NDArray[np.uint8]:
+        """Where the object may be, and where it is not, as OpenCV wants it; shape (H, W)."""
+        around = None if hint.mask is None else box_of(hint.mask)
+        boxes = hint.boxes or (() if around is None else (around,))
+        if not boxes:
+            raise Rejected("missing_box")
+        if not np.isfinite(boxes).all():
+            raise Rejected("missing_box", f"a box is not finite: {boxes}")
+        labels = np.full((height, width), cv2.GC_BGD, np.uint8)
+        for box in boxes:
+            labels[self._pixels(box, height, width)] = cv2.GC_PR_FGD
+        inside = int(np.count_nonzero(labels))
+        if min(inside, labels.size - inside) < _COLOURS:
+            raise Rejected("missing_box", f"boxes {boxes} leave {inside} of {width}×{height} pixels inside")
+        return labels

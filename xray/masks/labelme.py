@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt
 
+from xray import files
 from xray.codec import Decoded
 from xray.errors import Rejected
 from xray.masks.base import Annotations, Mask
@@ -18,15 +19,17 @@ from xray.masks.documents import parse_json
 from xray.masks.fitting import turn, turn_needed
 from xray.masks.pairing import Pairing
 from xray.plugins import settings
-from xray.sources.base import Candidate
+from xray.sources.base import Candidate, Point
 
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
-_WITHOUT_AREA = ("point", "points", "line", "linestrip")
+_POINTS = ("point", "points")
+_WITHOUT_AREA = (*_POINTS, "line", "linestrip")
 
 
 class _Shape(BaseModel):
     label: str
     points: list[tuple[Coordinate, Coordinate]]
+    flags: dict[str, bool] | None = None
     shape_type: Literal["polygon", "rectangle", "circle", "point", "points", "line", "linestrip"] = "polygon"
 
 
@@ -58,7 +61,9 @@ def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
 
 @settings
 class Labelme(Annotations):
-    """labelme's JSON files; polygons, rectangles and circles are filled and united, points and lines have no area.
+    """labelme's JSON files; polygons, rectangles and circles are filled and united, lines have no area.
+
+    Points are for a refiner to start from. One lies on the object, unless its flag `negative` is set.
 
     Args:
         root: the folder of the JSON files, a path or URI; by default each lies beside its photo.
@@ -75,20 +80,51 @@ class Labelme(Annotations):
         """See `Annotations.attach`."""
         pairing = Pairing(self.root, ".json")
         for candidate in candidates:
-            yield replace(candidate, mask_uri=pairing.find(candidate))
+            uri = pairing.find(candidate)
+            try:
+                points = () if uri is None else self._points(files.read_bytes(uri))
+            except Rejected as rejected:
+                yield replace(candidate, mask_uri=uri, points=(), problem=candidate.problem or rejected.reason)
+            else:
+                yield replace(candidate, mask_uri=uri, points=points)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-        """See `Annotations.read`."""
+        """See `Annotations.read`; a drawing of nothing but points is a missing mask."""
         if data is None:
             raise Rejected("missing_mask")
+        drawing = _parse(data)
+        orientation = turn_needed(drawing.width, drawing.height, decoded)
+        shapes = self._wanted(drawing)
+        if shapes and all(shape.shape_type in _POINTS for shape in shapes):
+            raise Rejected("missing_mask", "labelme: nothing but points: use a refiner that starts from points")
+        canvas = np.zeros((drawing.height, drawing.width), np.uint8)
         try:
-            drawing = parse_json(_Drawing, data)
-            orientation = turn_needed(drawing.width, drawing.height, decoded)
-            canvas = np.zeros((drawing.height, drawing.width), np.uint8)
-            for shape in drawing.shapes:
-                wanted = not self.labels or shape.label in self.labels
-                if wanted and shape.shape_type not in _WITHOUT_AREA:
+            for shape in shapes:
+                if shape.shape_type not in _WITHOUT_AREA:
                     _draw(canvas, shape)
         except ValueError as error:
             raise Rejected("corrupt_mask", f"labelme: {error}") from error
         return turn(canvas.view(np.bool_), orientation)
+
+    def _wanted(self, drawing: _Drawing) -> list[_Shape]:
+        return [shape for shape in drawing.shapes if not self.labels or shape.label in self.labels]
+
+    def _points(self, data: bytes) -> tuple[Point, ...]:
+        """The points in a drawing, which labelme shows upright.
+
+        Raises:
+            Rejected: corrupt_mask.
+        """
+        return tuple(
+            (x, y, not (shape.flags or {}).get("negative", False))
+            for shape in self._wanted(_parse(data))
+            if shape.shape_type in _POINTS
+            for x, y in shape.points
+        )
+
+
+def _parse(data: bytes) -> _Drawing:
+    try:
+        return parse_json(_Drawing, data)
+    except ValueError as error:
+        raise Rejected("corrupt_mask", f"labelme: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import cv2
@@ -11,27 +11,43 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from xray.errors import Rejected
-from xray.masks.base import Mask
+from xray.masks.base import Mask, Refined
 from xray.plugins import settings
+from xray.sources.base import Box
 
 Share = Annotated[float, Field(ge=0, le=1)]
+_UNREFINED = ("given", "alpha")
+"""Origins of masks that no refiner has touched."""
 
 
 @settings
 class Gates:
-    """What a mask must be.
+    """What a mask must be; the last three say something only where a refiner has measured it.
+
+    segment_anything's own generator of masks asks for a predicted IoU of 0.88 and a stability of 0.95: it picks among
+    thousands that nobody asked for. A mask that was asked for, by a box or points, is taken with less.
 
     Args:
         min_area: share of the image that it covers at least, 0–1.
         max_area: share that it covers at most, 0–1; above it no background is left.
         max_parts: connected parts at most.
-        min_part: share of the image above which a connected region counts as a part, 0–1; smaller ones are specks.
+        max_holes: enclosed holes at most; masks of fur and leaves that went wrong have hundreds.
+        min_part: share of the image above which a connected region counts as a part or hole, 0–1; smaller ones are
+            specks.
+        min_predicted_iou: the refiner's own estimate at least, 0–1.
+        min_stability: stability score at least, 0–1.
+        min_agreement: intersection over union with the given mask at least, 0–1; below one half, as a rule, the
+            refiner took another object, or a part of it.
     """
 
     min_area: Share = 0.005
     max_area: Share = 0.98
     max_parts: Annotated[int, Field(ge=1)] = 8
+    max_holes: Annotated[int, Field(ge=0)] = 64
     min_part: Share = 0.001
+    min_predicted_iou: Share = 0.7
+    min_stability: Share = 0.8
+    min_agreement: Share = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,28 @@ def _label(pixels: NDArray[np.uint8], connectivity: int) -> tuple[NDArray[np.int
     """The connected regions of what is not zero: labels from 1 on, and the pixels of each label from 0 on."""
     count, labels = cv2.connectedComponents(pixels, connectivity=connectivity)
     return labels, np.bincount(labels.ravel(), minlength=count)  # type: ignore[return-value]
+
+
+def box_of(mask: Mask) -> Box | None:
+    """The smallest box around a mask, shape (H, W): x0, y0, x1, y1, ends exclusive; None if it is empty.
+
+    >>> box_of(np.pad(np.ones((2, 3), bool), 1))
+    (1.0, 1.0, 4.0, 3.0)
+    """
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(columns):
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two masks of one shape, 0–1; 0 if both are empty.
+
+    >>> iou(np.array([True, True, False]), np.array([False, True, True]))
+    0.3333333333333333
+    """
+    union = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / union) if union else 0.0
 
 
 def measure(mask: Mask, min_part: float = Gates.min_part) -> Quality:
@@ -84,7 +122,7 @@ def check(mask: Mask, gates: Gates = Gates()) -> Quality:  # noqa: B008 - immuta
     """Measure a mask and refuse it if it does not pass the gates.
 
     Raises:
-        Rejected: mask_empty, mask_full, mask_too_small, mask_too_many_parts.
+        Rejected: mask_empty, mask_full, mask_too_small, mask_too_many_parts, mask_too_many_holes.
     """
     quality = measure(mask, gates.min_part)
     if quality.area == 0:
@@ -97,4 +135,48 @@ def check(mask: Mask, gates: Gates = Gates()) -> Quality:  # noqa: B008 - immuta
         raise Rejected("mask_too_small", f"nothing but specks of at most {gates.min_part:.3%} of the image")
     if quality.parts > gates.max_parts:
         raise Rejected("mask_too_many_parts", f"{quality.parts} parts, at most {gates.max_parts}")
+    if quality.holes > gates.max_holes:
+        raise Rejected("mask_too_many_holes", f"{quality.holes} holes, at most {gates.max_holes}")
+    return quality
+
+
+def accept(refined: Refined, given: Mask | None, gates: Gates = Gates()) -> tuple[Refined, Quality]:  # noqa: B008
+    """The refined mask if it passes its gates, else the given one if that passes `check`.
+
+    A given mask that is kept says so: its notes end with why the refined one was refused, and `given_kept`. What the
+    refiner measured on its own mask stays beside it.
+
+    Args:
+        refined: what a refiner made.
+        given: the annotated mask, shape (H, W), if there is one.
+        gates: what a mask must be.
+
+    Raises:
+        Rejected: neither passes; the verdict is that on the refined mask: no_object (a refiner found nothing),
+            mask_uncertain, mask_disagrees, or one of `check`.
+    """
+    try:
+        return refined, _check_refined(refined, gates)
+    except Rejected as verdict:
+        if given is None or refined.origin in _UNREFINED:
+            raise
+        try:
+            quality = check(given, gates)
+        except Rejected:
+            raise verdict from None
+        notes = (*refined.notes, verdict.reason, "given_kept")
+        return replace(refined, mask=given, origin="given", notes=notes), quality
+
+
+def _check_refined(refined: Refined, gates: Gates) -> Quality:
+    if refined.origin not in _UNREFINED and not refined.mask.any():
+        raise Rejected("no_object", f"{refined.origin} found nothing")
+    quality = check(refined.mask, gates)
+    for reason, what, value, least in (
+        ("mask_uncertain", "predicted IoU", refined.predicted_iou, gates.min_predicted_iou),
+        ("mask_uncertain", "stability", refined.stability, gates.min_stability),
+        ("mask_disagrees", "IoU with the given mask", refined.agreement, gates.min_agreement),
+    ):
+        if value is not None and not value >= least:  # so that not a number does not pass
+            raise Rejected(reason, f"{what} {value:.3f}, at least {least:.3f}")
     return quality

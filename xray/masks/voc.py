@@ -34,8 +34,8 @@ def _box(thing: Element) -> Box:
     return x0 - 1, y0 - 1, x1, y1
 
 
-def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> Box | None:
-    """The box around all objects (of these labels), in pixels with exclusive ends; None if there is no such object.
+def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
+    """The box around each object (of these labels), in pixels with exclusive ends.
 
     Raises:
         Rejected: corrupt_mask.
@@ -46,18 +46,14 @@ def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> Box | None:
 
     try:
         objects = fromstring(data).findall("object")
-        boxes = [_box(thing) for thing in objects if not labels or thing.findtext("name") in labels]
+        return tuple(_box(thing) for thing in objects if not labels or thing.findtext("name") in labels)
     except (ParseError, ValueError) as error:  # defusedxml's refusals of entities are ValueErrors
         raise Rejected("corrupt_mask", f"VOC: {error}") from error
-    if not boxes:
-        return None
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
 
 
 @settings
 class Voc(Annotations):
-    """Pascal VOC XML: gives the box around an image's objects for a refiner to start from, and no mask.
+    """Pascal VOC XML: gives the box around each object of an image for a refiner to start from, and no mask.
 
     Coordinates are those of the upright image.
 
@@ -67,7 +63,7 @@ class Voc(Annotations):
     """
 
     name: ClassVar[str] = "voc"
-    summary: ClassVar[str] = "boxes in Pascal VOC XML (for grabcut)"
+    summary: ClassVar[str] = "boxes in Pascal VOC XML (for grabcut and sam)"
 
     root: str | None = None
     labels: tuple[str, ...] = ()
@@ -78,11 +74,11 @@ class Voc(Annotations):
         for candidate in candidates:
             uri = pairing.find(candidate)
             try:
-                box = None if uri is None else parse_voc(files.read_bytes(uri), self.labels)
+                boxes = () if uri is None else parse_voc(files.read_bytes(uri), self.labels)
             except Rejected as rejected:
-                yield replace(candidate, mask_uri=None, box=None, problem=candidate.problem or rejected.reason)
+                yield replace(candidate, mask_uri=None, boxes=(), problem=candidate.problem or rejected.reason)
             else:
-                yield replace(candidate, mask_uri=None, box=box)
+                yield replace(candidate, mask_uri=None, boxes=boxes)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Always missing_mask: boxes are no masks."""

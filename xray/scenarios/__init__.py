@@ -7,9 +7,9 @@ from typing import Any
 
 from xray.errors import XrayError, unknown
 from xray.plugins import build, find
-from xray.scenarios.base import Photo, Picture, Scenario
+from xray.scenarios.base import Photo, Picture, Prompt, Scenario
 
-__all__ = ["Photo", "Picture", "Scenario", "build_scenario"]
+__all__ = ["Photo", "Picture", "Prompt", "Scenario", "build_scenario"]
 
 
 def build_scenario(spec: str | Mapping[str, Any]) -> Scenario:

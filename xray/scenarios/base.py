@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xray.categories.base import Category
+
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Region = Literal["object", "background", "image"]
@@ -52,6 +54,19 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """What to paint.
+
+    Args:
+        text: for the model.
+        place: typical | atypical | any: how the place suits the category.
+    """
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """What a scenario makes.
 
@@ -74,6 +89,10 @@ class Scenario:
     """One line for people."""
     needs_donor: ClassVar[bool] = False
     """Whether `render` takes a photograph of another place."""
+    paints: ClassVar[bool] = False
+    """Whether `render` takes a world that `painter` makes: `prompt` says which."""
+    painter: Any = None
+    """A setting of those that paint: a `xray.backgrounds.painter.Painter`."""
     presets: ClassVar[Presets] = {}
     """Named sets of settings: `ximagenet12` is the published code's, empty where the defaults already are."""
 
@@ -88,6 +107,17 @@ class Scenario:
         Args:
             photo: the photograph and its mask; never written to.
             seed: decides everything random.
-            donor: RGB photograph of another place, any size, if `needs_donor`.
+            donor: RGB photograph of another place, any size, if `needs_donor`; the painted world, of the photo's
+                size, if it `paints`.
         """
         raise NotImplementedError
+
+    def prompt(self, category: Category, draw: int, variant: int) -> Prompt | None:
+        """What to paint around an object, if it `paints`; decided in the plan.
+
+        Args:
+            category: of the object.
+            draw: a hash of (run seed, photograph, scenario).
+            variant: 0 …: the variants of one photograph get different prompts, as far as there are enough.
+        """
+        return None

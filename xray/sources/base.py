@@ -10,6 +10,7 @@ from xray.categories.base import Category
 
 Split = Literal["train", "val", "test", "unknown"]
 Box = tuple[float, float, float, float]
+Point = tuple[float, float, bool]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Candidate:
         category: name of its category.
         uri: where its bytes are, percent-encoded (see `xray.files`).
         mask_uri: where its mask is, if the source knows.
-        box: x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive, if known.
+        boxes: one an object, each x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive.
+        points: each x, y in upright pixels, and 1 on the object or 0 beside it.
         place: what its background is, if known: a donor never shows the same place.
         split: whether pretrained models have seen it.
         licence: of the photograph.
@@ -32,7 +34,8 @@ class Candidate:
     category: str
     uri: str
     mask_uri: str | None = None
-    box: Box | None = None
+    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
     place: str | None = None
     split: Split = "unknown"
     licence: str = "unknown"

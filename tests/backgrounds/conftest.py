@@ -1,0 +1,50 @@
+"""Tiny diffusion models on disk, and photographs to paint around."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_sdxl(tmp_path_factory.mktemp("sdxl"))
+
+
+@pytest.fixture(scope="session")
+def sdxl_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_sdxl(tmp_path_factory.mktemp("sdxl_base"), inpainting=False)
+
+
+@pytest.fixture(scope="session")
+def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_sd15(tmp_path_factory.mktemp("sd15"))
+
+
+@pytest.fixture(scope="session")
+def sd15_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_sd15(tmp_path_factory.mktemp("sd15_base"), inpainting=False, checker=False)
+
+
+@pytest.fixture(scope="session")
+def controlnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_controlnet(tmp_path_factory.mktemp("controlnet"))
+
+
+@pytest.fixture(scope="session")
+def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_lora(tmp_path_factory.mktemp("lora") / "lora.safetensors")
+
+
+@pytest.fixture(scope="session")
+def other_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tiny_vae(tmp_path_factory.mktemp("vae"))

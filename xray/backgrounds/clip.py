@@ -1,0 +1,170 @@
+"""CLIP, and the safety checker that is built on it: what a picture is like, in numbers."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray.errors import XrayError, extra
+from xray.scenarios.base import Pixels
+
+if TYPE_CHECKING:
+    import torch
+
+_TEXTS_KEPT = 4096
+
+
+class Clip:
+    """A CLIP model (Radford et al. 2021, https://arxiv.org/abs/2103.00020) and its processor, in float32.
+
+    Args:
+        reference: a folder with a `CLIPModel` in safetensors and its `CLIPProcessor`, or a name that means one (see
+            `xray.weights.locate`).
+        device: `cpu`, `cuda` or `cuda:<number>`.
+
+    Raises:
+        XrayError: not there, damaged, or no such model.
+    """
+
+    def __init__(self, reference: str, device: str = "cpu") -> None:
+        with extra("models"):
+            from transformers import CLIPModel, CLIPProcessor
+
+        folder = _located(reference)
+        self._device = device
+        self._model = _pretrained(CLIPModel, folder).to(device)
+        self._processor = _processor(CLIPProcessor, folder)
+        self.context: int = self._model.config.text_config.max_position_embeddings
+        """Tokens of a text that the model sees; of a longer one only the first are embedded."""
+        self._kept_text = functools.lru_cache(_TEXTS_KEPT)(self._embed_text)
+
+    def images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Unit vectors of N ≥ 1 RGB images of any sizes, shape (N, D)."""
+        import torch
+
+        inputs = _inputs(self._processor.image_processor, images).to(self._device)
+        with torch.inference_mode():
+            return _unit(self._model.get_image_features(pixel_values=inputs))
+
+    def text(self, text: str) -> NDArray[np.float32]:
+        """The unit vector of a text, shape (D,).
+
+        A text of more than `context` tokens is cut, its end token kept. Each is embedded by itself, so that its vector
+        does not depend on what else is asked for.
+        """
+        embedded: NDArray[np.float32] = self._kept_text(text)
+        return embedded
+
+    def _embed_text(self, text: str) -> NDArray[np.float32]:
+        import torch
+
+        tokens = self._processor.tokenizer([text], truncation=True, max_length=self.context, return_tensors="pt")
+        with torch.inference_mode():
+            embedded: NDArray[np.float32] = _unit(self._model.get_text_features(**tokens.to(self._device)))[0]
+        return embedded
+
+    def similarity(self, images_ND: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float64]:
+        """Cosine of each of N ≥ 1 images, given by their unit vectors, with its text; −1 … 1, shape (N,)."""
+        texts_ND = np.stack([self.text(text) for text in texts]).astype(np.float64)
+        cosines_N: NDArray[np.float64] = (images_ND * texts_ND).sum(axis=1)
+        return cosines_N
+
+
+class SafetyChecker:
+    """Stable Diffusion's safety checker: CLIP image embeddings against 20 hidden concepts, mostly sexual ones.
+
+    Rando et al. 2022 (https://arxiv.org/abs/2210.04610) analyse what it misses: violence and gore pass.
+
+    Args:
+        reference: a folder with a `StableDiffusionSafetyChecker` in safetensors and a `preprocessor_config.json`, or a
+            name that means one (see `xray.weights.locate`).
+        device: `cpu`, `cuda` or `cuda:<number>`.
+
+    Raises:
+        XrayError: not there, damaged, or no such model.
+    """
+
+    def __init__(self, reference: str, device: str = "cpu") -> None:
+        with extra("diffusion"):
+            from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+            from transformers import CLIPImageProcessor
+
+        # It warns of blackened pictures; none of ours are.
+        logging.getLogger(StableDiffusionSafetyChecker.__module__).setLevel(logging.ERROR)
+        folder = _located(reference)
+        self._device = device
+        self._model = _pretrained(StableDiffusionSafetyChecker, folder, attn_implementation="eager").to(device)
+        self._processor = _processor(CLIPImageProcessor, folder)
+
+    def flags(self, images: Sequence[Pixels]) -> list[bool]:
+        """Whether each of N ≥ 1 RGB images of any sizes is refused."""
+        import torch
+
+        inputs = _inputs(self._processor, images).to(self._device)
+        nothing_to_blacken = [np.zeros(1) for _ in images]
+        with torch.inference_mode():
+            _, flagged = self._model(clip_input=inputs, images=nothing_to_blacken)
+        return [bool(flag) for flag in flagged]
+
+
+def _located(reference: str) -> Path:
+    from xray.weights import locate, refuse_pickles
+
+    folder = locate(reference)
+    refuse_pickles(folder)
+    return folder
+
+
+def _pretrained(cls: Any, folder: Path, **options: Any) -> Any:
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging as transformers_logging
+
+    # Workers share one terminal, on which the run shows its own progress.
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model, report = cls.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _refused(cls, folder, error) from error
+    unset = sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
+    if unset:  # transformers would go on with random ones
+        raise XrayError(f"the weights in {str(folder)!r} lack {len(unset)} of {cls.__name__} ({', '.join(unset[:3])})")
+    return model.eval().requires_grad_(False)
+
+
+def _processor(cls: Any, folder: Path) -> Any:
+    try:
+        return cls.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _refused(cls, folder, error) from error
+
+
+def _refused(cls: Any, folder: Path, error: Exception) -> XrayError:
+    first_line = str(error).partition("\n")[0]
+    return XrayError(f"no {cls.__name__} in safetensors in the folder {str(folder)!r}: {first_line}")
+
+
+def _inputs(processor: Any, images: Sequence[Pixels]) -> torch.Tensor:
+    batch = processor(images=list(images), return_tensors="pt", input_data_format="channels_last")
+    return batch["pixel_values"]  # type: ignore[no-any-return]
+
+
+def _unit(output: Any) -> NDArray[np.float32]:
+    """The pooled features of transformers 5 (an output object), or of 4 (a tensor), each of length 1."""
+    import torch
+
+    features_ND = output if isinstance(output, torch.Tensor) else output.pooler_output
+    return torch.nn.functional.normalize(features_ND.float(), dim=-1).cpu().numpy()

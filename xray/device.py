@@ -1,0 +1,207 @@
+"""Networks on a device, fed in small batches: the device works while the CPU prepares what is next."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar
+
+from xray.errors import Rejected, XrayError
+
+_MEMORY = (
+    "A smaller `size`, `offload: true` and `tiling: true` of the painter take less of it, and more is left by "
+    "fewer actors on a GPU"
+)
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Output_co = TypeVar("Output_co", covariant=True)
+
+
+class DeviceModel(Protocol[Item_contra, Output_co]):
+    """Something with weights on a device, in three steps of which only the middle one needs the device.
+
+    `prepare` and `finish` run in threads beside `run`; `run` is called by one thread at a time.
+    """
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is recorded with all that it makes, as plain JSON values: weights and their hashes, dtype, settings."""
+        ...
+
+    def prepare(self, item: Item_contra) -> Any:
+        """An item as the network takes it, on the CPU.
+
+        Raises:
+            Rejected: this item cannot be used; it costs no other.
+        """
+        ...
+
+    def run(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """What the network makes of 1 or more prepared items, in their order.
+
+        Raises:
+            torch.OutOfMemoryError: the batch is too large for the device.
+        """
+        ...
+
+    def finish(self, item: Item_contra, raw: Any) -> Output_co:
+        """The result for an item, on the CPU.
+
+        Raises:
+            Rejected: nothing usable came of it.
+        """
+        ...
+
+
+class Once(Generic[Output]):
+    """Something that is loaded when it is first asked for, once, whichever thread asks."""
+
+    def __init__(self, load: Callable[[], Output]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: list[Output] = []
+
+    def __call__(self) -> Output:
+        """What was loaded."""
+        with self._lock:
+            if not self._loaded:
+                self._loaded.append(self._load())
+            return self._loaded[0]
+
+
+@dataclass
+class Work(Generic[Item, Output]):
+    """Some items on their way through a model.
+
+    Args:
+        model: what they go through.
+        batch: items that the network sees at once. Halved where the device's memory does not suffice, and kept so.
+        turn: whose turn it is on the device; items of other work wait until these are through.
+        beat: called after each batch with its number of items and the seconds that the device was busy.
+        busy: seconds in which the device had work, so far.
+        out_of_memory: how often the batch was halved.
+    """
+
+    model: DeviceModel[Item, Output]
+    batch: int
+    turn: threading.Lock
+    beat: Callable[[int, float], None] = lambda items, seconds: None
+    busy: float = 0.0
+    out_of_memory: int = 0
+
+    def through(self, items: Iterable[Item]) -> Iterator[Output | Rejected]:
+        """The result of each item, in order, or why there is none.
+
+        Two threads prepare what is next, at most two batches ahead, and finish what is done. Which items make a batch
+        depends on the items alone, so that the same items give the same bytes.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            batches = self._prepared(iter(items), pool)
+            first = next(batches, None)  # prepared while the device still works for others
+            if first is None:
+                return
+            pending: deque[Future[Output | Rejected]] = deque()
+            with self.turn:
+                for batch in _and(first, batches):
+                    pending.extend(pool.submit(self._finish, *done) for done in self._run(batch))
+                    while pending and pending[0].done():
+                        yield pending.popleft().result()
+            for left in pending:
+                yield left.result()
+
+    def _prepared(self, items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[list[tuple[Item, Any]]]:
+        size = self.batch
+        ahead: deque[list[tuple[Item, Future[Any]]]] = deque()
+
+        def fill() -> None:
+            while len(ahead) < 3 and (group := list(islice(items, size))):
+                ahead.append([(item, pool.submit(self._prepare, item)) for item in group])
+
+        fill()
+        while ahead:
+            ready = [(item, future.result()) for item, future in ahead.popleft()]
+            fill()
+            yield ready
+
+    def _prepare(self, item: Item) -> Any:
+        try:
+            return self.model.prepare(item)
+        except Rejected as verdict:
+            return verdict
+
+    def _finish(self, item: Item, raw: Any) -> Output | Rejected:
+        if isinstance(raw, Rejected):
+            return raw
+        try:
+            return self.model.finish(item, raw)
+        except Rejected as verdict:
+            return verdict
+
+    def _run(self, batch: list[tuple[Item, Any]]) -> list[tuple[Item, Any]]:
+        good = [ready for _, ready in batch if not isinstance(ready, Rejected)]
+        started = time.perf_counter()
+        raw = iter(self._halving(good)) if good else iter(())
+        seconds = time.perf_counter() - started
+        self.busy += seconds
+        self.beat(len(batch), seconds)
+        return [(item, ready if isinstance(ready, Rejected) else next(raw)) for item, ready in batch]
+
+    def _halving(self, ready: Sequence[Any]) -> list[Any]:
+        made: list[Any] = []
+        while len(made) < len(ready):
+            part = ready[len(made) : len(made) + self.batch]
+            try:
+                made += self.model.run(part)
+            except _out_of_memory() as error:
+                if len(part) == 1:
+                    first_line = str(error).partition("\n")[0]
+                    raise XrayError(
+                        f"the device's memory does not suffice for a batch of one: {first_line} {_MEMORY}"
+                    ) from error
+                self.batch = max(1, len(part) // 2)
+                self.out_of_memory += 1
+                _free_memory()
+        return made
+
+
+def _and(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _out_of_memory() -> type[BaseException]:
+    import torch
+
+    return torch.OutOfMemoryError
+
+
+def _free_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def ready(load: Callable[[str], DeviceModel[Item, Output]], device: str) -> DeviceModel[Item, Output]:
+    """A model on its device, in a worker: one thread for what runs on the CPU.
+
+    Raises:
+        XrayError: there is no such device, or what `load` raises.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise XrayError("torch sees no CUDA device on this worker, although Ray gave it a GPU: is this a CPU build?")
+    try:
+        return load(device)
+    except torch.OutOfMemoryError as error:
+        first_line = str(error).partition("\n")[0]
+        raise XrayError(f"the device's memory does not suffice for the model: {first_line} {_MEMORY}") from error

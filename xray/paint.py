@@ -1,0 +1,243 @@
+"""Paint the worlds of one shard: photographs and masks in, IMAGES out, committed by the actor that painted them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import cv2
+import pyarrow as pa
+
+from xray import schema
+from xray.backgrounds.filter import Filter, Judged, LoadedFilter, Verdict
+from xray.backgrounds.painter import Painted, Painter, Scene
+from xray.categories import Category
+from xray.device import DeviceModel, Once, Work, ready
+from xray.errors import Rejected
+from xray.recipe import Images, Recipe
+from xray.render import Row, assert_kept, encoded, status_counts, without_image
+from xray.run import Run, environment
+from xray.scenarios import Picture, Scenario
+from xray.store import GENERATE, Receipt, Shard, consecutive, unit_of
+from xray.subject import Subject, by_image, photograph, subject
+from xray.weights import check_pinned
+
+Beat = Callable[[int, float], None]
+
+
+class PaintShard:
+    """Paints and commits shards; holds its models as long as it lives.
+
+    Args:
+        uri: of the run.
+        device: `cpu` or `cuda`.
+        batch: pictures that a network makes at once.
+        beat: called after each batch with its size and the seconds that the device was busy.
+    """
+
+    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
+        self.run = Run(uri)
+        self.recipe: Recipe = self.run.recipe_object
+        self.device = device
+        self.batch = batch
+        self.beat = beat
+        self.turn = threading.Lock()
+        self.model = Once(self._load)
+
+    def _load(self) -> Painting:
+        """The painters and the filter; loaded for the first shard, not before, where Ray would hide what is wrong."""
+        cv2.setNumThreads(1)
+        scenarios = {name: entry.scenario for name, entry in self.recipe.scenarios.items() if entry.scenario.paints}
+        painters: dict[Painter, DeviceModel[Scene, Painted]] = {}
+        for scenario in scenarios.values():
+            if scenario.painter not in painters:
+                check_pinned(self.run.pins(scenario.painter.weights()))
+                painters[scenario.painter] = ready(scenario.painter.load, self.device)
+        by_name = {name: painters[scenario.painter] for name, scenario in scenarios.items()}
+        pins = {name: self.run.pins(scenario.painter.weights()) for name, scenario in scenarios.items()}
+        model = Painting(scenarios, by_name, pins, self._load_filter(self.recipe.filter), self.recipe.images)
+        self.beat(0, 0.0)
+        return model
+
+    def _load_filter(self, filter: Filter) -> LoadedFilter:
+        check_pinned(self.run.pins(filter.weights()))
+        refiner = self.recipe.masks.refine
+        if not (filter.refine and refiner.accelerated):
+            return filter.load(self.device)
+        check_pinned(self.run.pins(refiner.weights()))
+        return filter.load(self.device, ready(refiner.load, self.device))
+
+    def __call__(self, shard: str) -> Receipt:
+        """Paint one shard, unless it is there.
+
+        The masks of its photographs must have been made.
+        """
+        if self.run.has_receipt(GENERATE, shard):
+            return self.run.receipt(GENERATE, shard)
+        started = time.perf_counter()
+        masks = self.run.masks(unit_of(shard))
+        assert masks is not None, f"no masks for {shard}"
+        images, work = self.images(self.run.shard(shard), masks)
+        facts = {
+            "painter": dict(work.model.facts),
+            "device_seconds": round(work.busy, 3),
+            "batch": work.batch,
+            "out_of_memory": work.out_of_memory,
+            "environment": environment(),
+        }
+        tables = {"images": (images, consecutive(images.column("scenario")))}
+        return self.run.commit(GENERATE, shard, tables, status_counts(images), time.perf_counter() - started, facts)
+
+    def images(self, shard: Shard, masks: pa.Table) -> tuple[pa.Table, Work[Commission, Row]]:
+        """The rows of IMAGES that a shard plans, in the plan's order, and the work that made them.
+
+        Args:
+            shard: photographs and plan.
+            masks: of the photographs (MASKS).
+        """
+        commissions = self._commissions(shard, masks)
+        work: Work[Commission, Row] = Work(self.model(), self.batch, self.turn, self.beat)
+        rows = [
+            one.refused(row) if isinstance(row, Rejected) else row
+            for one, row in zip(commissions, work.through(commissions), strict=True)
+        ]
+        self.batch = min(self.batch, work.batch)
+        return pa.Table.from_pylist(rows, schema=schema.IMAGES), work
+
+    def _commissions(self, shard: Shard, masks: pa.Table) -> list[Commission]:
+        categories = {category.name: category for category in self.recipe.categories or ()}
+        source = {row["image_id"]: row for row in shard.source.to_pylist()}
+        rows = by_image(masks)
+        subjects = {image: _subject(row, rows[image], self.recipe) for image, row in source.items()}
+        return [
+            Commission(
+                plan=plan,
+                row=without_image(source[plan["image_id"]], plan),
+                category=categories[source[plan["image_id"]]["category"]],
+                subject=subjects[plan["image_id"]],
+            )
+            for plan in shard.plan.to_pylist()
+        ]
+
+
+def _subject(source: Row, mask: Row, recipe: Recipe) -> Subject | Rejected:
+    try:
+        return subject(photograph(source, recipe.limits), mask)
+    except Rejected as verdict:
+        return verdict
+
+
+@dataclass(frozen=True)
+class Commission:
+    """A picture that is to be painted.
+
+    Args:
+        plan: its row of PLAN.
+        row: its row of IMAGES as far as it is known before.
+        category: of the object.
+        subject: the photograph and its object, or why there is none.
+    """
+
+    plan: Row
+    row: Row
+    category: Category
+    subject: Subject | Rejected
+
+    def refused(self, verdict: Rejected) -> Row:
+        """Its row of IMAGES where nothing was made."""
+        return self.row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
+
+    def scene(self) -> Scene:
+        """What the painter is to know.
+
+        Raises:
+            Rejected: there is no photograph, or no mask.
+        """
+        if isinstance(self.subject, Rejected):
+            raise self.subject
+        return Scene(self.subject.photo, self.plan["prompt"], self.plan["seed"])
+
+
+class Painting:
+    """Painters and a filter, from commissions to rows of IMAGES; a `xray.device.DeviceModel`.
+
+    Args:
+        scenarios: that paint, by the recipe's name.
+        painters: of each of them.
+        pins: fingerprints of each one's weights, by reference.
+        filter: which pictures are refused.
+        images: how pictures are stored.
+    """
+
+    def __init__(
+        self,
+        scenarios: Mapping[str, Scenario],
+        painters: Mapping[str, DeviceModel[Scene, Painted]],
+        pins: Mapping[str, Mapping[str, str]],
+        filter: LoadedFilter,
+        images: Images,
+    ) -> None:
+        self.scenarios, self.painters, self.pins = scenarios, painters, pins
+        self.filter, self.images = filter, images
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Those of each painter, and of the filter."""
+        return {**{name: dict(painter.facts) for name, painter in self.painters.items()}, "filter": self.filter.facts}
+
+    def prepare(self, item: Commission) -> tuple[Commission, Any]:
+        """What the painter makes of the scene."""
+        return item, self.painters[item.plan["scenario"]].prepare(item.scene())
+
+    def run(self, batch: Sequence[tuple[Commission, Any]]) -> list[tuple[Painted, Picture, Verdict] | Rejected]:
+        """Paint, put the objects back, and judge; what is needed of the device for both."""
+        made: list[tuple[Painted, Picture] | Rejected] = []
+        for name, ours in _by_scenario(batch):
+            raws = self.painters[name].run([prepared for _, prepared in ours])
+            made += [self._composed(item, raw) for (item, _), raw in zip(ours, raws, strict=True)]
+        good = [(item, *one) for (item, _), one in zip(batch, made, strict=True) if not isinstance(one, Rejected)]
+        verdicts = iter(self.filter.judge([_judged(item, painted, picture) for item, painted, picture in good]))
+        return [one if isinstance(one, Rejected) else (*one, next(verdicts)) for one in made]
+
+    def _composed(self, item: Commission, raw: Any) -> tuple[Painted, Picture] | Rejected:
+        scenario, scene = self.scenarios[item.plan["scenario"]], item.scene()
+        try:
+            painted = self.painters[item.plan["scenario"]].finish(scene, raw)
+        except Rejected as verdict:
+            return verdict
+        picture = scenario.render(scene.photo, scene.seed, painted.image)
+        assert_kept(scenario, scene.photo, picture, item.plan)
+        return painted, picture
+
+    def finish(self, item: Commission, raw: tuple[Painted, Picture, Verdict]) -> Row:
+        """The row of IMAGES; a picture that the filter refuses is kept with the reason."""
+        assert isinstance(item.subject, Subject)
+        painted, picture, verdict = raw
+        row = item.row | encoded(
+            picture,
+            item.plan,
+            item.subject,
+            self.images,
+            painted.notes,
+            painted=dict(painted.drawn),
+            prompt=item.plan["prompt"],
+            place=item.plan["place"],
+            painter=dict(self.painters[item.plan["scenario"]].facts),
+            weights=dict(self.pins[item.plan["scenario"]]),
+            measures=dict(verdict.measures),
+        )
+        return row | {"status": schema.REJECTED, "reason": verdict.reason} if verdict.reason else row
+
+
+def _by_scenario(batch: Sequence[tuple[Commission, Any]]) -> list[tuple[str, list[tuple[Commission, Any]]]]:
+    """The neighbours of one scenario together, in their order."""
+    return [(name, list(ours)) for name, ours in groupby(batch, key=lambda pair: pair[0].plan["scenario"])]
+
+
+def _judged(item: Commission, painted: Painted, picture: Picture) -> Judged:
+    photo = item.scene().photo
+    return Judged(photo, picture.image, item.category, item.plan["prompt"], painted.nsfw)

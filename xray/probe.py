@@ -1,0 +1,78 @@
+"""Probes: a few images through a model, to see how fast it is; nothing is committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from xray import schema
+from xray.codec import Limits
+from xray.errors import Rejected
+from xray.mask import Beat, MaskUnit
+from xray.masks import Refined, measure
+from xray.paint import PaintShard
+from xray.run import Run
+from xray.store import Shard
+from xray.subject import Row, mask_row, photograph, without_mask
+
+FEW = 3
+
+
+class ProbeMasks:
+    """How fast masks are refined; arguments as of `MaskUnit`."""
+
+    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
+        self.mask = MaskUnit(uri, device, batch, beat)
+
+    def __call__(self, unit: str) -> dict[str, Any]:
+        """Refine a few photographs of a unit, twice: the first time pays for what is compiled and cached."""
+        few = self.mask.run.unit(unit).slice(0, FEW)
+        self.mask.rows(few)
+        rows, work = self.mask.rows(few)
+        size = sum(len(row["mask"]["bytes"]) for row in rows if row["mask"])
+        return {"images": len(few), "seconds": work.busy, "bytes": size}
+
+
+class ProbePaintings:
+    """How fast worlds are painted; arguments as of `PaintShard`.
+
+    The masks need not be there: it takes as long around any object.
+    """
+
+    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
+        self.paint = PaintShard(uri, device, batch, beat)
+
+    def __call__(self, shard: str) -> dict[str, Any]:
+        """Paint the first few pictures of a shard, twice: the first time pays for what is compiled and cached."""
+        few = _first(self.paint.run, shard)
+        masks = masks_in_the_middle(few.source, self.paint.recipe.limits)
+        self.paint.images(few, masks)
+        images, work = self.paint.images(few, masks)
+        size = sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell)
+        return {"images": len(few.plan), "seconds": work.busy, "bytes": size}
+
+
+def _first(run: Run, name: str) -> Shard:
+    shard = run.shard(name)
+    plan = shard.plan.slice(0, FEW)
+    images = set(plan.column("image_id").to_pylist())
+    ours = pa.array([image in images for image in shard.source.column("image_id").to_pylist()])
+    return Shard(name, shard.source.filter(ours), plan)
+
+
+def masks_in_the_middle(source: pa.Table, limits: Limits) -> pa.Table:
+    """Masks to measure time with where those of the photographs (SOURCE) are not made yet."""
+    return pa.Table.from_pylist([_mask(row, limits) for row in source.to_pylist()], schema=schema.MASKS)
+
+
+def _mask(source: Row, limits: Limits) -> Row:
+    """An upright box in the middle, a quarter of the photograph."""
+    try:
+        height, width = photograph(source, limits).image.shape[:2]
+    except Rejected as verdict:
+        return without_mask(source, verdict)
+    mask = np.zeros((height, width), bool)
+    mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
+    return mask_row(source, Refined(mask, "probe"), measure(mask))

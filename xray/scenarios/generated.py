@@ -1,0 +1,80 @@
+"""The object in a world that a diffusion model paints around it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, TypeVar
+
+from xray.backgrounds.painter import Painter, build_painter
+from xray.backgrounds.prompts import Places, Wording, prompts_of
+from xray.backgrounds.sdxl import Sdxl
+from xray.categories.base import Category
+from xray.plugins import field_of, settings
+from xray.scenarios.base import Photo, Picture, Pixels, Presets, Prompt, Region, Scenario
+from xray.scenarios.compose import draw_below, restore
+
+T = TypeVar("T")
+
+
+@settings
+class GeneratedBackground(Scenario):
+    """The object in a painted world, its own pixels put back exactly.
+
+    Args:
+        painter: who paints the world.
+        prompts: `ours`, or `fig14`, the published ones; see `xray.backgrounds.prompts`. Prompts that the recipe gives a
+            category take the place of ours.
+        places: typical ones for the category, atypical ones, or both in turn.
+    """
+
+    name: ClassVar[str] = "generated_background"
+    summary: ClassVar[str] = "object in a world that a diffusion model paints around it"
+    paints: ClassVar[bool] = True
+    presets: ClassVar[Presets] = {"ximagenet12": {"prompts": "fig14"}}
+
+    painter: Annotated[Painter, *field_of("painter", Painter, build_painter)] = Sdxl()
+    prompts: Wording = "ours"
+    places: Places = "both"
+
+    @property
+    def keeps(self) -> Region:
+        """The object."""
+        return "object"
+
+    def prompt(self, category: Category, draw: int, variant: int) -> Prompt:
+        """The prompt of one variant.
+
+        The prompts of each place are put in an order that `draw` decides, and so is the place that comes first; then
+        the variants take the places in turn. So two variants of a photograph are one typical and one atypical world,
+        and none comes twice before all have come.
+
+        Raises:
+            XrayError: there are no such prompts for the category.
+        """
+        by_place: dict[str, list[Prompt]] = {}
+        for prompt in prompts_of(category, self.prompts, self.places):
+            by_place.setdefault(prompt.place, []).append(prompt)
+        chance = random.Random(draw)
+        orders = shuffled([shuffled(same, chance) for same in by_place.values()], chance)
+        turn, place = divmod(variant, len(orders))
+        return orders[place][turn % len(orders[place])]
+
+    def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
+        """The object in the painted world `donor`, which has the photo's size."""
+        assert donor is not None, "generated_background was rendered without the world that its painter made"
+        assert donor.shape == photo.image.shape, f"a painted world of {donor.shape} for a photo of {photo.image.shape}"
+        return Picture(restore(donor.copy(order="C"), photo, self.keeps), photo.mask)
+
+
+def shuffled(items: Sequence[T], chance: random.Random) -> list[T]:
+    """The items in an order that is the same in every version of Python (Fisher and Yates).
+
+    >>> shuffled("abcdef", random.Random(1))
+    ['b', 'c', 'f', 'd', 'e', 'a']
+    """
+    mixed = list(items)
+    for last in range(len(mixed) - 1, 0, -1):
+        other = draw_below(chance, last + 1)
+        mixed[last], mixed[other] = mixed[other], mixed[last]
+    return mixed
