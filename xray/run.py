@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from xray.backgrounds.painter import Painter
+
 _LIBRARIES = (
     "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",
     "statsmodels", "ray", "torch", "torchvision", "timm", "transformers", "diffusers",
@@ -79,7 +81,12 @@ class Run(Store):
         recipe = self.recipe_object
         donors = any(entry.scenario.needs_donor for entry in recipe.scenarios.values())
         stand_ins = [recipe.source.stand_in, recipe.backgrounds.stand_in if donors else ""]
-        return [note for note in [*stand_ins, *self.record()["remarks"]] if note]
+        painted = [
+            f"the worlds of {name} are painted from prompts by {_painter(entry.scenario.painter)}, not photographed"
+            for name, entry in recipe.scenarios.items()
+            if entry.scenario.paints
+        ]
+        return [note for note in [*stand_ins, *painted, *self.record()["remarks"]] if note]
 
     def made_with(self) -> list[dict[str, Any]]:
         """The distinct environments that images and predictions were made with."""
@@ -104,6 +111,24 @@ class Run(Store):
     def predictions(self) -> pd.DataFrame:
         """One row an image and model (PREDICTIONS): the truth that every score is computed from."""
         return self._frame("predictions")
+
+    def factors(self) -> pd.DataFrame:
+        """What a regression may explain predictions by: merge it with `predictions()` on the columns that both have.
+
+        Returns:
+            One row a planned sample: `sample_id`, `scenario`, `variant`; `prompt` and `place`, and of the painter
+            `painter_model`, `steps` and `guidance`, null where nothing is painted or the painter has no such setting.
+        """
+        import pandas as pd
+
+        names = {"painter_model": "model", "steps": "steps", "guidance": "guidance"}
+        columns = ["sample_id", "scenario", "variant", "prompt", "place", "settings"]
+        plan: pd.DataFrame = self.table("plan", columns).to_pandas()
+        codes, distinct = pd.factorize(plan.pop("settings"))
+        painters = [json.loads(settings).get("painter") or {} for settings in distinct]
+        told = [{column: painter.get(name) for column, name in names.items()} for painter in painters]
+        factors = pd.DataFrame(told, columns=list(names)).astype({"steps": "float64", "guidance": "float64"})
+        return plan.join(factors.take(codes).set_axis(plan.index))
 
     def scores(self) -> pd.DataFrame:
         """Accuracy by model, scenario and category (SCORES); `xray score` writes it."""
@@ -165,6 +190,11 @@ class Images:
             axes.set_title(f"{row['category']} · {row['scenario']}", fontsize=8, parse_math=False)
             axes.set_axis_off()
         return figure
+
+
+def _painter(painter: Painter) -> str:
+    weights = ", ".join(painter.weights().values())
+    return f"{painter.name} ({weights})" if weights else painter.name
 
 
 def _version(library: str) -> str | None:

@@ -15,8 +15,11 @@ import pytest
 
 from xray import schema
 from xray.codec import encode
+from xray.errors import XrayError
 from xray.files import join
 from xray.masks import encode_mask
+from xray.schema import FILTERED
+from xray.store import Receipt
 
 KINDS = (
     "original",
@@ -34,6 +37,8 @@ KINDS = (
     "no_object",
     "random_background",
 )
+PAINTER = {"kind": "sdxl", "model": "weights/<xl>", "steps": 4, "guidance": 0.0, "lora": None, "compile": False}
+FACTS = {"steps": 4, "guidance": 0.0, "weights": {"model": "weights/<xl>"}, "dtype": "float32", "tiling": False}
 LOSS = {"random_background": 0.25, "no_object": 0.55, "segmented": 0.1, "blur_object": 0.3, "image_grey": 0.06}
 
 
@@ -47,14 +52,26 @@ class SyntheticRun:
     stand_ins: list[str]
     uri: str = "file:///runs/synthetic"
     files: dict[str, bytes] = field(default_factory=dict)
+    made: list[Receipt] = field(default_factory=list)
+    pins: dict[str, str] = field(default_factory=lambda: {"weights/<xl>": "0123456789abcdef" * 4})
 
     @property
     def environment(self):
         libraries = {"xray-robustness": "0.1.0", "numpy": "2.4.6"}
         return {"planned": "2026-01-02T03:04:05+00:00", "python": "3.11.2", "libraries": libraries, "revision": None}
 
-    def table(self, name, columns=None):
-        return self.tables[name].select(columns or self.tables[name].schema.names)
+    def table(self, name, columns=None, where=None):
+        if name not in self.tables:
+            raise XrayError(f"no table {name!r}")
+        rows = self.tables[name] if where is None else self.tables[name].filter(where)
+        return rows.select(columns or rows.schema.names)
+
+    def record(self):
+        return {"weights": self.pins}
+
+    def receipts(self, stage):
+        assert stage == ("generate",)
+        return self.made
 
     def images(self, scenario, image_ids=None):
         rows = self.tables["images"]
@@ -115,7 +132,7 @@ def synthetic_run(
     seed=0,
     variants=1,
 ):
-    """A run of `photographs` a category.
+    """A run of `photographs` a category; kinds that begin with `generated_background` are painted.
 
     Args:
         reject: reason for (image number, scenario); empty: the image is made.
@@ -137,22 +154,27 @@ def synthetic_run(
         masks.append({"image_id": identity, "mask": cell, **measured, "status": "ok", "reason": ""})
         hard = draw.random()
         for kind in kinds:
+            painted = kind.startswith("generated_background")
             for variant in range(variants):
                 sample = f"{identity}-{kind}-{variant}"
                 key = {"sample_id": sample, "image_id": identity, "scenario": kind, "variant": variant}
-                unknown = dict.fromkeys(("prompt", "donor_id", "donor_uri", "donor_sha256"))
-                plan.append(key | unknown | {"shard": "s", "seed": 1, "settings": "{}"})
+                unknown = dict.fromkeys(("prompt", "place", "donor_id", "donor_uri", "donor_sha256"))
+                setting = ("typical", "atypical")[variant % 2]
+                world = {"prompt": f"a <b>meadow</b> in {setting} light", "place": setting} if painted else {}
+                plan.append(key | unknown | world | {"shard": "s", "seed": 1, "settings": "{}"})
                 reason = reject(number, kind)
-                row = key | {"category": category, "provenance": "{}", "reason": reason}
-                if reason:
+                told = json.dumps(world | {"measures": {"contrast": 12.345}}) if painted else "{}"
+                row = key | {"category": category, "provenance": told, "reason": reason}
+                if reason and reason not in FILTERED:
+                    row |= {"provenance": "{}"}
                     images.append(row | {"image": None, "mask": None, "sha256": None, "status": "rejected"})
                     continue
                 pixels = _picture(kind, image, mask)
                 data = encode(pixels, "png" if pixels.shape[2] == 4 else "jpeg")
                 cells = {"image": {"bytes": data, "path": "x"}, "mask": {"bytes": encoded, "path": "y"}}
-                images.append(row | cells | {"sha256": "0" * 64, "status": "ok"})
+                images.append(row | cells | {"sha256": "0" * 64, "status": "rejected" if reason else "ok"})
                 for place, model in enumerate(models):
-                    if not predict(model, number, kind):
+                    if reason or not predict(model, number, kind):
                         continue
                     p_true = min(
                         0.99, max(0.01, 1.25 - hard - LOSS.get(kind, 0.02) - 0.02 * place + draw.gauss(0, 0.15))
@@ -166,8 +188,9 @@ def synthetic_run(
         "seed": seed,
         "categories": {name: {"indices": [k]} for k, name in enumerate(categories)},
         "source": {"kind": "shapes"},
-        "masks": {},
-        "scenarios": {kind: {"kind": kind, "variants": variants} for kind in kinds},
+        "masks": {"refine": {"kind": "given"}},
+        "filter": {"min_contrast": 4.0, "classifier": None, "max_repeated": 0.5, "refine": False, "max_growth": 0.5},
+        "scenarios": {kind: _entry(kind, variants) for kind in kinds},
         "images": {"format": "jpeg", "quality": 95},
         "limits": {},
         "bad_rows": 0.01,
@@ -180,7 +203,19 @@ def synthetic_run(
         {name: pa.Table.from_pylist(table, schema=getattr(schema, name.upper())) for name, table in rows.items()},
         {model: {"spec": f"lite:{model}", **fact} for model in models},
         list(stand_ins),
+        made=[_receipt(kind, images) for kind in kinds if kind.startswith("generated_background")],
     )
+
+
+def _entry(kind, variants):
+    if kind.startswith("generated_background"):
+        return {"kind": "generated_background", "painter": dict(PAINTER), "variants": variants}
+    return {"kind": kind, "variants": variants}
+
+
+def _receipt(scenario, images):
+    counts = {scenario: {"ok": sum(row["scenario"] == scenario for row in images)}}
+    return Receipt("01-00-00000", {}, counts, 1.0, {"painter": {scenario: FACTS, "filter": {}}})
 
 
 @pytest.fixture(scope="session")

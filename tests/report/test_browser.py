@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 
@@ -23,9 +24,27 @@ def chromium(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
+def _attacking(row):
+    """A row whose prompt is an attack."""
+    if row.get("prompt"):
+        return row | {"prompt": ATTACK}
+    return row | {"provenance": json.dumps({"prompt": SCRIPT, "place": ATTACK})} if row.get("image") else row
+
+
 @pytest.fixture
 def report(make_run, tmp_path):
-    run = make_run(categories=(ATTACK, SCRIPT), models=(SCRIPT,), kinds=("original", "blur_background", "segmented"))
+    kinds = ("original", "segmented", "generated_background")
+    refused = {0: "nsfw", 1: "mask_empty"}
+    run = make_run(
+        categories=(ATTACK, SCRIPT),
+        models=(SCRIPT,),
+        kinds=kinds,
+        variants=2,
+        reject=lambda number, kind: refused.get(number, "") if kind == kinds[2] else "",
+    )
+    for name in ("plan", "images"):
+        rows = [_attacking(row) for row in run.tables[name].to_pylist()]
+        run.tables[name] = run.tables[name].from_pylist(rows, schema=run.tables[name].schema)
     run.recipe["name"] = SCRIPT
     run.stand_ins.append(ATTACK)
     path = tmp_path / "report.html"
@@ -38,7 +57,8 @@ def test_nothing_in_a_name_is_executed(report, tmp_path):
     assert "<title>xray report: &lt;/title&gt;&lt;script&gt;" in dom
     assert "<title>taken" not in dom
     assert "<script" not in dom
-    assert dom.count("<img ") == dom.count('<img src="data:image/jpeg;base64,')
+    assert dom.count("<img ") == dom.count(' src="data:image/jpeg;base64,')
+    assert "Worlds that were painted" in dom
     assert "What these numbers rest on" in dom
 
 

@@ -40,13 +40,23 @@ def test_chosen_are_worst_typical_and_sturdiest_of_those_right_as_taken(make_run
     assert wrong[0] == 3
     assert wrong[0] > wrong[1] > wrong[2] == 0
     assert all("11 photographs that every model names rightly as taken" in choice.why for choice in choices)
-    assert choices[0].why.endswith("(3 wrong)")
+    assert choices[0].why.endswith("(100 % wrong)")
     assert "photo_0007" not in [choice.image_id for choice in choices]
 
 
 def test_the_control_does_not_count(make_run):
     run = with_verdicts(make_run(models=("m",), kinds=KINDS), lambda image, scenario: scenario != "no_object")
-    assert all("wrong)" not in choice.why or "(0 wrong)" in choice.why for choice in choose(gather(run)))
+    assert all("wrong)" not in choice.why or "(0 % wrong)" in choice.why for choice in choose(gather(run)))
+
+
+def test_a_photograph_with_fewer_pictures_is_not_the_sturdier_for_it(make_run):
+    """All verdicts outside the reference are wrong, and half of the photographs have lost pictures to the filter."""
+    run = make_run(models=("m",), kinds=KINDS[:2], variants=4)
+    run = with_verdicts(run, lambda image, scenario: scenario == "original")
+    rows = run.tables["predictions"].to_pylist()
+    rows = [row for row in rows if number(row["image_id"]) % 2 or row["variant"] == 0]
+    run.tables["predictions"] = pa.Table.from_pylist(rows, schema=run.tables["predictions"].schema)
+    assert [choice.why[-13:] for choice in choose(gather(run))] == ["(100 % wrong)"]
 
 
 def test_photographs_with_every_scenario_come_first(make_run):

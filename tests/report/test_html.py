@@ -1,46 +1,11 @@
 import re
-from html.parser import HTMLParser
 
 import pytest
+from page import Page
 
 from xray.report import build_report, write_report
 
 KINDS = ("original", "blur_background", "segmented", "transparent", "no_object", "random_background")
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page: elements, text, and tags that do not match."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.text, self.open, self.mismatched = [], [], [], []
-        self.feed(text)
-        self.close()
-        self.mismatched += self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.mismatched.append(tag)
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for found, attributes in self.elements if found == tag]
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).split())
-
 
 HOSTILE = ("<img src=x onerror=alert(1)>", '"><script>document.title="taken"</script>', "$x_1$ & co", "a\nb\x1b\u202e")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from xray.files import name_of
 from xray.report.evidence import Evidence, pretrained
+from xray.report.painters import judges, listed, refiner
 from xray.report.words import phrase
 from xray.schema import OK
 
@@ -20,7 +21,7 @@ _SPLITS = {
 
 
 def warnings(evidence: Evidence) -> list[str]:
-    """What a reader must know before any number: stand-ins, photographs that models may have seen, what is missing."""
+    """What a reader must know before any number: stand-ins, photographs that models may have seen, what is left out."""
     said = [_sentence(note) for note in evidence.run.notes()]
     splits = _counts(evidence, "split")
     total = sum(splits.values())
@@ -35,6 +36,7 @@ def warnings(evidence: Evidence) -> list[str]:
         )
     if evidence.problem and not evidence.predictions.empty:
         said.append(f"Drops and the cross term are missing: {evidence.problem.rstrip('.')}.")
+    said += _sorted_out(evidence)
     planned = sum(evidence.planned.values())
     if len(evidence.images) < planned:
         said.append(f"The run is not finished: {len(evidence.images):,} of {planned:,} planned images are there.")
@@ -45,6 +47,17 @@ def warnings(evidence: Evidence) -> list[str]:
 
 def _sentence(note: str) -> str:
     return note[:1].upper() + note[1:].rstrip(".") + "."
+
+
+def _sorted_out(evidence: Evidence) -> list[str]:
+    """Scenarios whose pictures went through the filter."""
+    sums = evidence.kept.groupby("scenario")[["n", "kept"]].sum()
+    return [
+        f"In {name} the filter refused {row['n'] - row['kept']:,} of {row['n']:,} painted pictures. Models see the "
+        f"others only: accuracy there is that on pictures which passed."
+        for name, row in sums.iterrows()
+        if row["kept"] < row["n"]
+    ]
 
 
 def _unpredicted(evidence: Evidence) -> str:
@@ -81,6 +94,8 @@ def facts(evidence: Evidence) -> list[tuple[str, str]]:
         ("Licences", _listed(_counts(evidence, "licence"))),
         ("Masks", _masks(evidence)),
         ("Images", _images(evidence)),
+        *((f"Painted: {name}", _painted(evidence, name)) for name in evidence.painted),
+        ("Filter of painted pictures", judges(evidence)),
         (
             "Seed",
             f"{recipe['seed']}: every random choice is a hash of it, the photograph, the scenario and the variant",
@@ -106,7 +121,8 @@ def _photographs(evidence: Evidence) -> str:
 def _masks(evidence: Evidence) -> str:
     masks = evidence.masks[evidence.masks["status"] == OK]
     origins = _listed({str(origin): int(n) for origin, n in masks["origin"].value_counts().sort_index().items()})
-    return f"{len(masks):,} accepted of {len(evidence.masks):,}; origin: {origins}" if len(evidence.masks) else ""
+    made = f"; refined by {by}" if (by := refiner(evidence)) else ""
+    return f"{len(masks):,} accepted of {len(evidence.masks):,}; origin: {origins}{made}" if len(evidence.masks) else ""
 
 
 def _images(evidence: Evidence) -> str:
@@ -115,6 +131,20 @@ def _images(evidence: Evidence) -> str:
     return (
         f"{int((evidence.images['status'] == OK).sum()):,} of {sum(evidence.planned.values()):,} planned; stored as "
         f"{encoding}; transparent ones as PNG, seen by models on {_colour(evidence.recipe.get('transparent_on'))}"
+    )
+
+
+def _painted(evidence: Evidence, scenario: str) -> str:
+    """How the worlds of a scenario are made, as it was planned."""
+    worlds = evidence.worlds[evidence.worlds["scenario"] == scenario]
+    n = worlds["prompt"].nunique()
+    places = {str(place): int(planned) for place, planned in worlds.groupby("place")["planned"].sum().items()}
+    painter: Mapping[str, Any] = evidence.recipe["scenarios"][scenario]["painter"]
+    settings = {key: value for key, value in painter.items() if value is not False and value != ""}
+    return (
+        f"{worlds['planned'].sum():,} pictures of {n:,} {'prompt' if n == 1 else 'prompts'}, decided in the plan "
+        f"(places: {_listed(places)}); the object’s own pixels are put back "
+        f"exactly; painter: {', '.join(filter(None, [settings.pop('kind'), listed(settings)]))}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +10,12 @@ import pandas as pd
 
 from xray.report.evidence import Evidence
 from xray.report.thumbnails import thumbnail
-from xray.report.words import phrase
+from xray.report.verdicts import Verdict, Verdicts, verdicts
+from xray.report.words import percent, phrase
+from xray.report.worlds import Worlds, worlds_of
 from xray.schema import OK
 
 _SIDE = 260
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one model said: whether its first answer was right, and the probability it gave to the truth, 0 … 1."""
-
-    series: str
-    correct: bool
-    p_true: float
 
 
 @dataclass(frozen=True)
@@ -38,12 +31,13 @@ class Tile:
 
 @dataclass(frozen=True)
 class Strip:
-    """One object in every scenario, and why it was picked."""
+    """One object in every scenario, and why it was picked; `worlds` where scenarios paint, `tiles` elsewhere."""
 
     image_id: str
     category: str
     why: str
     tiles: Sequence[Tile]
+    worlds: Sequence[Worlds]
 
 
 @dataclass(frozen=True)
@@ -58,22 +52,20 @@ def contact_sheet(evidence: Evidence) -> list[Strip]:
     """Up to three objects in every scenario; fewer if there are fewer."""
     choices = choose(evidence)
     ids = [choice.image_id for choice in choices]
+    rendered = [scenario for scenario in evidence.scenarios if scenario not in evidence.painted]
     cells = {
-        (row["image_id"], scenario): row
-        for scenario in evidence.scenarios
-        for row in reversed(_rows(evidence, scenario, ids))
+        (row["image_id"], scenario): row for scenario in rendered for row in reversed(_rows(evidence, scenario, ids))
     }
-    verdicts = _verdicts(evidence, ids)
+    said = verdicts(evidence, ids)
+    worlds = worlds_of(evidence, ids, said)
     categories = evidence.images.drop_duplicates("image_id").set_index("image_id")["category"]
     return [
         Strip(
             choice.image_id,
             str(categories[choice.image_id]),
             choice.why,
-            [
-                _tile(evidence, scenario, cells.get((choice.image_id, scenario)), verdicts)
-                for scenario in evidence.scenarios
-            ],
+            [_tile(evidence, scenario, cells.get((choice.image_id, scenario)), said) for scenario in rendered],
+            worlds[choice.image_id],
         )
         for choice in choices
     ]
@@ -102,7 +94,10 @@ def choose(evidence: Evidence) -> list[Choice]:
 
 
 def _wrong(evidence: Evidence, eligible: set[str]) -> tuple[pd.Series, str]:
-    """Wrong verdicts of each eligible photograph outside reference and controls, and which ones are counted."""
+    """Share of wrong verdicts on each eligible photograph outside reference and controls, and which ones are counted.
+
+    A share, as not every photograph has as many pictures: the filter may have refused some.
+    """
     rows = evidence.predictions[evidence.predictions["image_id"].isin(eligible)]
     on_reference = rows[rows["scenario"] == evidence.reference].groupby("image_id")["correct"].all()
     right = set(on_reference.index[on_reference])
@@ -110,7 +105,7 @@ def _wrong(evidence: Evidence, eligible: set[str]) -> tuple[pd.Series, str]:
     if not right:
         right, basis = set(rows["image_id"]), "photographs (none is named rightly as taken by every model)"
     others = rows[~rows["scenario"].isin([evidence.reference, *evidence.controls]) & rows["image_id"].isin(right)]
-    return (~others["correct"].astype(bool)).groupby(others["image_id"]).sum(), basis
+    return (~others["correct"].astype(bool)).groupby(others["image_id"]).mean(), basis
 
 
 def _spread(ranked: pd.Series, category: pd.Series, targets: Sequence[int], whys: Sequence[str]) -> list[Choice]:
@@ -126,7 +121,7 @@ def _spread(ranked: pd.Series, category: pd.Series, targets: Sequence[int], whys
         pick = ids[min(reach or free, key=lambda k: (abs(k - target), k))]
         if chosen and whys[0] != why and ranked[pick] in {ranked[image] for image in chosen}:
             continue
-        note = "" if not ranked.max() else f" ({int(ranked[pick])} wrong)"
+        note = "" if not ranked.max() else f" ({percent(ranked[pick])} wrong)"
         chosen[pick] = why + note
         used.add(str(category[pick]))
     return [Choice(image, why) for image, why in chosen.items()]
@@ -140,28 +135,11 @@ def _rows(evidence: Evidence, scenario: str, ids: Sequence[str]) -> list[dict[st
     return sorted(rows, key=lambda row: (row["status"] != OK, row["variant"]))
 
 
-def _verdicts(evidence: Evidence, ids: Sequence[str]) -> Mapping[tuple[str, str, int], list[Verdict]]:
-    from xray.score import series_name
-
-    found: dict[tuple[str, str, int], list[Verdict]] = {}
-    rows = evidence.predictions[evidence.predictions["image_id"].isin(ids)]
-    for row in rows.sort_values(["model", "trained_on", "fold"]).to_dict("records"):
-        key = (row["image_id"], row["scenario"], row["variant"])
-        name = series_name(row["model"], row["trained_on"])
-        found.setdefault(key, []).append(Verdict(name, bool(row["correct"]), float(row["p_true"])))
-    return found
-
-
-def _tile(
-    evidence: Evidence,
-    scenario: str,
-    row: dict[str, Any] | None,
-    verdicts: Mapping[tuple[str, str, int], list[Verdict]],
-) -> Tile:
+def _tile(evidence: Evidence, scenario: str, row: dict[str, Any] | None, said: Verdicts) -> Tile:
     words = phrase(scenario, evidence.recipe["scenarios"][scenario])
     if row is None:
         return Tile(scenario, words, None, "not made yet", ())
     if row["status"] != OK:
         return Tile(scenario, words, None, f"{row['status']}: {row['reason']}", ())
     key = (row["image_id"], scenario, row["variant"])
-    return Tile(scenario, words, thumbnail(row["image"]["bytes"], _SIDE), "", verdicts.get(key, ()))
+    return Tile(scenario, words, thumbnail(row["image"]["bytes"], _SIDE), "", said.get(key, ()))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from xray.errors import XrayError
+from xray.realism import keep_rates
 from xray.schema import OK
 from xray.score import COLUMNS, PRETRAINED, control_scenarios, reference_scenario, score_predictions, series_name
 from xray.statistics import accuracy_table
+from xray.store import GENERATE, Receipt
 
 if TYPE_CHECKING:
     from xray.run import Run
@@ -27,6 +29,11 @@ class Evidence:
         source: SOURCE.
         masks: MASKS without the masks.
         planned: planned images by scenario.
+        worlds: planned pictures that are painted, by `scenario`, `prompt` and `place`: how many are `planned`.
+        painting: receipts of shards that were painted.
+        pins: hashes of weights as they were planned, by their names.
+        kept: how many of those that were painted the filter kept (see `xray.realism.keep_rates`).
+        realism: the table of that name; None if it was not written.
         images: IMAGES without images, masks and provenance.
         predictions: PREDICTIONS, the columns that scores need.
         accuracy: as `Scores.accuracy`, with the column `series`, what the model is called in the report.
@@ -42,6 +49,11 @@ class Evidence:
     source: pd.DataFrame
     masks: pd.DataFrame
     planned: Mapping[str, int]
+    worlds: pd.DataFrame
+    painting: Sequence[Receipt]
+    pins: Mapping[str, str]
+    kept: pd.DataFrame
+    realism: pd.DataFrame | None
     images: pd.DataFrame
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
@@ -62,6 +74,12 @@ class Evidence:
         return control_scenarios(self.recipe)
 
     @property
+    def painted(self) -> list[str]:
+        """The scenarios that paint, in the recipe's order."""
+        with_prompts = set(self.worlds["scenario"])
+        return [scenario for scenario in self.scenarios if scenario in with_prompts]
+
+    @property
     def series(self) -> list[tuple[str, str]]:
         """(model, trained_on) of everything that has predictions, sorted."""
         return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
@@ -78,19 +96,35 @@ def gather(run: Run) -> Evidence:
     """Read what a report of this run needs."""
     recipe = run.recipe
     predictions = run.table("predictions", columns=[*COLUMNS, "p_true"]).to_pandas()
-    plan = run.table("plan", columns=["scenario"]).to_pandas()
-    masks = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "status", "reason"]
+    plan = run.table("plan", columns=["scenario", "prompt", "place"])
+    cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
+    cells = cells.rename(columns={"count_all": "planned"})
+    masks = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "agreement", "status", "reason"]
     images = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
     return Evidence(
         run=run,
         recipe=recipe,
         source=run.table("source").to_pandas(),
         masks=run.table("masks", columns=masks).to_pandas(),
-        planned=plan["scenario"].value_counts().to_dict(),
+        planned=cells.groupby("scenario")["planned"].sum().to_dict(),
+        worlds=cells.dropna(subset=["prompt"]).reset_index(drop=True),
+        painting=[receipt for receipt in run.receipts(GENERATE) if "painter" in receipt.facts],
+        pins=run.record()["weights"],
+        kept=keep_rates(run),
+        realism=_written(run, "realism"),
         images=run.table("images", columns=images).to_pandas(),
         predictions=predictions,
         **_scores(predictions, recipe),
     )
+
+
+def _written(run: Run, name: str) -> pd.DataFrame | None:
+    """A table that not every run has."""
+    try:
+        frame: pd.DataFrame = run.table(name).to_pandas()
+    except XrayError:
+        return None
+    return frame
 
 
 def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> dict[str, Any]:

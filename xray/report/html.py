@@ -9,13 +9,15 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from xray.report import basis, figures, reasons
+from xray.report import basis, figures, masks, reasons
 from xray.report.contact import contact_sheet
 from xray.report.evidence import Evidence, gather
-from xray.report.masks import outlines
+from xray.report.kept import keep_rate, keep_tables
 from xray.report.names import shown
+from xray.report.painters import judges, painters
 from xray.report.svg import inline_svg
-from xray.report.words import headline, interval, leading, percent, points, ranked_drops
+from xray.report.words import headline, interval, leading, metric, number, percent, points, ranked_drops
+from xray.report.worlds import refused_worlds
 from xray.schema import OK
 from xray.score import series_name
 
@@ -41,7 +43,16 @@ def build_report(run: Run) -> str:
         maps=_category_maps(evidence),
         cross=[] if evidence.cross is None else evidence.cross.to_dict("records"),
         numbers=_numbers(evidence),
-        outlines=outlines(evidence),
+        painted=evidence.painted,
+        refused=refused_worlds(evidence),
+        keep_tables=keep_tables(evidence),
+        painters=painters(evidence),
+        judges=judges(evidence),
+        realism=[] if evidence.realism is None else evidence.realism.to_dict("records"),
+        outlines=masks.outlines(evidence),
+        measures=masks.measures(evidence),
+        origins=masks.origins(evidence),
+        fates=masks.fates(evidence),
         reasons=reasons.reasons(evidence),
         progress=reasons.progress(evidence),
         facts=basis.facts(evidence),
@@ -67,6 +78,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "points": points, "shown": shown, "thousands": "{:,}".format}
+    environment.filters |= {"number": number, "metric": metric}
     environment.globals["interval"] = interval
     return environment.get_template("template.html.j2")
 
@@ -76,6 +88,13 @@ def _cards(evidence: Evidence) -> list[dict[str, str]]:
     cards = [
         _card("photographs", f"{evidence.usable:,}", f"usable, of {len(evidence.source):,}"),
         _card("images made", f"{made:,}", f"of {planned:,} planned, in {len(evidence.scenarios)} scenarios"),
+    ]
+    cards += [
+        _card(
+            "painted worlds kept", percent(row["rate"]), f"{interval(row['ci_low'], row['ci_high'])}, n = {row['n']:,}"
+        )
+        for row in keep_rate(evidence.kept.assign(all=""), ["all"]).to_dict("records")
+        if row["n"]
     ]
     series = leading(evidence)
     if series is None:

@@ -1,22 +1,54 @@
-"""Masks as they are: photographs with the outline of their object, from the smallest to the largest."""
+"""Masks: what became of them by who made them, and some as they are, from the smallest to the largest."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from xray.report.evidence import Evidence
 from xray.report.thumbnails import outlined
-from xray.schema import OK
+from xray.schema import OK, REASONS
 
 _SIDE = 280
 _SHOWN = 8
+_MEASURES = {
+    "predicted_iou": "the refiner’s own estimate of how far its mask and the true object overlap, 0 to 1: "
+    "nobody has checked it",
+    "stability": "overlap of the masks that a stricter and a laxer threshold give, 0 to 1: "
+    "near 1 the outline does not hang on the threshold",
+    "agreement": "overlap of the refiner’s mask with the given one, 0 to 1: where it is low, either may be wrong",
+}
+_KEPT = "given_kept"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What was measured of masks, and what that means."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of some masks: how many, and why as a code of `REASONS`."""
+
+    what: str
+    code: str
+    meaning: str
+    n: int
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A photograph with its mask's outline; `area` is the mask's share of it, 0 … 1."""
+    """A photograph with its mask's outline; `area` is the mask's share of it, 0 … 1.
+
+    `predicted_iou` is the refiner's own estimate, if the mask is the refiner's.
+    """
 
     image_id: str
     picture: str
@@ -24,6 +56,43 @@ class Outline:
     area: float
     parts: int | None
     predicted_iou: float | None
+
+
+def measures(evidence: Evidence) -> list[Measure]:
+    """The measures that any mask of the run has."""
+    return [Measure(name, meaning) for name, meaning in _MEASURES.items() if evidence.masks[name].notna().any()]
+
+
+def origins(evidence: Evidence) -> list[dict[Hashable, Any]]:
+    """Accepted masks by origin: how many (`n`), and the median of each measure, NaN where there is none.
+
+    Given masks that were kept are apart: their measures are those of the refiner's mask that was refused.
+    """
+    masks = evidence.masks[evidence.masks["status"] == OK]
+    origin = masks["origin"].where(~_was_kept(masks), "given, kept")
+    groups = masks.assign(origin=origin).groupby("origin")
+    table = groups[list(_MEASURES)].median().assign(n=groups.size())
+    return table.sort_index().reset_index().to_dict("records")
+
+
+def fates(evidence: Evidence) -> list[Fate]:
+    """Given masks that were kept because the refined one was worse, and masks that were refused, by reason."""
+    kept = evidence.masks[_was_kept(evidence.masks)]
+    worse = kept["reason"].map(lambda reason: reason.split()[reason.split().index(_KEPT) - 1])
+    bad = evidence.masks[evidence.masks["status"] != OK]
+    return _fates("the given mask was kept", worse) + _fates("no mask", bad["reason"])
+
+
+def _was_kept(masks: pd.DataFrame) -> pd.Series[bool]:
+    return masks["reason"].map(lambda reason: _KEPT in reason.split()).astype(bool)
+
+
+def _fates(what: str, codes: pd.Series[str]) -> list[Fate]:
+    counts: Mapping[Any, int] = codes.value_counts().to_dict()
+    return [
+        Fate(what, code, REASONS.get(code, "no meaning is recorded for this code"), n)
+        for code, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
 
 
 def outlines(evidence: Evidence) -> list[Outline]:
@@ -42,7 +111,7 @@ def outlines(evidence: Evidence) -> list[Outline]:
             row["origin"],
             float(row["area"]),
             None if np.isnan(row["parts"]) else int(row["parts"]),
-            None if np.isnan(row["predicted_iou"]) else float(row["predicted_iou"]),
+            None if np.isnan(row["predicted_iou"]) or row["origin"] == "given" else float(row["predicted_iou"]),
         )
         for row in picked
     ]

@@ -28,6 +28,7 @@ _PHRASES = {
     "random_background": "the object stands before another place",
     "generated_background": "the object stands in a generated world",
 }
+_METRICS = {"fid": "FID", "kid": "KID", "clip_score": "CLIPScore", "lpips_background": "LPIPS background"}
 
 
 def phrase(name: str, settings: Mapping[str, Any]) -> str:
@@ -77,6 +78,24 @@ def interval(low: float, high: float, digits: int = 0) -> str:
     '[17, 25]'
     """
     return "" if pd.isna(low) else f"[{points(low, digits)}, {points(high, digits)}]"
+
+
+def number(value: float) -> str:
+    """A number of any size to three digits; a dash if there is none.
+
+    >>> number(123.456), number(0.01234), number(-2.0), number(float("nan"))
+    ('123', '0.0123', '−2', '–')
+    """
+    return "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")
+
+
+def metric(code: str) -> str:
+    """What a metric of realism is called among people; an unknown one by its code.
+
+    >>> metric("clip_score"), metric("other")
+    ('CLIPScore', 'other')
+    """
+    return _METRICS.get(code, code)
 
 
 def leading(evidence: Evidence) -> str | None:
