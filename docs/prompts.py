@@ -24,10 +24,23 @@ categories:
 
 ## Ours (`prompts: ours`)
 
-A place, its light, its lens. Neither the object nor people are ever named: inpainting would paint them. Each category
-has six typical places, where it is usually photographed, and six atypical ones, where it is not. Typical and atypical
-places of one line share light and lens, so that the place alone differs. A prompt is `place, light, lens, photograph`.
-Line 1 of the red fox's typical ones:
+A plain place, its light, its depth of field. What every line was written for:
+
+- It neither names the object nor implies it: inpainting would paint a second one, which many categories would count as
+  right. So there is no garage around a car wheel, no market stall around fruit and no pasture around cattle.
+- It is no class of ImageNet-1k: a model that answers *coral reef* or *library* to one would not be confused by the
+  place, but right about it. No place names a class or its last word (a *bench*, for *park bench*), in singular or
+  plural; a test compares them with all names and synonyms. What a painter adds unasked is not known beforehand.
+- It implies neither people nor writing, which the default negative prompt forbids.
+
+Where a category's members share a habitat or a use, it has six typical places and six atypical ones, told apart by
+judgement, not by measurement. Both of one line share light and depth of field, so that the place alone differs;
+variants 2k and 2k + 1 of a photograph are the two of one line. Broad categories (bovid, landbird, bigungulate,
+carnivore, smallmammal, fowl, tool) have no one typical place: a seal's is no dog's. They have twelve of place `any`,
+and `places: typical` is an error for them.
+
+A prompt is `photo of place, light, depth of field`; no lens or camera is named, or one may be painted. Line 1 of the
+red fox's typical ones:
 
 """
 
@@ -47,29 +60,37 @@ round; green grass (d) for the dog; and two equal texts (a, k) for the two lizar
 
 def page() -> str:
     """The whole page, Markdown."""
-    lines = [f"    {worlds()['red fox'][0].text}", "", "| line | light, lens |", "|---|---|"]
+    lines = [f"    {worlds()['red fox'][0].text}", "", "| line | light, depth of field |", "|---|---|"]
     lines += [f"| {line} | {light} |" for line, light in enumerate(LIGHTS, 1)]
-    for name in worlds():
-        lines += _section(name) if name else _general()
+    for name, prompts in worlds().items():
+        if not name:
+            lines += _listed("Every other category", "Places that go with anything", name)
+        elif any(prompt.place == "any" for prompt in prompts):
+            lines += _listed(name, "Not told apart", name)
+        else:
+            lines += _paired(name)
     rows = sorted(published().values(), key=lambda row: row["panel"])
     table = [f"| {row['panel']} | {row['category']} | {row['assigned']} | {row['text']} |" for row in rows]
     return INTRODUCTION + "\n".join(lines) + "\n" + PUBLISHED + "\n".join(table) + "\n"
 
 
-def _section(name: str) -> Iterator[str]:
+def _paired(name: str) -> Iterator[str]:
     yield from ("", f"### {name}", "", "| line | typical | atypical |", "|---|---|---|")
     pairs = zip(_places(name, "typical"), _places(name, "atypical"), strict=True)
     yield from (f"| {line} | {one} | {other} |" for line, (one, other) in enumerate(pairs, 1))
 
 
-def _general() -> Iterator[str]:
-    yield from ("", "### Every other category", "", "Places that go with anything; line 7 has the light of line 1.", "")
-    yield from (f"{line}. {place}" for line, place in enumerate(_places("", "any"), 1))
+def _listed(heading: str, what: str, name: str) -> Iterator[str]:
+    yield from ("", f"### {heading}", "", f"{what}; line {len(LIGHTS) + 1} has the light of line 1 again.", "")
+    yield from (f"{line}. {place}" for line, place in enumerate(_places(name, "any"), 1))
 
 
 def _places(name: str, kind: str) -> Sequence[str]:
     texts = [prompt.text for prompt in worlds()[name] if prompt.place == kind]
-    return [text.removesuffix(f", {LIGHTS[line % len(LIGHTS)]}, photograph") for line, text in enumerate(texts)]
+    return [
+        text.removeprefix("photo of ").removesuffix(f", {LIGHTS[line % len(LIGHTS)]}")
+        for line, text in enumerate(texts)
+    ]
 
 
 if __name__ == "__main__":

@@ -11,48 +11,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.backgrounds.prompts import LIGHTS, prompts_of, published, worlds
+from xray.backgrounds.sdxl import NEGATIVE_PROMPT
 from xray.categories import Category
 from xray.categories.imagenet1k import imagenet1k_classes
 from xray.categories.stamps12 import STAMPS12
 from xray.categories.ximagenet12 import XIMAGENET12
 from xray.errors import XrayError
+from xray.scenarios.base import Prompt
 
 DOCS = Path(__file__).parents[2] / "docs"
 KNOWN = (*XIMAGENET12, *STAMPS12)
+BROAD = ("bovid", "landbird", "bigungulate", "carnivore", "smallmammal", "fowl", "tool")
 STRANGE = Category(name="teapot", indices=(849,))
 
 NEGATIONS = {"no", "not", "without", "nobody", "never", "nothing"}
 PEOPLE = (
     "people person man men woman women child children kid boy girl baby crowd audience player worker tourist visitor "
-    "passenger customer human face hand someone figure farmer fisherman musician driver pedestrian"
+    "passenger customer human face hand someone figure farmer fisherman musician driver pedestrian "
+    "busy crowded station airport terminal mall shopping market fairground show theatre cafe restaurant beach"
 )
+"""People, and where they are painted unasked."""
+WRITING = "text word letter sign signpost label tag price poster advert logo newspaper page keyboard watermark number"
+CAMERA = "camera lens mm film photograph photographer print frame framed picture painting drawing collage"
 KINDS = {
-    "alligator lizard": "lizard reptile gecko skink alligator snake iguana",
-    "green lizard": "lizard reptile gecko skink snake iguana",
-    "crayfish": "crayfish crawfish crab lobster shrimp prawn crustacean",
-    "grey whale": "whale dolphin orca mammal",
-    "Maltese dog": "dog puppy pet maltese terrier poodle kennel",
-    "red fox": "fox vixen cub dog wolf animal",
-    "anemone fish": "fish clownfish anemone",
-    "airship": "airship blimp zeppelin dirigible balloon aircraft plane aeroplane airplane",
-    "car wheel": "wheel tyre tire rim hubcap car vehicle truck",
-    "cash machine": "cash atm teller machine dispenser kiosk bank",
-    "cello": "cello violin viola instrument orchestra bass fiddle",
-    "ice cream": "cream sundae gelato sorbet cone dessert sweet",
-    "fruit": "fruit apple berry berries cherry grape pear peach orange lemon banana orchard nut tomato",
-    "bovid": "cow cattle bull sheep goat ram antelope ox bison buffalo herd livestock zebra animal",
-    "vehicle": "vehicle car truck bus tank tractor motorcycle bike bicycle van traffic lorry",
-    "landbird": "bird owl parrot eagle hawk nest birdhouse feather hummingbird",
-    "waterbird": "bird duck goose swan heron gull penguin stork pelican nest",
-    "bigungulate": "horse zebra camel elephant pig hippo rhino giraffe deer herd llama",
-    "carnivore": "dog cat wolf fox bear lion tiger leopard seal otter kennel",
-    "smallmammal": "rabbit hare squirrel hamster mouse rat hedgehog beaver koala burrow",
-    "instrument": "instrument piano guitar violin drum orchestra trumpet flute",
-    "fowl": "chicken hen cock rooster turkey duck goose bird peacock ostrich coop poultry",
-    "vegetable": "vegetable carrot cabbage pepper potato onion tomato corn squash pumpkin mushroom salad lettuce",
-    "tool": "tool hammer wrench saw drill screwdriver pliers nail shovel axe spanner",
+    "alligator lizard": "lizard reptile gecko skink alligator snake iguana terrarium",
+    "green lizard": "lizard reptile gecko skink snake iguana terrarium",
+    "crayfish": "crayfish crawfish crab lobster shrimp prawn crustacean tank aquarium trap",
+    "grey whale": "whale dolphin orca mammal spout fluke",
+    "Maltese dog": "dog puppy pet maltese terrier poodle kennel basket leash park show",
+    "red fox": "fox vixen cub dog wolf animal den",
+    "anemone fish": "fish clownfish anemone tentacle reef coral tank aquarium sponge",
+    "airship": "airship blimp zeppelin dirigible balloon aircraft plane aeroplane airplane hangar airfield airport",
+    "car wheel": "wheel tyre tire rim hubcap car vehicle truck bodywork garage showroom road street highway parking",
+    "cash machine": "cash atm teller machine dispenser kiosk bank money vending station shop",
+    "cello": "cello violin viola instrument orchestra bass fiddle music concert rehearsal stage studio",
+    "ice cream": "cream sundae gelato sorbet cone dessert sweet display cafe parlour fairground",
+    "fruit": (
+        "fruit apple berry berries cherry grape pear peach orange lemon banana orchard nut tomato market crate basket "
+        "stall bowl plate breakfast garden branch tree vineyard"
+    ),
+    "bovid": "cow cattle bull sheep goat ram antelope ox bison buffalo herd livestock zebra animal pasture farmyard "
+    "paddock savanna stall fence",
+    "vehicle": "vehicle car truck bus tank tractor motorcycle bike bicycle van traffic lorry road street highway "
+    "driveway parking garage asphalt kerb lane track",
+    "landbird": "bird owl parrot eagle hawk nest birdhouse feather hummingbird feeder flock cage",
+    "waterbird": "bird duck goose swan heron gull penguin stork pelican nest flock harbour",
+    "bigungulate": "horse zebra camel elephant pig hippo rhino giraffe deer herd llama pasture farmyard paddock "
+    "savanna stable fence animal",
+    "carnivore": "dog cat wolf fox bear lion tiger leopard seal otter kennel animal den zoo",
+    "smallmammal": "rabbit hare squirrel hamster mouse rat hedgehog beaver koala burrow hutch cage stall straw animal",
+    "instrument": "instrument piano guitar violin drum orchestra trumpet flute music concert rehearsal recording studio "
+    "stage shop",
+    "fowl": "chicken hen cock rooster turkey duck goose bird peacock ostrich coop poultry farmyard yard straw trough",
+    "vegetable": (
+        "vegetable carrot cabbage pepper potato onion tomato corn squash pumpkin mushroom salad lettuce market crate "
+        "stall basket garden soil plate bowl chopping"
+    ),
+    "tool": "tool hammer wrench saw drill screwdriver pliers nail shovel axe spanner workshop workbench bench pegboard "
+    "clamp shed garage",
 }
-"""What else a painter would make the object again from."""
+"""What else a painter would make the object again from: its kin, and places that imply it."""
 
 
 def words(text: str) -> set[str]:
@@ -60,8 +78,20 @@ def words(text: str) -> set[str]:
 
 
 def numbers(some: set[str]) -> set[str]:
-    """The words and their plurals."""
-    return some | {f"{word}s" for word in some} | {f"{word}es" for word in some}
+    """The words, their plurals, and what they are plurals of."""
+    return some | {word + ending for word in some for ending in ("s", "es")} | {word.removesuffix("s") for word in some}
+
+
+def place(prompt: Prompt) -> str:
+    """What a prompt says of the place."""
+    return prompt.text.removeprefix("photo of ").partition(", ")[0]
+
+
+@functools.cache
+def heads() -> set[str]:
+    """The last words of all names and synonyms of ImageNet classes, in singular and plural."""
+    found = {name.split()[-1] for one in imagenet1k_classes() for name in names(one.indices[0])}
+    return numbers(found - {"grey"})  # African grey: a bird called by a colour
 
 
 @functools.cache
@@ -78,33 +108,57 @@ def _classes() -> Any:
 
 
 @pytest.mark.parametrize("category", KNOWN, ids=lambda one: one.name)
-def test_neither_the_object_nor_people_are_named(category: Category) -> None:
-    heads = {re.findall(r"[a-z]+", name)[-1] for index in category.indices for name in names(index)}
-    if category.name == "landbird":
-        heads -= {"grey"}  # African grey: a bird called by a colour
-    forbidden = numbers(heads | set(f"{KINDS[category.name]} {PEOPLE}".split())) | NEGATIONS
+def test_the_object_is_neither_named_nor_implied(category: Category) -> None:
+    said = {re.findall(r"[a-z]+", name)[-1] for index in category.indices for name in names(index)}
+    forbidden = numbers((said - {"grey"}) | set(KINDS[category.name].split()))
     for prompt in prompts_of(category, "ours", "both"):
         assert not words(prompt.text) & forbidden, prompt.text
 
 
-def test_the_general_places_name_no_class_of_imagenet() -> None:
-    phrases = {name for one in imagenet1k_classes() for name in names(one.indices[0])}
-    for prompt in prompts_of(STRANGE, "ours", "both"):
-        text = prompt.text.partition(", ")[0]  # "light" is a lighter
-        said = [phrase for phrase in phrases if re.search(rf"\b{re.escape(phrase)}s?\b", text)]
-        assert said == [], prompt.text
-        assert not words(text) & (numbers(set(PEOPLE.split())) | NEGATIONS)
+@pytest.mark.parametrize("name", worlds())
+def test_no_place_names_a_class_of_imagenet(name: str) -> None:
+    for prompt in worlds()[name]:
+        assert not words(place(prompt)) & heads(), prompt.text  # of the place: "light" is a lighter
 
 
-@pytest.mark.parametrize("category", KNOWN, ids=lambda one: one.name)
-def test_typical_and_atypical_places_are_as_many_and_in_the_same_light(category: Category) -> None:
+def test_the_names_of_classes_are_found_by_their_last_words() -> None:
+    assert {"reef", "wall", "walls", "bench", "coast", "library", "store", "trunk", "desk", "table"} <= heads()
+    assert not heads() & {"park", "stone", "coral-", "grey", "forest", "snow"}
+
+
+@pytest.mark.parametrize("name", worlds())
+def test_no_prompt_asks_for_what_the_negative_prompt_forbids(name: str) -> None:
+    forbidden = numbers(set(f"{PEOPLE} {WRITING} {CAMERA}".split()) | set(NEGATIVE_PROMPT.split(", "))) | NEGATIONS
+    for prompt in worlds()[name]:
+        assert not words(prompt.text) & forbidden, prompt.text
+
+
+def test_every_prompt_is_a_caption_of_a_place_in_its_light() -> None:
+    for prompts in worlds().values():
+        of_kind = {kind: [one for one in prompts if one.place == kind] for kind in {one.place for one in prompts}}
+        for same in of_kind.values():
+            for line, prompt in enumerate(same):
+                assert prompt.text == f"photo of {place(prompt)}, {LIGHTS[line % len(LIGHTS)]}"
+
+
+@pytest.mark.parametrize("category", [one for one in KNOWN if one.name not in BROAD], ids=lambda one: one.name)
+def test_typical_and_atypical_places_are_as_many(category: Category) -> None:
     typical, atypical = (prompts_of(category, "ours", kind) for kind in ("typical", "atypical"))
     assert len(typical) == len(atypical) == len(LIGHTS)
-    for prompts, place in ((typical, "typical"), (atypical, "atypical")):
-        assert {prompt.place for prompt in prompts} == {place}
-        for prompt, light in zip(prompts, LIGHTS, strict=True):
-            assert prompt.text.endswith(f", {light}, photograph")
+    assert {prompt.place for prompt in typical} == {"typical"}
+    assert {prompt.place for prompt in atypical} == {"atypical"}
     assert prompts_of(category, "ours", "both") == typical + atypical
+
+
+@pytest.mark.parametrize("name", BROAD)
+def test_a_broad_category_has_twelve_places_that_are_not_told_apart(name: str) -> None:
+    category = next(one for one in STAMPS12 if one.name == name)
+    prompts = prompts_of(category, "ours", "both")
+    assert len(prompts) == 12
+    assert {prompt.place for prompt in prompts} == {"any"}
+    with pytest.raises(XrayError, match=rf"'{name}' has no prompts.*'typical'") as refused:
+        prompts_of(category, "ours", "typical")
+    assert refused.value.args[0].endswith(", ".join(one for one in worlds() if one and one not in BROAD))
 
 
 def test_every_known_category_has_places_of_its_own() -> None:
@@ -203,5 +257,5 @@ def test_the_page_of_all_prompts_is_true() -> None:
     assert page == runpy.run_path(str(DOCS / "prompts.py"))["page"](), "run: python docs/prompts.py"
     for name, prompts in worlds().items():
         assert name in page
-        assert [prompt.text for prompt in prompts if prompt.text.partition(", ")[0] not in page] == []
+        assert [prompt.text for prompt in prompts if place(prompt) not in page] == []
     assert [row["text"] for row in published().values() if row["text"] not in page] == []

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray.backgrounds.prompts import prompts_of
+from xray.backgrounds.prompts import LIGHTS, prompts_of
 from xray.backgrounds.sdxl import Sdxl
 from xray.categories import Category
+from xray.categories.stamps12 import STAMPS12
 from xray.categories.ximagenet12 import XIMAGENET12
 from xray.errors import XrayError
 from xray.plugins import settings_of
 from xray.scenarios import Photo, build_scenario
+from xray.scenarios.base import Prompt
 from xray.scenarios.generated import GeneratedBackground, shuffled
 
 from .strategies import photos, pixels, seeds
@@ -49,6 +51,24 @@ def test_variants_take_typical_and_atypical_places_in_turn_and_each_once(draw, c
     assert prompts[12:] == prompts[:12]
 
 
+def line_of(category: Category, prompt: Prompt) -> int:
+    return prompts_of(category, "ours", prompt.place).index(prompt)
+
+
+@given(draw=seeds, category=st.sampled_from(XIMAGENET12), pair=st.integers(0, 20))
+def test_a_pair_of_variants_is_one_line_in_a_typical_and_an_atypical_place(draw, category, pair):
+    one, other = (SCENARIO.prompt(category, draw, variant) for variant in (2 * pair, 2 * pair + 1))
+    assert {one.place, other.place} == {"typical", "atypical"}
+    assert line_of(category, one) == line_of(category, other)
+    assert one.text.partition(", ")[2] == other.text.partition(", ")[2] == LIGHTS[line_of(category, one)]
+
+
+@pytest.mark.parametrize("category", STAMPS12, ids=lambda one: one.name)
+def test_a_broad_category_takes_each_of_its_places_once_too(category):
+    taken = {SCENARIO.prompt(category, 5, variant) for variant in range(12)}
+    assert taken == set(prompts_of(category, "ours", "both"))
+
+
 @given(draw=seeds, texts=own_prompts)
 def test_variants_take_every_prompt_of_the_recipe_once(draw, texts):
     category = Category(name="red fox", indices=(277,), prompts=texts)
@@ -76,10 +96,10 @@ def test_every_prompt_is_drawn_equally_often_and_half_of_them_typical():
 def test_the_draws_are_the_same_in_every_version():
     texts = [SCENARIO.prompt(FOX, draw=2**62 + 1, variant=variant).text.partition(", ")[0] for variant in range(4)]
     assert texts == [
-        "the marble floor of a museum hall with tall columns",
-        "a mossy clearing with tree stumps and brambles",
-        "the flat deck of a ferry with the open sea behind",
-        "a flowering meadow with tall grass and a hedge behind",
+        "photo of a flat gravel rooftop above a distant city",
+        "photo of a mossy clearing with tree stumps and brambles",
+        "photo of an underground passage lined with white tiles",
+        "photo of a meadow of tall grass with a hedge behind",
     ]
 
 

@@ -1,7 +1,8 @@
 """What to paint around an object: prompts by category, our own and the published ones.
 
-Our own describe a place, its light and the lens; they never name the object, or inpainting would paint a second one.
-Line i of a category's typical places and line i of its atypical ones share light and lens, so that the place alone
+Our own describe a plain place, its light and the depth of field. They neither name nor imply the object, or inpainting
+would paint a second one, and no place is itself a class of ImageNet, or a model would be right to answer with it. Line
+i of a category's typical places and line i of its atypical ones share light and depth of field, so that the place alone
 differs. `worlds.csv` holds the places, `fig14.csv` the published prompts; `docs/prompts.md` lists both.
 """
 
@@ -23,21 +24,22 @@ Wording = Literal["ours", "fig14"]
 Places = Literal["both", "typical", "atypical"]
 
 LIGHTS = (
-    "soft morning light, 35 mm lens",
-    "bright midday light, 28 mm lens",
-    "pale overcast light, 50 mm lens",
-    "low golden light, 85 mm lens",
-    "cool evening light, 35 mm lens",
-    "hazy diffuse light, 50 mm lens",
+    "soft morning light, deep focus",
+    "bright midday light, deep focus",
+    "pale overcast light, shallow depth of field",
+    "low golden light, shallow depth of field",
+    "cool evening light, deep focus",
+    "hazy diffuse light, shallow depth of field",
 )
-"""Light and lens of our prompts: line i of a category's places has the one of index i modulo 6."""
+"""Light and depth of field of our prompts: line i of a category's places has the one of index i modulo 6."""
 
 
 def prompts_of(category: Category, wording: Wording, places: Places) -> tuple[Prompt, ...]:
     """The prompts for a category, in the order of their tables.
 
     A category is known by its name or by its only WordNet id. One that is not known gets 24 places that go with
-    anything. `prompts` that a recipe gives a category take the place of ours.
+    anything. A broad one, such as carnivore, has 12 of its own that are not told apart: its members live in different
+    places. `prompts` that a recipe gives a category take the place of ours.
 
     Args:
         category: of the object.
@@ -54,7 +56,7 @@ def prompts_of(category: Category, wording: Wording, places: Places) -> tuple[Pr
 
     >>> fox = Category(name="red fox", indices=(277,))
     >>> prompts_of(fox, "ours", "atypical")[1].text
-    'a supermarket aisle with full shelves, bright midday light, 28 mm lens, photograph'
+    'photo of an underground passage lined with white tiles, bright midday light, deep focus'
     >>> [prompt.place for prompt in prompts_of(fox, "fig14", "both")]
     ['any']
     """
@@ -67,20 +69,26 @@ def prompts_of(category: Category, wording: Wording, places: Places) -> tuple[Pr
         found = worlds().get(_known_as(category), worlds()[""])
     chosen = tuple(prompt for prompt in found if places in ("both", prompt.place))
     if not chosen:
+        told_apart = [name for name, prompts in worlds().items() if places in {prompt.place for prompt in prompts}]
         raise XrayError(
             f"category {category.name!r} has no prompts that are known to be {places!r} (prompts: {wording}): "
-            f"write `places: both`, or `prompts: ours` for one of these: {', '.join(name for name in worlds() if name)}"
+            f"write `places: both`, or `prompts: ours` for one of these: {', '.join(told_apart)}"
         )
     return chosen
 
 
 @functools.cache
 def worlds() -> Mapping[str, tuple[Prompt, ...]]:
-    """Our prompts by the category's name: six typical and six atypical; under the empty name 24 that go with any."""
+    """Our prompts by the category's name.
+
+    Six typical and six atypical, in this order, or twelve of any place where members live in different places; under
+    the empty name 24 that go with anything.
+    """
     found: dict[str, dict[str, list[Prompt]]] = {}
     for row in _table("worlds.csv"):
         kind = found.setdefault(row["category"], {}).setdefault(row["place"], [])
-        kind.append(Prompt(f"{row['text']}, {LIGHTS[len(kind) % len(LIGHTS)]}, photograph", row["place"]))
+        # A caption's opening, not a photograph among the things to be painted.
+        kind.append(Prompt(f"photo of {row['text']}, {LIGHTS[len(kind) % len(LIGHTS)]}", row["place"]))
     return {name: tuple(prompt for kind in kinds.values() for prompt in kind) for name, kinds in found.items()}
 
 

@@ -45,9 +45,9 @@ class GeneratedBackground(Scenario):
     def prompt(self, category: Category, draw: int, variant: int) -> Prompt:
         """The prompt of one variant.
 
-        The prompts of each place are put in an order that `draw` decides, and so is the place that comes first; then
-        the variants take the places in turn. So two variants of a photograph are one typical and one atypical world,
-        and none comes twice before all have come.
+        `draw` decides one order of the lines, shared by both places, and the place that comes first; then the variants
+        take the places in turn. So variants 2k and 2k + 1 of a photograph are the typical and the atypical world of one
+        line, with the same light and depth of field, and none comes twice before all have come.
 
         Raises:
             XrayError: there are no such prompts for the category.
@@ -56,9 +56,10 @@ class GeneratedBackground(Scenario):
         for prompt in prompts_of(category, self.prompts, self.places):
             by_place.setdefault(prompt.place, []).append(prompt)
         chance = random.Random(draw)
-        orders = shuffled([shuffled(same, chance) for same in by_place.values()], chance)
-        turn, place = divmod(variant, len(orders))
-        return orders[place][turn % len(orders[place])]
+        lines: list[tuple[Prompt, ...]] = shuffled(list(zip(*by_place.values(), strict=True)), chance)
+        places = shuffled(range(len(by_place)), chance)
+        turn, place = divmod(variant, len(places))
+        return lines[turn % len(lines)][places[place]]
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
         """The object in the painted world `donor`, which has the photo's size."""
