@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xray.backgrounds.canvas import Canvas, feathered, fit, kept
+from xray.backgrounds.canvas import Canvas, colours, feathered, field, fit, kept, sizes, spread
 from xray.errors import Rejected
 from xray.scenarios.base import Photo
 
@@ -24,15 +24,31 @@ def photo_of(mask: np.ndarray, seed: int = 0) -> Photo:
 @given(st.integers(1, 6000), st.integers(1, 6000), st.integers(64, 1024), MULTIPLES)
 @example(800, 100, 1024, 32)
 @example(100, 800, 512, 64)
-def test_any_shape_keeps_its_aspect_and_about_the_models_area(
-    width: int, height: int, side: int, multiple: int
-) -> None:
+def test_any_shape_is_kept_on_a_canvas_that_it_touches(width: int, height: int, side: int, multiple: int) -> None:
     canvas = fit((width, height), side, multiple)
-    scale = side / math.sqrt(width * height)
+    scale = min(canvas.size[0] / width, canvas.size[1] / height)
     for before, inner, outer in zip((width, height), canvas.inner, canvas.size, strict=True):
-        assert inner == pytest.approx(before * scale, abs=0.5) or inner == 1 > before * scale
+        assert inner == pytest.approx(before * scale, abs=0.5 + 1e-9) or inner == 1 > before * scale
         assert outer % multiple == 0
-        assert 0 <= outer - inner < multiple
+        assert inner <= outer
+    assert canvas.inner[0] == canvas.size[0] or canvas.inner[1] == canvas.size[1]
+
+
+@given(st.floats(0.25, 4), st.sampled_from([(1024, 32, 0.87), (768, 64, 0.85), (512, 64, 0.78), (1024, 64, 0.87)]))
+@example(1.5, (512, 64, 0.78))
+def test_common_shapes_fill_most_of_about_the_models_area(aspect: float, model: tuple[int, int, float]) -> None:
+    side, multiple, least = model
+    canvas = fit((round(2000 * math.sqrt(aspect)), round(2000 / math.sqrt(aspect))), side, multiple)
+    assert math.prod(canvas.size) == pytest.approx(side * side, rel=0.05)
+    assert math.prod(canvas.inner) >= least * math.prod(canvas.size)
+    assert canvas.scale == pytest.approx(math.sqrt(math.prod(canvas.inner)) / 2000, rel=0.002)
+
+
+@pytest.mark.parametrize(("side", "multiple", "most"), [(1024, 32, 11), (768, 64, 9), (512, 64, 7)])
+def test_photographs_of_many_shapes_meet_few_canvases(side: int, multiple: int, most: int) -> None:
+    shapes = [(500, height) for height in range(250, 501)] + [(width, 500) for width in range(250, 500)]
+    assert len({fit(shape, side, multiple).size for shape in shapes}) <= most
+    assert {(height, width) for width, height in sizes(side, multiple)} == set(sizes(side, multiple))
 
 
 @given(SIDES, SIDES, st.integers(32, 256), MULTIPLES)
@@ -67,7 +83,7 @@ def test_a_disc_stays_round(size: tuple[int, int]) -> None:
     assert abs(int(width) - int(height)) <= 2
 
 
-@given(SIDES, SIDES, st.integers(16, 256), MULTIPLES, st.integers(0, 2**32))
+@given(SIDES, SIDES, st.integers(64, 256), st.sampled_from([8, 16]), st.integers(0, 2**32))
 def test_no_pixel_of_the_object_is_given_up(width: int, height: int, side: int, multiple: int, seed: int) -> None:
     numbers = np.random.Generator(np.random.PCG64(seed))
     mask = np.zeros((height, width), bool)
@@ -82,30 +98,89 @@ def test_no_pixel_of_the_object_is_given_up(width: int, height: int, side: int, 
     assert stays[at_y, at_x].all()
 
 
-def test_background_and_padding_are_painted_and_the_object_is_not() -> None:
-    mask = np.zeros((50, 100), bool)
-    mask[10:30, 20:60] = True
-    canvas = fit((100, 50), side=200, multiple=64)
+@pytest.mark.parametrize("size", [(100, 50), (50, 100)])
+def test_background_and_padding_are_painted_and_the_object_is_not(size: tuple[int, int]) -> None:
+    mask = np.zeros(size[::-1], bool)
+    mask[10:30, 10:30] = True
+    canvas = fit(size, side=200, multiple=64)
     paint = canvas.to_paint(mask)
     left, top = canvas.corner
-    assert left > 0
-    assert top > 0
+    assert (left > 0) == (size[0] > size[1])
+    assert (top > 0) == (size[1] > size[0])
     assert set(np.unique(paint)) == {0, 255}
     inside = paint[top : top + canvas.inner[1], left : left + canvas.inner[0]]
     outside = paint.copy()
     outside[top : top + canvas.inner[1], left : left + canvas.inner[0]] = 255
     assert (outside == 255).all()
     assert (inside == 0).mean() == pytest.approx(mask.mean(), rel=0.05)
-    assert inside[canvas.inner[1] // 2, canvas.inner[0] // 2 - 20] == 0
+    assert inside[int(20 * canvas.scale), int(20 * canvas.scale)] == 0
     assert inside[-1, -1] == 255
 
 
-def test_the_padding_repeats_the_frame() -> None:
-    canvas = fit((100, 50), side=200, multiple=64)
-    image = canvas.image(photo_of(np.ones((50, 100), bool)).image)
+@pytest.mark.parametrize("size", [(100, 50), (50, 100)])
+def test_the_padding_repeats_the_frame(size: tuple[int, int]) -> None:
+    canvas = fit(size, side=200, multiple=64)
+    image = canvas.image(photo_of(np.ones(size[::-1], bool)).image)
     left, top = canvas.corner
+    assert left + top > 0
     assert (image[:, :left] == image[:, left : left + 1]).all()
     assert (image[:top] == image[top : top + 1]).all()
+
+
+@given(SIDES, SIDES, st.sampled_from([(64, 16), (128, 16), (128, 64)]), st.integers(0, 2**32))
+def test_a_latent_cell_stays_if_any_pixel_of_the_object_lies_in_it(
+    width: int, height: int, model: tuple[int, int], seed: int
+) -> None:
+    numbers = np.random.Generator(np.random.PCG64(seed))
+    mask = np.zeros((height, width), bool)
+    mask[:, numbers.integers(0, width // 2)] = True  # a leg of one pixel
+    canvas = fit((width, height), *model)
+    exact, cells = canvas.to_paint(mask), canvas.to_paint(mask, 8)
+    assert cells.shape == exact.shape
+    for y in range(0, exact.shape[0], 8):
+        for x in range(0, exact.shape[1], 8):
+            assert (cells[y : y + 8, x : x + 8] == exact[y : y + 8, x : x + 8].min()).all()
+
+
+def test_cells_that_leave_nothing_to_paint_are_refused() -> None:
+    mask = np.ones((64, 64), bool)
+    mask[:, 3] = False  # in the same cells as the object
+    canvas = fit((64, 64), side=64, multiple=16)
+    assert canvas.to_paint(mask).any()
+    with pytest.raises(Rejected, match="mask_full"):
+        canvas.to_paint(mask, 8)
+
+
+def test_what_stays_is_spread_to_its_nearest_neighbours() -> None:
+    photo = np.arange(21, dtype=np.uint8).reshape(1, 7, 3)
+    stays = np.array([[False, False, True, False, False, True, False]])
+    assert spread(photo, stays)[0, :, 0].tolist() == [6, 6, 6, 6, 15, 15, 15]
+    assert np.array_equal(spread(photo, np.ones((1, 7), bool)), photo)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_nothing_of_the_rest_is_left_beside_what_stays(width: int, height: int, seed: int) -> None:
+    numbers = np.random.Generator(np.random.PCG64(seed))
+    photo = numbers.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    stays = numbers.random((height, width)) < 0.2
+    stays[0, 0] = True
+    other = np.where(stays[:, :, None], photo, 255 - photo)
+    assert np.array_equal(spread(photo, stays), spread(other, stays))
+    assert np.array_equal(spread(photo, stays)[stays], photo[stays])
+
+
+def test_brightness_differs_from_seed_to_seed_as_among_photographs() -> None:
+    means = np.array([colours(seed).mean() for seed in range(500)])
+    assert means.mean() == pytest.approx(127, abs=6)
+    assert 30 < means.std() < 50
+
+
+def test_a_field_passes_from_colour_to_colour() -> None:
+    painted = field((96, 64), seed=3)
+    assert painted.shape == (64, 96, 3)
+    assert np.array_equal(painted[[0, 0, -1, -1], [0, -1, 0, -1]], colours(3)[[0, 0, -1, -1], [0, -1, 0, -1]])
+    assert np.abs(np.diff(painted.astype(int), axis=1)).max() <= 6
+    assert not np.array_equal(painted, field((96, 64), seed=4))
 
 
 def test_the_kept_region_grows_and_shrinks_as_the_crow_flies() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import tiny_models
 from PIL import Image
 from pydantic import ValidationError
 
+from xray.backgrounds.canvas import colours, field
 from xray.backgrounds.inpainting import Inpainting
 from xray.backgrounds.painter import Painted, Scene, build_painter
 from xray.backgrounds.sdxl import Sdxl
@@ -49,6 +52,32 @@ def model(sdxl: Path) -> Inpainting:
     return load(sdxl)
 
 
+@pytest.fixture(scope="module")
+def loaded_sdxl(model: Inpainting) -> Inpainting:
+    return model
+
+
+@pytest.fixture(scope="module")
+def loaded_sdxl_base(sdxl_base: Path) -> Inpainting:
+    return load(sdxl_base)
+
+
+@pytest.fixture(scope="module")
+def loaded_sd15(sd15: Path) -> Inpainting:
+    return load(sd15)
+
+
+@pytest.fixture(scope="module")
+def loaded_sd15_base(sd15_base: Path) -> Inpainting:
+    return load(sd15_base)
+
+
+def filled(item: Scene) -> np.ndarray:
+    """The photograph, of just the model's size, with the colours of the seed in place of its background."""
+    height, width = item.photo.mask.shape
+    return np.where(item.photo.mask[:, :, None], item.photo.image, field((width, height), item.seed))
+
+
 def by_hand(folder: Path, item: Scene, **more: Any) -> np.ndarray:
     """The picture that diffusers makes of a photograph of just the model's size."""
     import torch
@@ -60,7 +89,7 @@ def by_hand(folder: Path, item: Scene, **more: Any) -> np.ndarray:
     height, width = item.photo.mask.shape
     found = pipeline(
         item.prompt,
-        image=Image.fromarray(item.photo.image),
+        image=Image.fromarray(filled(item)),
         mask_image=Image.fromarray(item.photo.outside),
         width=width,
         height=height,
@@ -78,25 +107,91 @@ def by_hand(folder: Path, item: Scene, **more: Any) -> np.ndarray:
 def test_it_paints_what_diffusers_paints(folder: str, request: pytest.FixtureRequest) -> None:
     path = request.getfixturevalue(folder)
     item = scene(128, 32)
-    painted = paint(load(path), item)[0]
-    assert painted.drawn == {"canvas": [128, 32]}
+    painted = paint(request.getfixturevalue(f"loaded_{folder}"), item)[0]
+    fill = np.rint(colours(item.seed).reshape(9, 3).mean(0)).tolist()
+    assert painted.drawn == {"canvas": [128, 32], "scale": 1.0, "fill": fill}
     assert painted.notes == ()
     assert painted.image.std() > 10
     assert np.array_equal(painted.image, by_hand(path, item))
 
 
-def test_a_controlnet_sees_where_to_paint(sd15_base: Path, controlnet: Path) -> None:
+@pytest.mark.parametrize("size", [(64, 64), (90, 70), (40, 61)])
+@pytest.mark.parametrize("folder", ["sdxl", "sdxl_base", "sd15", "sd15_base"])
+def test_nothing_of_the_old_background_gets_into_the_world(
+    folder: str, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    loaded = request.getfixturevalue(f"loaded_{folder}")
+    first = scene(*size)
+    mask = first.photo.mask.copy()
+    mask[:, size[0] // 4] = True  # a thin part
+    worlds = []
+    for background in (0, 255, first.photo.image[::-1]):
+        photo = Photo(np.where(mask[:, :, None], first.photo.image, background).astype(np.uint8), mask)
+        worlds.append(paint(loaded, Scene(photo, PROMPT, 5))[0].image)
+    assert worlds[0].std() > 5
+    assert np.array_equal(worlds[0], worlds[1])
+    assert np.array_equal(worlds[0], worlds[2])
+
+
+def test_a_world_starts_from_the_colours_of_the_seed(loaded_sdxl: Inpainting) -> None:
+    item = scene(64, 64)
+    ready = loaded_sdxl.prepare(item)
+    assert np.array_equal(np.asarray(ready.image), filled(item))
+    padded = loaded_sdxl.prepare(scene(90, 70))
+    image, paint_here = np.asarray(padded.image), np.asarray(padded.mask) > 0
+    assert padded.canvas.inner != padded.canvas.size
+    assert np.array_equal(image[paint_here], field(padded.canvas.size, 5)[paint_here])
+
+
+def test_a_rim_that_is_kept_is_the_photographs(sdxl: Path) -> None:
+    item = scene(64, 64)
+    ready = load(sdxl, dilate=5).prepare(item)
+    stays = np.asarray(ready.mask) == 0
+    assert stays.sum() > item.photo.mask.sum()
+    assert np.array_equal(np.asarray(ready.image)[stays], item.photo.image[stays])
+
+
+def test_a_unet_of_4_channels_keeps_the_cells_of_thin_parts(
+    loaded_sdxl: Inpainting, loaded_sdxl_base: Inpainting
+) -> None:
+    import torch
+
+    mask = np.zeros((64, 64), bool)
+    mask[:, 21:23] = True  # beside the pixel that stands for its latent cell
+    item = Scene(Photo(scene(64, 64).photo.image, mask), PROMPT, 5)
+
+    def lost(ready: Any) -> bool:
+        pixels = torch.from_numpy(np.array(ready.mask, np.float32))[None, None]
+        return bool(torch.nn.functional.interpolate(pixels, size=(8, 8)).all())
+
+    exact, cells = loaded_sdxl.prepare(item), loaded_sdxl_base.prepare(item)
+    assert np.array_equal(np.asarray(exact.mask), item.photo.outside)
+    assert lost(exact)  # as diffusers samples it; the UNet of 9 channels sees the object's pixels beside it
+    assert not lost(cells)
+    kept_columns = np.flatnonzero((np.asarray(cells.mask) == 0).all(axis=0))
+    assert kept_columns.tolist() == list(range(16, 24))
+    image = np.asarray(cells.image)
+    assert np.array_equal(image[:, 16:22], np.repeat(item.photo.image[:, 21:22], 6, axis=1))
+    assert np.array_equal(image[:, 22:24], np.repeat(item.photo.image[:, 22:23], 2, axis=1))
+
+
+def test_the_scale_of_a_photograph_is_recorded(loaded_sdxl: Inpainting) -> None:
+    large, small = paint(loaded_sdxl, scene(256, 256), scene(16, 16))
+    assert (large.drawn["scale"], small.drawn["scale"]) == (0.25, 4.0)
+
+
+def test_a_controlnet_sees_where_to_paint(sd15_base: Path, loaded_sd15_base: Inpainting, controlnet: Path) -> None:
     import torch
     from diffusers import ControlNetModel
 
     item = scene(128, 32)
-    pixels = item.photo.image.astype(np.float32) / 255
+    pixels = filled(item).astype(np.float32) / 255
     pixels[~item.photo.mask] = -1
     control = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     net = ControlNetModel.from_pretrained(controlnet)
     painted = paint(load(sd15_base, controlnet=str(controlnet)), item)[0].image
     assert np.array_equal(painted, by_hand(sd15_base, item, controlnet=net, control_image=control))
-    assert not np.array_equal(painted, paint(load(sd15_base), item)[0].image)
+    assert not np.array_equal(painted, paint(loaded_sd15_base, item)[0].image)
 
 
 def test_the_same_scene_gives_the_same_bytes_whatever_was_painted_before(model: Inpainting, sdxl: Path) -> None:
@@ -194,6 +289,31 @@ def test_compile_reaches_unet_and_decoder(model: Inpainting, sdxl: Path) -> None
         assert np.array_equal(paint(compiled, scene(64, 64))[0].image, paint(model, scene(64, 64))[0].image)
 
 
+def test_where_torch_gives_up_compiling_the_run_ends(sdxl: Path, model: Inpainting) -> None:
+    import torch
+    import torch._dynamo
+
+    @torch.compile(backend="eager", dynamic=False)
+    def network(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels + 1
+
+    class Pipeline:
+        components: ClassVar[dict[str, Any]] = {}
+
+        def __call__(self, **given: Any) -> Any:
+            network(torch.zeros(given["width"], given["height"]))
+            return SimpleNamespace(images=given["image"])
+
+    painter = dataclasses.replace(model.painter, compile=True)
+    ready = [model.prepare(item) for item in (scene(64, 64), scene(80, 48), scene(48, 80))]
+    compiled = dataclasses.replace(model, painter=painter, pipeline=Pipeline())
+    with torch._dynamo.config.patch(recompile_limit=2):
+        assert len(compiled.run(ready[:2])) == 2
+        with pytest.raises(XrayError, match="has compiled a network 2 times, its limit"):
+            compiled.run(ready[2:])
+        assert len(compiled.run(ready[:2])) == 2
+
+
 @pytest.mark.parametrize(
     ("preset", "scheduler", "steps"),
     [
@@ -221,6 +341,14 @@ def test_presets_paint(preset: str, scheduler: str, steps: int, sdxl: Path, lora
         assert model.pipeline.scheduler.config.timestep_spacing == "trailing"
 
 
+@pytest.mark.parametrize("preset", ["turbo", "lightning", "lcm"])
+def test_few_step_presets_take_all_their_steps_on_a_plain_model(preset: str) -> None:
+    painter = build_painter({"kind": "sdxl", "preset": preset})
+    assert isinstance(painter, Sdxl)
+    assert int(painter.steps * painter.strength) == painter.steps
+    assert painter.model != Sdxl().model  # which turns out dull at strength 1
+
+
 def test_presets_name_weights_that_are_known() -> None:
     from xray.weights import KNOWN
 
@@ -243,13 +371,15 @@ def test_the_models_own_safety_checker_gives_its_verdict(sd15: Path, sdxl: Path,
     assert not painted.image.any()
 
 
-def test_facts_are_plain_json(model: Inpainting, sdxl: Path) -> None:
+def test_facts_are_plain_json(model: Inpainting, loaded_sdxl_base: Inpainting, sdxl: Path) -> None:
     facts = json.loads(json.dumps(dict(model.facts)))
     assert facts["pipeline"] == "StableDiffusionXLInpaintPipeline"
     assert facts["scheduler"] == "EulerDiscreteScheduler"
     assert (facts["dtype"], facts["size"], facts["steps"], facts["device"]) == ("float32", 64, 3, "cpu")
     assert facts["weights"] == {"model": str(sdxl)}
     assert facts["channels_last"] is False
+    assert facts["fill"] == "colours of the seed"
+    assert (facts["unet_channels"], loaded_sdxl_base.facts["unet_channels"]) == (9, 4)
 
 
 def test_it_says_nothing(sdxl: Path, sd15: Path, lora: Path, capfd: pytest.CaptureFixture[str]) -> None:

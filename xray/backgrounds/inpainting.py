@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from xray.backgrounds.canvas import Canvas, feathered, fit, kept
+from xray.backgrounds.canvas import Canvas, colours, feathered, field, fit, kept, spread
 from xray.backgrounds.painter import Painted, Scene
+from xray.backgrounds.speed import compiling, speed_up
 from xray.backgrounds.tokens import Tokenizers
 from xray.errors import Rejected, XrayError
 from xray.scenarios.base import Pixels
@@ -28,7 +30,7 @@ class Prepared:
 
     Args:
         canvas: where the photograph lies on it.
-        image: RGB, of the canvas' size.
+        image: RGB, of the canvas' size. Where it is painted, it has colours of the seed and nothing of the photograph.
         mask: 255 where to paint, of the canvas' size.
         prompt: as much of it as the model sees.
         seed: of everything random.
@@ -84,7 +86,7 @@ class Inpainting:
         except ValueError as error:
             raise XrayError(f"{type(pipeline.scheduler).__name__} takes no {painter.steps} steps: {error}") from error
         channels_last = device.startswith("cuda") if painter.channels_last is None else painter.channels_last
-        _speed_up(pipeline, painter, channels_last)
+        speed_up(pipeline, painter, channels_last)
         if painter.offload:
             pipeline.enable_model_cpu_offload(device=device)
         else:
@@ -108,8 +110,18 @@ class Inpainting:
         """Sides of which all layers halve evenly, down to the innermost."""
         return int(self.pipeline.vae_scale_factor * 2 ** (len(self.pipeline.unet.config.down_block_types) - 1))
 
+    @property
+    def cell(self) -> int:
+        """Side of the squares that stay or are painted as a whole, pixels.
+
+        A UNet of 4 channels keeps whole latent cells, and the pipeline asks one pixel of each: a thin part of the
+        object would be lost between them. One of 9 channels gets the exact mask, as in its training: it sees the
+        object's pixels beside it.
+        """
+        return int(self.pipeline.vae_scale_factor) if self.pipeline.unet.config.in_channels == 4 else 1
+
     def prepare(self, item: Scene) -> Prepared:
-        """The photograph on its canvas, and what to paint of it.
+        """The kept part of the photograph on its canvas, amid colours of the seed, and what to paint.
 
         Raises:
             Rejected: too_small_to_paint, mask_empty, mask_full, mask_too_small.
@@ -119,9 +131,12 @@ class Inpainting:
             detail = f"{width}×{height} pixels, `min_side` is {self.painter.min_side}"
             raise Rejected("too_small_to_paint", detail)
         canvas = fit((width, height), self.side, self.multiple)
-        paint = canvas.to_paint(kept(item.photo, self.painter.dilate))
-        image = Image.fromarray(canvas.image(item.photo.image))
-        return Prepared(canvas, image, Image.fromarray(paint), self.tokenizers.cut(item.prompt), item.seed)
+        stays = kept(item.photo, self.painter.dilate)
+        paint = canvas.to_paint(stays, self.cell)
+        image = canvas.image(spread(item.photo.image, stays))
+        image = np.where(paint[:, :, None] > 0, field(canvas.size, item.seed), image)
+        prompt = self.tokenizers.cut(item.prompt)
+        return Prepared(canvas, Image.fromarray(image), Image.fromarray(paint), prompt, item.seed)
 
     def run(self, batch: Sequence[Prepared]) -> list[Raw]:
         """One call of the pipeline for all that have a canvas of one size."""
@@ -140,19 +155,20 @@ class Inpainting:
             given["control_image"] = torch.cat([_control(ready) for ready in batch])
         if self.painter.guidance > 1:
             given["negative_prompt"] = [self.tokenizers.cut(self.painter.negative_prompt)] * len(batch)
-        out = self.pipeline(
-            prompt=[ready.prompt for ready in batch],
-            image=[ready.image for ready in batch],
-            mask_image=[ready.mask for ready in batch],
-            width=width,
-            height=height,
-            num_inference_steps=steps,
-            strength=self.painter.strength,
-            guidance_scale=self.painter.guidance,
-            # On the CPU, so that the noise is the same on every device.
-            generator=[torch.Generator("cpu").manual_seed(ready.seed) for ready in batch],
-            **given,
-        )
+        with compiling() if self.painter.compile else contextlib.nullcontext():
+            out = self.pipeline(
+                prompt=[ready.prompt for ready in batch],
+                image=[ready.image for ready in batch],
+                mask_image=[ready.mask for ready in batch],
+                width=width,
+                height=height,
+                num_inference_steps=steps,
+                strength=self.painter.strength,
+                guidance_scale=self.painter.guidance,
+                # On the CPU, so that the noise is the same on every device.
+                generator=[torch.Generator("cpu").manual_seed(ready.seed) for ready in batch],
+                **given,
+            )
         verdicts = getattr(out, "nsfw_content_detected", None) or [None] * len(batch)
         return [
             Raw(ready, np.asarray(image), None if verdict is None else bool(verdict))
@@ -163,7 +179,11 @@ class Inpainting:
         """The painting at the photograph's size, blended around the object if so asked."""
         canvas = raw.ready.canvas
         image = feathered(item.photo, canvas.back(raw.painting), self.painter.feather)
-        drawn: dict[str, Any] = {"canvas": list(canvas.size)}
+        drawn: dict[str, Any] = {
+            "canvas": list(canvas.size),
+            "scale": round(canvas.scale, 4),
+            "fill": colours(item.seed).mean(axis=(0, 1)).round().astype(int).tolist(),
+        }
         if raw.ready.prompt == item.prompt:
             return Painted(image, raw.nsfw, drawn=drawn)
         return Painted(image, raw.nsfw, ("prompt_truncated",), {**drawn, "prompt_seen": raw.ready.prompt})
@@ -186,24 +206,6 @@ def _control(ready: Prepared) -> torch.Tensor:
     return torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
 
 
-def _speed_up(pipeline: Any, painter: Sdxl, channels_last: bool) -> None:
-    import torch
-
-    # Only float16 overflows in the VAE; the pipelines would convert it to float32 and back for every picture.
-    if pipeline.vae.dtype != torch.float16:
-        pipeline.vae.register_to_config(force_upcast=False)
-    if channels_last:
-        pipeline.unet.to(memory_format=torch.channels_last)
-        pipeline.vae.to(memory_format=torch.channels_last)
-    if painter.fuse_qkv:
-        pipeline.fuse_qkv_projections()
-    if painter.tiling:
-        pipeline.vae.enable_tiling()
-    if painter.compile:
-        pipeline.unet.compile()
-        pipeline.vae.decoder.compile()
-
-
 def _facts(painter: Sdxl, pipeline: Any, device: str) -> dict[str, Any]:
     import diffusers
     import torch
@@ -212,11 +214,13 @@ def _facts(painter: Sdxl, pipeline: Any, device: str) -> dict[str, Any]:
         "painter": painter.name,
         "pipeline": type(pipeline).__name__,
         "weights": dict(painter.weights()),
+        "unet_channels": pipeline.unet.config.in_channels,
         "lora_scale": painter.lora_scale if painter.lora else None,
         "scheduler": type(pipeline.scheduler).__name__,
         "steps": painter.steps,
         "guidance": painter.guidance,
         "strength": painter.strength,
+        "fill": "colours of the seed",
         "size": painter.size or int(pipeline.unet.config.sample_size * pipeline.vae_scale_factor),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         **{name: getattr(painter, name) for name in ("fuse_qkv", "compile", "offload", "tiling")},

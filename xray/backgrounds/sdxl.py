@@ -24,7 +24,7 @@ NEGATIVE_PROMPT = "people, person, text, watermark, frame, collage, drawing, low
 """What no world is to show: people and writing draw a classifier's eye, drawings are no photographs."""
 
 _FEW_STEPS = {"strength": 1.0, "negative_prompt": ""}
-"""With so few steps each counts, so none is skipped; without guidance a negative prompt has no effect."""
+"""With so few steps each counts, and 0.99 would skip one; without guidance a negative prompt has no effect."""
 
 
 def _scheduler(name: str) -> str:
@@ -37,8 +37,18 @@ def _scheduler(name: str) -> str:
 class Sdxl(Painter):
     """Stable Diffusion fills in everything but the object.
 
-    Every photograph is scaled to the model's area with its shape kept, padded to whole latent cells, painted, and
-    scaled back, so that nothing is distorted. All that is random comes from a generator of its own for each picture.
+    Every photograph is scaled with its shape kept to the canvas that is nearest in shape, of the few that have the
+    model's area; it is padded, painted, and scaled back, so that nothing is distorted. The world is sharper or softer
+    than the object by that scale. All that is random comes from a generator of its own for each picture.
+
+    The model never sees the old background. Everything that is to be painted, the padding too, is filled before with
+    colours that the picture's seed decides, and so is what the colours of the new world start from. Where `dilate` is
+    above 0, its rim of the photograph stays.
+
+    UNets of 9 channels (the inpainting kind: the default, `sd15`, `sd2`) are shown the object, and paint a place that
+    it stands in. UNets of 4 channels (`turbo`, `lightning`, `lcm`, `hyper`, `sdxl-base`) are not: the object is only
+    put back into the noise after each step, so light, ground and scale fit it less; and its outline stays in whole
+    latent cells, 8 pixels of the canvas, filled up with the object's own colours.
 
     Args:
         model: folder of a diffusers pipeline: Stable Diffusion XL, 1.5 or 2.x, of the inpainting kind or the base.
@@ -46,24 +56,26 @@ class Sdxl(Painter):
         steps: of denoising, before `strength`.
         guidance: scale of classifier-free guidance; up to 1 there is none, and the negative prompt has no effect.
         strength: share of the steps that are gone through, from noise on. Below 1 the first few are skipped and the
-            painting starts from the photograph under nearly full noise: the inpainting model of Stable Diffusion XL
-            turns out dull at 1, as its authors say. At 1 nothing of the old background is left, which is what
-            few-step models need.
+            painting starts from the seed's colours under nearly full noise, and keeps some of their tone: the
+            inpainting model of Stable Diffusion XL turns out dull at 1, as its authors say. At 1 it starts from
+            noise alone.
         negative_prompt: what is not to be shown.
         scheduler: another sampler than the model's own, by name.
         lora: a LoRA's file, such as that of a few-step variant; it is added to the weights for good.
         lora_scale: how much of it.
         controlnet: folder of a ControlNet for inpainting, which is shown the photograph with -1 where it is painted.
         vae: folder of another VAE, such as one that works in float16.
-        dilate: pixels of the photograph by which the kept region is larger than the object; below 0 smaller, so that
-            the rim under the object, where an imprecise mask has old background, is painted too.
-        feather: pixels around the object over which photograph and painting are blended.
+        dilate: pixels of the photograph by which the region that the model takes as given is larger than the object.
+            Below 0 it is smaller: where an imprecise mask has old background in its rim, the model neither sees nor
+            continues it. The object's own pixels, its rim among them, are put back in any case.
+        feather: pixels around the object over which the photograph, its old background, and the painting are blended.
         min_side: photographs with a shorter side are refused.
         truncate_prompts: paint prompts that are longer than the tokenizer takes, without their end.
         dtype: of the networks; `auto` is bfloat16 on a GPU and float32 on a CPU.
         channels_last: order tensors in memory as convolutions on tensor cores like it; none: on a GPU only.
         fuse_qkv: compute queries, keys and values of an attention layer by one product.
-        compile: compile UNet and VAE decoder, which takes minutes when an actor starts and again at new canvas sizes.
+        compile: compile UNet and VAE decoder, which takes minutes when an actor starts, and again at the first oblong
+            canvas and the first batch of several; then all sizes run. Where torch gives up compiling, the run ends.
         offload: keep only the network on the GPU that works at the moment; slower, for small GPUs.
         tiling: encode and decode large canvases in tiles; less memory, faint seams.
     """
@@ -80,7 +92,15 @@ class Sdxl(Painter):
             "guidance": 0.0,
             "scheduler": "euler_trailing",
         },
-        "lcm": {**_FEW_STEPS, "lora": "lcm-lora-sdxl", "steps": 4, "guidance": 1.0, "scheduler": "lcm"},
+        # The LoRA was distilled from the base; the inpainting model would be dull at the strength that 4 steps need.
+        "lcm": {
+            **_FEW_STEPS,
+            "model": "sdxl-base",
+            "lora": "lcm-lora-sdxl",
+            "steps": 4,
+            "guidance": 1.0,
+            "scheduler": "lcm",
+        },
         # The LoRA that keeps guidance, and with it the negative prompt.
         "hyper": {
             "model": "sdxl-base",
