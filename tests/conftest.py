@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,14 +29,57 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ.pop("XRAY_CACHE") if before is None else os.environ.update(XRAY_CACHE=before)
 
 
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """A Ray of our own, shared by all tests that distribute."""
+@pytest.fixture(scope="module")
+def ray_session() -> None:
+    """A Ray of our own without GPUs, shared by all tests that distribute."""
+    _ray(num_gpus=0)
+
+
+@pytest.fixture(scope="module")
+def ray_with_gpus() -> None:
+    """One with four GPUs that Ray counts and nobody has, for models that are given their share of one on a CPU."""
+    _ray(num_gpus=4)
+
+
+def _ray(num_gpus: int) -> None:
+    """Connect to a Ray with so many GPUs; one with another number ends, whatever the order of the tests."""
     import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    if ray.is_initialized():
+        if ray.cluster_resources().get("GPU", 0) == num_gpus:
+            return
+        ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:  # workers find the plug-ins of tests
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=num_gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ray_ends() -> Iterator[None]:
     yield
-    ray.shutdown()
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a SAM, `sam.pth`, and a Stable Diffusion XL, `sdxl`, of random weights."""
+    import torch
+    from tiny_models import tiny_sdxl
+    from tiny_sam import tiny_sam_checkpoint
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("weights")
+    tiny_sam_checkpoint(folder / "sam.pth")
+    tiny_sdxl(folder / "sdxl")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 from drawn import drawn, recipe_values, write, write_folder
+from pooled import pooled_folder, pooled_values, pools_on_cpus
 from test_evaluate import saved_model
 from typer.testing import CliRunner
 
-from xray.cli import app
+from xray.cli import _needs, _pools, app, out
 from xray.codec import encode
 from xray.errors import XrayError
+from xray.forecast import Forecast, Need
+from xray.pools import Grant, PoolState
+from xray.rates import Rate
 from xray.run import Run
 from xray.strict_yaml import dump
 
 RUNNER = CliRunner()
+HEADINGS = ("scenario", "stage", "status", "pool")
+"""First cells of tables."""
 
 
 def said(*arguments: str | Path) -> str:
@@ -54,6 +60,7 @@ def test_from_photographs_to_a_report_and_again(recipe: Path, tmp_path: Path) ->
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*/*.parquet")} == before
 
 
+@pytest.mark.usefixtures("wide")
 def test_dry_runs_write_nothing(recipe: Path, tmp_path: Path) -> None:
     assert "would plan 30 images: 6 new photographs of 2 categories" in said(
         "plan", recipe, tmp_path / "run", "--dry-run"
@@ -63,8 +70,130 @@ def test_dry_runs_write_nothing(recipe: Path, tmp_path: Path) -> None:
     told = said("generate", tmp_path / "run", "--dry-run")
     assert "30 images planned, 0 done, 30 to do" in told
     assert re.search(r"image_r\s+6\s+0", told)
-    assert re.search(r"expected: [\d.]+ [kM]B, \d+ s of one core", told)
+    assert re.search(r"render\s+30\s+[\d.e-]+\s+0 s on \d+ cores here\s+[\d.]+ [kM]B\s+a probe just now", told)
+    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", told)
     assert not (tmp_path / "run/images").exists()
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables whose lines are not broken."""
+    monkeypatch.setattr(out, "width", 200)
+
+
+def rows_of(told: str, heading: str) -> dict[str, list[str]]:
+    """The rows of a printed table by their first cell; cells are two spaces apart."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in told.splitlines()]
+    start = next(index for index, cells in enumerate(lines) if cells[0] == heading)
+    rows: dict[str, list[str]] = {}
+    for cells in lines[start + 1 :]:
+        if len(cells) < 2 or cells[0] in HEADINGS:
+            break
+        rows[cells[0]] = cells[1:]
+    return rows
+
+
+@pytest.mark.usefixtures("ray_session", "wide")
+def test_pools_from_the_forecast_to_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_CACHE", str(tmp_path / "cache"))
+    folder, run = pooled_folder(tmp_path), tmp_path / "run"
+    (tmp_path / "desk/late").write_text("40")
+    pools = {**pools_on_cpus(), "price_per_gpu_hour": 2.5}
+    (tmp_path / "r.yaml").write_text(dump(pooled_values(folder, pools=pools)))
+    said("plan", tmp_path / "r.yaml", run)
+
+    told = said("generate", run, "--dry-run")
+    assert "18 images planned, 0 done, 18 to do" in told
+    assert rows_of(told, "scenario") == {"original": ["6", "0"], "generated_background": ["12", "0"]}
+    needs = rows_of(told, "stage")
+    assert [(name, cells[0], cells[-1]) for name, cells in needs.items()] == [
+        ("refine", "6", "a probe just now"),
+        ("paint generated_background", "12", "a probe just now"),
+        ("render", "6", "a probe just now"),
+    ]
+    assert needs["refine"][2].endswith("on 1 actors")
+    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", told)  # no GPU is held
+    assert not (run / "images").exists()
+    assert not (run / "masks").exists()
+
+    told = said("mask", run)
+    assert rows_of(told, "status") == {"ok": ["6"]}
+    assert rows_of(told, "pool")["refine"][:2] == ["1", "6"]
+    assert f"6 masks: file://{run}" in told
+    assert Run.open(str(run)).masked() == {"00-00000", "00-00001", "00-00002"}
+
+    told = said("generate", run)
+    assert rows_of(told, "status") == {"ok": ["18"]}
+    pool = rows_of(told, "pool")
+    assert set(pool) == {"paint"}  # the masks were there
+    actors, images, busy, by_actor, by_gpu = pool["paint"]
+    assert (actors, images, by_gpu) == ("1", "12", "–")
+    assert 0 < float(busy.rstrip("%")) <= 100
+    assert int(by_actor.replace(",", "")) > 0
+    assert "18 images, " in told
+
+    other = tmp_path / "other"
+    (tmp_path / "r.yaml").write_text(dump(pooled_values(folder, pools=pools, seed=1)))
+    said("plan", tmp_path / "r.yaml", other)
+    told = rows_of(said("generate", other, "--dry-run"), "stage")
+    assert told["paint generated_background"][-1] == "an earlier run"
+
+
+@pytest.mark.usefixtures("wide")
+def test_hours_storage_and_cost_of_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    grant = Grant("cuda", gpus=0.8, cpus=1, least=8, most=8, accelerator=None, batch=1)
+    rate = Rate(images=100, seconds=450.0, bytes=20_000_000, measured="an earlier run")
+    painting = Need("paint", ("desert", "snow"), 16_000, rate, grant)
+    rendering = Need("render", (), 1000, Rate(1, 0.01, 10_000, "a probe just now"), None)
+    _needs(Forecast((painting, rendering), gpus=8.0), 2.5)
+    told = capsys.readouterr().out
+    assert rows_of(told, "stage")["paint desert snow"] == [
+        "16,000",
+        "4.5",
+        "2 h 30 min on 8 actors",
+        "3.2 GB",
+        "an earlier run",
+    ]
+    assert "expected: 3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5 a GPU-hour" in told
+    _needs(Forecast((painting,), gpus=8.0), None)
+    assert "20.00 GPU-hours on 8 GPUs (without" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("wide")
+def test_what_pools_did_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:
+    refine = PoolState(items=3600, busy=900.0, ready=3600.0, actors=1, gpus=0.2, quiet=0.0)
+    paint = PoolState(items=1600, busy=7000.0, ready=7200.0, actors=2, gpus=0.8, quiet=0.0)
+    _pools({"refine": refine, "paint": paint})
+    assert rows_of(capsys.readouterr().out, "pool") == {
+        "refine": ["1", "3,600", "25.0%", "3,600", "18,000"],
+        "paint": ["2", "1,600", "97.2%", "800", "800"],  # nothing else has room beside 0.8 of a GPU
+    }
+    _pools({"paint": PoolState(items=0, busy=0.0, ready=0.0, actors=1, gpus=1.0, quiet=0.0)})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("command", [["mask"], ["generate"], ["generate", "--dry-run"]])
+def test_without_gpus_models_that_want_one_are_refused_with_what_there_is(command: list[str], tmp_path: Path) -> None:
+    recipe, run = tmp_path / "r.yaml", tmp_path / "run"
+    recipe.write_text(dump(pooled_values(pooled_folder(tmp_path), pools={})))
+    said("plan", recipe, run)
+    with pytest.raises(XrayError, match=r"the refine pool wants GPUs, and the cluster has 4 CPUs and 0 GPUs\. Name a"):
+        said(*command[:1], run, *command[1:])
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_too_many_photographs_without_a_mask_end_the_command(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "masks/cup/1.png").unlink()
+    recipe, run = tmp_path / "r.yaml", tmp_path / "run"
+    recipe.write_text(dump(recipe_values(tmp_path)))
+    said("plan", recipe, run)
+    with pytest.raises(XrayError, match="1 of 6 photographs have no mask, more than the budget of 0"):
+        said("mask", run)
+    told = said("mask", run, "--bad-rows", "0.2")
+    assert re.search(r"rejected\s+missing_mask\s+1", told)
+    assert "6 masks: " in told
 
 
 def test_init_writes_a_recipe_that_works(tmp_path: Path) -> None:
@@ -133,9 +262,12 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: list[str], message: st
 
 def test_help_teaches() -> None:
     told = said("--help")
-    for command in ("init", "plan", "generate", "evaluate", "score", "report", "pipeline", "list"):
+    for command in ("init", "plan", "mask", "generate", "evaluate", "score", "report", "pipeline", "list", "weights"):
         assert command in told
     assert "--dry-run" in said("generate", "--help")
+    assert "--bad-rows" in said("mask", "--help")
+    for option in ("--inception", "--clip", "--lpips", "--device"):
+        assert option in said("realism", "--help")
 
 
 def test_a_run_needs_a_plan(tmp_path: Path) -> None:

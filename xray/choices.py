@@ -21,6 +21,7 @@ def choices(what: str) -> Choices:
         "categories": _categories,
         "masks": _masks,
         "models": _models,
+        "painters": _painters,
         "scenarios": _scenarios,
         "sources": _sources,
     }
@@ -49,6 +50,14 @@ def _backgrounds() -> Choices:
 
     for name, bank in available(Bank).items():
         yield name, bank.summary
+
+
+def _painters() -> Choices:
+    from xray.backgrounds.painter import Painter
+
+    for name, painter in available(Painter).items():
+        presets = f" (presets: {', '.join(painter.presets)})" if painter.presets else ""
+        yield name, painter.summary + presets
 
 
 def _masks() -> Choices:

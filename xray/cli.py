@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,7 @@ from xray.errors import Rejected, XrayError, extra
 from xray.weights.cli import app as weights_app
 
 if TYPE_CHECKING:
-    from xray.forecast import Need
+    from xray.forecast import Forecast
     from xray.pools import PoolState
 
 app = typer.Typer(
@@ -133,15 +133,15 @@ def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | No
     from xray.progress import readable_bytes
     from xray.run import Run
     from xray.store import GENERATE
-    from xray.tally import Progressed, failed
+    from xray.tally import Progressed, images_to_remake
 
     run = Run.open(uri)
-    made = Progressed.of(run.receipts(GENERATE))
-    again = Progressed.of(failed(run)).rows
-    rest = run.planned_rows() - made.rows + again
+    again = images_to_remake(run)
+    made = Progressed.of(receipt for receipt in run.receipts(GENERATE) if receipt.shard not in again)
+    rest = run.planned_rows() - made.rows
     if dry_run or rest:
-        more = f" ({again:,} of them again: a file could not be read)" if again else ""
-        out.print(f"{run.planned_rows():,} images planned, {made.rows - again:,} done, {rest:,} to do{more}")
+        more = f" ({len(again):,} shards again: a file could not be read, and now can)" if again else ""
+        out.print(f"{run.planned_rows():,} images planned, {made.rows:,} done, {rest:,} to do{more}")
     if dry_run:
         _planned_by_scenario(run, made.counts)
         _needs(forecast(run), run.recipe_object.pools.price_per_gpu_hour)
@@ -153,25 +153,25 @@ def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | No
     out.print(f"{finished.rows:,} images, {readable_bytes(finished.bytes)}: {run.uri}")
 
 
-def _needs(needs: Sequence[Need], price: float | None) -> None:
+def _needs(expected: Forecast, price: float | None) -> None:
     """What the rest will take, and how that is known."""
     from xray.progress import readable_bytes, readable_time
 
-    if not needs:
+    if not expected.needs:
         return
-    table = Table("stage", "images", "seconds each", "GPU-hours", "wall time", "storage", "measured by", box=None)
-    for need in needs:
-        workers = need.pool.most if need.pool else os.cpu_count() or 1
-        seconds = need.images * need.rate.seconds_an_image
-        hours = f"{need.gpu_hours:,.2f}" if need.gpu_hours else "–"
-        wall = f"{readable_time(seconds / workers)} on {workers} {'actors' if need.pool else 'cores here'}"
+    table = Table("stage", "images", "seconds each", "wall time", "storage", "measured by", box=None)
+    for need in expected.needs:
+        workers = need.pool.least if need.pool else os.cpu_count() or 1
+        wall = f"{readable_time(need.seconds / workers)} on {workers} {'actors' if need.pool else 'cores here'}"
+        name = " ".join((need.stage, *need.scenarios))
         each = f"{need.rate.seconds_an_image:.3g}"
-        table.add_row(need.stage, f"{need.images:,}", each, hours, wall, readable_bytes(need.bytes), need.rate.measured)
+        table.add_row(name, f"{need.images:,}", each, wall, readable_bytes(need.bytes), need.rate.measured)
     out.print(table)
-    gpu_hours = sum(need.gpu_hours for need in needs)
-    cost = f", {gpu_hours * price:,.2f} at {price:g} a GPU-hour" if price is not None else ""
-    storage = readable_bytes(sum(need.bytes for need in needs))
-    out.print(f"expected: {storage}, {gpu_hours:,.2f} GPU-hours{cost}; nothing made")
+    gpus = ""
+    if expected.gpus:
+        cost = f", {expected.gpu_hours * price:,.2f} at {price:g} a GPU-hour" if price is not None else ""
+        gpus = f", {expected.gpu_hours:,.2f} GPU-hours on {expected.gpus:g} GPUs{cost} (without starting and loading)"
+    out.print(f"expected: {readable_bytes(expected.bytes)}{gpus}; nothing made")
 
 
 def _pools(pools: Mapping[str, PoolState]) -> None:
@@ -317,7 +317,7 @@ def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None
 
 @app.command("list")
 def list_plugins(
-    what: Annotated[str, typer.Argument(help="scenarios, sources, masks, backgrounds, models or categories")],
+    what: Annotated[str, typer.Argument(help="scenarios, sources, masks, backgrounds, painters, models or categories")],
 ) -> None:
     """What there is to choose from."""
     from xray.choices import choices

@@ -12,16 +12,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from xray.errors import XrayError
 from xray.pools import Grant, PoolState
 from xray.pulse import Pulses, Watch
 
+_TRIES = 5
 _ROW = pa.schema([("unit", pa.string()), ("told", pa.string()), ("error", pa.string())])
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
@@ -31,8 +34,11 @@ WORKER_ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), **dict.fromkeys(_KEEP_M
 
 def worker_environment() -> dict[str, str]:
     """What every worker's environment is to be; where this process was told where weights are, they are told, too."""
-    told = {name: os.environ[name] for name in ("XRAY_WEIGHTS", "XRAY_CACHE") if name in os.environ}
-    return {**WORKER_ENVIRONMENT, **told}
+    folders = {name: os.environ[name] for name in ("XRAY_WEIGHTS", "XRAY_CACHE") if os.environ.get(name)}
+    ours = {**WORKER_ENVIRONMENT, **{name: str(Path(folder).absolute()) for name, folder in folders.items()}}
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
+    theirs = job.get("env_vars") or {}  # of a submitted job: Ray refuses to be told the same name twice
+    return {name: value for name, value in ours.items() if name not in theirs}
 
 
 @contextlib.contextmanager
@@ -86,8 +92,13 @@ def _quiet_start() -> Iterator[None]:
             os.close(terminal)
 
 
+def nodes() -> list[dict[str, float]]:
+    """What each machine of the cluster has, by name: CPU, GPU, accelerator_type:A100 and the like."""
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
 def resources() -> dict[str, float]:
-    """What the cluster has, by name: CPU, GPU, accelerator_type:A100 and the like."""
+    """What the cluster has together."""
     return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
@@ -134,11 +145,10 @@ def stream(
     Raises:
         XrayError: the work raised it on a worker, or the pools stand still.
     """
-    # A helper that takes any share of a CPU leaves that CPU to nobody.
-    pulse: Any = ray.remote(num_cpus=0)(Pulses).remote() if any(stage.pool for stage in stages) else None
+    pulse = _pulses() if any(stage.pool for stage in stages) else None
     tasks_only = all(stage.pool is None for stage in stages)
     # Actors have the next unit waiting; a task is handed out when another ends, a fifth of a second later.
-    at_once = min((stage.at_once or int(resources()["CPU"]) for stage in stages), default=1)
+    at_once = min((stage.at_once or int(resources().get("CPU", 1)) for stage in stages), default=1)
     sizes = guided(len(units), at_once) if tasks_only else [1] * len(units)
     ends = list(itertools.accumulate(sizes))
     blocks = [_block(units[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
@@ -155,14 +165,40 @@ def stream(
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.target_max_block_size = 1  # results come as they are made, not when their task ends
-    watching = Watch(lambda: ray.get(pulse.state.remote()), stall_seconds, watch) if pulse else None
+    watching = Watch(functools.partial(_state, pulse), stall_seconds, watch) if pulse else None
     with watching or contextlib.nullcontext():
-        for row in dataset.iter_rows():
+        for row in _rows(dataset):
             if row["error"] is not None:
                 raise XrayError(row["error"])
             if watching:
                 watching.progress()
             yield json.loads(row["told"])
+
+
+def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
+    try:
+        yield from dataset.iter_rows()
+    except ray.exceptions.RayActorError as error:
+        raise XrayError(
+            "a worker died; what is committed stays. Too little memory is the usual reason. "
+            f"Ray says: {str(error).strip().splitlines()[0]}"
+        ) from error
+
+
+def _state(pulse: Any) -> dict[str, PoolState] | None:
+    """What the heartbeat has collected; None if it is not to be had: no run fails for that."""
+    try:
+        state: dict[str, PoolState] = ray.get(pulse.state.remote(), timeout=10)
+    except ray.exceptions.RayError:
+        return None
+    return state
+
+
+def _pulses() -> Any:
+    """An actor beside the driver: it goes with no other node, and takes no share of a CPU from the work."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(Pulses)
+    return actor.options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
 
 
 def _block(units: Sequence[str]) -> pa.Table:
@@ -213,10 +249,30 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
             self.work = work(*stage.arguments, beat=_beat_of(stage, pulse))
 
         def __call__(self, batch: pa.Table) -> pa.Table:
-            return _one_row(self.work, batch)
+            return _one_row(self.work_on, batch)
+
+        def work_on(self, unit: str) -> Mapping[str, Any]:
+            _refuse_deadly(stage, unit, pulse)
+            return self.work(unit)  # type: ignore[no-any-return]
 
     Batches.__name__ = work.__name__
     return Batches
+
+
+def _refuse_deadly(stage: Stage, unit: str, pulse: Any) -> None:
+    """Actors that die are brought back for ever, with what they had at hand; what kills each of them is given up.
+
+    Ray Data can no longer be told how often to retry.
+    """
+    try:
+        times: int = ray.get(pulse.begin.remote(stage.name, unit))
+    except ray.exceptions.RayActorError:  # not to be had at the moment: no run fails for that
+        return
+    if times > _TRIES:
+        raise XrayError(
+            f"a worker of the {stage.name} pool died {_TRIES} times over the same photographs ({unit}); what is "
+            "committed stays. Too little memory is the usual reason"
+        )
 
 
 def _beat_of(stage: Stage, pulse: Any) -> Callable[[int, float], None]:

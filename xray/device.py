@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from xray.errors import Rejected, XrayError
@@ -17,6 +17,9 @@ _MEMORY = (
     "A smaller `size`, `offload: true` and `tiling: true` of the painter take less of it, and more is left by "
     "fewer actors on a GPU"
 )
+
+_LOADING = threading.Lock()
+"""Libraries patch torch for the whole process while they load: one at a time."""
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
@@ -60,20 +63,9 @@ class DeviceModel(Protocol[Item_contra, Output_co]):
         ...
 
 
-class Once(Generic[Output]):
-    """Something that is loaded when it is first asked for, once, whichever thread asks."""
-
-    def __init__(self, load: Callable[[], Output]) -> None:
-        self._load = load
-        self._lock = threading.Lock()
-        self._loaded: list[Output] = []
-
-    def __call__(self) -> Output:
-        """What was loaded."""
-        with self._lock:
-            if not self._loaded:
-                self._loaded.append(self._load())
-            return self._loaded[0]
+def begun(load: Callable[[], Output]) -> Future[Output]:
+    """Begin to load something now, in another thread; who asks for the result waits for it, or has its error raised."""
+    return ThreadPoolExecutor(1).submit(load)
 
 
 @dataclass
@@ -84,8 +76,9 @@ class Work(Generic[Item, Output]):
         model: what they go through.
         batch: items that the network sees at once. Halved where the device's memory does not suffice, and kept so.
         turn: whose turn it is on the device; items of other work wait until these are through.
-        beat: called after each batch with its number of items and the seconds that the device was busy.
+        beat: called with 0 items before each batch, and after it with their number and the seconds that it took.
         busy: seconds in which the device had work, so far.
+        ran: items that it has worked off, so far.
         out_of_memory: how often the batch was halved.
     """
 
@@ -94,12 +87,13 @@ class Work(Generic[Item, Output]):
     turn: threading.Lock
     beat: Callable[[int, float], None] = lambda items, seconds: None
     busy: float = 0.0
+    ran: int = 0
     out_of_memory: int = 0
 
     def through(self, items: Iterable[Item]) -> Iterator[Output | Rejected]:
         """The result of each item, in order, or why there is none.
 
-        Two threads prepare what is next, at most two batches ahead, and finish what is done. Which items make a batch
+        Two threads prepare what is next, at most three batches ahead, and finish what is done. Which items make a batch
         depends on the items alone, so that the same items give the same bytes.
         """
         with ThreadPoolExecutor(2) as pool:
@@ -109,7 +103,7 @@ class Work(Generic[Item, Output]):
                 return
             pending: deque[Future[Output | Rejected]] = deque()
             with self.turn:
-                for batch in _and(first, batches):
+                for batch in chain([first], batches):
                     pending.extend(pool.submit(self._finish, *done) for done in self._run(batch))
                     while pending and pending[0].done():
                         yield pending.popleft().result()
@@ -146,10 +140,12 @@ class Work(Generic[Item, Output]):
 
     def _run(self, batch: list[tuple[Item, Any]]) -> list[tuple[Item, Any]]:
         good = [ready for _, ready in batch if not isinstance(ready, Rejected)]
+        self.beat(0, 0.0)
         started = time.perf_counter()
         raw = iter(self._halving(good)) if good else iter(())
         seconds = time.perf_counter() - started
         self.busy += seconds
+        self.ran += len(good)
         self.beat(len(batch), seconds)
         return [(item, ready if isinstance(ready, Rejected) else next(raw)) for item, ready in batch]
 
@@ -157,29 +153,32 @@ class Work(Generic[Item, Output]):
         made: list[Any] = []
         while len(made) < len(ready):
             part = ready[len(made) : len(made) + self.batch]
+            refused = ""
             try:
                 made += self.model.run(part)
-            except _out_of_memory() as error:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                refused = str(error).partition("\n")[0]
+            if refused:  # outside of the handler, which keeps the tensors of the failed call
                 if len(part) == 1:
-                    first_line = str(error).partition("\n")[0]
-                    raise XrayError(
-                        f"the device's memory does not suffice for a batch of one: {first_line} {_MEMORY}"
-                    ) from error
+                    raise XrayError(f"the device's memory does not suffice for a batch of one: {refused} {_MEMORY}")
                 self.batch = max(1, len(part) // 2)
                 self.out_of_memory += 1
                 _free_memory()
         return made
 
 
-def _and(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error means that the device's memory does not suffice; libraries below torch only say so in words.
 
-
-def _out_of_memory() -> type[BaseException]:
+    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    True
+    """
     import torch
 
-    return torch.OutOfMemoryError
+    words = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _free_memory() -> None:
@@ -189,8 +188,8 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def ready(load: Callable[[str], DeviceModel[Item, Output]], device: str) -> DeviceModel[Item, Output]:
-    """A model on its device, in a worker: one thread for what runs on the CPU.
+def ready(load: Callable[[str], Output], device: str) -> Output:
+    """What `load` brings to a device, in a worker: one thread for what runs on the CPU.
 
     Raises:
         XrayError: there is no such device, or what `load` raises.
@@ -201,7 +200,10 @@ def ready(load: Callable[[str], DeviceModel[Item, Output]], device: str) -> Devi
     if device == "cuda" and not torch.cuda.is_available():
         raise XrayError("torch sees no CUDA device on this worker, although Ray gave it a GPU: is this a CPU build?")
     try:
-        return load(device)
-    except torch.OutOfMemoryError as error:
+        with _LOADING:
+            return load(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         first_line = str(error).partition("\n")[0]
         raise XrayError(f"the device's memory does not suffice for the model: {first_line} {_MEMORY}") from error

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from xray import schema
 from xray.codec import ANY
 from xray.errors import XrayError, extra
+from xray.flow import is_painted
 from xray.models.base import CLASSES
 from xray.models.prediction import Panel, rows
 from xray.models.spec import parse_model
@@ -66,6 +67,8 @@ def evaluate(
     available = run.shards() if from_plan else sorted(run.done(GENERATE))
     if not available:
         raise XrayError(f"{run.uri} has no images yet; make them by `xray generate`, or evaluate `--from-plan`")
+    if from_plan:
+        _refuse_unmade(run, available)
     for name, spec in models.items():
         _refuse_another_model(run, name, spec)
     groups = _missing(run, models, available)
@@ -88,9 +91,23 @@ def evaluate(
     return {name: _finished(run, name) for name in models}
 
 
+def _refuse_unmade(run: Run, shards: Sequence[str]) -> None:
+    """What a model makes cannot be rendered anew by the way."""
+    painted, done = frozenset(run.painted()), run.done(GENERATE)
+    if lacking := [shard for shard in shards if is_painted(shard, painted) and shard not in done]:
+        names = ", ".join(sorted({name for shard in lacking for name in run.scenarios_of(shard.rpartition("-")[0])}))
+        raise XrayError(
+            f"{names}: painted worlds must be made first, by `xray generate`; `--from-plan` renders the rest"
+        )
+    if run.recipe_object.masks.refine.accelerated and not {unit_of(shard) for shard in shards} <= run.masked():
+        raise XrayError(
+            "the masks are made by a model: make them first, by `xray mask`, and then evaluate `--from-plan`"
+        )
+
+
 def _pool(cluster: Mapping[str, float], actors: int | None, gpus: float | None) -> Grant:
     share = gpus if gpus is not None else float(cluster.get("GPU", 0) >= 1)
-    size = actors or max(1, int(cluster["GPU"] / share if share else cluster["CPU"]))
+    size = actors or max(1, int(cluster.get("GPU", 0) / share if share else cluster.get("CPU", 1)))
     device = "cuda" if share else "cpu"
     return Grant(device, gpus=share, cpus=1, least=size, most=size, accelerator=None, batch=_BATCH[device])
 
@@ -197,7 +214,7 @@ class EvaluateShard:
         return {"predictions": len(images) * len(self.facts), "counts": counts}
 
     def _images(self, shard: str) -> pa.Table:
-        if self.renderer is not None:
+        if self.renderer is not None and not is_painted(shard, frozenset(self.run.painted())):
             return self.renderer.shard(self.run.shard(shard), self.run.masks(unit_of(shard))).images
         return self.run.made(GENERATE, "images", shard, (*_COLUMNS, "image", "status", "reason"))
 

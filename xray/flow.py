@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,11 @@ import cv2
 from xray.errors import extra
 from xray.mask import MaskUnit
 from xray.paint import PaintShard
-from xray.pools import Pool, grant
+from xray.pools import Node, Pool, grant
 from xray.render import Renderer, status_counts
 from xray.run import Run, environment
-from xray.store import GENERATE, Receipt, unit_of
+from xray.store import GENERATE, MASK, Receipt, unit_of
+from xray.tally import has_failed, images_to_remake, masks_to_remake
 
 if TYPE_CHECKING:
     from xray.cluster import Stage
@@ -32,22 +32,25 @@ class Flow:
         shards: that lack their images, by the unit of photographs that they share.
         painted: parts of the plan whose images are painted.
         masked: the units that have their masks.
+        again: those of `shards` that have images, but not of a photograph that could not be read and now can.
     """
 
     run: Run
     shards: Mapping[str, list[str]]
     painted: frozenset[str]
     masked: frozenset[str]
+    again: frozenset[str]
 
     @classmethod
     def of(cls, run: Run) -> Flow:
         """What is left now."""
-        done = run.done(GENERATE)
+        again, unmasked = frozenset(images_to_remake(run)), frozenset(masks_to_remake(run))
+        done = run.done(GENERATE) - again
         shards: dict[str, list[str]] = {}
         for shard in run.shards():
             if shard not in done:
                 shards.setdefault(unit_of(shard), []).append(shard)
-        return cls(run, shards, frozenset(run.painted()), frozenset(run.masked()))
+        return cls(run, shards, frozenset(run.painted()), frozenset(run.masked()) - unmasked, again)
 
     @property
     def paints(self) -> bool:
@@ -56,9 +59,9 @@ class Flow:
 
     @property
     def refines(self) -> bool:
-        """Whether masks are made in a stage of their own: by a model, or for a painter."""
-        needed = self.run.recipe_object.masks.refine.accelerated or self.paints
-        return needed and not self.shards.keys() <= self.masked
+        """Whether masks are made in a stage of their own: by a model, for a painter, or as they were before."""
+        apart = self.run.recipe_object.masks.refine.accelerated or self.paints or self.run.done(MASK)
+        return bool(apart) and not self.shards.keys() <= self.masked
 
     @property
     def units(self) -> list[str]:
@@ -80,11 +83,11 @@ class Flow:
             wanted["paint"] = recipe.pools.paint
         return wanted
 
-    def stages(self, cluster: Mapping[str, float], at_once: int | None = None) -> list[Stage]:
+    def stages(self, nodes: Sequence[Node], at_once: int | None = None) -> list[Stage]:
         """The stages on a cluster.
 
         Args:
-            cluster: its resources as Ray counts them.
+            nodes: of the cluster.
             at_once: shards rendered at a time; default: one a CPU.
 
         Raises:
@@ -93,7 +96,7 @@ class Flow:
         with extra("ray"):
             from xray.cluster import Stage
 
-        granted = grant(self.pools(), cluster)
+        granted = grant(self.pools(), nodes)
         stages = []
         if self.refines and (pool := granted.get("refine")):
             stages.append(Stage("refine", RefineStage, (self.run.uri, pool.device, pool.batch), pool, overlap=2))
@@ -170,15 +173,20 @@ def make_shard(uri: str, name: str) -> Receipt:
         name: of the shard.
     """
     cv2.setNumThreads(1)
-    run = Run(uri)
+    run, renderer = _opened(uri, Run(uri).read_file("run.json"))
     # A task of several shards that lost its worker is run again as a whole: what it had committed stays.
-    return run.receipt(GENERATE, name) if run.has_receipt(GENERATE, name) else _render(run, name)
+    if run.has_receipt(GENERATE, name):
+        receipt = run.receipt(GENERATE, name)
+        if not has_failed(receipt):
+            return receipt
+        run.forget(name)
+    return _render(run, renderer, name)
 
 
-def _render(run: Run, name: str) -> Receipt:
+def _render(run: Run, renderer: Renderer, name: str) -> Receipt:
     started = time.perf_counter()
     masks = run.masks(unit_of(name))
-    rendered = _renderer(run.uri, json.dumps(run.recipe)).shard(run.shard(name), masks)
+    rendered = renderer.shard(run.shard(name), masks)
     tables = {"images": (rendered.images, rendered.row_groups)}
     if masks is None and run.makes_masks(name):
         tables["masks"] = (rendered.masks, [len(rendered.masks)])
@@ -187,6 +195,7 @@ def _render(run: Run, name: str) -> Receipt:
 
 
 @functools.lru_cache(maxsize=1)
-def _renderer(uri: str, recipe: str) -> Renderer:
-    """The worker's renderer, with its decoded donors, as long as the run and its recipe stay the same."""
-    return Renderer(Run(uri).recipe_object)
+def _opened(uri: str, record: bytes) -> tuple[Run, Renderer]:
+    """The run and its renderer with its decoded donors, as long as the run's record stays the same."""
+    run = Run(uri)
+    return run, Renderer(run.recipe_object)

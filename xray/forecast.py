@@ -1,20 +1,18 @@
-"""What the rest of a run will take: images, time on GPUs and CPUs, storage, money."""
+"""What the rest of a run will take: images, time on GPUs and CPUs, storage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from xray.errors import extra
 from xray.flow import Flow, is_painted
-from xray.pools import Grant, grant
+from xray.pools import Grant, Node, gpus_held, grant
 from xray.probe import ProbeMasks, ProbePaintings, masks_in_the_middle
-from xray.rates import Rate, rate_of, remember, remembered
-from xray.recipe import Recipe
+from xray.rates import Rate, Settings, rate_of, remember, remembered, settings_of_work
 from xray.render import Renderer
 from xray.run import Run
 from xray.store import GENERATE, MASK, Shard, unit_of
@@ -24,29 +22,26 @@ _PROBES: Mapping[str, type] = {"refine": ProbeMasks, "paint": ProbePaintings}
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage of a run will take.
+    """What one part of the work will take.
 
     Args:
         stage: refine, paint or render.
+        scenarios: that are painted.
         images: still to be made.
         rate: how fast, and where that was measured.
         pool: what its actors get; None: tasks on CPUs.
     """
 
     stage: str
+    scenarios: tuple[str, ...]
     images: int
     rate: Rate
     pool: Grant | None
 
     @property
-    def gpu_hours(self) -> float:
-        """Of whole GPUs."""
-        return self.images * self.rate.seconds_an_image * (self.pool.gpus if self.pool else 0) / 3600
-
-    @property
-    def cpu_hours(self) -> float:
-        """Of whole CPUs, where there is no GPU in it."""
-        return 0 if self.gpu_hours else self.images * self.rate.seconds_an_image / 3600
+    def seconds(self) -> float:
+        """Of one actor's time, or one core's."""
+        return self.images * self.rate.seconds_an_image
 
     @property
     def bytes(self) -> float:
@@ -54,83 +49,108 @@ class Need:
         return self.images * self.rate.bytes_an_image
 
 
-def forecast(run: Run) -> list[Need]:
+@dataclass(frozen=True)
+class Forecast:
+    """What the rest of a run will take.
+
+    Args:
+        needs: part by part.
+        gpus: that its pools occupy together.
+    """
+
+    needs: tuple[Need, ...]
+    gpus: float
+
+    @property
+    def gpu_hours(self) -> float:
+        """Of all GPUs that are occupied, until the slowest pool is done; without starting and loading."""
+        seconds: dict[str, float] = {}
+        for need in self.needs:
+            if need.pool is not None:
+                seconds[need.stage] = seconds.get(need.stage, 0.0) + need.seconds / need.pool.least
+        return self.gpus * max(seconds.values(), default=0.0) / 3600
+
+    @property
+    def bytes(self) -> float:
+        """Of storage."""
+        return sum(need.bytes for need in self.needs)
+
+
+def forecast(run: Run) -> Forecast:
     """What the rest of a run will take, stage by stage.
 
-    The rate of a pool is that of this run's own receipts, else of an earlier run with the same settings, else of a
-    probe: a few images through one actor, now. Rendering is measured on three photographs, here.
+    The rate of a pool is that of this run's own receipts with the same settings, else of an earlier run with them, else
+    of a probe: a few images through one actor, now. Rendering is measured on three photographs, here.
 
     Raises:
         XrayError: no GPU for models that want one, or weights that are not there.
     """
     with extra("ray"):
-        from xray.cluster import connected, resources
+        from xray.cluster import connected, nodes
 
     flow = Flow.of(run)
-    left = _left(flow)
-    needs = []
+    needs: list[Need] = []
+    granted: Mapping[str, Grant] = {}
     if flow.pools():
         with connected():
-            cluster = resources()
-            for name, pool in grant(flow.pools(), cluster).items():
-                rate = _known(run, name, cluster) or _probe(flow, name, pool)
-                needs.append(Need(name, left[name], rate, pool))
-    if left["render"]:
-        needs.append(Need("render", left["render"], _rendering(flow), None))
-    return needs
+            cluster = nodes()
+            granted = grant(flow.pools(), cluster)
+            for name, scenarios, images in _left(flow):
+                if name in granted:
+                    rate = _rate(flow, name, scenarios, granted[name], cluster)
+                    needs.append(Need(name, scenarios, images, rate, granted[name]))
+    for name, _, images in _left(flow):
+        if name == "render":
+            needs.append(Need(name, (), images, _rendering(flow), None))
+    return Forecast(tuple(needs), gpus_held(granted.values()))
 
 
-def _left(flow: Flow) -> dict[str, int]:
-    """Images that each stage has still to make."""
-    left = {"refine": 0, "paint": 0, "render": 0}
-    for unit, shards in flow.shards.items():
-        if unit not in flow.masked:
-            left["refine"] += len(flow.run.unit(unit))
-        for shard in shards:
-            left["paint" if is_painted(shard, flow.painted) else "render"] += len(flow.run.shard(shard).plan)
-    return left
+def _left(flow: Flow) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Stages with what they have still to make; painting by its scenarios, since painters differ."""
+    photographs, images = flow.run.rows_by_unit(), flow.run.rows_by_shard()
+    yield "refine", (), sum(photographs[unit] for unit in flow.shards if unit not in flow.masked)
+    shards = [shard for shards in flow.shards.values() for shard in shards]
+    painted: dict[tuple[str, ...], int] = {}
+    for part in sorted(flow.painted):
+        ours = [shard for shard in shards if shard.rpartition("-")[0] == part]
+        if ours:
+            scenarios = flow.run.scenarios_of(part)
+            painted[scenarios] = painted.get(scenarios, 0) + sum(images[shard] for shard in ours)
+    yield from (("paint", scenarios, count) for scenarios, count in painted.items())
+    if rendered := sum(images[shard] for shard in shards if not is_painted(shard, flow.painted)):
+        yield "render", (), rendered
 
 
-def settings_of_pool(recipe: Recipe, name: str, cluster: Mapping[str, float]) -> dict[str, Any]:
-    """What the rate of a pool depends on, as plain JSON values."""
-    from xray.recipe import recipe_values
-
-    values = recipe_values(recipe)
-    pool = values["pools"][name]
-    types = sorted(key for key in cluster if key.startswith("accelerator_type:"))
-    device = {"device": pool["device"], "gpus": pool["gpus"], "batch": pool["batch"], "types": types}
-    if name == "refine":
-        return {"pool": name, **device, "model": values["masks"]["refine"]}
-    scenarios = [key for key, entry in recipe.scenarios.items() if entry.scenario.paints]
-    painters = [values["scenarios"][key]["painter"] for key in scenarios]
-    return {"pool": name, **device, "models": painters, "filter": values["filter"]}
+def _rate(flow: Flow, name: str, scenarios: Sequence[str], pool: Grant, nodes: Sequence[Node]) -> Rate:
+    settings = settings_of_work(flow.run.recipe_object, name, scenarios)
+    return measured(flow.run, name, settings) or remembered(settings, nodes) or _probe(flow, name, scenarios, pool)
 
 
-def _known(run: Run, name: str, cluster: Mapping[str, float]) -> Rate | None:
-    return measured(run).get(name) or remembered(settings_of_pool(run.recipe_object, name, cluster))
+def measured(run: Run, pool: str, settings: Settings) -> Rate | None:
+    """The rate that a run's own receipts tell for some settings, if any were made with them."""
+    stage, table = (MASK, "masks") if pool == "refine" else (GENERATE, "images")
+    return rate_of(run.receipts(stage), table, settings)
 
 
-def measured(run: Run) -> dict[str, Rate]:
-    """The rates of the pools that a run's receipts tell, by pool."""
-    rates = {"refine": rate_of(run.receipts(MASK), "masks"), "paint": rate_of(run.receipts(GENERATE), "images")}
-    return {name: rate for name, rate in rates.items() if rate}
-
-
-def remember_rates(run: Run, cluster: Mapping[str, float]) -> None:
+def remember_rates(run: Run, nodes: Sequence[Node]) -> None:
     """Keep what a run has measured, for dry runs of others with the same settings."""
-    for name, rate in measured(run).items():
-        remember(settings_of_pool(run.recipe_object, name, cluster), rate)
+    works: list[tuple[str, tuple[str, ...]]] = [("refine", ())] if run.recipe_object.masks.refine.accelerated else []
+    works += [("paint", run.scenarios_of(part)) for part in run.painted()]
+    for pool, scenarios in works:
+        settings = settings_of_work(run.recipe_object, pool, scenarios)
+        if rate := measured(run, pool, settings):
+            remember(settings, nodes, rate)
 
 
-def _probe(flow: Flow, name: str, pool: Grant) -> Rate:
-    from dataclasses import replace
-
+def _probe(flow: Flow, name: str, scenarios: Sequence[str], pool: Grant) -> Rate:
     from xray.cluster import Stage, stream
 
     shards = [shard for shards in flow.shards.values() for shard in shards]
-    unit = unit_of(shards[0]) if name == "refine" else next(s for s in shards if is_painted(s, flow.painted))
-    one = replace(pool, least=1, most=1)
-    stage = Stage(name, _PROBES[name], (flow.run.uri, pool.device, pool.batch), one)
+    unit = unit_of(shards[0])
+    if name == "paint":
+        parts = {part for part in flow.painted if flow.run.scenarios_of(part) == tuple(scenarios)}
+        unit = next(shard for shard in shards if shard.rpartition("-")[0] in parts)
+    stage = Stage(name, _PROBES[name], (flow.run.uri, pool.device, pool.batch), replace(pool, least=1, most=1))
     ((said,),) = stream([unit], [stage], stall_seconds=flow.run.recipe_object.pools.stall_seconds)
     return Rate(said["images"], said["seconds"], said["bytes"], "a probe just now")
 
@@ -149,7 +169,7 @@ def _rendering(flow: Flow) -> Rate:
     rendered = renderer.shard(few, masks)
     seconds = time.perf_counter() - started
     size = sum(len(cell["bytes"]) for cell in rendered.images.column("image").to_pylist() if cell)
-    return Rate(len(few.plan), seconds, size, "three photographs just now")
+    return Rate(len(few.plan), seconds, size, "a probe just now")
 
 
 def _few(shard: Shard) -> Shard:

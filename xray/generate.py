@@ -14,7 +14,7 @@ from xray.pools import PoolState, told_of
 from xray.progress import Progress
 from xray.run import Run
 from xray.store import GENERATE
-from xray.tally import Budget, Progressed, forget_failed
+from xray.tally import Budget, Progressed
 
 
 def generate(
@@ -39,17 +39,16 @@ def generate(
         XrayError: more rows than that are bad, or no GPU for models that want one; what is committed stays.
     """
     with extra("ray"):
-        from xray.cluster import connected, resources, stream
+        from xray.cluster import connected, nodes, stream
 
-    forget_failed(run)
-    before = Progressed.of(run.receipts(GENERATE))
+    flow = Flow.of(run)
+    before = Progressed.of(receipt for receipt in run.receipts(GENERATE) if receipt.shard not in flow.again)
     budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
     budget.spend(before)
-    flow = Flow.of(run)
     if not flow.units:
         return before
     with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
-        stages = flow.stages(resources(), workers)
+        stages = flow.stages(nodes(), workers)
         pools = run.recipe_object.pools
 
         def watched(states: Mapping[str, PoolState]) -> None:
@@ -61,5 +60,5 @@ def generate(
                 made = Progressed(shard["counts"], shard["bytes"], shard["seconds"], 1)
                 progress.advance(made.rows)
                 budget.spend(made)
-        remember_rates(run, resources())
+        remember_rates(run, nodes())
     return Progressed.of(run.receipts(GENERATE))

@@ -12,16 +12,17 @@ import cv2
 import pyarrow as pa
 
 from xray import schema
-from xray.device import DeviceModel, Once, Work, ready
+from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected, XrayError, extra
 from xray.masks import Refined, Refiner, Unrefined, accept
 from xray.pools import PoolState, grant, told_of
 from xray.progress import Progress
+from xray.rates import settings_of_work
 from xray.recipe import Recipe
 from xray.run import Run, environment
 from xray.store import MASK, Receipt
 from xray.subject import Row, hint_of, mask_row, photograph, seed_of, without_mask
-from xray.tally import forget_failed_masks
+from xray.tally import has_failed, masks_to_remake
 from xray.weights import check_pinned
 
 Beat = Callable[[int, float], None]
@@ -44,10 +45,9 @@ def mask(
         XrayError: more than that have none, or no GPU for a model that wants one; what is committed stays.
     """
     with extra("ray"):
-        from xray.cluster import Stage, connected, resources, stream
+        from xray.cluster import Stage, connected, nodes, stream
 
-    forget_failed_masks(run)
-    recipe, masked = run.recipe_object, run.masked()
+    recipe, masked = run.recipe_object, run.masked() - set(masks_to_remake(run))
     units = [unit for unit in run.units() if unit not in masked]
     if units:
         total = len(run.table("source", ["image_id"]))
@@ -59,7 +59,7 @@ def mask(
 
             stage = Stage("refine", mask_unit, (run.uri,))
             if recipe.masks.refine.accelerated:
-                pool = grant({"refine": recipe.pools.refine}, resources())["refine"]
+                pool = grant({"refine": recipe.pools.refine}, nodes())["refine"]
                 stage = Stage("refine", MaskUnit, (run.uri, pool.device, pool.batch), pool, overlap=2)
             for (said,) in stream(units, [stage], stall_seconds=recipe.pools.stall_seconds, watch=watched):
                 progress.advance(sum(said.get("masks", {}).values()))
@@ -87,7 +87,7 @@ class MaskUnit:
     Args:
         uri: of the run.
         device: `cpu` or `cuda`.
-        batch: photographs that the network sees at once.
+        batch: photographs that the network sees at once, unless memory does not suffice.
         beat: called after each batch with its size and the seconds that the device was busy.
     """
 
@@ -98,25 +98,27 @@ class MaskUnit:
         self.batch = batch
         self.beat = beat
         self.turn = threading.Lock()
-        self.model = Once(self._load)
+        self.model = begun(self._load).result
 
     def _load(self) -> DeviceModel[Unrefined, Refined]:
-        """The refiner; loaded for the first unit and not before, where Ray would hide what is wrong with it."""
+        """The refiner; loaded beside the constructor, where Ray would hide what is wrong with it."""
         cv2.setNumThreads(1)
         refiner = self.recipe.masks.refine
         if not refiner.accelerated:
             return _WithoutWeights(refiner)
         check_pinned(self.run.pins(refiner.weights()))
         model = ready(refiner.load, self.device)
-        self.beat(0, 0.0)
         return model
 
     def __call__(self, unit: str) -> dict[str, Any]:
-        """Make the masks of one unit, unless they are there."""
-        if self.run.masks(unit) is not None:
+        """Make the masks of one unit, unless they are there and all its photographs could be read."""
+        if self.run.has_masks(unit) and not self._failed_before(unit):
             return {}
         receipt = self._made(unit)
         return {"masks": receipt.counts["masks"], "seconds": receipt.seconds}
+
+    def _failed_before(self, unit: str) -> bool:
+        return self.run.has_receipt(MASK, unit) and has_failed(self.run.receipt(MASK, unit))
 
     def _made(self, unit: str) -> Receipt:
         started = time.perf_counter()
@@ -124,7 +126,9 @@ class MaskUnit:
         counts = {"masks": dict(sorted(Counter(f"{row['status']} {row['reason']}".strip() for row in rows).items()))}
         facts = {
             "refiner": dict(work.model.facts),
+            "settings": settings_of_work(self.recipe, "refine"),
             "device_seconds": round(work.busy, 3),
+            "device_images": work.ran,
             "batch": work.batch,
             "out_of_memory": work.out_of_memory,
             "environment": environment(),
@@ -140,7 +144,6 @@ class MaskUnit:
             without_mask(one.source, row) if isinstance(row, Rejected) else row
             for one, row in zip(asked, work.through(asked), strict=True)
         ]
-        self.batch = min(self.batch, work.batch)
         return rows, work
 
 

@@ -16,17 +16,21 @@ from xray import schema
 from xray.backgrounds.filter import Filter, Judged, LoadedFilter, Verdict
 from xray.backgrounds.painter import Painted, Painter, Scene
 from xray.categories import Category
-from xray.device import DeviceModel, Once, Work, ready
+from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected
+from xray.rates import settings_of_work
 from xray.recipe import Images, Recipe
 from xray.render import Row, assert_kept, encoded, status_counts, without_image
 from xray.run import Run, environment
 from xray.scenarios import Picture, Scenario
 from xray.store import GENERATE, Receipt, Shard, consecutive, unit_of
 from xray.subject import Subject, by_image, photograph, subject
+from xray.tally import has_failed
 from xray.weights import check_pinned
 
 Beat = Callable[[int, float], None]
+Composed = tuple[Painted, Picture]
+Judgement = tuple[Painted, Picture, Verdict]
 
 
 class PaintShard:
@@ -35,7 +39,7 @@ class PaintShard:
     Args:
         uri: of the run.
         device: `cpu` or `cuda`.
-        batch: pictures that a network makes at once.
+        batch: pictures that a network makes at once, unless memory does not suffice.
         beat: called after each batch with its size and the seconds that the device was busy.
     """
 
@@ -46,10 +50,10 @@ class PaintShard:
         self.batch = batch
         self.beat = beat
         self.turn = threading.Lock()
-        self.model = Once(self._load)
+        self.model = begun(self._load).result
 
     def _load(self) -> Painting:
-        """The painters and the filter; loaded for the first shard, not before, where Ray would hide what is wrong."""
+        """The painters and the filter; loaded beside the constructor, where Ray would hide what is wrong with them."""
         cv2.setNumThreads(1)
         scenarios = {name: entry.scenario for name, entry in self.recipe.scenarios.items() if entry.scenario.paints}
         painters: dict[Painter, DeviceModel[Scene, Painted]] = {}
@@ -60,53 +64,63 @@ class PaintShard:
         by_name = {name: painters[scenario.painter] for name, scenario in scenarios.items()}
         pins = {name: self.run.pins(scenario.painter.weights()) for name, scenario in scenarios.items()}
         model = Painting(scenarios, by_name, pins, self._load_filter(self.recipe.filter), self.recipe.images)
-        self.beat(0, 0.0)
         return model
 
     def _load_filter(self, filter: Filter) -> LoadedFilter:
         check_pinned(self.run.pins(filter.weights()))
         refiner = self.recipe.masks.refine
         if not (filter.refine and refiner.accelerated):
-            return filter.load(self.device)
+            return ready(filter.load, self.device)
         check_pinned(self.run.pins(refiner.weights()))
-        return filter.load(self.device, ready(refiner.load, self.device))
+        loaded = ready(refiner.load, self.device)
+        return ready(lambda device: filter.load(device, loaded), self.device)
 
     def __call__(self, shard: str) -> Receipt:
         """Paint one shard, unless it is there.
 
         The masks of its photographs must have been made.
         """
+        before = None
         if self.run.has_receipt(GENERATE, shard):
-            return self.run.receipt(GENERATE, shard)
+            receipt = self.run.receipt(GENERATE, shard)
+            if not has_failed(receipt):
+                return receipt
+            before = self.run.made(GENERATE, "images", shard)
         started = time.perf_counter()
         masks = self.run.masks(unit_of(shard))
         assert masks is not None, f"no masks for {shard}"
-        images, work = self.images(self.run.shard(shard), masks)
+        images, work = self.images(self.run.shard(shard), masks, before)
         facts = {
             "painter": dict(work.model.facts),
+            "settings": settings_of_work(self.recipe, "paint", dict.fromkeys(images.column("scenario").to_pylist())),
             "device_seconds": round(work.busy, 3),
+            "device_images": work.ran,
             "batch": work.batch,
             "out_of_memory": work.out_of_memory,
             "environment": environment(),
         }
         tables = {"images": (images, consecutive(images.column("scenario")))}
+        if before is not None:
+            self.run.forget(shard)
         return self.run.commit(GENERATE, shard, tables, status_counts(images), time.perf_counter() - started, facts)
 
-    def images(self, shard: Shard, masks: pa.Table) -> tuple[pa.Table, Work[Commission, Row]]:
+    def images(
+        self, shard: Shard, masks: pa.Table, before: pa.Table | None = None
+    ) -> tuple[pa.Table, Work[Commission, Row]]:
         """The rows of IMAGES that a shard plans, in the plan's order, and the work that made them.
 
         Args:
             shard: photographs and plan.
             masks: of the photographs (MASKS).
+            before: the rows that were made when some photograph could not be read; only those are painted anew.
         """
-        commissions = self._commissions(shard, masks)
+        rows = {row["sample_id"]: row for row in _not_failed(before)}
+        commissions = [one for one in self._commissions(shard, masks) if one.plan["sample_id"] not in rows]
         work: Work[Commission, Row] = Work(self.model(), self.batch, self.turn, self.beat)
-        rows = [
-            one.refused(row) if isinstance(row, Rejected) else row
-            for one, row in zip(commissions, work.through(commissions), strict=True)
-        ]
-        self.batch = min(self.batch, work.batch)
-        return pa.Table.from_pylist(rows, schema=schema.IMAGES), work
+        for one, row in zip(commissions, work.through(commissions), strict=True):
+            rows[one.plan["sample_id"]] = one.refused(row) if isinstance(row, Rejected) else row
+        planned = shard.plan.column("sample_id").to_pylist()
+        return pa.Table.from_pylist([rows[name] for name in planned], schema=schema.IMAGES), work
 
     def _commissions(self, shard: Shard, masks: pa.Table) -> list[Commission]:
         categories = {category.name: category for category in self.recipe.categories or ()}
@@ -122,6 +136,10 @@ class PaintShard:
             )
             for plan in shard.plan.to_pylist()
         ]
+
+
+def _not_failed(images: pa.Table | None) -> list[Row]:
+    return [] if images is None else [row for row in images.to_pylist() if row["status"] != schema.FAILED]
 
 
 def _subject(source: Row, mask: Row, recipe: Recipe) -> Subject | Rejected:
@@ -183,6 +201,8 @@ class Painting:
     ) -> None:
         self.scenarios, self.painters, self.pins = scenarios, painters, pins
         self.filter, self.images = filter, images
+        models = (filter.classifier, filter.clip, filter.safety, filter.refiner)
+        self._filter_has_models = any(model is not None for model in models)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -193,17 +213,22 @@ class Painting:
         """What the painter makes of the scene."""
         return item, self.painters[item.plan["scenario"]].prepare(item.scene())
 
-    def run(self, batch: Sequence[tuple[Commission, Any]]) -> list[tuple[Painted, Picture, Verdict] | Rejected]:
-        """Paint, put the objects back, and judge; what is needed of the device for both."""
-        made: list[tuple[Painted, Picture] | Rejected] = []
+    def run(self, batch: Sequence[tuple[Commission, Any]]) -> list[Any]:
+        """Paint; and, where the filter has models, put the objects back and judge, since that takes the device, too."""
+        raws: list[Any] = []
         for name, ours in _by_scenario(batch):
-            raws = self.painters[name].run([prepared for _, prepared in ours])
-            made += [self._composed(item, raw) for (item, _), raw in zip(ours, raws, strict=True)]
-        good = [(item, *one) for (item, _), one in zip(batch, made, strict=True) if not isinstance(one, Rejected)]
-        verdicts = iter(self.filter.judge([_judged(item, painted, picture) for item, painted, picture in good]))
-        return [one if isinstance(one, Rejected) else (*one, next(verdicts)) for one in made]
+            raws += self.painters[name].run([prepared for _, prepared in ours])
+        if not self._filter_has_models:
+            return raws
+        items = [item for item, _ in batch]
+        return self._judged([(item, self._composed(item, raw)) for item, raw in zip(items, raws, strict=True)])
 
-    def _composed(self, item: Commission, raw: Any) -> tuple[Painted, Picture] | Rejected:
+    def _judged(self, pairs: Sequence[tuple[Commission, Composed | Rejected]]) -> list[Judgement | Rejected]:
+        good = [(item, *one) for item, one in pairs if not isinstance(one, Rejected)]
+        verdicts = iter(self.filter.judge([_to_judge(item, painted, picture) for item, painted, picture in good]))
+        return [one if isinstance(one, Rejected) else (*one, next(verdicts)) for _, one in pairs]
+
+    def _composed(self, item: Commission, raw: Any) -> Composed | Rejected:
         scenario, scene = self.scenarios[item.plan["scenario"]], item.scene()
         try:
             painted = self.painters[item.plan["scenario"]].finish(scene, raw)
@@ -213,9 +238,13 @@ class Painting:
         assert_kept(scenario, scene.photo, picture, item.plan)
         return painted, picture
 
-    def finish(self, item: Commission, raw: tuple[Painted, Picture, Verdict]) -> Row:
+    def finish(self, item: Commission, raw: Any) -> Row:
         """The row of IMAGES; a picture that the filter refuses is kept with the reason."""
         assert isinstance(item.subject, Subject)
+        if not self._filter_has_models:
+            (raw,) = self._judged([(item, self._composed(item, raw))])
+            if isinstance(raw, Rejected):
+                raise raw
         painted, picture, verdict = raw
         row = item.row | encoded(
             picture,
@@ -238,6 +267,6 @@ def _by_scenario(batch: Sequence[tuple[Commission, Any]]) -> list[tuple[str, lis
     return [(name, list(ours)) for name, ours in groupby(batch, key=lambda pair: pair[0].plan["scenario"])]
 
 
-def _judged(item: Commission, painted: Painted, picture: Picture) -> Judged:
+def _to_judge(item: Commission, painted: Painted, picture: Picture) -> Judged:
     photo = item.scene().photo
     return Judged(photo, picture.image, item.category, item.plan["prompt"], painted.nsfw)

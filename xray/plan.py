@@ -98,8 +98,8 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     scenarios = {**(planned.recipe_object.scenarios if planned else {}), **recipe.scenarios}
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
     _assert_there(_references(recipe))
-    if any(entry.scenario.paints for entry in scenarios.values()):
-        recipe.filter.check()
+    paints = any(entry.scenario.paints for entry in scenarios.values())
+    judged = recipe.filter.check(recipe.models, recipe.masks.refine) if paints else []
     categories = recipe.categories or tuple(recipe.source.categories())
     for entry in scenarios.values():
         for category in categories:
@@ -114,7 +114,7 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     source = pa.Table.from_pylist(_distinct(rows), schema=schema.SOURCE)
     if not len(source) + len(known):
         raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
-    remarks = list(recipe.source.remarks(categories))
+    remarks = [*judged, *recipe.source.remarks(categories)]
     backgrounds = schema.BACKGROUNDS.empty_table()
     if needs_donors:
         backgrounds, more = _bank(recipe, pa.concat_tables([known, source]))

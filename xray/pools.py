@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -28,7 +29,7 @@ class Pool:
 
     Args:
         device: `cuda`, or `cpu` if it is to do without GPUs; slow with real models.
-        gpus: share of a GPU for each actor, or several whole ones; None: one that lets both pools fit.
+        gpus: share of a GPU for each actor, at most 1: a model works on one; None: one that lets both pools fit.
         actors: how many, or the least and the most; None: as many as fit.
         cpus: CPUs for each actor; None: one, or none where the cluster has too few.
         accelerator: only GPUs of this type, as Ray calls it, such as A100 or H100.
@@ -37,7 +38,7 @@ class Pool:
     """
 
     device: Literal["cuda", "cpu"] = "cuda"
-    gpus: Annotated[float | None, Field(ge=0)] = None
+    gpus: Annotated[float | None, Field(ge=0, le=1)] = None
     actors: Annotated[
         tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None, BeforeValidator(_range)
     ] = None
@@ -86,58 +87,83 @@ class Grant:
     batch: int
 
 
-def grant(pools: Mapping[str, Pool], cluster: Mapping[str, float]) -> dict[str, Grant]:
+Node = Mapping[str, float]
+"""Resources of one machine as Ray counts them: CPU, GPU, accelerator_type:A100, …"""
+
+
+def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
     """Divide a cluster between the pools that are to work at the same time.
+
+    The small shares are placed first and close together, as Ray may do it; what is granted fits all the same. Painters
+    whose number is free take what is left.
 
     Args:
         pools: by name.
-        cluster: resources as Ray counts them: CPU, GPU, accelerator_type:A100, …
+        nodes: of the cluster.
 
     Raises:
-        XrayError: there is no such GPU, or they do not fit together.
+        XrayError: there is no such GPU, or the pools do not fit together.
 
-    >>> both = grant({"refine": Pool(), "paint": Pool()}, {"CPU": 64, "GPU": 8})
+    >>> both = grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}])
     >>> [(pool.most, pool.gpus) for pool in both.values()]
     [(1, 0.2), (8, 0.8)]
     """
     for name, pool in pools.items():
-        _check(name, pool, cluster)
+        _check(name, pool, nodes)
     shares = _shares(pools)
-    given = {
-        name: Grant(
-            device=pool.device,
-            gpus=shares[name],
-            cpus=1.0 if pool.cpus is None else pool.cpus,
-            least=least,
-            most=most,
-            accelerator=pool.accelerator,
-            batch=pool.batch,
-        )
+    rooms = [_Room(node) for node in nodes for _ in range(int(node.get("GPU", 0)))]
+    actors: dict[str, tuple[int, int]] = {}
+    for name in sorted(pools, key=lambda name: (name == "paint" and not pools[name].actors, shares[name])):
+        pool, share = pools[name], shares[name]
+        if share:
+            fit = sum(room.fits(share, pool.accelerator) for room in rooms)
+            alone = name != "refine" or not any(other for key, other in shares.items() if key != name)
+            actors[name] = pool.actors or ((fit, fit) if alone else (1, 1))
+            if not 0 < actors[name][0] <= fit:
+                raise _do_not_fit(pools, shares, actors, nodes)
+            for _ in range(actors[name][0]):
+                _closest(rooms, share, pool.accelerator).take(share)
+        else:
+            actors[name] = pool.actors or (max(1, (int(_total(nodes, "CPU")) - 1) // len(pools)),) * 2
+    cpus = _cpus(pools, actors, rooms, nodes)
+    return {
+        name: Grant(pool.device, shares[name], cpus[name], *actors[name], pool.accelerator, pool.batch)
         for name, pool in pools.items()
-        for least, most in [pool.actors or (_count(name, shares, cluster),) * 2]
     }
-    _check_gpus(given, cluster)
-    free = cluster.get("CPU", 0) - 1  # one for the tasks beside the pools
-    if sum(got.most * got.cpus for got in given.values()) > free * _ENOUGH:
-        # Where nobody asked for CPUs, a pool without them works; one that waits for them does not.
-        given = {name: replace(got, cpus=pools[name].cpus or 0.0) for name, got in given.items()}
-    if (wanted := sum(got.least * got.cpus for got in given.values())) > max(free, 0) * _ENOUGH:
-        raise XrayError(f"the pools want {wanted:g} CPUs and one more for tasks; the cluster has {_told(cluster)}")
-    return given
 
 
-def _check(name: str, pool: Pool, cluster: Mapping[str, float]) -> None:
-    if (pool.device == "cuda" or pool.gpus) and cluster.get("GPU", 0) <= 0:
+class _Room:
+    """A GPU, and what is left of it."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.left = 1.0
+        self.actors = 0
+
+    def fits(self, share: float, accelerator: str | None) -> int:
+        """How many such shares there is room for."""
+        right = accelerator is None or f"accelerator_type:{accelerator}" in self.node
+        return int(self.left * _ENOUGH / share) if right else 0
+
+    def take(self, share: float) -> None:
+        self.left -= share
+        self.actors += 1
+
+
+def _closest(rooms: Sequence[_Room], share: float, accelerator: str | None) -> _Room:
+    return min((room for room in rooms if room.fits(share, accelerator)), key=lambda room: room.left)
+
+
+def _check(name: str, pool: Pool, nodes: Sequence[Node]) -> None:
+    if (pool.device == "cuda" or pool.gpus) and _total(nodes, "GPU") <= 0:
         raise XrayError(
-            f"the {name} pool wants GPUs, and the cluster has {_told(cluster)}. Name a cluster with GPUs by "
+            f"the {name} pool wants GPUs, and the cluster has {_told(nodes)}. Name a cluster with GPUs by "
             f"RAY_ADDRESS, or write `pools: {{{name}: {{device: cpu}}}}` in the recipe"
         )
     if pool.device == "cuda" and pool.gpus == 0:
         raise XrayError(f"`pools.{name}.gpus` is 0, but `device: cuda` needs a share of a GPU")
-    if pool.gpus is not None and pool.gpus > 1 and pool.gpus != int(pool.gpus):
-        raise XrayError(f"`pools.{name}.gpus` is {pool.gpus:g}: a share below 1, or whole GPUs")
-    if pool.accelerator is not None and f"accelerator_type:{pool.accelerator}" not in cluster:
-        raise XrayError(f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_told(cluster)}")
+    if pool.accelerator is not None and not any(f"accelerator_type:{pool.accelerator}" in node for node in nodes):
+        raise XrayError(f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_told(nodes)}")
     if pool.actors and pool.actors[0] > pool.actors[1]:
         raise XrayError(f"`pools.{name}.actors` is {list(pool.actors)}: the least first")
 
@@ -149,39 +175,51 @@ def _shares(pools: Mapping[str, Pool]) -> dict[str, float]:
     return {name: unasked[pool.device][name] if pool.gpus is None else pool.gpus for name, pool in pools.items()}
 
 
-def _count(name: str, shares: Mapping[str, float], cluster: Mapping[str, float]) -> int:
-    """How many actors a pool has if nobody says: on CPUs a fair part of them, on GPUs as many as fit."""
-    gpus, share = cluster.get("GPU", 0), shares[name]
-    if not share:
-        return max(1, (int(cluster.get("CPU", 1)) - 1) // len(shares))
-    others = sum(other for key, other in shares.items() if key != name)
-    if others and name == "refine":
-        return 1
-    if share > 1:
-        return max(1, int((gpus - others) / share * _ENOUGH))
-    beside = int((1 - others) / share * _ENOUGH)  # on the GPU where the refiner is
-    if beside >= 1:
-        return max(1, int(gpus) * beside)
-    return max(1, int(gpus - others) * int(_ENOUGH / share))
+def _cpus(
+    pools: Mapping[str, Pool], actors: Mapping[str, tuple[int, int]], rooms: Sequence[_Room], nodes: Sequence[Node]
+) -> dict[str, float]:
+    """CPUs for each actor: one, or none where a node has too few; one is left for the tasks beside the pools."""
+    free = max(_total(nodes, "CPU") - 1, 0) * _ENOUGH
+    crowded = any(sum(room.actors for room in rooms if room.node is node) > node.get("CPU", 0) for node in nodes)
+    most = sum(actors[name][1] * (1.0 if pool.cpus is None else pool.cpus) for name, pool in pools.items())
+    # Where nobody asked for CPUs, a pool without them works; one that waits for them does not.
+    unasked = 0.0 if crowded or most > free else 1.0
+    cpus = {name: unasked if pool.cpus is None else pool.cpus for name, pool in pools.items()}
+    if (wanted := sum(actors[name][0] * cpus[name] for name in pools)) > free:
+        raise XrayError(f"the pools want {wanted:g} CPUs and one more for tasks; the cluster has {_told(nodes)}")
+    return cpus
 
 
-def _check_gpus(given: Mapping[str, Grant], cluster: Mapping[str, float]) -> None:
-    """The least actors of all pools must find room, even if the small ones come first and lie close together."""
-    room = [1.0] * int(cluster.get("GPU", 0))
-    for share in sorted(got.gpus for got in given.values() for _ in range(got.least) if got.gpus):
-        need, each = (int(share), 1.0) if share >= 1 else (1, share)
-        free = sorted((left, index) for index, left in enumerate(room) if left * _ENOUGH >= each)[:need]
-        if len(free) < need:
-            asked = ", ".join(f"{name}: {got.least} × {got.gpus:g} GPU" for name, got in given.items())
-            raise XrayError(f"the pools do not fit together ({asked}); the cluster has {_told(cluster)}")
-        for _, index in free:
-            room[index] -= each
+def _do_not_fit(
+    pools: Mapping[str, Pool],
+    shares: Mapping[str, float],
+    actors: Mapping[str, tuple[int, int]],
+    nodes: Sequence[Node],
+) -> XrayError:
+    asked = (actors.get(name) or pool.actors or (1, 1) for name, pool in pools.items())
+    told = ", ".join(f"{name}: {least} × {shares[name]:g} GPU" for name, (least, _) in zip(pools, asked, strict=True))
+    return XrayError(f"the pools do not fit together ({told}); the cluster has {_told(nodes)}")
 
 
-def _told(cluster: Mapping[str, float]) -> str:
-    types = sorted(name.partition(":")[2] for name in cluster if name.startswith("accelerator_type:"))
+def _total(nodes: Sequence[Node], kind: str) -> float:
+    return sum(node.get(kind, 0) for node in nodes)
+
+
+def _told(nodes: Sequence[Node]) -> str:
+    types = sorted({name.partition(":")[2] for node in nodes for name in node if name.startswith("accelerator_type:")})
     more = f" ({', '.join(types)})" if types else ""
-    return f"{cluster.get('CPU', 0):g} CPUs and {cluster.get('GPU', 0):g} GPUs{more}"
+    return f"{_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs{more}"
+
+
+def gpus_held(granted: Iterable[Grant]) -> float:
+    """GPUs that pools occupy: one of which more than half is taken has room for no other painter.
+
+    >>> gpus_held(grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}]).values())
+    8.0
+    """
+    pools = list(granted)
+    whole = sum(pool.least for pool in pools if pool.gpus > 0.5)
+    return max(float(whole), math.ceil(sum(pool.least * pool.gpus for pool in pools) / _ENOUGH))
 
 
 @dataclass(frozen=True)
@@ -191,10 +229,10 @@ class PoolState:
     Args:
         items: images that went through.
         busy: seconds in which its devices had work, of all actors together.
-        ready: seconds in which its actors were ready to work.
+        ready: seconds from each actor's first batch to the pool's last beat.
         actors: how many there were.
         gpus: share of a GPU that each of them had.
-        quiet: seconds since the last of them finished a batch.
+        quiet: seconds since any of them began or finished a batch, while one is at work; else 0.
     """
 
     items: int
@@ -211,8 +249,8 @@ class PoolState:
 
     @property
     def gpu_hours(self) -> float:
-        """Of whole GPUs, while its actors were ready."""
-        return self.ready * self.gpus / 3600
+        """From each actor's first batch on; a GPU of which an actor has more than half counts as a whole one."""
+        return self.ready * (1.0 if self.gpus > 0.5 else self.gpus) / 3600
 
 
 def told_of(pools: Mapping[str, PoolState]) -> list[str]:

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xray import schema
 from xray.codec import Limits
-from xray.errors import Rejected
+from xray.device import Work
+from xray.errors import Rejected, XrayError
 from xray.mask import Beat, MaskUnit
 from xray.masks import Refined, measure
 from xray.paint import PaintShard
@@ -28,11 +30,11 @@ class ProbeMasks:
 
     def __call__(self, unit: str) -> dict[str, Any]:
         """Refine a few photographs of a unit, twice: the first time pays for what is compiled and cached."""
-        few = self.mask.run.unit(unit).slice(0, FEW)
+        source = self.mask.run.unit(unit)
+        few = source.filter(pc.equal(source.column("status"), schema.OK)).slice(0, max(FEW, self.mask.batch))
         self.mask.rows(few)
         rows, work = self.mask.rows(few)
-        size = sum(len(row["mask"]["bytes"]) for row in rows if row["mask"])
-        return {"images": len(few), "seconds": work.busy, "bytes": size}
+        return _told(work, sum(len(row["mask"]["bytes"]) for row in rows if row["mask"]))
 
 
 class ProbePaintings:
@@ -46,20 +48,24 @@ class ProbePaintings:
 
     def __call__(self, shard: str) -> dict[str, Any]:
         """Paint the first few pictures of a shard, twice: the first time pays for what is compiled and cached."""
-        few = _first(self.paint.run, shard)
+        few = _first(self.paint.run, shard, max(FEW, self.paint.batch))
         masks = masks_in_the_middle(few.source, self.paint.recipe.limits)
         self.paint.images(few, masks)
         images, work = self.paint.images(few, masks)
-        size = sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell)
-        return {"images": len(few.plan), "seconds": work.busy, "bytes": size}
+        return _told(work, sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell))
 
 
-def _first(run: Run, name: str) -> Shard:
+def _told(work: Work[Any, Row], size: int) -> dict[str, Any]:
+    if not work.ran:
+        raise XrayError("none of the first photographs can be used, so nothing can be measured on them")
+    return {"images": work.ran, "seconds": work.busy, "bytes": size}
+
+
+def _first(run: Run, name: str, count: int) -> Shard:
     shard = run.shard(name)
-    plan = shard.plan.slice(0, FEW)
-    images = set(plan.column("image_id").to_pylist())
-    ours = pa.array([image in images for image in shard.source.column("image_id").to_pylist()])
-    return Shard(name, shard.source.filter(ours), plan)
+    source = shard.source.filter(pc.equal(shard.source.column("status"), schema.OK))
+    usable = pc.is_in(shard.plan.column("image_id"), source.column("image_id").combine_chunks())
+    return Shard(name, source, shard.plan.filter(usable).slice(0, count))
 
 
 def masks_in_the_middle(source: pa.Table, limits: Limits) -> pa.Table:

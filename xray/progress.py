@@ -44,11 +44,14 @@ class Progress:
     def say(self, *more: str) -> None:
         """What else the line is to tell; may be called by another thread."""
         self._more = more
-        self.reach(self.done)
+        self._show()
 
     def reach(self, done: int) -> None:
         """Set how much work is done."""
         self.done = done
+        self._show()
+
+    def _show(self) -> None:
         now = time.monotonic()
         if now - self._last >= (_REDRAW_EVERY if self._redraw else _LOG_EVERY):
             self._last = now

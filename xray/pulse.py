@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -16,23 +17,30 @@ _EVERY = 1.0
 
 
 class _Actor:
-    """What one actor has told: when it was ready, and what it has done since."""
+    """What one actor has told: when it began to work, and what it has done since."""
 
     def __init__(self, now: float, gpus: float) -> None:
-        self.ready = self.last = now
+        self.start = self.last = now
         self.gpus = gpus
+        self.working = False
         self.items = 0
         self.busy = 0.0
 
 
 class Pulses:
-    """Collects the beats of all pools."""
+    """Collects the beats of all pools, and counts how often each unit is begun."""
 
     def __init__(self) -> None:
         self.pools: dict[str, dict[str, _Actor]] = {}
+        self.begun: Counter[tuple[str, str]] = Counter()
+
+    def begin(self, pool: str, unit: str) -> int:
+        """How often a unit was begun in a pool, with this time: more than once if actors died over it."""
+        self.begun[pool, unit] += 1
+        return self.begun[pool, unit]
 
     def beat(self, pool: str, actor: str, gpus: float, items: int, seconds: float) -> None:
-        """An actor is ready (0 items), or has finished a batch.
+        """An actor begins a batch (0 items), or has finished one.
 
         Args:
             pool: its pool.
@@ -46,11 +54,13 @@ class Pulses:
         told.items += items
         told.busy += seconds
         told.last = now
+        told.working = not items
 
     def state(self) -> dict[str, PoolState]:
         """The pools by name.
 
-        An actor's time ends with the last beat of its pool: one that waits while others still work counts as idle.
+        An actor's time goes from its first batch to the last beat of its pool: loading does not count, waiting while
+        others still work does.
         """
         now = time.monotonic()
         return {name: _state(list(actors.values()), now) for name, actors in self.pools.items()}
@@ -61,29 +71,33 @@ def _state(actors: list[_Actor], now: float) -> PoolState:
     return PoolState(
         items=sum(actor.items for actor in actors),
         busy=sum(actor.busy for actor in actors),
-        ready=sum(end - actor.ready for actor in actors),
+        ready=sum(end - actor.start for actor in actors),
         actors=len(actors),
         gpus=actors[0].gpus,
-        quiet=now - end,
+        quiet=now - end if any(actor.working for actor in actors) else 0.0,
     )
 
 
 class Watch:
-    """Tells how pools do while the main thread waits for results, and wakes it if they stand still.
+    """Tells how pools do while the main thread waits for results, and wakes it if one stands still.
+
+    In another thread than the main one nothing can be woken: a pool that stands still is not noticed there.
 
     Args:
-        state: asks for it.
-        stall_seconds: without any beat, after which the run is over; None: never.
+        state: asks for it; None: not to be had at the moment.
+        stall_seconds: after which the run is over, if a pool is at work and finishes no batch, or if nothing at all
+            gets further; None: never.
         watch: called with the state of the pools, in a thread of its own.
     """
 
     def __init__(
         self,
-        state: Callable[[], Mapping[str, PoolState]],
+        state: Callable[[], Mapping[str, PoolState] | None],
         stall_seconds: float | None,
         watch: Callable[[Mapping[str, PoolState]], None],
     ) -> None:
-        self._state, self._stall_seconds, self._watch = state, stall_seconds, watch
+        self._ask, self._stall_seconds, self._watch = state, stall_seconds, watch
+        self._pools: Mapping[str, PoolState] = {}
         self._last = time.monotonic()
         self._over = threading.Event()
         self._stalled = ""
@@ -102,31 +116,43 @@ class Watch:
             raise XrayError(self._stalled) from None
         if kind is None or issubclass(kind, XrayError):
             self._thread.join()
-            self._watch(self._state())
+            self._tell()
 
     def progress(self) -> None:
-        """Something else than a pool has got further."""
+        """Something has got further."""
         self._last = time.monotonic()
+
+    def _tell(self) -> None:
+        pools = self._ask()
+        if pools is None:
+            return
+        if sum(pool.items for pool in pools.values()) != sum(pool.items for pool in self._pools.values()):
+            self.progress()
+        self._pools = pools
+        self._watch(pools)
 
     def _look(self) -> None:
         while not self._over.wait(_EVERY):
-            pools = self._state()
-            self._watch(pools)
-            quiet = min([time.monotonic() - self._last, *(pool.quiet for pool in pools.values())])
-            if self._stall_seconds is not None and quiet > self._stall_seconds:
-                self._stalled = _told(pools, quiet)
+            self._tell()
+            self._stalled = self._standing_still()
+            if self._stalled and self._waiting is threading.main_thread():
                 # Waiting for Ray Data ends for a signal and for nothing else; its own handling of Ctrl-C stops the run.
                 signal.pthread_kill(self._waiting.ident or 0, signal.SIGINT)
                 return
 
+    def _standing_still(self) -> str:
+        if self._stall_seconds is None:
+            return ""
+        for name, pool in self._pools.items():
+            if pool.quiet > self._stall_seconds:
+                return _told(f"the {name} pool is at work and finished no batch for {pool.quiet:,.0f} s", self._pools)
+        idle = time.monotonic() - self._last
+        return _told(f"nothing got further for {idle:,.0f} s", self._pools) if idle > self._stall_seconds else ""
 
-def _told(pools: Mapping[str, PoolState], quiet: float) -> str:
-    states = ", ".join(
-        f"{name}: {pool.actors} actors ready, {pool.items:,} images, the last {pool.quiet:,.0f} s ago"
-        for name, pool in pools.items()
-    )
+
+def _told(what: str, pools: Mapping[str, PoolState]) -> str:
+    states = ", ".join(f"{name}: {pool.actors} actors, {pool.items:,} images" for name, pool in pools.items())
     return (
-        f"no pool finished a batch for {quiet:,.0f} s ({states or 'no actor was ever ready'}); what is "
-        "committed stays. Look for a full or broken GPU, or allow more by `pools: {stall_seconds: …}`. The "
-        "same command goes on"
+        f"{what} ({states or 'no actor began to work'}); what is committed stays. Look for a full or broken GPU, or a "
+        "storage that hangs, or allow more by `pools: {stall_seconds: …}`. The same command goes on"
     )

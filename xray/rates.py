@@ -1,16 +1,21 @@
-"""How fast models worked, measured in earlier runs, and what a run will take."""
+"""How fast models worked: measured in this run, in earlier ones with the same settings, or by a probe."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xray.files import to_uri, write_bytes
+from xray.pools import Node
+from xray.recipe import Recipe, recipe_values
 from xray.sources.cache import cache_folder, digest
 from xray.store import Receipt
+
+Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -18,10 +23,10 @@ class Rate:
     """How fast a pool works.
 
     Args:
-        images: that were measured.
-        seconds: of one actor's time that they took.
+        images: that went through the device.
+        seconds: of one actor's time that they took there.
         bytes: that they were stored in.
-        measured: where: `earlier runs` or `a probe`.
+        measured: `this run`, `an earlier run` or `a probe just now`.
     """
 
     images: int
@@ -40,38 +45,60 @@ class Rate:
         return self.bytes / self.images
 
 
-def rate_of(receipts: Iterable[Receipt], table: str) -> Rate | None:
-    """The rate that receipts tell; None if nothing was made on a device.
+def settings_of_work(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> dict[str, Any]:
+    """What the rate of a pool depends on, as plain JSON values; stands in each of its receipts.
 
     Args:
-        receipts: of one stage, made with the same settings.
+        recipe: of the run.
+        pool: refine or paint.
+        scenarios: that are painted.
+    """
+    values = recipe_values(recipe)
+    told = {"pool": pool, **{key: values["pools"][pool][key] for key in ("device", "gpus", "batch")}}
+    if pool == "refine":
+        return told | {"model": values["masks"]["refine"]}
+    painters = [values["scenarios"][name]["painter"] for name in scenarios]
+    return told | {"models": painters, "filter": values["filter"]}
+
+
+def rate_of(receipts: Iterable[Receipt], table: str, settings: Settings) -> Rate | None:
+    """The rate that receipts tell; None if nothing was made with these settings.
+
+    Args:
+        receipts: of one stage.
         table: what they committed: `masks` or `images`.
+        settings: of `settings_of_work`.
     """
     images, seconds, size = 0, 0.0, 0
     for receipt in receipts:
-        if receipt.facts.get("device_seconds"):
-            images += receipt.files[table]["rows"]
+        if receipt.facts.get("settings") == settings:
+            images += receipt.facts["device_images"]
             seconds += receipt.facts["device_seconds"]
             size += receipt.files[table]["bytes"]
-    return Rate(images, seconds, size, "earlier runs") if images and seconds else None
+    return Rate(images, seconds, size, "this run") if images and seconds else None
 
 
-def remember(settings: Mapping[str, Any], rate: Rate) -> None:
-    """Keep a rate for the dry runs to come, in the cache folder.
+def remember(settings: Settings, nodes: Sequence[Node], rate: Rate) -> None:
+    """Keep a rate for the dry runs of other runs, in the cache folder; where that cannot be written, it is not kept.
 
     Args:
-        settings: of the model, and the kind of device, as plain JSON values.
-        rate: what was measured with them.
+        settings: of `settings_of_work`.
+        nodes: of the cluster: another kind of GPU has another rate.
+        rate: what was measured.
     """
-    told = {"settings": settings, "rate": asdict(rate)}
-    write_bytes(to_uri(_place(settings)), json.dumps(told, indent=1).encode())
+    with contextlib.suppress(OSError):
+        write_bytes(to_uri(_place(settings, nodes)), json.dumps(asdict(rate), indent=1).encode())
 
 
-def remembered(settings: Mapping[str, Any]) -> Rate | None:
-    """The rate of an earlier run with the same settings, if there was one."""
-    path = _place(settings)
-    return Rate(**json.loads(path.read_text())["rate"]) if path.exists() else None
+def remembered(settings: Settings, nodes: Sequence[Node]) -> Rate | None:
+    """The rate of an earlier run with the same settings on the same kinds of GPU, if there was one."""
+    try:
+        rate = Rate(**json.loads(_place(settings, nodes).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return replace(rate, measured="an earlier run")
 
 
-def _place(settings: Mapping[str, Any]) -> Path:
-    return cache_folder() / "rates" / f"{digest(settings)}.json"
+def _place(settings: Settings, nodes: Sequence[Node]) -> Path:
+    kinds = sorted({name for node in nodes for name in node if name.startswith("accelerator_type:")})
+    return cache_folder() / "rates" / f"{digest({**settings, 'kinds': kinds})}.json"

@@ -42,7 +42,7 @@ REASONS = {
     "missing_hint": "the mask refiner needs a box, points or a coarse mask, and none is given",
     "no_object": "the mask refiner found no object",
     "mask_uncertain": "the refiner's predicted IoU or stability is below `min_predicted_iou` or `min_stability`",
-    "mask_disagrees": "the refined mask overlaps the given one by less than `min_agreement`",
+    "mask_disagrees": "the refined mask agrees with the given one less than `min_agreement`",
     "mask_too_many_holes": "the mask has more than `max_holes` holes",
     "given_kept": "the refined mask was worse than the given one, which stays",
     # the painted picture
@@ -147,7 +147,12 @@ MASKS = _with_pictures(
             _field("area", pa.float32(), "share of the image that the mask covers, 0 … 1", nullable=True),
             _field("parts", pa.int32(), "connected parts of more than `min_part` of the image", nullable=True),
             _field("holes", pa.int32(), "enclosed holes of more than `min_part` of the image", nullable=True),
-            _field("agreement", pa.float32(), "intersection over union with the given mask, 0 … 1", nullable=True),
+            _field(
+                "agreement",
+                pa.float32(),
+                "IoU with the given mask, 0 … 1; of drawn boxes only what it has of them counts",
+                nullable=True,
+            ),
             *_STATUS,
         ]
     )

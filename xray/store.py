@@ -135,6 +135,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = to_uri(uri)
+        self._footers: dict[tuple[str, str], pq.FileMetaData] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
@@ -193,6 +194,7 @@ class Store:
 
     def write_part(self, table: str, part: str, data: bytes) -> None:
         """Write a part of `source` or `plan`; it counts once `commit_plan` names it."""
+        self._footers.pop((table, part), None)
         write_bytes(self.path(table, f"{part}.parquet"), data)
 
     def shards(self) -> list[str]:
@@ -204,14 +206,18 @@ class Store:
             return int(file.num_row_groups)
 
     def open_part(self, table: str, part: str) -> pq.ParquetFile:
-        """A part of `source` or `plan`, to read some of its row groups."""
+        """A part of `source` or `plan`, to read some of its row groups.
+
+        Its footer grows with the plan, and every shard is looked up in it: it is read once.
+        """
         store, path = open_store(self.path(table, f"{part}.parquet"))
-        return pq.ParquetFile(path, filesystem=store)
+        file = pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part)))
+        self._footers[table, part] = file.metadata
+        return file
 
     def makes_masks(self, shard: str) -> bool:
         """Whether a shard is the first over its photographs: masks are kept once, however many scenarios are added."""
-        plan_part, source_part, _ = shard.split("-")
-        return f"{plan_part}-{source_part}" == min(part for part in self.parts("plan") if part.endswith(source_part))
+        return shard == self._first_shard(unit_of(shard))
 
     def planned_rows(self) -> int:
         """How many images are planned."""
@@ -238,6 +244,27 @@ class Store:
     def _has_prompts(self, part: str) -> bool:
         with self.open_part("plan", part) as file:
             return bool(file.read_row_group(0, columns=["prompt"]).column("prompt")[0].is_valid)
+
+    def scenarios_of(self, part: str) -> tuple[str, ...]:
+        """The scenarios of a part of the plan: each of its shards has them all."""
+        with self.open_part("plan", part) as file:
+            return tuple(dict.fromkeys(file.read_row_group(0, columns=["scenario"]).column("scenario").to_pylist()))
+
+    def rows_by_shard(self) -> dict[str, int]:
+        """How many images each shard plans."""
+        return self._rows("plan")
+
+    def rows_by_unit(self) -> dict[str, int]:
+        """How many photographs each unit has."""
+        return self._rows("source")
+
+    def _rows(self, table: str) -> dict[str, int]:
+        rows: dict[str, int] = {}
+        for part in self.parts(table):
+            with self.open_part(table, part) as file:
+                groups = (file.metadata.row_group(index) for index in range(file.num_row_groups))
+                rows |= {f"{part}-{index:05d}": group.num_rows for index, group in enumerate(groups)}
+        return rows
 
     def shard(self, name: str) -> Shard:
         """The rows of a shard; reads only those."""
@@ -284,11 +311,18 @@ class Store:
         """The masks of a unit's photographs (MASKS), if they were made."""
         if self.has_receipt(MASK, unit):
             return self.made(MASK, "masks", unit)
-        first = min(part for part in self.parts("plan") if part.endswith(unit.partition("-")[0]))
-        shard = f"{first}-{unit.partition('-')[2]}"
-        if self.has_receipt(GENERATE, shard) and "masks" in self.receipt(GENERATE, shard).files:
-            return self.made(GENERATE, "masks", shard)
-        return None
+        return self.made(GENERATE, "masks", self._first_shard(unit)) if self.has_masks(unit) else None
+
+    def has_masks(self, unit: str) -> bool:
+        """Whether the masks of a unit's photographs were made."""
+        if self.has_receipt(MASK, unit):
+            return True
+        shard = self._first_shard(unit)
+        return self.has_receipt(GENERATE, shard) and "masks" in self.receipt(GENERATE, shard).files
+
+    def _first_shard(self, unit: str) -> str:
+        source_part, _, group = unit.partition("-")
+        return f"{min(part for part in self.parts('plan') if part.partition('-')[2] == source_part)}-{group}"
 
     def masked(self) -> set[str]:
         """The units that have their masks."""
@@ -298,15 +332,8 @@ class Store:
     def forget(self, shard: str) -> None:
         """Take back a shard's images and what models said of them, so that it is made again."""
         for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
-            self._forget(stage, shard)
-
-    def forget_masks(self, unit: str) -> None:
-        """Take back the masks of a unit, so that they are made again."""
-        self._forget(MASK, unit)
-
-    def _forget(self, stage: tuple[str, ...], name: str) -> None:
-        if self.has_receipt(stage, name):
-            delete_file(self.path("receipts", *stage, f"{name}.json"))
+            if self.has_receipt(stage, shard):
+                delete_file(self.path("receipts", *stage, f"{shard}.json"))
 
     def done(self, stage: tuple[str, ...]) -> set[str]:
         """Names of the shards that have a receipt."""

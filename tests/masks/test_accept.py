@@ -5,6 +5,7 @@ import pytest
 
 from xray.errors import Rejected
 from xray.masks import Gates, Mask, Refined, accept, check, iou
+from xray.masks.quality import agreement
 from xray.schema import REASONS
 
 LARGE = np.zeros((100, 100), bool)
@@ -56,8 +57,7 @@ def test_what_fails_is_refused_or_the_given_mask_stays(refined: Refined, reason:
     assert (kept.origin, kept.notes) == ("given", ("x", reason, "given_kept"))
     assert kept.mask is LARGE
     assert quality == check(LARGE, gates)
-    assert (kept.stability, kept.agreement) == (refined.stability, refined.agreement)
-    assert kept.predicted_iou is refined.predicted_iou
+    assert kept.predicted_iou is kept.stability is kept.agreement is None, "they are of the mask that was refused"
 
 
 @pytest.mark.parametrize("origin", ["given", "alpha"])
@@ -65,6 +65,40 @@ def test_a_given_mask_is_judged_as_one(origin: str) -> None:
     assert accept(Refined(LARGE, origin), LARGE)[0].notes == ()
     with pytest.raises(Rejected, match="mask_empty"):
         accept(Refined(EMPTY, origin), EMPTY)
+
+
+BOX = np.zeros((200, 200), bool)
+BOX[40:160, 20:180] = True
+DIAGONAL = BOX & (np.abs((np.mgrid[:200, :200][0] - 40) / 120 - (np.mgrid[:200, :200][1] - 20) / 160) < 0.2)
+
+
+def test_a_good_mask_is_taken_where_the_given_one_is_a_drawn_box() -> None:
+    assert iou(DIAGONAL, BOX) == pytest.approx(0.36, abs=0.01)
+    assert agreement(DIAGONAL, BOX) == 1
+    refined = sam(DIAGONAL, agreement=agreement(DIAGONAL, BOX))
+    assert accept(refined, BOX)[0] is refined
+    elsewhere = DIAGONAL.copy()
+    elsewhere[:, 180:] = elsewhere[:40] = elsewhere[160:] = True
+    kept, _ = accept(sam(elsewhere, agreement=agreement(elsewhere, BOX)), BOX)
+    assert kept.notes == ("mask_disagrees", "given_kept")
+    of_a_shape = BOX.copy()
+    of_a_shape[40:70, 20:60] = False
+    kept, _ = accept(sam(DIAGONAL, agreement=agreement(DIAGONAL, of_a_shape)), of_a_shape)
+    assert kept.notes == ("mask_disagrees", "given_kept")
+
+
+def test_agreement_takes_each_part_of_the_given_mask_for_what_it_is() -> None:
+    drawn, shape = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    drawn[2:12, 2:12] = True
+    shape[20:38, 20:38] = np.tri(18, dtype=bool)
+    disc = drawn & (np.hypot(*(np.mgrid[:40, :40] - 6.5)) < 4)
+    assert agreement(disc | shape, drawn | shape) == 1
+    assert agreement(shape, drawn | shape) == 1, "it is silent about what a drawn box lacks"
+    assert agreement(disc, drawn | shape) == pytest.approx(disc.sum() / (disc | shape).sum())
+    beyond = drawn.copy()
+    beyond[2:12, 12:22] = True
+    assert agreement(beyond, drawn) == 0.5
+    assert agreement(EMPTY, LARGE) == agreement(LARGE, EMPTY) == 0
 
 
 def test_thresholds_are_settings() -> None:

@@ -23,6 +23,13 @@ def rectangle(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
     return mask
 
 
+def ellipse(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    """The one that touches the rectangle's sides; it fills three quarters of it."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    x, y = (columns - (x0 + x1 - 1) / 2) / ((x1 - x0) / 2), (rows - (y0 + y1 - 1) / 2) / ((y1 - y0) / 2)
+    return np.asarray(np.hypot(x, y) <= 1)
+
+
 def derive(hint: Hint, prompting: Prompting = PLAIN) -> list[Prompt]:
     return prompting.derive(hint, HEIGHT, WIDTH)
 
@@ -50,30 +57,30 @@ def test_points_alone_are_one_object() -> None:
 
 
 def test_a_mask_gives_each_large_part_a_box_and_its_deepest_point() -> None:
-    mask = rectangle(10, 10, 21, 21) | rectangle(50, 20, 91, 51)
+    mask = ellipse(10, 10, 21, 21) | ellipse(50, 20, 91, 51)
     mask[0, 0] = True  # a speck
     large, small = derive(Hint(mask), Prompting(points=1, margin=0.1, min_part=0.001, max_objects=8))
     assert large.box == pytest.approx((45.9, 16.9, 95.1, 54.1))
-    assert large.points[0][1:] == (35, True)
+    assert large.points == ((70, 35, True),)
     assert small.box == pytest.approx((8.9, 8.9, 22.1, 22.1))
     assert small.points == ((15, 15, True),)
     assert large.coarse is not None
-    assert (large.coarse == rectangle(50, 20, 91, 51)).all()
+    assert (large.coarse == ellipse(50, 20, 91, 51)).all()
     (only,) = derive(Hint(mask), Prompting(points=0, margin=0.0, min_part=0.001, max_objects=1))
     assert (only.box, only.points) == ((50, 20, 91, 51), ())
 
 
 def test_boxes_win_over_the_mask_which_still_says_what_is_in_them() -> None:
-    mask = rectangle(10, 10, 21, 21) | rectangle(50, 20, 91, 51)
+    mask = ellipse(10, 10, 21, 21) | ellipse(50, 20, 91, 51)
     first, second = derive(Hint(mask, ((5, 5, 30, 30), (30, 52, 48, 60))))
     assert (first.box, first.points) == ((5, 5, 30, 30), ((15, 15, True),))
     assert first.coarse is not None
-    assert (first.coarse == rectangle(10, 10, 21, 21)).all()
+    assert (first.coarse == ellipse(10, 10, 21, 21)).all()
     assert second == Prompt((30, 52, 48, 60), (), None)
 
 
 def test_given_points_on_the_object_stand_for_those_of_the_mask() -> None:
-    mask = rectangle(10, 10, 21, 21)
+    mask = ellipse(10, 10, 21, 21)
     (prompt,) = derive(Hint(mask, points=((12, 12, True),)))
     assert prompt.points == ((12, 12, True),)
     (prompt,) = derive(Hint(mask, points=((12, 12, False),)))
@@ -86,9 +93,23 @@ def test_specks_are_better_than_nothing() -> None:
 
 
 def test_a_mask_of_the_whole_image_is_one_object() -> None:
-    (prompt,) = derive(Hint(rectangle(0, 0, WIDTH, HEIGHT)))
-    assert prompt.box == (0, 0, WIDTH, HEIGHT)
-    assert prompt.points[0][1] in (29, 30)
+    assert derive(Hint(rectangle(0, 0, WIDTH, HEIGHT))) == [Prompt((0, 0, WIDTH, HEIGHT), (), None)]
+
+
+def test_a_mask_that_fills_its_box_is_one() -> None:
+    grown = Prompting(points=1, margin=0.5, min_part=0.001, max_objects=8)
+    drawn = rectangle(10, 10, 30, 40)
+    drawn[10, 10:14] = False  # a corner is round, as in some tools
+    mask = drawn | ellipse(50, 20, 71, 41)
+    first, second = derive(Hint(mask), grown)
+    assert first == Prompt((10, 10, 30, 40), (), None), "as a given box: as it is, without a point of ours"
+    assert second.points == ((60, 30, True),)
+    assert second.coarse is not None
+    (prompt,) = derive(Hint(drawn, ((5, 5, 35, 45),), ((20, 20, False),)))
+    assert prompt == Prompt((5, 5, 35, 45), ((20, 20, False),), None)
+    drawn[10:20, 10:20] = False
+    (prompt,) = derive(Hint(drawn))
+    assert len(prompt.points) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,30 @@ def test_equals_segment_anythings_own_predictor_bit_for_bit(
     box: Box = (3.0, 10.5, 30.0, 29.0)
     on, beside = (12.0, 20.0), (4.0, 11.0)
     predictor.set_image(image)
-    for hint, arguments in (
-        (Hint(boxes=(box,)), {"box": np.array(box)}),
+    for hint, arguments, ambiguous in (
+        (Hint(boxes=(box,)), {"box": np.array(box)}, True),
         (
             Hint(boxes=(box,), points=((*on, True), (*beside, False))),
             {"box": np.array(box), "point_coords": np.array([on, beside]), "point_labels": np.array([1, 0])},
+            False,
         ),
-        (Hint(points=((*on, True),)), {"point_coords": np.array([on]), "point_labels": np.array([1])}),
+        (
+            Hint(boxes=(box,), points=((*on, True),)),
+            {"box": np.array(box), "point_coords": np.array([on]), "point_labels": np.array([1])},
+            False,
+        ),
+        (Hint(points=((*on, True),)), {"point_coords": np.array([on]), "point_labels": np.array([1])}, True),
+        (
+            Hint(points=((*on, True), (*beside, False))),
+            {"point_coords": np.array([on, beside]), "point_labels": np.array([1, 0])},
+            False,
+        ),
     ):
-        masks, predicted, low = predictor.predict(**arguments, multimask_output=multimask)
+        masks, predicted, low = predictor.predict(**arguments, multimask_output=multimask and ambiguous)
         item = asked(image, hint)
         raw = offered(model, item)
         ((logits, estimates),) = raw.masks
-        assert len(masks) == (3 if multimask else 1)
+        assert len(masks) == (3 if multimask and ambiguous else 1)
         assert (logits.numpy() == low).all()
         assert (estimates.numpy() == predicted).all()
         found = model.finish(item, raw)
@@ -161,7 +173,9 @@ def test_hundreds_of_objects_are_decoded_in_their_order(meta: SamOnDevice) -> No
         np.testing.assert_allclose(found[index][0], logits, atol=1e-4)
 
 
-def by_hand(folder: Path, image: np.ndarray, **prompts: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_hand(
+    folder: Path, image: np.ndarray, multimask: bool, prompts: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Full-size masks (K, C, H, W), estimates (K, C) and small logits, of transformers' own model and processor."""
     import torch
     from transformers import Sam2Model, Sam2Processor, SamModel, SamProcessor
@@ -171,7 +185,7 @@ def by_hand(folder: Path, image: np.ndarray, **prompts: Any) -> tuple[np.ndarray
     processor = (Sam2Processor if two else SamProcessor).from_pretrained(folder)
     inputs = processor(images=image, return_tensors="pt", **prompts)
     with torch.no_grad():
-        out = model(**inputs)
+        out = model(**inputs, multimask_output=multimask)
     sizes = [inputs[name] for name in ("original_sizes", "reshaped_input_sizes") if name in inputs]
     (masks,) = processor.post_process_masks(out.pred_masks, *sizes)
     return masks.numpy(), out.iou_scores[0].numpy(), out.pred_masks[0].numpy()
@@ -187,14 +201,17 @@ def test_equals_transformers_called_by_hand(kind: str, name: str, request: pytes
     nested = {"input_boxes": [[list(box) for box in boxes]]}
     with_points = {"input_points": [[[[12.0, 20.0]], [[30.0, 3.0]]]], "input_labels": [[[1], [1]]]}
     only_points = {"input_points": [[[[12.0, 20.0], [30.0, 3.0]]]], "input_labels": [[[1, 1]]]}
-    for hint, prompts in (
-        (Hint(boxes=boxes), nested),
-        (Hint(boxes=boxes, points=points), nested | with_points),
-        (Hint(points=points), only_points),
+    one_point = {"input_points": [[[[12.0, 20.0]]]], "input_labels": [[[1]]]}
+    for hint, prompts, ambiguous in (
+        (Hint(boxes=boxes), nested, kind == "sam_folder"),  # to SAM 2 a box is two points
+        (Hint(boxes=boxes, points=points), nested | with_points, False),
+        (Hint(points=points), only_points, False),
+        (Hint(points=points[:1]), one_point, True),
     ):
-        masks, predicted, low = by_hand(folder, image, **prompts)
+        masks, predicted, low = by_hand(folder, image, ambiguous, prompts)
         item = asked(image, hint)
         raw = offered(model, item)
+        assert [len(logits) for logits, _ in raw.masks] == [3 if ambiguous else 1] * len(low)
         for (logits, estimates), small, wanted in zip(raw.masks, low, predicted, strict=True):
             assert (logits.numpy() == small).all()
             assert (estimates.numpy() == wanted).all()
@@ -246,25 +263,54 @@ def test_the_encoder_computes_in_the_precision_asked_for(kind: str, dtype: Any, 
 
 def test_a_coarse_mask_asks_for_each_of_its_parts(meta: SamOnDevice) -> None:
     coarse = np.zeros((90, 141), bool)
-    coarse[10:50, 20:60] = True
-    coarse[60:80, 90:130] = True
+    coarse[10:50, 20:60] = np.tri(40, dtype=bool)
+    coarse[60:80, 90:130] = np.tri(20, 40, 20, dtype=bool)
     item = asked(IMAGES["wide"], Hint(coarse))
     prepared = meta.prepare(item)
     assert [prompt.box for prompt in prepared.prompts] == [(18, 8, 62, 52), (88, 59, 132, 81)]
     assert [len(prompt.points) for prompt in prepared.prompts] == [1, 1]
     (raw,) = meta.run([prepared])
     found = meta.finish(item, raw)
+    assert [len(logits) for logits, _ in raw.masks] == [1, 1]
+    assert (found.mask == unite([choose(*_large(meta, raw, index), None) for index in (0, 1)]).mask).all()
+
+
+def _large(model: SamOnDevice, raw: Offered, index: int) -> tuple[np.ndarray, list[float]]:
+    logits, predicted = raw.masks[index]
+    return model._network.enlarge(logits, raw.prepared.framed).numpy(), predicted.tolist()
+
+
+def test_of_three_masks_the_coarse_one_chooses_too(sam_checkpoint: Path) -> None:
+    model = Sam(model=str(sam_checkpoint), points=0).load("cpu")
+    coarse = np.zeros((90, 141), bool)
+    coarse[10:50, 20:60] = np.tri(40, dtype=bool)
+    coarse[60:80, 90:130] = np.tri(20, 40, 20, dtype=bool)
+    item = asked(IMAGES["wide"], Hint(coarse))
+    prepared = model.prepare(item)
+    (raw,) = model.run([prepared])
+    found = model.finish(item, raw)
     assert found.agreement == iou(found.mask, coarse)
     chosen: list[Chosen] = []
-    for (logits, predicted), prompt in zip(raw.masks, prepared.prompts, strict=True):
-        large = meta._network.enlarge(logits, prepared.framed).numpy()
+    for index, prompt in enumerate(prepared.prompts):
+        large, predicted = _large(model, raw, index)
+        assert len(large) == 3
         merits = [
             min(max(float(p), 0), 1) + iou(one > 0, prompt.coarse) for p, one in zip(predicted, large, strict=True)
         ]  # type: ignore[arg-type]
         best = int(np.argmax(merits))
-        assert (choose(large, predicted.tolist(), prompt.coarse).mask == (large[best] > 0)).all()
-        chosen.append(choose(large, predicted.tolist(), prompt.coarse))
+        assert (choose(large, predicted, prompt.coarse).mask == (large[best] > 0)).all()
+        chosen.append(choose(large, predicted, prompt.coarse))
     assert (found.mask == unite(chosen).mask).all()
+
+
+def test_a_drawn_box_is_asked_for_as_a_given_one(meta: SamOnDevice) -> None:
+    drawn = np.zeros((90, 141), bool)
+    drawn[10:50, 20:60] = True
+    found = refined(meta, IMAGES["wide"], Hint(drawn))
+    given = refined(meta, IMAGES["wide"], Hint(boxes=((20, 10, 60, 50),)))
+    assert (found.mask == given.mask).all()
+    assert (found.predicted_iou, given.agreement) == (given.predicted_iou, None)
+    assert found.agreement == np.count_nonzero(found.mask & drawn) / np.count_nonzero(found.mask)
 
 
 def test_nothing_found_is_said_or_left_to_the_given_mask(meta: SamOnDevice) -> None:

@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.proportion import proportion_confint
 
 from xray.backgrounds.clip import Clip
 from xray.codec import decode
 from xray.errors import XrayError
 from xray.masks import decode_mask
-from xray.realism import keep_rates, realism
+from xray.realism import judgements, keep_rates, rates, realism
+from xray.realism.keeping import effective_n
 from xray.realism.meters import mean_of
 from xray.realism.networks import Lpips, clip_scores
 from xray.realism.passed import Passed
@@ -51,6 +55,7 @@ def test_every_world_has_its_numbers_and_what_they_rest_on(run: Run, table: pd.D
     assert table["painted"].tolist() == [False] * 3 + [True] * 4
     assert table["n"].tolist() == [6] * 3 + [4] * 4
     assert table["n_originals"].tolist() == [6, 6, 6, 6, 6, 0, 4]
+    assert "centre crop of 32×32 pixels" in value(table, "generated_background", "clip_score")["method"]
     fid = value(table, "generated_background", "fid")
     assert (fid["weights"], len(fid["fingerprint"])) == (str(inception_file), 64)
     assert fid["libraries"].startswith("torchmetrics ")
@@ -140,6 +145,63 @@ def test_keep_rates_count_what_was_judged(run: Run) -> None:
     low = (judged["rate"] + z2 / (2 * judged["n"]) - np.sqrt(z2 * (judged["rate"] * (1 - judged["rate"]) + z2 / (4 * judged["n"])) / judged["n"])) / (1 + z2 / judged["n"])  # fmt: skip
     assert np.allclose(judged["ci_low"], low.clip(0), atol=1e-6)
     assert rates[rates["n"] == 0]["rate"].isna().all()
+
+
+def judged(photographs: Sequence[int], kept: Sequence[bool]) -> pd.DataFrame:
+    rows = {"image_id": list(map(str, photographs)), "kept": list(kept), "scenario": "s", "judged": True, "why": ""}
+    return pd.DataFrame(rows)
+
+
+def test_each_interval_says_whether_pictures_are_of_different_photographs() -> None:
+    kept = [True, True, False, True, False, False, True, True]
+    (apart,) = rates(judged(range(8), kept), ["scenario"]).to_dict("records")
+    assert (apart["n"], apart["n_images"], apart["interval"]) == (8, 8, "Wilson")
+    assert (apart["ci_low"], apart["ci_high"]) == pytest.approx(proportion_confint(5, 8, method="wilson"))
+    (same,) = rates(judged([0, 0, 1, 1, 2, 2, 3, 3], kept), ["scenario"]).to_dict("records")
+    assert (same["n"], same["n_images"], same["rate"]) == (8, 4, 5 / 8)
+    assert same["interval"] == "Wilson, clustered by photograph"
+    assert same["ci_high"] - same["ci_low"] > apart["ci_high"] - apart["ci_low"]
+    (all_kept,) = rates(judged([0, 0, 1, 1], [True] * 4), ["scenario"]).to_dict("records")
+    assert (all_kept["ci_low"], all_kept["ci_high"]) == pytest.approx(proportion_confint(2, 2, method="wilson"))
+    (lonely,) = rates(judged([0, 0], [True, False]), ["scenario"]).to_dict("records")
+    assert (lonely["ci_low"], lonely["ci_high"]) == pytest.approx(proportion_confint(0.5, 1, method="wilson"))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=30))
+def test_pictures_of_the_same_photographs_never_count_as_more_than_they_are(rows: list[tuple[int, bool]]) -> None:
+    photographs, kept = zip(*rows, strict=True)
+    found = effective_n(list(map(str, photographs)), kept)
+    assert 1 <= found <= len(rows)
+    (row,) = rates(judged(photographs, kept), ["scenario"]).to_dict("records")
+    assert 0 <= row["ci_low"] <= row["rate"] <= row["ci_high"] <= 1
+    assert row["ci_low"] < row["ci_high"]
+
+
+def test_the_interval_of_a_keep_rate_holds_the_true_one_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(0)
+    photographs, hits, plain = np.repeat(np.arange(12), 4), 0, 0
+    for _ in range(200):
+        of_photo, alone = draw.random(12) < 0.8, draw.random(48) < 0.8
+        kept = np.where(draw.random(48) < 0.7, of_photo[photographs], alone)  # the photograph decides most of them
+        (row,) = rates(judged(photographs, kept), ["scenario"]).to_dict("records")
+        hits += row["ci_low"] <= 0.8 <= row["ci_high"]
+        low, high = proportion_confint(kept.sum(), 48, method="wilson")
+        plain += low <= 0.8 <= high
+    assert plain / 200 < 0.85, "as if they were independent"
+    assert hits / 200 > 0.92
+
+
+def test_keep_rates_of_larger_groups_are_sums(run: Run) -> None:
+    fine = keep_rates(run)
+    (whole,) = keep_rates(run, ["scenario"]).to_dict("records")
+    assert (whole["n"], whole["kept"], whole["unpainted"]) == (5, 4, 1)
+    assert whole["n_images"] == 5
+    assert whole["reasons"] == "mask_empty 1, nsfw 1"
+    assert fine[["n", "kept", "unpainted"]].sum().to_dict() == {key: whole[key] for key in ("n", "kept", "unpainted")}
+    assert set(fine["interval"]) <= {"Wilson", ""}
+    assert list(keep_rates(run, ["scenario", "place"]).columns[:2]) == ["scenario", "place"]
+    assert list(rates(judgements(run).iloc[:0], ["scenario"]).columns) == list(whole)
 
 
 def test_the_interval_of_a_mean_allows_for_several_pictures_of_a_photograph() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.errors import XrayError, extra
+from xray.errors import extra
+from xray.models.pretrained import read_model, read_processor
 from xray.scenarios.base import Pixels
+from xray.weights import locate
 
 if TYPE_CHECKING:
     import torch
@@ -36,19 +37,37 @@ class Clip:
         with extra("models"):
             from transformers import CLIPModel, CLIPProcessor
 
-        folder = _located(reference)
+        folder = locate(reference)
         self._device = device
-        self._model = _pretrained(CLIPModel, folder).to(device)
-        self._processor = _processor(CLIPProcessor, folder)
+        self._model = read_model(CLIPModel, folder).to(device)
+        self._processor = read_processor(CLIPProcessor, folder)
         self.context: int = self._model.config.text_config.max_position_embeddings
         """Tokens of a text that the model sees; of a longer one only the first are embedded."""
         self._kept_text = functools.lru_cache(_TEXTS_KEPT)(self._embed_text)
 
-    def images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Unit vectors of N ≥ 1 RGB images of any sizes, shape (N, D)."""
+    @property
+    def processing(self) -> str:
+        """What is done to images that are not to be seen whole, for people."""
+        crop = "centre crop" if self._processor.image_processor.do_center_crop else "the whole picture"
+        return f"{crop} of {self.side}×{self.side} pixels, as published"
+
+    @property
+    def side(self) -> int:
+        """Of the square that it looks at, in pixels."""
+        return int(self._model.config.vision_config.image_size)
+
+    def images(self, images: Sequence[Pixels], *, whole: bool = False) -> NDArray[np.float32]:
+        """Unit vectors of N ≥ 1 RGB images of any sizes, shape (N, D).
+
+        Args:
+            images: to look at.
+            whole: squeeze the whole of each into the square that the model takes, its aspect lost. Otherwise the
+                published processing is done, which cuts out the centre: what lies at the ends of the longer side is
+                not seen.
+        """
         import torch
 
-        inputs = _inputs(self._processor.image_processor, images).to(self._device)
+        inputs = _inputs(self._processor.image_processor, images, self.side if whole else None).to(self._device)
         with torch.inference_mode():
             return _unit(self._model.get_image_features(pixel_values=inputs))
 
@@ -79,6 +98,9 @@ class Clip:
 class SafetyChecker:
     """Stable Diffusion's safety checker: CLIP image embeddings against 20 hidden concepts, mostly sexual ones.
 
+    It looks at whole pictures, squeezed into a square: its own processing, for which its thresholds were set, cuts out
+    the centre and misses what is at the ends of the longer side.
+
     Rando et al. 2022 (https://arxiv.org/abs/2210.04610) analyse what it misses: violence and gore pass.
 
     Args:
@@ -97,68 +119,26 @@ class SafetyChecker:
 
         # It warns of blackened pictures; none of ours are.
         logging.getLogger(StableDiffusionSafetyChecker.__module__).setLevel(logging.ERROR)
-        folder = _located(reference)
+        folder = locate(reference)
         self._device = device
-        self._model = _pretrained(StableDiffusionSafetyChecker, folder, attn_implementation="eager").to(device)
-        self._processor = _processor(CLIPImageProcessor, folder)
+        self._model = read_model(StableDiffusionSafetyChecker, folder, attn_implementation="eager").to(device)
+        self._processor = read_processor(CLIPImageProcessor, folder)
 
     def flags(self, images: Sequence[Pixels]) -> list[bool]:
         """Whether each of N ≥ 1 RGB images of any sizes is refused."""
         import torch
 
-        inputs = _inputs(self._processor, images).to(self._device)
+        inputs = _inputs(self._processor, images, self._model.config.vision_config.image_size).to(self._device)
         nothing_to_blacken = [np.zeros(1) for _ in images]
         with torch.inference_mode():
             _, flagged = self._model(clip_input=inputs, images=nothing_to_blacken)
         return [bool(flag) for flag in flagged]
 
 
-def _located(reference: str) -> Path:
-    from xray.weights import locate, refuse_pickles
-
-    folder = locate(reference)
-    refuse_pickles(folder)
-    return folder
-
-
-def _pretrained(cls: Any, folder: Path, **options: Any) -> Any:
-    import torch
-    from safetensors import SafetensorError
-    from transformers.utils import logging as transformers_logging
-
-    # Workers share one terminal, on which the run shows its own progress.
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model, report = cls.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise _refused(cls, folder, error) from error
-    unset = sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
-    if unset:  # transformers would go on with random ones
-        raise XrayError(f"the weights in {str(folder)!r} lack {len(unset)} of {cls.__name__} ({', '.join(unset[:3])})")
-    return model.eval().requires_grad_(False)
-
-
-def _processor(cls: Any, folder: Path) -> Any:
-    try:
-        return cls.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _refused(cls, folder, error) from error
-
-
-def _refused(cls: Any, folder: Path, error: Exception) -> XrayError:
-    first_line = str(error).partition("\n")[0]
-    return XrayError(f"no {cls.__name__} in safetensors in the folder {str(folder)!r}: {first_line}")
-
-
-def _inputs(processor: Any, images: Sequence[Pixels]) -> torch.Tensor:
-    batch = processor(images=list(images), return_tensors="pt", input_data_format="channels_last")
+def _inputs(processor: Any, images: Sequence[Pixels], squeezed: int | None) -> torch.Tensor:
+    """Images as a network takes them: squeezed into a square of this side, or as its processor is set."""
+    square = {"size": {"height": squeezed, "width": squeezed}, "do_center_crop": False} if squeezed else {}
+    batch = processor(images=list(images), return_tensors="pt", input_data_format="channels_last", **square)
     return batch["pixel_values"]  # type: ignore[no-any-return]
 
 

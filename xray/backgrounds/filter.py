@@ -1,64 +1,28 @@
-"""The automatic filter after painting: which pictures are no use, and what was measured of each."""
+"""The automatic filter after painting: which pictures are no use, and by which models that is told."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from xray.backgrounds.clip import Clip, SafetyChecker
-from xray.backgrounds.measures import contrast, growths, repeated
-from xray.categories.base import Category
+from xray.backgrounds.judging import MEASURES, Judged, LoadedFilter, Verdict, reason_of
 from xray.device import DeviceModel
 from xray.errors import XrayError, extra
-from xray.masks.base import Refined, Unrefined
-from xray.models.base import Loaded
+from xray.files import local_path
+from xray.masks.base import Refined, Refiner, Unrefined
 from xray.models.spec import parse_model
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Pixels
+from xray.plugins import settings, settings_of
+
+__all__ = ["MEASURES", "Filter", "Judged", "LoadedFilter", "Verdict", "reason_of"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
-_BATCH = 8
-"""Pictures at once. Fixed, and counted from the first of those that are given, so that the same ones give the same
-numbers to the last bit."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A picture that is to be judged.
-
-    Args:
-        photo: the photograph that it was made of, and where the object is, in both.
-        image: the picture as it will be stored, RGB, of the photograph's size.
-        category: of the object.
-        prompt: what was painted.
-        nsfw: the verdict of the painter's own safety checker; None: it has none.
-    """
-
-    photo: Photo
-    image: Pixels
-    category: Category
-    prompt: str
-    nsfw: bool | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the filter says of a picture.
-
-    Args:
-        reason: a code of `xray.schema.FILTERED`; empty: it passes.
-        measures: what was measured, whether it passes or not: `contrast`, `repeated`, `prompt_similarity`,
-            `category_similarity`, `growth`, `nsfw` (0 or 1). Without the model for it, a measure is not there.
-    """
-
-    reason: str
-    measures: Mapping[str, float]
+_NO_REFINER = "the filter's `refine` needs a mask refiner with weights: masks: {refine: sam}"
 
 
 @settings
@@ -70,26 +34,34 @@ class Filter:
             `blank_picture`. A black frame has 0, one colour under noise of σ 4 has 3. Among 66 photographs of ImageNet
             the lowest were 2.5 (an even sky), 5.9 and 17.7, the median 52: a very even sky or wall is refused as well.
             Blind to two colours of equal luma.
-        classifier: model string (see `xray.models.parse_model`) that looks at the picture with the object hidden under
-            the mean colour of the background: does it see the object's category again?
-        max_repeated: probability, 0–1, of the category's accepted indices there, above which the picture is
-            `object_repeated`. A classifier names the main thing it sees: small copies, and copies beside something
-            larger, stay unseen, and the outline of the hidden object or a place that the category is known for can be
-            taken for the object itself.
+        classifier: model string (see `xray.models.parse_model`) that looks at the picture, and at the photograph, with
+            the object hidden under the mean colour of their backgrounds: does it see the object's category again? Not
+            one of those that are to be evaluated: it would select the pictures that it is tested on.
+        max_repeated: the largest increase, from photograph to picture, of the probability (0–1) of the category's
+            accepted indices; above it the picture is `object_repeated`. The outline of the hidden object, or a place
+            that the category is known for, can be taken for the object: in the photograph as in a typical world. A
+            classifier names the main thing it sees: small copies, and copies beside something larger, stay unseen, and
+            so do those in place of an object that the photograph showed twice.
         clip: folder of a CLIPModel with its CLIPProcessor, or a name of `xray weights list`. Cosines with the whole
-            picture, object included: they say what it shows, not whether it looks real; numbers and negations are
-            hardly understood. Cosines of different CLIP models are not comparable: set thresholds after a look at
-            recorded ones. Longer texts than CLIP takes (77 tokens) are cut, for the cosine only.
+            picture, object included, squeezed into the square that the model takes, where the published processing
+            cuts out the centre: they say what it shows, not whether it looks real; numbers and negations are hardly
+            understood. Cosines of different CLIP models are not comparable: set thresholds after a look at recorded
+            ones. Longer texts than CLIP takes (77 tokens) are cut, for the cosine only.
         min_prompt_similarity: cosine with the prompt below which the picture is `prompt_missed`; None: only recorded.
         min_category_similarity: cosine with "a photo of a CATEGORY" below which it is `category_missed`; None: only
             recorded. As the object itself is untouched, this finds pictures whose new world hides or outshines it.
+        names: what to call categories there, by their names, with the article: `{bigungulate: a large hoofed animal}`.
+            The others are called by their names, after "an" before a, e, i, o, u, and "a" else.
         safety: folder of a StableDiffusionSafetyChecker with its preprocessor_config.json, or a name of `xray weights
-            list`: pictures that it flags are `nsfw`, as are those that the painter's own checker flags.
-        refine: ask the recipe's accelerated mask refiner for the object in the new picture, by the box of its mask: has
-            it grown? A box holds the refiner to what is in and near it: limbs that were painted far outside stay
-            unseen, and what merely touches the object may be taken as part of it.
-        max_growth: area of the new mask outside the old one, in areas of the old one, above which the picture is
-            `object_extended`.
+            list`: pictures that it flags are `nsfw`, as are those that the painter's own checker flags. It, too, sees
+            the whole picture squeezed.
+        refine: ask the recipe's accelerated mask refiner for the object, by its mask, in the picture and in the
+            photograph: has it grown? The prompts hold the refiner to what is in and near the mask: limbs that were
+            painted far outside stay unseen, and what merely touches the object may be taken as part of it.
+        max_growth: area that is the object's in the picture, but neither in the photograph nor in its mask, in areas of
+            the mask, above which the picture is `object_extended`.
+        min_keep_rate: share of a scenario's pictures that must pass; after a hundred of them, less ends the run: a
+            painter that fails everywhere costs as much as one that works.
     """
 
     min_contrast: Annotated[float, Field(ge=0, le=128)] = 4.0
@@ -98,20 +70,61 @@ class Filter:
     clip: str | None = None
     min_prompt_similarity: Cosine | None = None
     min_category_similarity: Cosine | None = None
+    names: Mapping[str, str] = Field(default_factory=dict)
     safety: str | None = None
     refine: bool = False
     max_growth: Annotated[float, Field(ge=0)] = 0.5
+    min_keep_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
 
     def weights(self) -> Mapping[str, str]:
-        """What `load` reads, by role; the classifier's weights are hashed when they are loaded."""
-        return {role: given for role, given in (("clip", self.clip), ("safety", self.safety)) if given is not None}
+        """What `load` reads, by role.
 
-    def check(self) -> None:
-        """Refuse, in the plan, what cannot work.
+        A classifier is among it where its model string names a file or folder here. Published weights, which its
+        library fetches, and files in object stores are not; the hash of what was loaded is in `LoadedFilter.facts`.
 
         Raises:
-            XrayError: a threshold without the model that it is for, weights that are not there, no such classifier.
+            XrayError: no such family of classifiers, or no model in the folder.
         """
+        own = None if self.classifier is None else _own_weights(self.classifier)
+        named = {"clip": self.clip, "safety": self.safety, "classifier": own}
+        return {role: reference for role, reference in named.items() if reference is not None}
+
+    def checks(self) -> list[str]:
+        """Which of `MEASURES` it takes of each picture; `nsfw` is also had from painters that have a checker."""
+        models = {
+            "nsfw": self.safety is not None,
+            "growth": self.refine,
+            "repeated": self.classifier is not None,
+            "category_similarity": self.clip is not None,
+            "prompt_similarity": self.clip is not None,
+        }
+        return [measure for measure in MEASURES if models.get(measure, True)]
+
+    def check(self, models: Mapping[str, str] | None = None, refiner: Refiner | None = None) -> list[str]:
+        """Refuse, in the plan, what cannot work.
+
+        Args:
+            models: that are to be evaluated, model strings by name.
+            refiner: of the recipe's masks.
+
+        Returns:
+            What people must know before pictures are painted, one sentence each.
+
+        Raises:
+            XrayError: a threshold without the model that it is for, weights that are not there, no such classifier;
+                `refine` without a refiner that has weights.
+        """
+        self._check_models()
+        if self.refine and not (refiner is not None and refiner.accelerated):
+            raise XrayError(_NO_REFINER, ("refine",))
+        return [
+            f"the filter's classifier {self.classifier!r} is also asked (as {name!r}); its accuracy on painted worlds "
+            "is measured on pictures that it has itself selected: give the filter another one"
+            for name, spec in (models or {}).items()
+            if self.classifier is not None and _same_model(spec, self.classifier)
+        ]
+
+    def _check_models(self) -> None:
         thresholds = {
             "min_prompt_similarity": self.min_prompt_similarity,
             "min_category_similarity": self.min_category_similarity,
@@ -136,13 +149,11 @@ class Filter:
             refiner: the recipe's accelerated mask refiner, if `refine` is set.
 
         Raises:
-            XrayError: as `check`; weights that are damaged or not safe; `refine` without a refiner.
+            XrayError: as `check`; weights that are damaged or not safe.
         """
-        self.check()
+        self._check_models()
         if self.refine and refiner is None:
-            raise XrayError(
-                "the filter's `refine` needs a mask refiner with weights: masks: {refine: sam}", ("refine",)
-            )
+            raise XrayError(_NO_REFINER, ("refine",))
         classifier = None
         if self.classifier is not None:
             with extra("models"):
@@ -156,84 +167,18 @@ class Filter:
         )
 
 
-@dataclass(frozen=True)
-class LoadedFilter:
-    """A filter with its models on a device; made by `Filter.load`."""
-
-    settings: Filter
-    classifier: Loaded | None = None
-    clip: Clip | None = None
-    safety: SafetyChecker | None = None
-    refiner: DeviceModel[Unrefined, Refined] | None = None
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What judged, as plain JSON values: models, and the hash of the classifier's weights."""
-        facts: dict[str, Any] = dict(self.settings.weights())
-        if self.classifier is not None:
-            facts["classifier"] = {
-                "spec": self.settings.classifier,
-                "weights": self.classifier.weights_sha256,
-                "preprocessing": self.classifier.preprocessing,
-            }
-        if self.clip is not None:
-            facts["clip_context"] = self.clip.context
-        if self.refiner is not None:
-            facts["refiner"] = dict(self.refiner.facts)
-        return facts
-
-    def judge(self, items: Sequence[Judged]) -> list[Verdict]:
-        """A verdict for each picture, in their order.
-
-        All that can be measured is measured, also where the first measure already refuses the picture.
-        """
-        measured: list[dict[str, float]] = [{} for _ in items]
-        for start in range(0, len(items), _BATCH):
-            batch = slice(start, start + _BATCH)
-            for name, values in self._measured(items[batch]):
-                for measures, value in zip(measured[batch], values, strict=True):
-                    if value is not None:
-                        measures[name] = round(float(value), 6)
-        return [Verdict(reason_of(measures, self.settings), measures) for measures in measured]
-
-    def _measured(self, batch: Sequence[Judged]) -> Iterator[tuple[str, Iterable[float | None]]]:
-        pictures = [Photo(item.image, item.photo.mask) for item in batch]
-        yield "contrast", map(contrast, pictures)
-        yield "nsfw", self._nsfw(batch)
-        if self.refiner is not None:
-            yield "growth", growths(self.refiner, pictures)
-        if self.classifier is not None:
-            yield "repeated", repeated(self.classifier, pictures, [item.category.indices for item in batch])
-        if self.clip is not None:
-            images_ND = self.clip.images([item.image for item in batch])
-            categories = [f"a photo of a {item.category.name}" for item in batch]
-            yield "category_similarity", self.clip.similarity(images_ND, categories)
-            yield "prompt_similarity", self.clip.similarity(images_ND, [item.prompt for item in batch])
-
-    def _nsfw(self, batch: Sequence[Judged]) -> list[bool | None]:
-        own = [item.nsfw for item in batch]
-        if self.safety is None:
-            return own
-        flagged = self.safety.flags([item.image for item in batch])
-        return [bool(one) or other for one, other in zip(own, flagged, strict=True)]
+def _own_weights(spec: str) -> str | None:
+    """The file or folder here that a model string names, if it names one."""
+    texts = [value for value in settings_of(parse_model(spec)).values() if isinstance(value, str)]
+    for text in (text.removeprefix("local-dir:") for text in texts):
+        path = local_path(text) or Path(text).expanduser()
+        if path.is_file() or ("/" in text and path.is_dir()):  # a folder `resnet50` is no weights of timm:resnet50
+            return str(path)
+    return None
 
 
-def reason_of(measures: Mapping[str, float], settings: Filter) -> str:
-    """The first reason to refuse a picture by what was measured of it; empty if there is none.
-
-    >>> reason_of({"contrast": 1.2, "nsfw": 1.0}, Filter()), reason_of({"contrast": 30.0, "growth": 0.4}, Filter())
-    ('nsfw', '')
-    """
-
-    def below(name: str, least: float | None) -> bool:
-        return least is not None and measures.get(name, math.inf) < least
-
-    verdicts = {
-        "nsfw": measures.get("nsfw", 0) > 0,
-        "blank_picture": below("contrast", settings.min_contrast),
-        "object_extended": measures.get("growth", 0) > settings.max_growth,
-        "object_repeated": measures.get("repeated", 0) > settings.max_repeated,
-        "category_missed": below("category_similarity", settings.min_category_similarity),
-        "prompt_missed": below("prompt_similarity", settings.min_prompt_similarity),
-    }
-    return next((reason for reason, holds in verdicts.items() if holds), "")
+def _same_model(one: str, other: str) -> bool:
+    try:
+        return one == other or parse_model(one) == parse_model(other)
+    except XrayError:  # of another machine, where it will be asked
+        return False

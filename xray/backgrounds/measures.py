@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from xray.codec import Decoded
 from xray.device import DeviceModel, Work
-from xray.errors import Rejected
 from xray.masks.base import Hint, Refined, Unrefined
 from xray.models.base import Loaded
 from xray.models.prediction import rows
 from xray.scenarios.base import Mask, Photo
 from xray.scenarios.compose import fill_rest
-from xray.sources.base import Box
 
 
 def contrast(picture: Photo) -> float:
@@ -43,32 +41,34 @@ def repeated(classifier: Loaded, pictures: Sequence[Photo], accepted: Sequence[S
     return rows(probabilities_NK, accepted)["p_true"]
 
 
-def growths(refiner: DeviceModel[Unrefined, Refined], pictures: Sequence[Photo]) -> list[float | None]:
-    """How much each object has grown, in areas of its old mask; None where the refiner finds no object."""
-    hinted = [
-        Unrefined(Decoded(picture.image, None, ()), Hint(boxes=(box_of(picture.mask),)), seed=0) for picture in pictures
-    ]
-    found = Work(refiner, len(pictures), threading.Lock()).through(hinted)
-    return [
-        None if isinstance(refined, Rejected) else growth(picture.mask, refined.mask)
-        for picture, refined in zip(pictures, found, strict=True)
-    ]
+def objects(refiner: DeviceModel[Unrefined, Refined], pictures: Sequence[Photo]) -> list[Mask | None]:
+    """The object in each picture as a refiner finds it by the picture's mask; None where it finds none.
 
-
-def growth(before: Mask, after: Mask) -> float:
-    """Area of a mask outside another, in areas of the other; both of shape (H, W), the other not empty.
-
-    >>> growth(np.array([[True, True, False, False]]), np.array([[False, True, True, False]]))
-    0.5
+    One picture after the other: what a network makes of one hangs, in the last bits, on how many it sees at once.
     """
-    return float(np.count_nonzero(after & ~before) / np.count_nonzero(before))
+    asked = [Unrefined(Decoded(picture.image, None, ()), Hint(picture.mask), seed=0) for picture in pictures]
+    found = Work(refiner, 1, threading.Lock()).through(asked)
+    return [refined.mask if isinstance(refined, Refined) and refined.mask.any() else None for refined in found]
 
 
-def box_of(mask: Mask) -> Box:
-    """The smallest box around a mask that is not empty: x0, y0, x1, y1, exclusive ends.
+def growth(given: Mask, before: Mask | None, after: Mask | None) -> float | None:
+    """How much an object has grown, in areas of its given mask, which is not empty.
 
-    >>> box_of(np.array([[False, False, False], [False, True, True]]))
-    (1.0, 1.0, 3.0, 2.0)
+    What the refiner takes for the object in the painted picture, without what it took for it in the photograph and
+    without the given mask: what a refiner adds to a given mask anyway is no growth.
+
+    Args:
+        given: mask of the object, shape (H, W).
+        before: mask that the refiner makes of the photograph.
+        after: mask that it makes of the painted picture.
+
+    Returns:
+        0 or more; None where the refiner found no object in one of them.
+
+    >>> given, before = np.array([[True, True, False, False]]), np.array([[True, True, True, False]])
+    >>> growth(given, before, before), growth(given, before, np.array([[True, False, True, True]]))
+    (0.0, 0.5)
     """
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return float(x), float(y), float(x + width), float(y + height)
+    if before is None or after is None:
+        return None
+    return float(np.count_nonzero(after & ~before & ~given) / np.count_nonzero(given))

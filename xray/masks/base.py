@@ -71,7 +71,7 @@ class Refined:
         origin: given | alpha | grabcut | sam.
         predicted_iou: the refiner's own estimate, 0–1, if it makes one.
         stability: stability score, 0–1, if it makes one.
-        agreement: intersection over union with the given mask, 0–1, where there are both.
+        agreement: with the given mask, 0–1, where there are both: see `xray.masks.quality.agreement`.
         notes: reason codes of what is to be known, such as `given_kept`.
     """
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from xray.codec import Decoded
 from xray.errors import Rejected
 from xray.masks.base import Hint, Refined, Refiner
-from xray.masks.quality import box_of, iou
+from xray.masks.quality import agreement, box_of
 from xray.plugins import settings
 from xray.sources.base import Box
 
@@ -58,7 +58,7 @@ class GrabCut(Refiner):
         unused = (0, 0, 0, 0)  # the boxes are in the labels
         cv2.grabCut(bgr, labels, unused, outside, within, self.iterations, cv2.GC_INIT_WITH_MASK)
         mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-        return Refined(mask, "grabcut", agreement=None if hint.mask is None else iou(mask, hint.mask))
+        return Refined(mask, "grabcut", agreement=None if hint.mask is None else agreement(mask, hint.mask))
 
     def _labels(self, hint: Hint, height: int, width: int) -> NDArray[np.uint8]:
         """Where the object may be, and where it is not, as OpenCV wants it; shape (H, W)."""

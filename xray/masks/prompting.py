@@ -1,6 +1,7 @@
 """From what a source tells of its objects to the boxes and points that SAM is asked with.
 
-SAM hardly moves on a mask alone, so that a coarse mask is taken apart into objects, each with a box and points.
+SAM hardly moves on a mask alone, so that a coarse mask is taken apart into objects, each with a box and points. What
+fills the box around it is taken for a drawn box: it says where the object is, but not on which pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from xray.errors import Rejected
 from xray.masks.base import Hint, Mask
-from xray.masks.quality import box_of
+from xray.masks.quality import box_of, fills_box
 from xray.sources.base import Box, Point
 
 
@@ -24,7 +25,7 @@ class Prompt:
     Args:
         box: around it: x0, y0, x1, y1 in upright pixels, inside the image.
         points: on it and beside it.
-        coarse: where it roughly is, shape (H, W), if that is known.
+        coarse: where it roughly is, shape (H, W), if more than a box is known.
     """
 
     box: Box | None
@@ -53,7 +54,7 @@ class Prompting:
 
         Each given box is an object; without one, each large connected part of the mask is. A point belongs to the
         smallest box that it lies in; those on the object but in no box are together one more object. An object
-        without a point on it gets some from the mask, where there is one.
+        without a point on it gets some from the mask, where there is one that does not just fill its box.
 
         Raises:
             Rejected: missing_hint: nothing is given, or something that lies outside of the image.
@@ -70,6 +71,8 @@ class Prompting:
         prompts = []
         for index, (box, part) in enumerate(zip(boxes, coarse, strict=True)):
             own = tuple(point for point in points if _smallest_around(point, boxes) == index)
+            if part is not None and fills_box(part):
+                part = None
             if part is not None and not any(on for _, _, on in own):
                 own = (*deepest(part, self.points), *own)
             prompts.append(Prompt(box, own, part))
@@ -81,8 +84,11 @@ class Prompting:
         return prompts
 
     def _around(self, part: Mask) -> Box:
+        """The box around a part, grown by the margin; a drawn box stays as it is, as given ones do."""
         box = box_of(part)
         assert box is not None
+        if fills_box(part):
+            return box
         x0, y0, x1, y1 = box
         grow_x, grow_y = self.margin * (x1 - x0), self.margin * (y1 - y0)
         return _inside((x0 - grow_x, y0 - grow_y, x1 + grow_x, y1 + grow_y), *part.shape)

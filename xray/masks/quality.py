@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
@@ -18,6 +18,8 @@ from xray.sources.base import Box
 Share = Annotated[float, Field(ge=0, le=1)]
 _UNREFINED = ("given", "alpha")
 """Origins of masks that no refiner has touched."""
+_BOX = 0.95
+"""Share of the box around it above which a part of a given mask is taken for a drawn box."""
 
 
 @settings
@@ -36,7 +38,7 @@ class Gates:
             specks.
         min_predicted_iou: the refiner's own estimate at least, 0–1.
         min_stability: stability score at least, 0–1.
-        min_agreement: intersection over union with the given mask at least, 0–1; below one half, as a rule, the
+        min_agreement: agreement with the given mask at least, 0–1, see `agreement`; below one half, as a rule, the
             refiner took another object, or a part of it.
     """
 
@@ -93,6 +95,35 @@ def iou(a: Mask, b: Mask) -> float:
     return float(np.count_nonzero(a & b) / union) if union else 0.0
 
 
+def fills_box(mask: Mask) -> bool:
+    """Whether a mask fills more than 95 % of the box around it: then it is most likely a box that somebody drew.
+
+    >>> fills_box(np.pad(np.ones((4, 5), bool), 1)), fills_box(np.eye(4, dtype=bool))
+    (True, False)
+    """
+    _, _, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return bool(np.count_nonzero(mask) > _BOX * width * height)
+
+
+def agreement(refined: Mask, given: Mask) -> float:
+    """How far a refined mask agrees with a given one, 0–1; both of shape (H, W).
+
+    Intersection over union, but for 8-connected parts of the given mask that fill the box around them (`fills_box`). A
+    drawn box says where the object is, not what shape it has, so that of such a part only what the refined mask has of
+    it counts. For a given mask of one drawn box the agreement is thus the share of the refined mask inside that box:
+    low where it reaches beyond, silent about what it lacks. Drawn boxes that touch are no box together.
+
+    >>> box, corner = np.ones((2, 3), bool), np.array([[True, True, True], [True, False, False]])
+    >>> refined = np.array([[False, True, True], [False, True, False]])
+    >>> agreement(refined, box), agreement(refined, corner)
+    (1.0, 0.4)
+    """
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(given.view(np.uint8), connectivity=8)
+    boxes = statistics[:, cv2.CC_STAT_WIDTH] * statistics[:, cv2.CC_STAT_HEIGHT]
+    drawn = statistics[:, cv2.CC_STAT_AREA] > _BOX * boxes
+    return iou(refined, given & (refined | ~drawn[labels]))
+
+
 def measure(mask: Mask, min_part: float = Gates.min_part) -> Quality:
     """Area, parts and holes of a mask, shape (H, W).
 
@@ -143,8 +174,8 @@ def check(mask: Mask, gates: Gates = Gates()) -> Quality:  # noqa: B008 - immuta
 def accept(refined: Refined, given: Mask | None, gates: Gates = Gates()) -> tuple[Refined, Quality]:  # noqa: B008
     """The refined mask if it passes its gates, else the given one if that passes `check`.
 
-    A given mask that is kept says so: its notes end with why the refined one was refused, and `given_kept`. What the
-    refiner measured on its own mask stays beside it.
+    A given mask that is kept says so: its notes end with why the refined one was refused, and `given_kept`. It has no
+    predicted IoU, stability or agreement: those were of the mask that was refused.
 
     Args:
         refined: what a refiner made.
@@ -165,7 +196,7 @@ def accept(refined: Refined, given: Mask | None, gates: Gates = Gates()) -> tupl
         except Rejected:
             raise verdict from None
         notes = (*refined.notes, verdict.reason, "given_kept")
-        return replace(refined, mask=given, origin="given", notes=notes), quality
+        return Refined(given, "given", notes=notes), quality
 
 
 def _check_refined(refined: Refined, gates: Gates) -> Quality:
@@ -175,7 +206,7 @@ def _check_refined(refined: Refined, gates: Gates) -> Quality:
     for reason, what, value, least in (
         ("mask_uncertain", "predicted IoU", refined.predicted_iou, gates.min_predicted_iou),
         ("mask_uncertain", "stability", refined.stability, gates.min_stability),
-        ("mask_disagrees", "IoU with the given mask", refined.agreement, gates.min_agreement),
+        ("mask_disagrees", "agreement with the given mask", refined.agreement, gates.min_agreement),
     ):
         if value is not None and not value >= least:  # so that not a number does not pass
             raise Rejected(reason, f"{what} {value:.3f}, at least {least:.3f}")

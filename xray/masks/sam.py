@@ -15,7 +15,7 @@ from xray.errors import Rejected, XrayError, extra
 from xray.masks.base import Hint, Refined, Refiner, Unrefined
 from xray.masks.choosing import choose, unite
 from xray.masks.prompting import Prompt, Prompting
-from xray.masks.quality import iou
+from xray.masks.quality import agreement
 from xray.masks.sam_network import Framed, SamNetwork, queries_of
 from xray.plugins import settings
 from xray.weights import locate
@@ -30,9 +30,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class Sam(Refiner):
     """SAM or SAM 2, asked with the boxes and points that the source gives or that a coarse mask yields.
 
-    A photograph is encoded once, however many objects it shows; their masks are united. Of the masks that SAM offers
-    for an object the one with the best predicted IoU is taken, and where there is a coarse mask, the IoU with that
-    counts as much.
+    A photograph is encoded once, however many objects it shows; their masks are united. One prompt alone is ambiguous,
+    and SAM offers three masks for it; of these the one with the best predicted IoU is taken, and where there is a
+    coarse mask, the IoU with that counts as much. For several prompts, such as a box and a point, SAM has one mask of
+    its own, which is taken: in training the other three never saw more than one prompt (appendix A of the paper). To
+    SAM 2 a box is two points, and its three masks saw one at most.
 
     Source: Kirillov et al., "Segment Anything", 2023; Ravi et al., "SAM 2", 2024.
 
@@ -41,9 +43,11 @@ class Sam(Refiner):
             hub id of a SAM or SAM 2 of transformers.
         dtype: in which the image encoder computes (by autocast: weights and the small mask decoder stay float32).
             auto: float32 on a CPU; bfloat16 on a GPU, or float16 on one that lacks it.
-        multimask: whether SAM offers three masks an object, or one.
-        points: points that a coarse mask gives an object, at its deepest places.
-        margin: by which share of its sides a box around a coarse mask grows at each end, 0–1; given boxes do not.
+        multimask: whether SAM offers three masks for one prompt alone; false: always one.
+        points: points that a coarse mask gives an object, at its deepest places. A mask that fills the box around it
+            is taken for a drawn box and gives none.
+        margin: by which share of its sides a box around a coarse mask grows at each end, 0–1; given and drawn boxes
+            do not.
         min_part: share of the image above which a connected part of a coarse mask is an object, 0–1.
         max_objects: such parts at most.
     """
@@ -173,7 +177,8 @@ class SamOnDevice:
     def _decode(self, prepared: Prepared, embedding: Any) -> Offered:
         masks: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         for objects, query in prepared.framed.queries:
-            logits_KChw, predicted_KC = self._network.decode(embedding, query, self._multimask)
+            alone = self._multimask and _is_alone(prepared.prompts[objects[0]])  # all of a query are of one shape
+            logits_KChw, predicted_KC = self._network.decode(embedding, query, alone)
             masks.update(zip(objects, zip(logits_KChw.cpu(), predicted_KC.cpu(), strict=True), strict=True))
         return Offered(prepared, [masks[index] for index in range(len(masks))])
 
@@ -194,5 +199,10 @@ class SamOnDevice:
         given = item.hint.mask
         if given is None and not found.mask.any():
             raise Rejected("no_object", "SAM's mask has no pixel")
-        agreement = iou(found.mask, given) if given is not None and given.any() else None
-        return Refined(found.mask, "sam", found.predicted_iou, found.stability, agreement)
+        agreed = agreement(found.mask, given) if given is not None and given.any() else None
+        return Refined(found.mask, "sam", found.predicted_iou, found.stability, agreed)
+
+
+def _is_alone(prompt: Prompt) -> bool:
+    """Whether an object is asked for by a box without points, or by a single point."""
+    return (prompt.box is not None) + len(prompt.points) == 1

@@ -74,7 +74,13 @@ class SamNetwork(Protocol):
         ...
 
     def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of the masks of each object, shape (K, C, h, w), and their predicted IoU, shape (K, C)."""
+        """Logits of the masks of each object, shape (K, C, h, w), and their predicted IoU, shape (K, C).
+
+        Args:
+            embedding: of the photograph.
+            query: the network's own arguments.
+            multimask: several masks an object, if the network was trained to offer them for such a query; else one.
+        """
         ...
 
     def enlarge(self, logits_Chw: torch.Tensor, framed: Framed) -> torch.Tensor:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xray.errors import Rejected, XrayError, extra
 from xray.masks.sam_network import Framed, Query
+from xray.models.pretrained import read_model, read_processor, refused
 from xray.scenarios.base import Pixels
-from xray.weights import refuse_pickles, variant_of
 
 if TYPE_CHECKING:
     import torch
@@ -43,34 +43,16 @@ def read_folder(folder: Path) -> tuple[Any, Any]:
     Raises:
         XrayError: not there, damaged, not a SAM, or not all of its weights.
     """
-    import torch
-
     kind, config = read_config(folder)
-    refuse_pickles(folder)
     with extra("models"):
         import transformers
-        from safetensors import SafetensorError
-        from transformers.utils import logging
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
     model_class, processor_class = (getattr(transformers, name) for name in _KINDS[kind])
     try:
-        processor = processor_class.from_pretrained(folder, local_files_only=True)
-        module, report = model_class.from_pretrained(
-            folder,
-            config=model_class.config_class.from_dict(config),
-            local_files_only=True,
-            use_safetensors=True,
-            variant=variant_of(folder),
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise XrayError(f"cannot load SAM from {str(folder)!r}: {first_line}") from error
-    unset = sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
-    if unset:  # transformers would go on with random ones
-        raise XrayError(f"the weights do not fit SAM ({str(folder)!r}): {len(unset)} missing ({', '.join(unset[:3])})")
-    return module.eval(), processor
+        read = model_class.config_class.from_dict(config)
+    except (ValueError, TypeError, KeyError) as error:
+        raise refused(model_class, folder, error) from error
+    return read_model(model_class, folder, config=read), read_processor(processor_class, folder)
 
 
 class TransformersSam:
@@ -117,9 +99,10 @@ class TransformersSam:
         return [list(of_one) for of_one in zip(*levels, strict=True)]
 
     def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SamNetwork.decode`."""
+        """See `SamNetwork.decode`; SAM 2 takes a box as two points, and offers three masks for one at most."""
+        several = multimask and not (self._squares and "input_boxes" in query)
         placed = {name: tensor.to(self._model.device) for name, tensor in query.items()}
-        found = self._model(image_embeddings=embedding, multimask_output=multimask, **placed)
+        found = self._model(image_embeddings=embedding, multimask_output=several, **placed)
         return found.pred_masks[0], found.iou_scores[0]
 
     def enlarge(self, logits_Chw: torch.Tensor, framed: Framed) -> torch.Tensor:

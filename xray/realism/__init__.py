@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from xray.realism.tables import keep_rates, realism
+from xray.realism.keeping import judgements, keep_rates, rates
+from xray.realism.tables import realism
 
-__all__ = ["keep_rates", "realism"]
+__all__ = ["judgements", "keep_rates", "rates", "realism"]

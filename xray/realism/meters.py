@@ -90,7 +90,7 @@ class PromptScores(Meter):
     def values(self) -> list[Value]:
         """The mean CLIPScore."""
         scores, self._scores = self._scores, []
-        method = f"100 · max(cos, 0); prompts cut to {self._clip.context} tokens"
+        method = f"100 · max(cos, 0); {self._clip.processing}; prompts cut to {self._clip.context} tokens"
         return [mean_of("clip_score", scores, method=method)]
 
 
@@ -152,12 +152,23 @@ def mean_of(
         return Value(metric, method=method, remark="; ".join(filter(None, ["left out: there are no pictures", remark])))
     frame = pd.DataFrame(numbers, columns=["image_id", "number"])
     mean, n = float(frame["number"].mean()), len(frame)
-    deviations_G = (frame["number"] - mean).groupby(frame["image_id"]).sum().to_numpy()
-    groups = len(deviations_G)
-    half = math.nan
-    if groups > 1:
-        error = math.sqrt(groups / (groups - 1) * float(np.square(deviations_G).sum())) / n
-        half = float(stats.t.ppf(0.975, groups - 1)) * error
+    groups = frame["image_id"].nunique()
+    half = float(stats.t.ppf(0.975, groups - 1)) * cluster_error(numbers) if groups > 1 else math.nan
     std = float(frame["number"].std())
     n_originals = groups if paired else 0
     return Value(metric, mean, std, mean - half, mean + half, n, groups, n_originals, method, remark)
+
+
+def cluster_error(numbers: Sequence[tuple[str, float]]) -> float:
+    """Standard error of a mean over pictures that are clustered by photograph, see `mean_of`.
+
+    Args:
+        numbers: the photograph of each picture, at least two different ones, and the number.
+
+    >>> cluster_error([("a", 1.0), ("b", 3.0)]), cluster_error([("a", 1.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)])
+    (1.0, 0.0)
+    """
+    frame = pd.DataFrame(numbers, columns=["image_id", "number"])
+    deviations_G = (frame["number"] - frame["number"].mean()).groupby(frame["image_id"]).sum().to_numpy()
+    groups = len(deviations_G)
+    return math.sqrt(groups / (groups - 1) * float(np.square(deviations_G).sum())) / len(frame)

@@ -72,7 +72,8 @@ def clip_scores(clip: Clip, images: Sequence[Pixels], prompts: Sequence[str]) ->
     """CLIPScore of N ≥ 1 images with their prompts, shape (N,): 100 · max(cos, 0).
 
     Hessel et al. 2021 (https://arxiv.org/abs/2104.08718) with torchmetrics' factor of 100 instead of 2.5. A prompt
-    that is longer than CLIP takes is cut, its end token kept, which torchmetrics loses.
+    that is longer than CLIP takes is cut, its end token kept, which torchmetrics loses. Images are processed as
+    published, by a crop of the centre: what lies at the ends of the longer side does not count.
     """
     return 100 * np.maximum(clip.similarity(clip.images(images), prompts), 0)
 

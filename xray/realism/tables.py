@@ -1,19 +1,15 @@
-"""How real painted pictures are, by scenario, and how many of them the filter kept."""
+"""How real painted pictures are, by scenario."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
-from statsmodels.stats.proportion import proportion_confint
 
 from xray.backgrounds.clip import Clip
 from xray.progress import Progress
@@ -21,7 +17,6 @@ from xray.realism.distances import Distances
 from xray.realism.meters import Meter, Outside, PromptScores, Value
 from xray.realism.networks import Inception, Layer, Lpips
 from xray.realism.passed import Passed
-from xray.schema import FILTERED, OK
 from xray.weights import fingerprint, locate
 
 if TYPE_CHECKING:
@@ -124,46 +119,3 @@ def _row(passed: Passed, scenario: str, value: Value, facts: Mapping[str, str | 
 
 def _versions(meter: type[Meter]) -> str:
     return ", ".join(f"{library} {importlib.metadata.version(library)}" for library in meter.libraries)
-
-
-def keep_rates(run: Run) -> pd.DataFrame:
-    """How many of the painted pictures the filter kept; reads no picture.
-
-    Args:
-        run: with images.
-
-    Returns:
-        One row a (scenario, category, prompt, place): `n` pictures that were painted and judged, `kept` of them,
-        `rate`, `ci_low` and `ci_high` (Wilson, 95 %, as if pictures were independent; NaN for n = 0), `unpainted`
-        planned rows of which there is no picture, for a reason that lies in the photograph, its mask or the painter,
-        and `reasons` of all that are not kept, as text, the most frequent first.
-    """
-    images = run.table("images", ["sample_id", "category", "scenario", "status", "reason"])
-    plan = run.table("plan", ["sample_id", "prompt", "place"], where=ds.field("prompt").is_valid())
-    rows = images.to_pandas().merge(plan.to_pandas(), on="sample_id")
-    kept = (rows["status"] == OK).to_numpy(bool)
-    refused = rows["reason"].map(lambda reason: not FILTERED.isdisjoint(reason.split())).to_numpy(bool) & ~kept
-    rows = rows.assign(kept=kept, judged=kept | refused, why=rows["reason"].where(~kept, ""))
-    by = ["scenario", "category", "prompt", "place"]
-    table = (
-        rows.groupby(by, dropna=False, observed=True)
-        .agg(n=("judged", "sum"), kept=("kept", "sum"), rows=("judged", "size"), reasons=("why", _tally))
-        .reset_index()
-    )
-    table["unpainted"] = table.pop("rows") - table["n"]
-    n = table["n"].where(table["n"] > 0).to_numpy(float)
-    table["rate"] = table["kept"] / n
-    low, high = proportion_confint(table["kept"].to_numpy(float), n, method="wilson")
-    table["ci_low"], table["ci_high"] = np.asarray(low, float), np.asarray(high, float)
-    rates: pd.DataFrame = table[[*by, "n", "kept", "rate", "ci_low", "ci_high", "unpainted", "reasons"]]
-    return rates
-
-
-def _tally(reasons: pd.Series[str]) -> str:
-    """How often each reason, the most frequent first.
-
-    >>> _tally(pd.Series(["nsfw", "", "blank_picture", "nsfw"]))
-    'nsfw 2, blank_picture 1'
-    """
-    counts = Counter(reason for reason in reasons if reason)
-    return ", ".join(f"{reason} {n}" for reason, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from drawn import write_folder
+from pooled import made_files, made_here, planned, tiny_values
+
+from xray.run import Run
+from xray.store import GENERATE, MASK
+from xray.tally import Progressed
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
+]
+NODES = [{"CPU": 4.0, "GPU": 1.0}]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gpu")
+    write_folder(folder, per_category=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tiny_weights: Path) -> Run:
+    """Made by both pools at their defaults, on a GPU."""
+    run = planned(folder, tiny_values(folder, tiny_weights, pools={}))
+    made_here(run, NODES)
+    return run
+
+
+def test_masks_and_worlds_are_made_on_the_gpu(run: Run) -> None:
+    assert Progressed.of(run.receipts(GENERATE)).counts == {
+        "original": {"ok": 4},
+        "generated_background": {"ok": 8},
+    }
+    assert set(run.table("masks").column("origin").to_pylist()) == {"sam"}
+    for row in run.table("images").to_pylist():
+        if row["scenario"] != "original":
+            painter = json.loads(row["provenance"])["painter"]
+            assert (painter["dtype"], painter["channels_last"]) == ("bfloat16", True)
+            assert painter["device"] == torch.cuda.get_device_name()
+    refiner = run.receipts(MASK)[0].facts["refiner"]
+    assert refiner["dtype"] == ("bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16")
+
+
+def test_the_same_plan_gives_the_same_bytes_on_the_same_gpu(run: Run, folder: Path, tiny_weights: Path) -> None:
+    again = planned(folder, tiny_values(folder, tiny_weights, pools={}), "again")
+    made_here(again, NODES)
+    assert made_files(again) == made_files(run)
