@@ -215,7 +215,7 @@ def _entry(kind, variants):
 
 def _receipt(scenario, images):
     counts = {scenario: {"ok": sum(row["scenario"] == scenario for row in images)}}
-    return Receipt("01-00-00000", {}, counts, 1.0, {"painter": {scenario: FACTS, "filter": {}}})
+    return Receipt("01-00-00000", {}, counts, 1.0, {"painter": {scenario: FACTS, "filter": {"checks": ["contrast"]}}})
 
 
 @pytest.fixture(scope="session")

@@ -1,48 +1,11 @@
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from xray.report.evidence import gather
-from xray.report.kept import keep_rate, keep_tables
+from xray.report.kept import keep_tables
 
 KINDS = ("original", "generated_background")
 REASONS = ("", "blank_picture", "nsfw", "mask_empty")
-
-
-def cells(*rows):
-    columns = ["scenario", "category", "prompt", "place", "n", "kept", "unpainted", "reasons"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def test_larger_groups_add_up_and_have_their_own_interval():
-    kept = cells(
-        ("s", "fox", "p", "typical", 6, 4, 0, "nsfw 2"),
-        ("s", "fox", "q", "atypical", 4, 2, 1, "blank_picture 2, mask_empty 1"),
-        ("s", "owl", "p", "typical", 3, 3, 0, ""),
-    )
-    fox, owl = keep_rate(kept, ["scenario", "category"]).to_dict("records")
-    assert (fox["n"], fox["kept"], fox["unpainted"]) == (10, 6, 1)
-    assert fox["reasons"] == "blank_picture 2, nsfw 2, mask_empty 1"
-    assert owl["reasons"] == ""
-    # Wilson's interval of 6 / 10 by hand: (0.6 + z²/20 ± z · sqrt(0.024 + z²/400)) / (1 + z²/10), z = 1.96
-    assert (fox["rate"], fox["ci_low"], fox["ci_high"]) == pytest.approx((0.6, 0.3127, 0.8318), abs=1e-4)
-    assert owl["ci_high"] == pytest.approx(1)
-
-
-def test_where_nothing_was_judged_there_is_no_rate():
-    (row,) = keep_rate(cells(("s", "fox", "p", "any", 0, 0, 5, "mask_empty 5")), ["scenario"]).to_dict("records")
-    assert pd.isna([row["rate"], row["ci_low"], row["ci_high"]]).all()
-    assert (row["n"], row["unpainted"]) == (0, 5)
-
-
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 9), st.integers(0, 9))))
-def test_nothing_gets_lost(groups):
-    rows = [("s", c, p, "any", kept + bad, kept, 0, f"nsfw {bad}" if bad else "") for c, p, kept, bad in groups]
-    table = keep_rate(cells(*rows), ["category"])
-    assert table["n"].sum() == sum(kept + bad for _, _, kept, bad in groups)
-    refused = sum(int(text.removeprefix("nsfw ")) for text in table["reasons"] if text)
-    assert refused == table["n"].sum() - table["kept"].sum()
 
 
 def test_tables_by_scenario_category_place_and_prompt(make_run):
@@ -80,6 +43,27 @@ def test_one_place_has_no_table_and_prompts_that_are_kept_least_come_first(make_
     assert "by place" not in tables
     assert [row["prompt"].split()[-2] for row in tables["by prompt"].rows] == ["typical", "atypical"]
     assert [(row["kept"], row["n"]) for row in tables["by prompt"].rows] == [(18, 24), (24, 24)]
+
+
+def test_intervals_say_what_they_are(make_run):
+    def row(**more):
+        run = make_run(models=(), kinds=KINDS, reject=lambda n, s: "nsfw" if n < 6 and s == KINDS[1] else "", **more)
+        return keep_tables(gather(run))[0].rows[0]
+
+    once, twice = row(), row(variants=2)
+    # Wilson's interval of 18 / 24 by hand: (0.75 + z²/48 ± z · sqrt(0.1875/24 + z²/2304)) / (1 + z²/24), z = 1.96
+    assert (once["rate"], once["ci_low"], once["ci_high"]) == pytest.approx((0.75, 0.5510, 0.8800), abs=1e-4)
+    assert (once["n"], once["interval"]) == (24, "Wilson")
+    assert (twice["n"], twice["interval"]) == (48, "Wilson, clustered by photograph")
+    # pictures of a photograph share one fate here: the second ones tell nothing (36 / 48 would give [0.61, 0.85])
+    assert (twice["ci_low"], twice["ci_high"]) == pytest.approx((once["ci_low"], once["ci_high"]), abs=0.02)
+
+
+def test_where_nothing_was_judged_there_is_no_rate(make_run):
+    run = make_run(models=(), kinds=KINDS, photographs=1, reject=lambda n, s: "mask_empty")
+    (row,) = keep_tables(gather(run))[0].rows
+    assert pd.isna([row["rate"], row["ci_low"], row["ci_high"]]).all()
+    assert (row["n"], row["unpainted"], row["interval"], row["reasons"]) == (0, 4, "", "mask_empty 4")
 
 
 def test_long_tables_are_cut_and_say_so(make_run):

@@ -60,9 +60,10 @@ def test_a_reader_is_told_that_pictures_were_sorted_out(painted):
 
 def test_keep_rates_stand_with_n_and_interval(painted):
     assert (
-        "generated_background 40 / 46 87 [74, 94] 2 blank_picture 4, mask_empty 2, object_repeated 2" in painted.words
-    )
-    assert "painted worlds kept 87 % [74, 94], n = 46" in painted.words
+        "generated_background 40 / 46 87 [67, 96] Wilson, clustered by photograph 2 "
+        "blank_picture 4, mask_empty 2, object_repeated 2"
+    ) in painted.words
+    assert "painted worlds kept 87 % [67, 96], n = 46" in painted.words
 
 
 def test_painters_prompts_and_filter_are_part_of_what_numbers_rest_on(painted):
@@ -72,6 +73,7 @@ def test_painters_prompts_and_filter_are_part_of_what_numbers_rest_on(painted):
         "put back exactly; painter: sdxl, model weights/<xl>; steps 4; guidance 0.0"
     ) in painted.words
     assert "Filter of painted pictures min_contrast 4.0" in painted.words
+    assert "Checked: contrast. Not checked: nsfw (but by painters" in painted.words
 
 
 def test_realism_says_n_and_what_to_know(painted):
@@ -103,12 +105,13 @@ def test_refined_masks(make_run):
     rows = run.tables["masks"].to_pylist()
     for row in rows[1:]:
         row.update(origin="sam", predicted_iou=0.875, agreement=0.5)
-    rows[0].update(predicted_iou=0.125, agreement=0.25, reason="mask_disagrees given_kept")
+    rows[0].update(reason="mask_disagrees given_kept")
     run.tables["masks"] = pa.Table.from_pylist(rows, schema=run.tables["masks"].schema)
     found = Page(build_report(run))
     assert found.mismatched == []
-    assert "given, kept 1 0.12 0.25 sam 23 0.88 0.50" in found.words
-    assert "measures of the refiner’s mask that was not taken" in found.words
+    assert "given 1 – – sam 23 0.88 0.50" in found.words
+    assert "a given mask that was kept instead of one has none" in found.words
+    assert "of parts that fill their bounding box, only what the refined mask has of them counts" in found.words
     assert "Stability:" not in found.words
     assert f"the given mask was kept mask_disagrees {REASONS['mask_disagrees']} 1" in found.words
 

@@ -1,7 +1,8 @@
 import dataclasses
 
+from xray.backgrounds.judging import MEASURES
 from xray.report.evidence import gather
-from xray.report.painters import Weights, judges, painters, refiner
+from xray.report.painters import Weights, checks, judges, painters, refiner
 
 KINDS = ("original", "generated_background", "generated_background_2")
 
@@ -51,8 +52,41 @@ class TestJudges:
         assert "clip clip-vit [sha256 c1c1c1c1c1c1]; min_prompt_similarity 0.2" in said
         assert "max_growth" not in said
 
+    def test_settings_for_a_model_that_is_not_there_are_left_out(self, make_run):
+        run = make_run(models=(), kinds=KINDS[:2])
+        run.recipe["filter"] |= {"clip": None, "names": {"bovid": "a cow or a sheep"}, "min_prompt_similarity": None}
+        assert judges(gather(run)) == "min_contrast 4.0"
+        run.recipe["filter"] |= {"clip": "clip-vit", "names": {}}
+        assert judges(gather(run)) == "min_contrast 4.0; clip clip-vit"
+
     def test_a_run_that_does_not_paint_has_no_filter(self, make_run):
         assert judges(gather(make_run(models=(), kinds=("original",)))) == ""
+
+
+class TestChecks:
+    def told(self, run, **facts):
+        run.made = [
+            dataclasses.replace(made, facts={"painter": made.facts["painter"] | {"filter": facts}}) for made in run.made
+        ]
+        return checks(gather(run))
+
+    def test_what_was_not_checked_is_said_too(self, make_run):
+        run = make_run(models=(), kinds=KINDS, photographs=1)
+        assert checks(gather(run)) == (
+            "Checked: contrast. Not checked: nsfw (but by painters that have a safety checker of their own), growth, "
+            "repeated, category similarity, prompt similarity."
+        )
+
+    def test_similarities_without_a_threshold_refuse_nothing(self, make_run):
+        run = make_run(models=(), kinds=KINDS, photographs=1)
+        run.recipe["filter"] |= {"min_prompt_similarity": None, "min_category_similarity": 0.0}
+        assert self.told(run, checks=list(reversed(MEASURES))) == (
+            "Checked: contrast, nsfw, growth, repeated, category similarity, prompt similarity (only recorded)."
+        )
+
+    def test_nothing_is_said_where_receipts_are_silent(self, make_run):
+        assert self.told(make_run(models=(), kinds=KINDS, photographs=1)) == ""
+        assert checks(gather(make_run(models=(), kinds=("original",), photographs=1))) == ""
 
 
 def test_the_refiner_comes_with_its_hash(make_run):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xray.files import name_of
+from xray.realism import rates
 from xray.report.evidence import Evidence, pretrained
 from xray.report.painters import judges, listed, refiner
 from xray.report.words import phrase
@@ -51,11 +52,10 @@ def _sentence(note: str) -> str:
 
 def _sorted_out(evidence: Evidence) -> list[str]:
     """Scenarios whose pictures went through the filter."""
-    sums = evidence.kept.groupby("scenario")[["n", "kept"]].sum()
     return [
-        f"In {name} the filter refused {row['n'] - row['kept']:,} of {row['n']:,} painted pictures. Models see the "
-        f"others only: accuracy there is that on pictures which passed."
-        for name, row in sums.iterrows()
+        f"In {row['scenario']} the filter refused {row['n'] - row['kept']:,} of {row['n']:,} painted pictures. "
+        f"Models see the others only: accuracy there is that on pictures which passed."
+        for row in rates(evidence.judgements, ["scenario"]).to_dict("records")
         if row["kept"] < row["n"]
     ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xray.errors import XrayError
-from xray.realism import keep_rates
+from xray.realism import judgements
 from xray.schema import OK
 from xray.score import COLUMNS, PRETRAINED, control_scenarios, reference_scenario, score_predictions, series_name
 from xray.statistics import accuracy_table
@@ -32,7 +32,7 @@ class Evidence:
         worlds: planned pictures that are painted, by `scenario`, `prompt` and `place`: how many are `planned`.
         painting: receipts of shards that were painted.
         pins: hashes of weights as they were planned, by their names.
-        kept: how many of those that were painted the filter kept (see `xray.realism.keep_rates`).
+        judgements: what became of each picture that was to be painted (see `xray.realism.judgements`).
         realism: the table of that name; None if it was not written.
         images: IMAGES without images, masks and provenance.
         predictions: PREDICTIONS, the columns that scores need.
@@ -52,7 +52,7 @@ class Evidence:
     worlds: pd.DataFrame
     painting: Sequence[Receipt]
     pins: Mapping[str, str]
-    kept: pd.DataFrame
+    judgements: pd.DataFrame
     realism: pd.DataFrame | None
     images: pd.DataFrame
     predictions: pd.DataFrame
@@ -110,7 +110,7 @@ def gather(run: Run) -> Evidence:
         worlds=cells.dropna(subset=["prompt"]).reset_index(drop=True),
         painting=[receipt for receipt in run.receipts(GENERATE) if "painter" in receipt.facts],
         pins=run.record()["weights"],
-        kept=keep_rates(run),
+        judgements=judgements(run),
         realism=_written(run, "realism"),
         images=run.table("images", columns=images).to_pandas(),
         predictions=predictions,

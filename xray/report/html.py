@@ -9,12 +9,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from xray.realism import rates
 from xray.report import basis, figures, masks, reasons
 from xray.report.contact import contact_sheet
 from xray.report.evidence import Evidence, gather
-from xray.report.kept import keep_rate, keep_tables
+from xray.report.kept import keep_tables
 from xray.report.names import shown
-from xray.report.painters import judges, painters
+from xray.report.painters import checks, judges, painters
 from xray.report.svg import inline_svg
 from xray.report.words import headline, interval, leading, metric, number, percent, points, ranked_drops
 from xray.report.worlds import refused_worlds
@@ -48,6 +49,7 @@ def build_report(run: Run) -> str:
         keep_tables=keep_tables(evidence),
         painters=painters(evidence),
         judges=judges(evidence),
+        checks=checks(evidence),
         realism=[] if evidence.realism is None else evidence.realism.to_dict("records"),
         outlines=masks.outlines(evidence),
         measures=masks.measures(evidence),
@@ -93,7 +95,7 @@ def _cards(evidence: Evidence) -> list[dict[str, str]]:
         _card(
             "painted worlds kept", percent(row["rate"]), f"{interval(row['ci_low'], row['ci_high'])}, n = {row['n']:,}"
         )
-        for row in keep_rate(evidence.kept.assign(all=""), ["all"]).to_dict("records")
+        for row in rates(evidence.judgements.assign(all=""), ["all"]).to_dict("records")
         if row["n"]
     ]
     series = leading(evidence)

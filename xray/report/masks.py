@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from xray.report.evidence import Evidence
 from xray.report.thumbnails import outlined
@@ -20,7 +20,8 @@ _MEASURES = {
     "nobody has checked it",
     "stability": "overlap of the masks that a stricter and a laxer threshold give, 0 to 1: "
     "near 1 the outline does not hang on the threshold",
-    "agreement": "overlap of the refiner’s mask with the given one, 0 to 1: where it is low, either may be wrong",
+    "agreement": "IoU with the given mask; of parts that fill their bounding box, only what the refined mask has "
+    "of them counts",
 }
 _KEPT = "given_kept"
 
@@ -47,7 +48,7 @@ class Fate:
 class Outline:
     """A photograph with its mask's outline; `area` is the mask's share of it, 0 … 1.
 
-    `predicted_iou` is the refiner's own estimate, if the mask is the refiner's.
+    `predicted_iou` is the refiner's own estimate, if it made this mask and estimates.
     """
 
     image_id: str
@@ -64,34 +65,25 @@ def measures(evidence: Evidence) -> list[Measure]:
 
 
 def origins(evidence: Evidence) -> list[dict[Hashable, Any]]:
-    """Accepted masks by origin: how many (`n`), and the median of each measure, NaN where there is none.
-
-    Given masks that were kept are apart: their measures are those of the refiner's mask that was refused.
-    """
+    """Accepted masks by origin: how many (`n`), and the median of each measure, NaN where there is none."""
     masks = evidence.masks[evidence.masks["status"] == OK]
-    origin = masks["origin"].where(~_was_kept(masks), "given, kept")
-    groups = masks.assign(origin=origin).groupby("origin")
+    groups = masks.groupby("origin")
     table = groups[list(_MEASURES)].median().assign(n=groups.size())
     return table.sort_index().reset_index().to_dict("records")
 
 
 def fates(evidence: Evidence) -> list[Fate]:
     """Given masks that were kept because the refined one was worse, and masks that were refused, by reason."""
-    kept = evidence.masks[_was_kept(evidence.masks)]
-    worse = kept["reason"].map(lambda reason: reason.split()[reason.split().index(_KEPT) - 1])
+    notes = map(str.split, evidence.masks["reason"])
+    worse = [codes[codes.index(_KEPT) - 1] for codes in notes if _KEPT in codes]
     bad = evidence.masks[evidence.masks["status"] != OK]
     return _fates("the given mask was kept", worse) + _fates("no mask", bad["reason"])
 
 
-def _was_kept(masks: pd.DataFrame) -> pd.Series[bool]:
-    return masks["reason"].map(lambda reason: _KEPT in reason.split()).astype(bool)
-
-
-def _fates(what: str, codes: pd.Series[str]) -> list[Fate]:
-    counts: Mapping[Any, int] = codes.value_counts().to_dict()
+def _fates(what: str, codes: Iterable[str]) -> list[Fate]:
     return [
         Fate(what, code, REASONS.get(code, "no meaning is recorded for this code"), n)
-        for code, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        for code, n in sorted(Counter(codes).items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
@@ -111,7 +103,7 @@ def outlines(evidence: Evidence) -> list[Outline]:
             row["origin"],
             float(row["area"]),
             None if np.isnan(row["parts"]) else int(row["parts"]),
-            None if np.isnan(row["predicted_iou"]) or row["origin"] == "given" else float(row["predicted_iou"]),
+            None if np.isnan(row["predicted_iou"]) else float(row["predicted_iou"]),
         )
         for row in picked
     ]

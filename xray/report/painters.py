@@ -8,17 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xray.backgrounds.judging import MEASURES
 from xray.report.evidence import Evidence
 
 _DIGITS = 12
 _IN_COLUMNS = {"painter", "weights", "steps", "guidance"}
-_THRESHOLDS = {
+_NEEDS = {
     "max_repeated": "classifier",
     "min_prompt_similarity": "clip",
     "min_category_similarity": "clip",
+    "names": "clip",
     "max_growth": "refine",
 }
-"""Of the filter, and the model that each is for."""
+"""Settings of the filter, and the model that each is for."""
+_RECORDED = {"category_similarity": "min_category_similarity", "prompt_similarity": "min_prompt_similarity"}
+"""What the filter may measure without refusing anything, and the setting by which it refuses."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,8 @@ def judges(evidence: Evidence) -> str:
     if not evidence.painted:
         return ""
     settings: Mapping[str, Any] = evidence.recipe["filter"]
-    active = {key: value for key, value in settings.items() if key not in _THRESHOLDS or settings[_THRESHOLDS[key]]}
-    told = {key: _named(evidence, value) for key, value in active.items() if value is not False}
+    active = {key: value for key, value in settings.items() if key not in _NEEDS or settings[_NEEDS[key]]}
+    told = {key: _named(evidence, value) for key, value in active.items() if value is not False and value != {}}
     classifiers = {
         receipt.facts["painter"]["filter"]["classifier"]["weights"]
         for receipt in evidence.painting
@@ -98,6 +102,25 @@ def judges(evidence: Evidence) -> str:
     if classifiers:
         told["classifier"] += f" [sha256 {', '.join(sorted(sha256[:_DIGITS] for sha256 in classifiers))}]"
     return listed(told)
+
+
+def checks(evidence: Evidence) -> str:
+    """What the filter measured of each picture and what it did not, as receipts tell; empty where none tells."""
+    told = [receipt.facts["painter"].get("filter", {}).get("checks") for receipt in evidence.painting]
+    taken = set().union(*filter(None, told))
+    if not taken:
+        return ""
+    settings: Mapping[str, Any] = evidence.recipe["filter"]
+    recorded = {measure for measure, setting in _RECORDED.items() if settings.get(setting) is None}
+    notes = dict.fromkeys(recorded & taken, " (only recorded)")
+    if "nsfw" not in taken:
+        notes["nsfw"] = " (but by painters that have a safety checker of their own)"
+    parts = {
+        "Checked": [measure for measure in MEASURES if measure in taken],
+        "Not checked": [measure for measure in MEASURES if measure not in taken],
+    }
+    named = {what: [name.replace("_", " ") + notes.get(name, "") for name in names] for what, names in parts.items()}
+    return " ".join(f"{what}: {', '.join(names)}." for what, names in named.items() if names)
 
 
 def refiner(evidence: Evidence) -> str:
