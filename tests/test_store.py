@@ -12,7 +12,8 @@ import pytest
 from xray import schema
 from xray.errors import XrayError
 from xray.files import read_bytes
-from xray.store import GENERATE, Store, consecutive, evaluation, to_parquet
+from xray.parquet import consecutive, to_parquet
+from xray.store import GENERATE, Store, evaluation
 
 
 def image_rows(scenarios: list[str], n: int = 3) -> pa.Table:

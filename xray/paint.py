@@ -18,12 +18,13 @@ from xray.backgrounds.painter import Painted, Painter, Scene
 from xray.categories import Category
 from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected
+from xray.parquet import consecutive
 from xray.rates import settings_of_work
 from xray.recipe import Images, Recipe
 from xray.render import Row, assert_kept, encoded, status_counts, without_image
 from xray.run import Run, environment
 from xray.scenarios import Picture, Scenario
-from xray.store import GENERATE, Receipt, Shard, consecutive, unit_of
+from xray.store import GENERATE, Receipt, Shard, unit_of
 from xray.subject import Subject, by_image, photograph, subject
 from xray.tally import has_failed
 from xray.weights import check_pinned

@@ -20,7 +20,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +29,7 @@ import pyarrow.parquet as pq
 from xray import schema
 from xray.errors import XrayError
 from xray.files import delete_file, exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
+from xray.parquet import to_parquet
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -90,44 +90,6 @@ class Receipt:
     counts: Mapping[str, Mapping[str, int]]
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
-    """A table as a Parquet file in memory; equal tables give equal bytes.
-
-    Args:
-        table: image columns are stored as they are, the others compressed.
-        row_groups: rows in each row group; default: one.
-    """
-    pictures = {field.name for field in table.schema if field.type == schema.IMAGE}
-    leaves = [
-        f"{field.name}.{leaf}" if field.name in pictures else field.name
-        for field in table.schema
-        for leaf in (("bytes", "path") if field.name in pictures else ("",))
-    ]
-    compact = [name for name in leaves if not name.endswith(".bytes")]
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
-        compression={name: "zstd" if name in compact else "none" for name in leaves},
-        use_dictionary=compact,
-        write_statistics=compact,
-    ) as writer:
-        start = 0
-        for rows in row_groups or [len(table)]:
-            writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
-            start += rows
-    return bytes(sink.getvalue())
-
-
-def consecutive(values: pa.ChunkedArray) -> list[int]:
-    """Lengths of the runs of equal values, in order.
-
-    >>> consecutive(pa.chunked_array([["a", "a", "b", "a"]]))
-    [2, 1, 1]
-    """
-    return [len(list(run)) for _, run in groupby(values.to_pylist())]
 
 
 class Store:

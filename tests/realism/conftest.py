@@ -16,11 +16,12 @@ from xray import schema
 from xray.codec import decode, encode
 from xray.files import read_bytes
 from xray.masks import decode_mask, encode_mask
+from xray.parquet import consecutive
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.scenarios import Photo
-from xray.store import GENERATE, Shard, consecutive
+from xray.store import GENERATE, Shard
 
 SCENARIOS = ["original", "random_background", {"kind": "generated_background", "painter": {"kind": "daubing:Daub"}}]
 
