@@ -37,6 +37,8 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/masks.py
+	$(BIN)/python benchmarks/pools.py
 
 clean:  ## Remove what was installed and made.
 	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -48,7 +51,7 @@ def _ray(num_gpus: int) -> None:
     if ray.is_initialized():
         if ray.cluster_resources().get("GPU", 0) == num_gpus:
             return
-        ray.shutdown()
+        _end(ray)
     with pytest.MonkeyPatch.context() as patch:  # workers find the plug-ins of tests
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
         ray.init(
@@ -65,7 +68,14 @@ def _ray(num_gpus: int) -> None:
 def _ray_ends() -> Iterator[None]:
     yield
     if "ray" in sys.modules:
-        sys.modules["ray"].shutdown()
+        _end(sys.modules["ray"])
+
+
+def _end(ray: ModuleType) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # its processes take their time to end
+        ray.shutdown()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ recipes, and must give equal bytes:
 
     late        every picture takes up to as many milliseconds as the file says, differently with another number
     die-refine, die-paint    the first actor that has made one picture takes the order away, and is killed in the next
-    stand       painters stand still
+    deadly-refine, deadly-paint    every actor is killed in its first picture
+    stand       painters stand still for ever
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import functools
 import hashlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,9 +49,9 @@ class Desk:
         if (late := self.folder / "late").exists():
             most = int(late.read_text())
             time.sleep(int(hashlib.sha256(f"{most} {seed}".encode()).hexdigest()[:8], 16) % most / 1000)
-        while self.pool == "paint" and (self.folder / "stand").exists():
-            time.sleep(60)
-        if self.made == 1 and self._taken(f"die-{self.pool}"):
+        if self.pool == "paint" and (self.folder / "stand").exists():
+            threading.Event().wait()
+        if (self.folder / f"deadly-{self.pool}").exists() or (self.made == 1 and self._taken(f"die-{self.pool}")):
             os.kill(os.getpid(), signal.SIGKILL)
         self.made += 1
 

@@ -10,6 +10,8 @@ import logging
 import os
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from xray.pools import Grant, PoolState
 from xray.pulse import Pulses, Watch
 
 _TRIES = 5
+_LOOK_EVERY = 2.0
 _ROW = pa.schema([("unit", pa.string()), ("told", pa.string()), ("error", pa.string())])
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
@@ -166,7 +169,7 @@ def stream(
     dataset.context.print_on_execution_start = False
     dataset.context.target_max_block_size = 1  # results come as they are made, not when their task ends
     watching = Watch(functools.partial(_state, pulse), stall_seconds, watch) if pulse else None
-    with watching or contextlib.nullcontext():
+    with _ended(pulse), watching or contextlib.nullcontext():
         for row in _rows(dataset):
             if row["error"] is not None:
                 raise XrayError(row["error"])
@@ -201,6 +204,16 @@ def _pulses() -> Any:
     return actor.options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
 
 
+@contextlib.contextmanager
+def _ended(pulse: Any) -> Iterator[None]:
+    """However it ends, no actor goes on."""
+    try:
+        yield
+    finally:
+        if pulse and ray.is_initialized():
+            pulse.end.remote()
+
+
 def _block(units: Sequence[str]) -> pa.Table:
     return pa.Table.from_pylist([{"unit": unit, "told": "[]", "error": None} for unit in units], schema=_ROW)
 
@@ -209,7 +222,8 @@ def _options(stage: Stage, units: int) -> dict[str, Any]:
     """Of `ray.data.Dataset.map_batches`."""
     pool = stage.pool
     if pool is None:
-        return {"num_cpus": 1, "compute": ray.data.TaskPoolStrategy(size=stage.at_once)}
+        at_once = min(stage.at_once, units) if stage.at_once else None
+        return {"num_cpus": 1, "compute": ray.data.TaskPoolStrategy(size=at_once)}
     most = max(1, min(pool.most, units))
     strategy = ray.data.ActorPoolStrategy(
         min_size=min(pool.least, most),
@@ -246,6 +260,7 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
 
     class Batches:
         def __init__(self) -> None:
+            threading.Thread(target=_leave_at_the_end, args=(pulse,), daemon=True).start()
             self.work = work(*stage.arguments, beat=_beat_of(stage, pulse))
 
         def __call__(self, batch: pa.Table) -> pa.Table:
@@ -257,6 +272,22 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
 
     Batches.__name__ = work.__name__
     return Batches
+
+
+def _leave_at_the_end(pulse: Any) -> None:
+    """End this actor when the run has ended; Ray Data lets it go on with what it has at hand, for ever if it hangs."""
+    while not _has_ended(pulse):
+        time.sleep(_LOOK_EVERY)
+    ray.kill(ray.get_runtime_context().current_actor)
+
+
+def _has_ended(pulse: Any) -> bool:
+    try:
+        return bool(ray.get(pulse.ended.remote()))
+    except ray.exceptions.ActorUnavailableError:  # it is being brought back
+        return False
+    except ray.exceptions.RayActorError:  # the driver has gone, and it with it
+        return True
 
 
 def _refuse_deadly(stage: Stage, unit: str, pulse: Any) -> None:

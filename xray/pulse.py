@@ -33,6 +33,15 @@ class Pulses:
     def __init__(self) -> None:
         self.pools: dict[str, dict[str, _Actor]] = {}
         self.begun: Counter[tuple[str, str]] = Counter()
+        self.over = False
+
+    def end(self) -> None:
+        """The run is over, and whoever still works for it is to leave."""
+        self.over = True
+
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.over
 
     def begin(self, pool: str, unit: str) -> int:
         """How often a unit was begun in a pool, with this time: more than once if actors died over it."""
