@@ -13,7 +13,7 @@ from typing import Self
 from xray.errors import XrayError
 from xray.pools import PoolState
 
-_EVERY = 1.0
+_EVERY, _AGAIN = 1.0, 15.0
 
 
 class _Actor:
@@ -141,13 +141,15 @@ class Watch:
         self._watch(pools)
 
     def _look(self) -> None:
-        while not self._over.wait(_EVERY):
+        pause = _EVERY
+        while not self._over.wait(pause):
             self._tell()
-            self._stalled = self._standing_still()
+            self._stalled = self._stalled or self._standing_still()
             if self._stalled and self._waiting is threading.main_thread():
                 # Waiting for Ray Data ends for a signal and for nothing else; its own handling of Ctrl-C stops the run.
+                # One that comes while Python collects garbage is lost, so it is sent again.
                 signal.pthread_kill(self._waiting.ident or 0, signal.SIGINT)
-                return
+                pause = _AGAIN
 
     def _standing_still(self) -> str:
         if self._stall_seconds is None:
