@@ -114,6 +114,9 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._waiting = threading.current_thread()
+        if self._waiting is threading.main_thread():
+            # Not SIGINT: a process that was started in the background ignores it.
+            self._handler = signal.signal(signal.SIGUSR1, signal.default_int_handler)
         self._thread.start()
         return self
 
@@ -121,10 +124,12 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self._thread.join()  # it sends no more signals then
+        if self._waiting is threading.main_thread():
+            signal.signal(signal.SIGUSR1, self._handler)
         if self._stalled and kind is KeyboardInterrupt:
             raise XrayError(self._stalled) from None
         if kind is None or issubclass(kind, XrayError):
-            self._thread.join()
             self._tell()
 
     def progress(self) -> None:
@@ -148,7 +153,7 @@ class Watch:
             if self._stalled and self._waiting is threading.main_thread():
                 # Waiting for Ray Data ends for a signal and for nothing else; its own handling of Ctrl-C stops the run.
                 # One that comes while Python collects garbage is lost, so it is sent again.
-                signal.pthread_kill(self._waiting.ident or 0, signal.SIGINT)
+                signal.pthread_kill(self._waiting.ident or 0, signal.SIGUSR1)
                 pause = _AGAIN
 
     def _standing_still(self) -> str:
