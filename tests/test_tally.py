@@ -25,7 +25,9 @@ def painted(**counts: int) -> Progressed:
 
 
 def test_what_the_filter_refuses_is_no_bad_row(run: Run) -> None:
-    Budget(run, 0.0).spend(painted(ok=10, rejected_reason_nsfw=90))
+    budget = Budget(run, 0.0)
+    budget.spend(painted(ok=10, rejected_reason_nsfw=90))
+    assert budget.bad.total() == 0
 
 
 def test_a_painter_that_fails_everywhere_ends_the_run(run: Run) -> None:
@@ -39,6 +41,7 @@ def test_one_that_fails_at_first_may_go_on(run: Run) -> None:
     budget = Budget(run, 0.0)
     budget.spend(painted(rejected_reason_blank_picture=99))
     budget.spend(painted(ok=90))
+    assert budget.painted["worlds"] == {"ok": 90, "blank_picture": 99}
 
 
 def test_what_was_made_stays_until_a_missing_file_is_back(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
         yield from dataset.iter_rows()
     except ray.exceptions.RayActorError as error:
         raise XrayError(
-            "a worker died; what is committed stays. Too little memory is the usual reason. "
+            "a worker died, or could not start; what is committed stays. "
             f"Ray says: {str(error).strip().splitlines()[0]}"
         ) from error
 
