@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +18,10 @@ _MEMORY = (
     "A smaller `size`, `offload: true` and `tiling: true` of the painter take less of it, and more is left by "
     "fewer actors on a GPU"
 )
+
+_SWITCH_SECONDS = 0.0005
+"""After so long the thread that feeds the device gets the interpreter back from those that prepare and finish; Python's
+own 5 ms are a hundredth of the device's time where it needs half a second for an image."""
 
 _LOADING = threading.Lock()
 """Libraries patch torch for the whole process while they load: one at a time."""
@@ -197,6 +202,7 @@ def ready(load: Callable[[str], Output], device: str) -> Output:
     import torch
 
     torch.set_num_threads(1)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if device == "cuda" and not torch.cuda.is_available():
         raise XrayError("torch sees no CUDA device on this worker, although Ray gave it a GPU: is this a CPU build?")
     try:

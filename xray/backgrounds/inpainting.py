@@ -16,7 +16,6 @@ from xray.backgrounds.painter import Painted, Scene
 from xray.backgrounds.speed import compiling, speed_up
 from xray.backgrounds.tokens import Tokenizers
 from xray.errors import Rejected, XrayError
-from xray.scenarios.base import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -49,12 +48,12 @@ class Raw:
 
     Args:
         ready: of what.
-        painting: RGB, of the canvas' size, shape (H, W, 3).
+        painting: RGB, of the canvas' size.
         nsfw: the safety checker's verdict, if there is one.
     """
 
     ready: Prepared
-    painting: Pixels
+    painting: Image.Image
     nsfw: bool | None
 
 
@@ -171,14 +170,14 @@ class Inpainting:
             )
         verdicts = getattr(out, "nsfw_content_detected", None) or [None] * len(batch)
         return [
-            Raw(ready, np.asarray(image), None if verdict is None else bool(verdict))
+            Raw(ready, image, None if verdict is None else bool(verdict))
             for ready, image, verdict in zip(batch, out.images, verdicts, strict=True)
         ]
 
     def finish(self, item: Scene, raw: Raw) -> Painted:
         """The painting at the photograph's size, blended around the object if so asked."""
         canvas = raw.ready.canvas
-        image = feathered(item.photo, canvas.back(raw.painting), self.painter.feather)
+        image = feathered(item.photo, canvas.back(np.asarray(raw.painting)), self.painter.feather)
         drawn: dict[str, Any] = {
             "canvas": list(canvas.size),
             "scale": round(canvas.scale, 4),
