@@ -162,6 +162,19 @@ def test_what_an_actor_cannot_load_is_one_line_and_the_same_command_goes_on(
     assert set(begun(folder, "paint").values()) == {1}
 
 
+def test_a_plug_in_that_workers_cannot_import_is_one_line(
+    folder: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("from pooled import Shrink\n\nclass Mine(Shrink):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    values = pooled_values(folder, pools=on_gpus(1, 1))
+    values["masks"]["refine"]["kind"] = "only_here:Mine"
+    run = planned(folder, values, "only here")
+    with pytest.raises(XrayError, match=r"cannot be used on .*masks\.refine: cannot import .*only_here") as refused:
+        generate(run)
+    assert "Traceback" not in str(refused.value)
+
+
 def test_real_models_in_pools_give_the_bytes_of_one_process(tmp_path: Path, tiny_weights: Path) -> None:
     write_folder(tmp_path, per_category=4)
     golden = planned(tmp_path, tiny_values(tmp_path, tiny_weights), "golden")

@@ -261,7 +261,10 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
     class Batches:
         def __init__(self) -> None:
             threading.Thread(target=_leave_at_the_end, args=(pulse,), daemon=True).start()
-            self.work = work(*stage.arguments, beat=_beat_of(stage, pulse))
+            try:
+                self.work = work(*stage.arguments, beat=_beat_of(stage, pulse))
+            except XrayError as error:  # Ray would hide it in a traceback of its own
+                self.work = functools.partial(_refuse, str(error))
 
         def __call__(self, batch: pa.Table) -> pa.Table:
             return _one_row(self.work_on, batch)
@@ -272,6 +275,10 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
 
     Batches.__name__ = work.__name__
     return Batches
+
+
+def _refuse(message: str, unit: str) -> Mapping[str, Any]:
+    raise XrayError(message)
 
 
 def _leave_at_the_end(pulse: Any) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from pydantic import ValidationError
 
 from xray import strict_yaml
 from xray.errors import XrayError, unknown
@@ -51,8 +52,16 @@ class Run(Store):
 
     @functools.cached_property
     def recipe_object(self) -> Recipe:
-        """The recipe."""
-        return recipe_from(self.recipe)
+        """The recipe.
+
+        Raises:
+            XrayError: it names a plug-in that is not to be had here, or the file was changed by hand.
+        """
+        try:
+            return recipe_from(self.recipe)
+        except ValidationError as error:
+            told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise XrayError(f"the recipe of {self.uri} cannot be used on {platform.node()}: {told}") from error
 
     @property
     def recipe(self) -> dict[str, Any]:
