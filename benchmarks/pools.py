@@ -104,6 +104,15 @@ class Pool:
         """Share of the actors' time, 0–1, that the sleeps make up."""
         return self.images * self.seconds / sum(self.end - actor[0][0] for actor in self.actors)
 
+    @property
+    def busy_until_drained(self) -> float:
+        """The same, until the first actor has nothing left to do: what a longer run comes close to."""
+        drained = min(actor[-1][1] for actor in self.actors)
+        images = sum(
+            images * min(1.0, max(0.0, (drained - start) / (end - start))) for start, end, images, _ in self.batches
+        )
+        return images * self.seconds / sum(drained - actor[0][0] for actor in self.actors)
+
     def count(self, start: float, end: float) -> float:
         """Images between two moments."""
         return sum(images for _, done, images, _ in self.batches if start < done <= end)
@@ -285,20 +294,23 @@ def alike(seconds: float) -> dict[str, float]:
 def feed(bench: Bench, rounds: int, images: int, gpus: int = 4) -> dict[str, float]:
     """Busy shares of two pools that CPUs barely feed, and what the second one costs the first."""
     with cluster(gpus):
-        seen = bench.run(images // 3, 8, alike(0.25), gpus)  # warm; and what an image costs in the actors
+        asleep = 0.4
         results, ratios = [], []
+        for _ in range(2):  # warm; what an image takes of the CPUs depends on how hurried they are
+            asleep *= HEADROOM / bench.run(images // 4, 8, alike(asleep), gpus).headroom
         for number in range(rounds):
-            seconds = alike(HEADROOM * gpus * seen.cpu_seconds / seen.free)
+            seconds = alike(asleep)
             both = {work: bench.run(images, 8, seconds, gpus, work) for work in (generate, mask)[:: (-1) ** number]}
             seen, alone = both[generate], both[mask]
+            asleep *= HEADROOM / seen.headroom
             results.append(seen)
             ratios.append(seen.pools["refine"].rate / alone.pools["refine"].rate)
+            drained = ", ".join(f"{name} {pool.busy_until_drained:.1%}" for name, pool in seen.pools.items())
+            cores = ", ".join(f"{who} {taken:.2f}" for who, taken in seen.cores.items())
             print(
                 f"feed, round {number + 1}: {seconds['paint'] * 1e3:.0f} ms an image, {seen.cpu_seconds * 1e3:.0f} ms "
-                f"of CPU; refine {seen.busy['refine']:.1%} busy, paint {seen.busy['paint']:.1%}, refine alone "
-                f"{alone.busy['refine']:.1%}; cores: "
-                + ", ".join(f"{who} {cores:.2f}" for who, cores in seen.cores.items())
-                + f"; headroom {seen.headroom:.2f}",
+                f"of CPU; refine {seen.busy['refine']:.1%} busy, paint {seen.busy['paint']:.1%}; until drained "
+                f"{drained}; refine alone {alone.busy['refine']:.1%}; cores: {cores}; headroom {seen.headroom:.2f}",
                 flush=True,
             )
     shares = {name: [result.busy[name] for result in results] for name in POOLS}
@@ -306,6 +318,7 @@ def feed(bench: Bench, rounds: int, images: int, gpus: int = 4) -> dict[str, flo
         "busy_min": min(statistics.median(values) for values in shares.values()),
         **told("busy_refine", shares["refine"]),
         **told("busy_paint", shares["paint"]),
+        **told("busy_until_drained", [min(p.busy_until_drained for p in r.pools.values()) for r in results]),
         **told("refine_beside_alone", ratios),
         **told("cpu_headroom", [result.headroom for result in results]),
     }
@@ -359,7 +372,7 @@ def main() -> None:
     chosen = options.parse_args()
     few = 4 if chosen.quick else 1
     modes: dict[str, Callable[[Bench], dict[str, float]]] = {
-        "feed": lambda bench: feed(bench, 1 if chosen.quick else chosen.rounds, 384 // few, 4 // few),
+        "feed": lambda bench: feed(bench, 1 if chosen.quick else chosen.rounds, 768 // few, 4 // few),
         "scaling": lambda bench: scaling(bench, 32 // few, (1, 2) if chosen.quick else (1, 2, 4, 8)),
         "memory": lambda bench: memory(bench, 256 // few),
     }
