@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +12,9 @@ from xray.categories.imagenet1k import imagenet1k_classes
 from xray.categories.stamps12 import STAMPS12
 from xray.categories.ximagenet12 import XIMAGENET12
 from xray.errors import XrayError, unknown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["BUILT_IN", "Category", "categories_by_label", "category_of_folder", "load_categories"]
 
@@ -56,5 +59,9 @@ def _category(name: object, entry: object) -> Category:
     try:
         return _CATEGORY.validate_python({"name": name, **fields})
     except ValidationError as error:
-        problems = (".".join(map(str, problem["loc"])) + ": " + problem["msg"] for problem in error.errors())
-        raise XrayError(f"category {name!r}: {'; '.join(problems)}") from error
+        raise XrayError(f"category {name!r}: {'; '.join(map(_explained, error.errors()))}") from error
+
+
+def _explained(problem: ErrorDetails) -> str:
+    said = "a list is needed" if problem["type"] == "tuple_type" else problem["msg"]
+    return f"{'.'.join(map(str, problem['loc']))}: {said} (got {problem['input']!r})"
