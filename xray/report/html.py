@@ -9,14 +9,14 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from xray import figures
+from xray.names import shown
 from xray.realism import rates
-from xray.report import basis, figures, masks, reasons
+from xray.report import basis, masks, reasons
 from xray.report.contact import contact_sheet
 from xray.report.evidence import Evidence, gather
 from xray.report.kept import keep_tables
-from xray.report.names import shown
 from xray.report.painters import checks, judges, painters
-from xray.report.svg import inline_svg
 from xray.report.words import headline, interval, leading, metric, number, percent, points, ranked_drops
 from xray.report.worlds import refused_worlds
 from xray.schema import OK
@@ -132,7 +132,7 @@ def _accuracy_card(label: str, row: Mapping[Hashable, Any], series: str) -> dict
 
 def _svg(axes: Any, title: str, name: str) -> Markup:
     # matplotlib's own XML; ElementTree has escaped every name in it
-    return Markup(inline_svg(axes, title, name))
+    return Markup(figures.inline_svg(axes, title, name))
 
 
 def _heatmap(evidence: Evidence) -> Markup | None:
@@ -158,7 +158,7 @@ def _category_maps(evidence: Evidence) -> list[dict[str, Any]]:
     maps = []
     for index, (model, trained_on) in enumerate(evidence.series):
         series = series_name(model, trained_on)
-        axes = figures.category_heatmap(evidence.by_category, model, trained_on, evidence.scenarios)
+        axes = figures.density_map(evidence.by_category, model, trained_on, evidence.scenarios)
         rows = evidence.by_category[evidence.by_category["series"] == series]
         maps.append(
             {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from xray.names import shown
 from xray.report.evidence import Evidence
-from xray.report.names import shown
 
 _REGIONS = {"object": "the object", "background": "the background", "image": "the whole image"}
 _PHRASES = {
