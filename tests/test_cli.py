@@ -262,12 +262,26 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: list[str], message: st
 
 def test_help_teaches() -> None:
     told = said("--help")
-    for command in ("init", "plan", "mask", "generate", "evaluate", "score", "report", "pipeline", "list", "weights"):
+    for command in (
+        "init",
+        "plan",
+        "mask",
+        "generate",
+        "evaluate",
+        "score",
+        "report",
+        "regress",
+        "pipeline",
+        "list",
+        "weights",
+    ):
         assert command in told
     assert "--dry-run" in said("generate", "--help")
     assert "--bad-rows" in said("mask", "--help")
     for option in ("--inception", "--clip", "--lpips", "--device"):
         assert option in said("realism", "--help")
+    for option in ("--response", "--factors", "--reference", "--cluster", "--unit", "--glm", "--out"):
+        assert option in said("regress", "--help")
 
 
 def test_a_run_needs_a_plan(tmp_path: Path) -> None:

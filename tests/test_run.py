@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from daubing import Daub
 from drawn import recipe_values, write_folder
+from page import Page
+from statsmodels.regression.linear_model import OLS
 
 import xray
 from xray.errors import XrayError
@@ -17,6 +22,9 @@ from xray.plan import survey, write_plan
 from xray.plugins import settings
 from xray.recipe import recipe_from
 from xray.run import Run
+from xray.schema import PREDICTIONS
+from xray.statistics import accuracy_table, regression
+from xray.store import evaluation
 
 
 @pytest.fixture
@@ -112,6 +120,120 @@ def test_factors_of_a_run_that_does_not_paint(run: Run) -> None:
 def test_notes_say_what_is_painted(painted: Run) -> None:
     assert "the worlds of slow are painted from prompts by brush, not photographed" in painted.notes()
     assert not any("original" in note for note in painted.notes())
+
+
+def answer(run: Run, model: str, loss: Mapping[str, float] | None = None, trained_on: str = "pretrained") -> None:
+    """Drawn predictions of all planned images, as `xray evaluate` commits them; photographs differ in difficulty."""
+    plan = run.table("plan", ["sample_id", "image_id", "scenario", "variant"]).to_pandas()
+    plan = plan.merge(run.source()[["image_id", "category"]])
+    generator = np.random.Generator(np.random.PCG64(len(model)))
+    hard = {image: generator.random() for image in sorted(plan["image_id"].unique())}
+    lost = plan["scenario"].map(dict(loss or {})).fillna(0.0)
+    chance = 1.2 - plan["image_id"].map(hard) - lost + generator.normal(0, 0.1, len(plan))
+    rows = plan.assign(model=model, weights="00", trained_on=trained_on, fold=-1, top1=0, p_true=np.clip(chance, 0, 1))
+    rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))[PREDICTIONS.names]
+    table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
+    shard = run.shards()[0]
+    run.commit(evaluation(f"{model} {trained_on}"), shard, {"predictions": (table, None)}, {}, 0.0, {})
+
+
+LOSS = {"transparent": 0.4, "random_background": 0.6}
+
+
+@pytest.fixture
+def answered(tmp_path: Path) -> Run:
+    write_folder(tmp_path, per_category=12)
+    scenarios = ["original", "blur_background", "transparent", "random_background", "no_object"]
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    answer(run, "resnet50", LOSS)
+    answer(run, "vit", LOSS | {"transparent": 0.2})
+    return run
+
+
+def test_a_run_is_regressed_by_cells_as_published(answered: Run) -> None:
+    fit = answered.regression({"model": "vit"})
+    assert fit.design.shape == (2, 4, 2)
+    assert [factor.reference for factor in fit.design.factors] == ["vit", "original", "ball"]
+    assert fit.design.factor("scenario").levels == ("original", "blur_background", "transparent", "random_background")
+    kept = answered.predictions().query("scenario != 'no_object'")
+    cells = accuracy_table(kept, by=("model", "scenario", "category"))
+    wanted = regression(cells, reference={"model": "vit", "scenario": "original"})
+    estimates = fit.parameters.set_index("term")["estimate"]
+    assert estimates.to_dict() == pytest.approx(wanted.parameters.set_index("term")["estimate"].to_dict())
+    assert estimates["scenario[random_background]"] < -0.3
+    assert fit.clustered is None
+    assert "no_object is left out: without the object, losing accuracy is right" in fit.notes
+    assert set(answered.notes()) <= set(fit.notes)
+    assert "accuracy ~ model + scenario + category" in Page(fit._repr_html_()).words
+    assert list(fit.tables()) == ["parameters", "anova", "marginal_means", "contrasts", "power", "residuals"]
+
+
+def test_predictions_are_regressed_one_by_one_and_clustered_by_photograph(answered: Run) -> None:
+    fit = answered.regression(rows="predictions")
+    kept = answered.predictions().query("scenario != 'no_object'")
+    assert fit.cells.rows == len(kept) == 2 * 4 * 24
+    cells = answered.regression()
+    assert fit.fit.estimates_P == pytest.approx(cells.fit.estimates_P)  # the design is balanced
+    design = np.column_stack(
+        [
+            np.ones(len(kept)),
+            kept["model"] == "vit",
+            *(kept["scenario"] == name for name in ("blur_background", "transparent", "random_background")),
+            kept["category"] == "cup",
+        ]
+    ).astype(float)
+    groups = {"groups": kept["image_id"].astype("category").cat.codes}
+    wanted = OLS(kept["correct"].to_numpy(float), design).fit(cov_type="cluster", cov_kwds=groups, use_t=True)
+    assert fit.clustered is not None
+    assert fit.clustered.parameters["std_error"].to_numpy() == pytest.approx(wanted.bse)
+    assert "clustered by image_id (24 clusters" in str(fit)
+
+
+def test_models_trained_within_scenarios_stay_out(answered: Run) -> None:
+    before = answered.regression()
+    answer(answered, "resnet50", LOSS, trained_on="transparent")
+    fit = answered.regression()
+    assert fit.parameters.equals(before.parameters)
+    assert any("models trained on transparent are left out" in note for note in fit.notes)
+    answer(answered, "resnet50", LOSS, trained_on="original")
+    levels = answered.regression().design.factor("model").levels
+    assert levels == ("resnet50", "resnet50, trained on original", "vit")
+
+
+def test_other_responses_and_weights(answered: Run) -> None:
+    fit = answered.regression(response="p_true", factors=["model", "scenario"], weights="n")
+    kept = answered.predictions().query("scenario == 'original' and model == 'vit'")
+    means = pd.DataFrame(fit.cells.codes_CF, columns=["model", "scenario"]).assign(mean=fit.cells.mean_C)
+    assert means.query("model == 1 and scenario == 0")["mean"].item() == pytest.approx(kept["p_true"].mean())
+    assert (fit.cells.weight_C == 24).all()
+
+
+def test_what_is_painted_can_be_a_factor(painted: Run) -> None:
+    answer(painted, "vit", {"slow": 0.3})
+    answer(painted, "net", {"slow": 0.3})
+    fit = painted.regression(factors=["model", "painter_model"], rows="predictions", missing="drop")
+    assert fit.design.factor("painter_model").levels == ("bristles", "hair")
+    assert any("rows in which something is empty were left out" in note for note in fit.notes)
+    with pytest.raises(XrayError, match=r"column 'painter_model'"):
+        painted.regression(factors=["model", "painter_model"])
+
+
+def test_a_run_without_predictions_says_what_to_do(run: Run) -> None:
+    with pytest.raises(XrayError, match="no predictions of models pretrained or trained on 'original': run `xray ev"):
+        run.regression()
+
+
+def test_regressions_that_cannot_be(answered: Run) -> None:
+    with pytest.raises(XrayError, match=r"cells are not of one 'image_id' each: rows='predictions'"):
+        answered.regression(cluster="image_id")
+    with pytest.raises(XrayError, match="unknown column 'categori'; did you mean 'category'"):
+        answered.regression(factors=["model", "categori"])
+    with pytest.raises(XrayError, match="unknown column 'accurracy'; did you mean 'accuracy'"):
+        answered.regression(response="accurracy")
+    with pytest.raises(XrayError, match="unknown `rows` of a regression 'cell'; did you mean 'cells'"):
+        answered.regression(rows="cell")  # type: ignore[arg-type]
 
 
 def test_looking_at_a_run_needs_neither_torch_nor_ray(run: Run) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xray.errors import Rejected, XrayError, extra
+from xray.options import SeveralWords
 from xray.weights.cli import app as weights_app
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ out = Console(soft_wrap=True, highlight=False)
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, how much and how long; do nothing.")]
+DEFAULT_FACTORS = ["model", "scenario", "category"]
 BadRows = Annotated[
     float | None, typer.Option(min=0, max=1, help="Share of bad rows at which the run stops, for example 0.05.")
 ]
@@ -281,6 +283,50 @@ def _report(uri: str) -> None:
 
     written = write_report(Run.open(uri))
     out.print(f"report: {local_path(written) or written}", markup=False)
+
+
+@app.command(cls=SeveralWords)
+def regress(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz) or Parquet, by path or URI.")],
+    response: Annotated[str, typer.Option(help="Column that is explained.")] = "accuracy",
+    factors: Annotated[list[str], typer.Option(help="Columns that explain it; several words.")] = DEFAULT_FACTORS,
+    reference: Annotated[
+        list[str] | None, typer.Option(metavar="FACTOR=LEVEL", help="What the other levels are compared with.")
+    ] = None,
+    interactions: Annotated[list[str] | None, typer.Option(metavar="A:B", help="Pairs of factors.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of weights, above 0.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Column of what makes rows alike, such as image_id.")] = None,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    unit: Annotated[
+        str, typer.Option(help="The response is a fraction (0 to 1), in percent, or any number.")
+    ] = "fraction",
+    missing: Annotated[str, typer.Option(help="Rows with empty cells: error, or drop.")] = "error",
+    glm: Annotated[
+        bool, typer.Option("--glm", help="Beside it a binomial regression, of two columns of counts.")
+    ] = False,
+    correct: Annotated[str, typer.Option(help="For --glm: column of right answers.")] = "correct",
+    n: Annotated[str, typer.Option("--n", help="For --glm: column of all answers.")] = "n",
+    folder: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where tables and figures go.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files in DIR that are not of xray regress.")] = False,
+) -> None:
+    """Multiple linear regression of any table of accuracies, as GraphPad Prism prints it, and what stands beside it."""
+    from xray.regress import files, references, write
+    from xray.regress import regress as verb
+
+    fitted, beside = verb(
+        table, response, factors, references(reference or [], factors),
+        interactions=[pair.split(":") for pair in interactions or []], weights=weights, cluster=cluster,
+        confidence=confidence, unit=unit, missing=missing, counts=(correct, n) if glm else None,
+    )  # fmt: skip
+    out.print(str(fitted), markup=False)
+    for note in beside.notes if beside else ():
+        out.print(f"note on the binomial regression: {note}", markup=False)
+    if folder is None:
+        out.print("\nnothing written: --out DIR keeps tables, figures and this reading")
+        return
+    made = files(fitted, cluster, beside)
+    write(made, folder, force)
+    out.print(f"\n{len(made)} files in {folder}; reading.md is the first to read", markup=False)
 
 
 @app.command()

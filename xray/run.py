@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from xray.backgrounds.painter import Painter
+    from xray.run_regression import Rows
+    from xray.statistics.regression import Missing, Regression
 
 _LIBRARIES = (
     "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",
@@ -150,6 +152,44 @@ class Run(Store):
     def robustness(self) -> pd.DataFrame:
         """The parts of S_robust that the predictions allow, by model; `xray score` writes it."""
         return self._frame("robustness")
+
+    def regression(
+        self,
+        reference: Mapping[str, object] | None = None,
+        factors: Sequence[str] = ("model", "scenario", "category"),
+        response: str = "accuracy",
+        rows: Rows = "cells",
+        cluster: str | None = None,
+        *,
+        interactions: Sequence[Sequence[str]] = (),
+        weights: str | None = None,
+        confidence: float = 0.95,
+        missing: Missing = "error",
+    ) -> Regression:
+        """Accuracy regressed on model, scenario and category: a least squares fit that shows itself in a notebook.
+
+        Of models that are pretrained, or trained on the original; without the scenarios that take the object away.
+
+        Args:
+            reference: level of a factor that the others are compared with; the scenario's is the original.
+            factors: columns of `predictions()` or `factors()`.
+            response: `accuracy`, or `p_true`.
+            rows: `cells`, one row a combination of the factors, each counting once, as it is published; or
+                `predictions`, one row each, with errors clustered by photograph.
+            cluster: column of what makes rows alike; of predictions `image_id`.
+            interactions: of factors, by name.
+            weights: `n`, to weigh cells by their predictions.
+            confidence: of the intervals.
+            missing: `drop` leaves rows out in which a factor is empty, as prompts are of what is not painted.
+
+        Raises:
+            XrayError: as `xray.statistics.regression`; or there are no such predictions.
+        """
+        from xray.run_regression import run_regression
+
+        return run_regression(
+            self, reference, factors, response, rows, cluster, interactions, weights, confidence, missing
+        )
 
     def images(self, scenario: str, image_ids: Sequence[str] | None = None) -> Images:
         """The images of one scenario; reads only their bytes.

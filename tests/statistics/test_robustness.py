@@ -4,26 +4,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from xray.errors import XrayError
-from xray.statistics import cross_term, cross_terms, drops
-from xray.statistics.robustness import image_accuracies, resampled_means
-
-# Table 1 of XIMAGENET-12, EX1, trained on original: accuracy on eight scenarios
-RESNET50 = {
-    "blur_background": 0.9097,
-    "blur_object": 0.8817,
-    "image_g": 0.8442,
-    "image_b": 0.8698,
-    "image_grey": 0.9213,
-    "image_r": 0.8903,
-    "random_background": 0.2241,
-    "segmented": 0.6855,
-}
+from xray.statistics import cross_term, cross_terms, drops, s_robust, s_robust_by_class, s_robusts
+from xray.statistics.resampling import image_accuracies, resampled_means
 
 
 def rows(verdicts, model="m", trained_on="pretrained"):
@@ -124,73 +109,6 @@ class TestDrops:
         assert {"drop", "ci_low", "ci_high", "n_images"} <= set(table.columns)
 
 
-class TestResampledMeans:
-    def test_missing_values_are_left_out(self):
-        values = np.array([[1.0, np.nan], [0.0, 1.0], [1.0, np.nan]])
-        means = resampled_means(values, 500, 0)
-        drawn = means[:, 1]
-        assert set(np.unique(drawn[~np.isnan(drawn)])) == {1.0}
-        assert np.isnan(drawn).any()
-        assert not np.isnan(means[:, 0]).any()
-
-    def test_drawing_in_parts_is_drawing_at_once(self, monkeypatch):
-        values = np.random.Generator(np.random.PCG64(0)).random((37, 3))
-        whole = resampled_means(values, 50, 7)
-        monkeypatch.setattr("xray.statistics.robustness._DRAWS_AT_ONCE", 37 * 3)
-        np.testing.assert_array_equal(whole, resampled_means(values, 50, 7))
-
-    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 2**32))
-    @hypothesis_settings(deadline=None, max_examples=30)
-    def test_means_stay_between_the_extremes(self, values, seed):
-        means = resampled_means(np.array(values)[:, None], 20, seed)
-        assert means.min() >= min(values) - 1e-9
-        assert means.max() <= max(values) + 1e-9
-
-
-class TestCrossTerm:
-    def test_published_table_about_mu(self):
-        assert cross_term(RESNET50, mu=0.95) == pytest.approx(0.078149, abs=5e-7)
-        assert cross_term(RESNET50, mu=0.90) == pytest.approx(0.063482, abs=5e-7)
-
-    def test_published_table_about_its_own_mean(self):
-        assert cross_term(RESNET50, mu=0.95, about="own_mean") == pytest.approx(0.048677, abs=5e-7)
-
-    def test_published_table_as_standard_deviation(self):
-        assert cross_term(RESNET50, mu=0.95, power="std") == pytest.approx(0.279552, abs=5e-7)
-        assert cross_term(RESNET50, mu=0.95, about="own_mean", power="std") == pytest.approx(0.220628, abs=5e-7)
-
-    @pytest.mark.parametrize("mu", [None, math.nan])
-    def test_missing_mu_is_named(self, mu):
-        with pytest.raises(XrayError, match="mu"):
-            cross_term(RESNET50, mu=mu)
-
-    def test_missing_accuracy_is_named(self):
-        with pytest.raises(XrayError, match="image_grey"):
-            cross_term(RESNET50 | {"image_grey": math.nan}, mu=0.95)
-        with pytest.raises(XrayError, match="at least one scenario"):
-            cross_term({}, mu=0.95)
-
-    def test_unknown_readings_are_refused(self):
-        with pytest.raises(XrayError, match="did you mean 'own_mean'"):
-            cross_term(RESNET50, mu=0.95, about="ownmean")
-        with pytest.raises(XrayError, match="variance"):
-            cross_term(RESNET50, mu=0.95, power="cube")
-
-    @given(
-        accuracies=st.dictionaries(st.text(min_size=1), st.floats(0, 1), min_size=1, max_size=8),
-        mu=st.floats(0, 1),
-    )
-    @hypothesis_settings(deadline=None)
-    def test_properties(self, accuracies, mu):
-        about_mu = cross_term(accuracies, mu)
-        own = cross_term(accuracies, mu, about="own_mean")
-        mean = sum(accuracies.values()) / len(accuracies)
-        assert 0 <= own <= about_mu + 1e-12
-        assert about_mu == pytest.approx(own + (mean - mu) ** 2, abs=1e-9)
-        mirrored = {scenario: 2 * mu - accuracy for scenario, accuracy in accuracies.items()}
-        assert cross_term(mirrored, mu) == pytest.approx(about_mu, abs=1e-9)
-
-
 class TestCrossTerms:
     def test_is_the_cross_term_of_the_accuracies(self):
         predictions = random_rows()
@@ -221,3 +139,153 @@ class TestCrossTerms:
     def test_missing_reference_names_model_and_scenario(self):
         with pytest.raises(XrayError, match=r"'a'.*'as_taken'"):
             cross_terms(random_rows(), reference="as_taken")
+
+
+def both_halves(models=("a", "b"), n=60, scenarios=("grey", "blur"), seed=3, categories=("fox",)):
+    """Predictions of models trained on the original, asked everywhere, and trained and asked within each scenario."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    cells = [("original", s) for s in ("original", *scenarios)] + [(s, s) for s in scenarios]
+    return pd.DataFrame(
+        [
+            {
+                "model": model,
+                "trained_on": trained_on,
+                "scenario": scenario,
+                "category": categories[k % len(categories)],
+                "image_id": f"i{k:03}",
+                "variant": 0,
+                "fold": 0,
+                "correct": bool(generator.random() < 0.9 - 0.15 * j),
+            }
+            for model in models
+            for j, (trained_on, scenario) in enumerate(cells)
+            for k in range(n)
+        ]
+    )
+
+
+def accuracies(predictions, *by):
+    return predictions.groupby(["model", "trained_on", "scenario", *by])["correct"].mean().rename("accuracy")
+
+
+class TestSRobusts:
+    @pytest.mark.parametrize(("about", "power"), list(itertools.product(["mu", "own_mean"], ["variance", "std"])))
+    def test_is_s_robust_of_the_accuracies(self, about, power):
+        predictions = both_halves()
+        accuracy = accuracies(predictions)
+        table = s_robusts(predictions, about=about, power=power, resamples=50).set_index("model")
+        for model in ("a", "b"):
+            expected = s_robust(
+                {s: accuracy[model, "original", s] for s in ("grey", "blur")},
+                {s: accuracy[model, s, s] for s in ("grey", "blur")},
+                accuracy[model, "original", "original"],
+                about,
+                power,
+            )
+            row = table.loc[model]
+            assert row.s_robust == pytest.approx(expected.value, abs=1e-12)
+            assert row.sigma2_cross == pytest.approx(expected.sigma2_cross, abs=1e-12)
+            assert row.sigma2_inner == pytest.approx(expected.sigma2_inner, abs=1e-12)
+            assert (row.mu, row.n_scenarios, row.n_images, row.missing) == (expected.mu, 2, 60, "")
+            assert (row.reading, row.about, row.power, row.method) == ("poster", about, power, "bca")
+
+    @pytest.mark.parametrize(("about", "power"), [(None, None), ("mu", "variance")])
+    def test_reading_by_class(self, about, power):
+        predictions = both_halves(categories=("fox", "car", "cello"))
+        accuracy = accuracies(predictions, "category")["a", "original"]
+        row = s_robusts(predictions, reading="class_scenario", about=about, power=power, resamples=50).iloc[0]
+        mu = accuracy["original"].mean()
+        expected = s_robust_by_class(accuracy.drop("original").to_dict(), mu, about or "own_mean", power or "std")
+        assert row.s_robust == pytest.approx(expected.value, abs=1e-12)
+        assert (row.about, row.power) == (about or "own_mean", power or "std")
+        assert row.ci_low < row.s_robust < row.ci_high
+
+    def test_interval_by_resamples_of_images(self):
+        predictions = both_halves(models=("a",))
+        wide = image_accuracies(predictions)
+        drawn = pd.DataFrame(resampled_means(wide.to_numpy(), 300, 4), columns=wide.columns)["a"]
+        expected = [
+            s_robust(
+                {s: row["original", s] for s in ("grey", "blur")},
+                {s: row[s, s] for s in ("grey", "blur")},
+                row["original", "original"],
+            ).value
+            for _, row in drawn.iterrows()
+        ]
+        row = s_robusts(predictions, method="percentile", resamples=300, seed=4).iloc[0]
+        np.testing.assert_allclose([row.ci_low, row.ci_high], np.percentile(expected, [2.5, 97.5]))
+
+    def test_accuracies_give_the_same_values_without_intervals(self):
+        predictions = both_halves()
+        sampled = s_robusts(predictions, resamples=50)
+        plain = s_robusts(accuracies(predictions).reset_index().rename(columns={"scenario": "tested_on"}))
+        parts = ["model", "trained_on", "s_robust", "sigma2_cross", "sigma2_inner", "mu", "missing", "n_scenarios"]
+        pd.testing.assert_frame_equal(sampled[parts], plain[parts])
+        assert plain[["ci_low", "ci_high", "method", "n_images"]].isna().all(axis=None)
+
+    def test_a_pretrained_model_has_the_cross_half_alone(self):
+        predictions = pd.concat([both_halves(models=("a",)), random_rows(models=("p",))])
+        table = s_robusts(predictions, resamples=50).set_index("model")
+        cross = cross_terms(random_rows(models=("p",))).iloc[0]
+        assert table.loc["a", "missing"] == ""
+        assert table.loc["p", ["trained_on", "missing"]].tolist() == ["pretrained", "inner"]
+        assert table.loc["p", "sigma2_cross"] == pytest.approx(cross.cross)
+        assert table.loc["p", ["s_robust", "sigma2_inner", "ci_low", "ci_high"]].isna().all()
+
+    def test_training_within_scenarios_alone_is_the_inner_half_alone(self):
+        predictions = both_halves(models=("a",))
+        row = s_robusts(predictions[predictions["trained_on"] != "original"]).iloc[0]
+        assert (row.missing, row.n_scenarios) == ("cross", 2)
+        assert math.isnan(row.s_robust)
+
+    @pytest.mark.parametrize(
+        ("trained_on", "scenario", "named"),
+        [
+            ("original", "original", r"model 'b'.* mu"),
+            ("original", "grey", r"model 'b'.*C\(grey\)"),
+            ("grey", "grey", r"model 'b'.*C'\(grey\)"),
+        ],
+    )
+    def test_a_missing_cell_is_named_with_its_model(self, trained_on, scenario, named):
+        table = both_halves()
+        gone = (table["model"] == "b") & (table["trained_on"] == trained_on) & (table["scenario"] == scenario)
+        for given in (table[~gone], accuracies(table[~gone]).reset_index()):
+            with pytest.raises(XrayError, match=named):
+                s_robusts(given)
+
+    def test_a_missing_class_is_named(self):
+        table = both_halves(categories=("fox", "car"))
+        gone = (table["scenario"] == "grey") & (table["category"] == "car") & (table["model"] == "b")
+        with pytest.raises(XrayError, match=r"model 'b'.*'grey', class 'car'"):
+            s_robusts(table[~gone], reading="class_scenario")
+
+    def test_other_bad_requests_are_refused(self):
+        table = accuracies(both_halves()).reset_index()
+        with pytest.raises(XrayError, match=r"two accuracies of \(a, blur, blur\)"):
+            s_robusts(pd.concat([table, table]))
+        with pytest.raises(XrayError, match=r"90: an accuracy is a fraction"):
+            s_robusts(table.assign(accuracy=90.0))
+        with pytest.raises(XrayError, match="unknown column 'accuracy'"):
+            s_robusts(table.drop(columns="accuracy"))
+        with pytest.raises(XrayError, match="did you mean 'class_scenario'"):
+            s_robusts(table, reading="class_scenarios")
+        with pytest.raises(XrayError, match="did you mean 'percentile'"):
+            s_robusts(table, method="percentil")
+
+    def test_cells_beside_both_halves_do_not_matter(self):
+        table = both_halves()
+        beside = table[table["trained_on"] == "grey"].assign(scenario="blur", correct=False)
+        pd.testing.assert_frame_equal(s_robusts(table), s_robusts(pd.concat([table, beside])))
+
+    def test_order_of_rows_and_names_of_scenarios_do_not_matter(self):
+        table = both_halves()
+        moved = table.sample(frac=1, random_state=1).replace({"grey": "a", "blur": "z", "original": "o"})
+        numbers = ["s_robust", "ci_low", "ci_high", "sigma2_cross", "sigma2_inner", "mu"]
+        pd.testing.assert_frame_equal(s_robusts(table)[numbers], s_robusts(moved, reference="o")[numbers])
+
+    def test_one_image_has_no_interval(self):
+        table = both_halves(n=1)
+        assert s_robusts(table)[["ci_low", "ci_high"]].isna().all(axis=None)
+
+    def test_no_rows_no_models(self):
+        assert s_robusts(both_halves().iloc[:0]).empty

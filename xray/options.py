@@ -1,0 +1,48 @@
+"""Options of the command line that take several words: `--factors model scenario`, as well as one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+class SeveralWords(TyperCommand):
+    """A command whose repeatable options take all words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the name of a repeatable option before each of its words, then parse as usual."""
+        several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        return super().parse_args(ctx, list(repeated(args, several)))
+
+
+def repeated(words: Iterable[str], several: Set[str]) -> Iterator[str]:
+    """Words of a command line in which every option has one value.
+
+    The first word behind an option is its value whatever it looks like; those that follow are, up to one that begins
+    with `-`. An argument therefore stands before such an option, or behind `--`.
+
+    Args:
+        words: as the shell gives them.
+        several: options that take several words.
+
+    >>> list(repeated(["t.csv", "--factors", "model", "-1=a b", "--out", "x", "--factors", "k"], {"--factors"}))
+    ['t.csv', '--factors=model', '-1=a b', '--out', 'x', '--factors=k']
+    >>> list(repeated(["--factors", "-a", "b", "--", "t.csv"], {"--factors"}))
+    ['--factors=-a', '--factors=b', '--', 't.csv']
+    """
+    rest = iter(words)
+    option = ""
+    for word in rest:
+        if word == "--":
+            yield from (word, *rest)
+        elif word in several:
+            option = word
+            first = next(rest, None)
+            yield option if first is None else f"{option}={first}"
+        elif word.startswith("-"):
+            option = ""
+            yield word
+        else:
+            yield f"{option}={word}" if option else word
