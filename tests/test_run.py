@@ -170,6 +170,19 @@ def test_a_run_is_regressed_by_cells_as_published(answered: Run) -> None:
     assert list(fit.tables()) == ["parameters", "anova", "marginal_means", "contrasts", "power", "residuals"]
 
 
+def test_a_single_model_is_no_factor_unless_it_is_asked_for(tmp_path: Path) -> None:
+    write_folder(tmp_path, per_category=6)
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=["original", "random_background"]))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    answer(run, "resnet50", LOSS)
+    fit = run.regression()
+    assert fit.design.names == ["scenario", "category"]
+    assert "model resnet50 is the only one: no factor" in fit.notes
+    with pytest.raises(XrayError, match="factor 'model' has the one level 'resnet50'"):
+        run.regression(factors=["model", "scenario"])
+
+
 def test_predictions_are_regressed_one_by_one_and_clustered_by_photograph(answered: Run) -> None:
     fit = answered.regression(rows="predictions")
     kept = answered.predictions().query("scenario != 'no_object'")

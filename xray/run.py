@@ -156,7 +156,7 @@ class Run(Store):
     def regression(
         self,
         reference: Mapping[str, object] | None = None,
-        factors: Sequence[str] = ("model", "scenario", "category"),
+        factors: Sequence[str] | None = None,
         response: str = "accuracy",
         rows: Rows = "cells",
         cluster: str | None = None,
@@ -172,7 +172,7 @@ class Run(Store):
 
         Args:
             reference: level of a factor that the others are compared with; the scenario's is the original.
-            factors: columns of `predictions()` or `factors()`.
+            factors: columns of `predictions()` or `factors()`; default: what varies of model, scenario, category.
             response: `accuracy`, or `p_true`.
             rows: `cells`, one row a combination of the factors, each counting once, as it is published; or
                 `predictions`, one row each, with errors clustered by photograph.

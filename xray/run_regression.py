@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from xray.run import Run
 
 Rows = Literal["cells", "predictions"]
+FACTORS = ("model", "scenario", "category")
 
 
 def run_regression(
     run: Run,
     reference: Mapping[str, object] | None,
-    factors: Sequence[str],
+    factors: Sequence[str] | None,
     response: str,
     rows: Rows,
     cluster: str | None,
@@ -34,7 +35,10 @@ def run_regression(
     """What `Run.regression` gives; see there."""
     if rows not in ("cells", "predictions"):
         raise unknown("`rows` of a regression", rows, ("cells", "predictions"))
-    table, notes = _predictions(run, factors, response)
+    table, notes = _predictions(run, factors or FACTORS, response)
+    if factors is None:
+        factors = [name for name in FACTORS if table[name].nunique() > 1]
+        notes += [f"{name} {table[name].iloc[0]} is the only one: no factor" for name in FACTORS if name not in factors]
     original = reference_scenario(run.recipe)
     against = ({"scenario": original} if "scenario" in factors else {}) | dict(reference or {})
     if rows == "cells":
