@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_named() -> None:
     for weights, message in (
         ({"weight": good["weight"]}, r"do not fit tiny: 1 missing \(bias\)"),
         (good | {f"x{k}": good["bias"] for k in range(9)}, r"9 unexpected \(x0, x1, x2, …\)"),
-        (good | {"bias": torch.zeros(5)}, r"1 of another shape \(bias\)"),
+        (good | {"bias": torch.zeros(5)}, r"1 of another shape \(bias is \(5,\), not \(2,\)\)"),
     ):
         with pytest.raises(XrayError, match=message):
             load_strictly(module, weights, "tiny")

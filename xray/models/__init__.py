@@ -1,9 +1,9 @@
-"""Models: classifiers over ImageNet-1k's classes, by name, each with its own preprocessing."""
+"""Models by name: classifiers over ImageNet-1k's classes, with their preprocessing, and networks to be trained."""
 
 from __future__ import annotations
 
-from xray.models.base import Classifier, Loaded
+from xray.models.base import Classifier, Loaded, Task, Trainable
 from xray.models.prediction import Panel, rows
 from xray.models.spec import parse_model
 
-__all__ = ["Classifier", "Loaded", "Panel", "parse_model", "rows"]
+__all__ = ["Classifier", "Loaded", "Panel", "Task", "Trainable", "parse_model", "rows"]

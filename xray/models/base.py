@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,36 @@ CLASSES = 1000
 """ImageNet-1k's: every classifier has an output for each."""
 
 Pixels = NDArray[np.uint8]
+
+Task = Literal["classification", "segmentation"]
+
+Colour = tuple[float, float, float]
+"""One number for each of red, green and blue."""
+
+IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
+IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
+"""Of ImageNet's pixels in 0..1: for networks that have no normalisation of their own."""
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A network to be trained; its input is (N, 3, side, side), float32, normalised.
+
+    Args:
+        module: classification: from the input to logits (N, K); segmentation: to logits (N, K, side, side).
+        task: which of the two.
+        side: of the input in pixels.
+        mean: of red, green and blue in 0..1; the input is (pixels / 255 - mean) / std.
+        std: likewise.
+        origin: where its weights come from, and which of them were left out; for people.
+    """
+
+    module: torch.nn.Module
+    task: Task
+    side: int
+    mean: Colour
+    std: Colour
+    origin: str = "from scratch"
 
 
 class Loaded(Protocol):
@@ -52,6 +83,7 @@ class Classifier:
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    task: ClassVar[Task] = "classification"
 
     @classmethod
     def parse(cls, rest: str) -> Classifier:
@@ -72,6 +104,32 @@ class Classifier:
             XrayError: no such model, or its weights are not to be had; says how to get them. Never random weights.
         """
         raise NotImplementedError
+
+    def side(self, wanted: int | None = None) -> int:
+        """Side of the square input in pixels that a network to be trained gets; cheap, nothing is built.
+
+        Args:
+            wanted: by default the architecture's own.
+
+        Raises:
+            XrayError: the architecture does not take it (names what it takes), or its own is not to be had.
+        """
+        raise XrayError(f"models of {type(self).__name__} cannot be trained: it has no side()")
+
+    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
+        """A network for so many classes, to be trained.
+
+        Args:
+            classes: 2 or more.
+            side: of the square input in pixels; by default the architecture's own.
+            pretrained: with the family's published weights, or the file's (`@file`), and a new head of `classes`
+                outputs; a file whose head has as many already is taken whole. Otherwise from scratch. What is new is
+                drawn from torch's global random state: the caller seeds it.
+
+        Raises:
+            XrayError: no such model, its weights are not to be had or do not fit, or it takes no such side.
+        """
+        raise XrayError(f"models of {type(self).__name__} cannot be trained: it has no trainable()")
 
     @staticmethod
     def choices() -> Sequence[str]:

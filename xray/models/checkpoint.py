@@ -82,10 +82,11 @@ def load_strictly(module: torch.nn.Module, weights: Weights, what: str) -> None:
     missing = sorted(expected.keys() - weights.keys())
     extra = sorted(weights.keys() - expected.keys())
     reshaped = sorted(key for key in expected.keys() & weights.keys() if expected[key].shape != weights[key].shape)
+    shapes = [f"{key} is {tuple(weights[key].shape)}, not {tuple(expected[key].shape)}" for key in reshaped]
     problems = [
-        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
-        for kind, keys in (("missing", missing), ("unexpected", extra), ("of another shape", reshaped))
-        if keys
+        f"{len(said)} {kind} ({', '.join(said[:3])}{', …' if len(said) > 3 else ''})"
+        for kind, said in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        if said
     ]
     if problems:
         raise XrayError(f"the weights do not fit {what}: {'; '.join(problems)}")

@@ -1,0 +1,152 @@
+"""Small members of the families that the papers name, for CPUs and tests: 64 pixels, always from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from xray.errors import XrayError, unknown
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Loaded, Trainable
+from xray.models.head import accepted_side, check_classes
+from xray.models.reduced_vgg import reduced_alexnet, reduced_vgg
+from xray.plugins import settings
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 64
+"""Of the input in pixels, by default."""
+
+
+def _resnet(classes: int, side: int) -> torch.nn.Module:
+    """ResNet50's bottlenecks, one a stage and a quarter as wide."""
+    from timm.models.resnet import Bottleneck, ResNet
+
+    bottleneck: Any = Bottleneck  # ResNet's annotation asks for an instance
+    return ResNet(bottleneck, layers=(1, 1, 1, 1), channels=(16, 32, 64, 128), stem_width=32, num_classes=classes)
+
+
+def _mobilenetv2(classes: int, side: int) -> torch.nn.Module:
+    from torchvision.models import MobileNetV2
+
+    return MobileNetV2(num_classes=classes, width_mult=0.25)  # type: ignore[no-any-return]
+
+
+def _mobilenetv3(classes: int, side: int) -> torch.nn.Module:
+    """The blocks of MobileNetV3-Small, half as wide."""
+    from torch.nn import BatchNorm2d
+    from torchvision.models import MobileNetV3
+    from torchvision.models.mobilenetv3 import InvertedResidualConfig
+
+    rows = (
+        # in, kernel, expanded, out, squeeze-excite, activation, stride
+        (16, 3, 16, 16, True, "RE", 2),
+        (16, 3, 72, 24, False, "RE", 2),
+        (24, 5, 96, 40, True, "HS", 2),
+        (40, 5, 240, 40, True, "HS", 1),
+        (40, 5, 288, 96, True, "HS", 1),
+    )
+    blocks = [InvertedResidualConfig(*row, dilation=1, width_mult=0.5) for row in rows]
+    # With the family's momentum of 0.01 a few hundred steps would not move the running means.
+    return MobileNetV3(blocks, last_channel=256, num_classes=classes, norm_layer=BatchNorm2d)  # type: ignore[no-any-return]
+
+
+def _efficientnet(classes: int, side: int) -> torch.nn.Module:
+    """The stages of EfficientNet-B0, a third as wide, one block each."""
+    from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+
+    rows = (
+        # expansion, kernel, stride, in, out
+        (1, 3, 1, 32, 16),
+        (6, 3, 2, 16, 24),
+        (6, 5, 2, 24, 40),
+        (6, 3, 2, 40, 80),
+        (6, 5, 1, 80, 112),
+    )
+    blocks = [MBConvConfig(*row, num_layers=1, width_mult=0.35) for row in rows]
+    return EfficientNet(blocks, dropout=0.1, stochastic_depth_prob=0.0, num_classes=classes, last_channel=256)  # type: ignore[no-any-return]
+
+
+def _densenet(classes: int, side: int) -> torch.nn.Module:
+    from torchvision.models import DenseNet
+
+    return DenseNet(growth_rate=12, block_config=(2, 4, 4, 4), num_init_features=24, num_classes=classes)  # type: ignore[no-any-return]
+
+
+def _vit(classes: int, side: int) -> torch.nn.Module:
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(img_size=side, patch_size=8, embed_dim=96, depth=3, num_heads=3, num_classes=classes)
+
+
+def _swin(classes: int, side: int) -> torch.nn.Module:
+    from timm.models.swin_transformer import SwinTransformer
+
+    return SwinTransformer(
+        img_size=side,
+        patch_size=4,
+        window_size=4,
+        embed_dim=32,
+        depths=(1, 1, 2),
+        num_heads=(2, 4, 8),
+        drop_path_rate=0.0,
+        num_classes=classes,
+    )
+
+
+_CLASSIFIERS: dict[str, Callable[[int, int], torch.nn.Module]] = {
+    "alexnet": reduced_alexnet,
+    "densenet": _densenet,
+    "efficientnet": _efficientnet,
+    "mobilenetv2": _mobilenetv2,
+    "mobilenetv3": _mobilenetv3,
+    "resnet": _resnet,
+    "swin": _swin,
+    "vgg": reduced_vgg,
+    "vit": _vit,
+}
+
+
+@settings
+class Reduced(Classifier):
+    """A small classifier of one of the papers' families.
+
+    Args:
+        architecture: such as `resnet`.
+    """
+
+    name: ClassVar[str] = "reduced"
+    summary: ClassVar[str] = "small ones to be trained on a CPU: reduced:resnet, reduced:vit, reduced:swin, …"
+
+    architecture: str
+
+    @classmethod
+    def parse(cls, rest: str) -> Self:
+        """One of `choices`."""
+        if rest not in _CLASSIFIERS:
+            raise unknown("reduced model", rest, _CLASSIFIERS)
+        return cls(architecture=rest)
+
+    def load(self, device: str) -> Loaded:
+        """Refuse: there are no weights."""
+        raise XrayError(f"reduced:{self.architecture} has no weights: it is to be trained, not loaded")
+
+    def side(self, wanted: int | None = None) -> int:
+        """See `Classifier.side`; a multiple of 32, for ViT of its patch of 8."""
+        multiple = 8 if self.architecture == "vit" else 32
+        return accepted_side(f"reduced:{self.architecture}", SIDE, wanted, multiple)
+
+    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
+        """See `Classifier.trainable`; only from scratch."""
+        what = f"reduced:{self.architecture}"
+        check_classes(classes, what)
+        if pretrained:
+            raise XrayError(f"{what} has no pretrained weights: it is only trained from scratch")
+        chosen = self.side(side)
+        module = _CLASSIFIERS[self.architecture](classes, chosen)
+        return Trainable(module, self.task, chosen, IMAGENET_MEAN, IMAGENET_STD, f"{what}, from scratch")
+
+    @staticmethod
+    def choices() -> Sequence[str]:
+        """All of them."""
+        return tuple(_CLASSIFIERS)
