@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from xray.errors import XrayError
-from xray.recipe import default_scenarios, load_recipe, model_name, parse_recipe, recipe_from, recipe_values
+from xray.models.names import model_name
+from xray.recipe import default_scenarios, load_recipe, parse_recipe, recipe_from, recipe_values
 from xray.strict_yaml import dump
 
 SOURCE = "source: {kind: imagefolder, root: photos}\n"

@@ -244,7 +244,7 @@ def _evaluate(
     gpus: float | None = None,
 ) -> None:
     from xray import evaluate as verb
-    from xray.recipe import models_by_name
+    from xray.models.names import models_by_name
     from xray.run import Run
 
     run = Run.open(uri)

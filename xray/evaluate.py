@@ -17,7 +17,7 @@ from xray.codec import ANY
 from xray.errors import XrayError, extra
 from xray.flow import is_painted
 from xray.models.base import CLASSES
-from xray.models.prediction import Panel, rows
+from xray.models.prediction import Panel, predictions_table, rows
 from xray.models.spec import parse_model
 from xray.pools import Grant
 from xray.progress import Progress
@@ -232,10 +232,10 @@ def _refuse_other_weights(run: Run, facts: Mapping[str, Mapping[str, str]]) -> N
 
 def _predictions(images: pa.Table, model: str, weights: str, answers: Mapping[str, Any]) -> pa.Table:
     n = len(images)
-    told = {"model": [model] * n, "weights": [weights] * n, "trained_on": ["pretrained"] * n, "fold": [-1] * n}
-    told |= {name: list(answers[name]) for name in ("top1", "top5", "p_true", "correct")}
-    arrays = [
-        pa.array(told[field.name], field.type) if field.name in told else images.column(field.name)
-        for field in schema.PREDICTIONS
-    ]
-    return pa.table(arrays, schema=schema.PREDICTIONS)
+    told: dict[str, Any] = {
+        "model": [model] * n,
+        "weights": [weights] * n,
+        "trained_on": ["pretrained"] * n,
+        "fold": [-1] * n,
+    }
+    return predictions_table(images, {**told, **answers})

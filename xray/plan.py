@@ -29,6 +29,8 @@ from xray.plugins import settings_of
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.run import Run
 from xray.sources.base import Candidate
+from xray.training.folds import assign
+from xray.training.trial import check_training
 from xray.weights import locate, pinned
 
 _READERS = 8
@@ -88,6 +90,8 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     scenarios = {**(planned.recipe_object.scenarios if planned else {}), **recipe.scenarios}
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
     _assert_there(_references(recipe))
+    if recipe.training is not None:
+        check_training(recipe.training, scenarios)
     paints = any(entry.scenario.paints for entry in scenarios.values())
     judged = recipe.filter.check(recipe.models, recipe.masks.refine) if paints else []
     categories = recipe.categories or tuple(recipe.source.categories())
@@ -234,8 +238,29 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
         new = f"{len(run.parts('source')):02d}"
         run.write_part("source", new, to_parquet(found.source, list(_groups(found.source, recipe.shard_size))))
         parts += _write_parts(run, parts, new, recipe.scenarios, draw)
+    if recipe.training is not None:
+        run.write_table("folds", _folds(run, recipe, found))
     remarks = [*found.remarks, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
     run.write_recipe(recipe, parts, remarks, pins)
+
+
+def _folds(run: Run, recipe: Recipe, found: Survey) -> pa.Table:
+    """In which fold each usable photograph is tested; once a model was trained, no photograph changes its fold."""
+    assert recipe.training is not None
+    rows = [*found.known.to_pylist(), *found.source.to_pylist()]
+    categories = {row["image_id"]: row["category"] for row in rows if row["status"] == schema.OK}
+    earlier = run.recipe_object.training if run.planned else None
+    same = earlier is not None and (earlier.folds, earlier.holdout) == (recipe.training.folds, recipe.training.holdout)
+    if earlier is not None and not same and run.trained():
+        said = (
+            "models were trained with `folds: {0.folds}, holdout: {0.holdout}`, the recipe says {1.folds}, {1.holdout}"
+        )
+        raise XrayError(f"{said.format(earlier, recipe.training)}; use a new run")
+    table = run.table("folds").to_pylist() if same else []
+    before = {row["image_id"]: row["fold"] for row in table if row["image_id"] in categories}
+    folds = assign(categories, recipe.training, recipe.seed, before)
+    told = [{"image_id": image, "category": categories[image], "fold": fold} for image, fold in folds.items()]
+    return pa.Table.from_pylist(told, schema=schema.FOLDS)
 
 
 def _check_prompts(run: Run, parts: Sequence[str], recipe: Recipe) -> list[str]:

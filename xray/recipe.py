@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -21,10 +21,12 @@ from xray.files import read_bytes, to_uri
 from xray.masks import Annotations, Gates, Refiner
 from xray.masks.given import Given
 from xray.masks.source import FromSource
+from xray.models.names import models_by_name
 from xray.plugins import available, checked, dump, field_of, settings, settings_of
 from xray.pools import Pools
 from xray.scenarios import Scenario, build_scenario
 from xray.sources.base import Source
+from xray.training.settings import Training, training_fields
 
 T = TypeVar("T")
 
@@ -81,35 +83,6 @@ def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: A
 def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
     write = dump(Scenario)
     return {name: {**write(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
-
-
-def models_by_name(value: Any) -> dict[str, str]:
-    """Model strings by name; a list's are called by `model_name`.
-
-    Raises:
-        XrayError: two are called the same, or these are no model strings.
-    """
-    if isinstance(value, Mapping):
-        return {str(name): str(spec) for name, spec in value.items()}
-    if not isinstance(value, list | tuple | str):
-        raise XrayError(f"`models` is a list of model strings such as timm:resnet50; got {value!r}")
-    names: dict[str, str] = {}
-    for spec in [value] if isinstance(value, str) else value:
-        name = model_name(str(spec))
-        if name in names:
-            raise XrayError(f"two models are called {name!r}; write `models: {{name: {spec}, …}}`")
-        names[name] = str(spec)
-    return names
-
-
-def model_name(spec: str) -> str:
-    """What a model is called if the recipe gives it no name.
-
-    >>> model_name("timm:resnet50"), model_name("weights/my_net.safetensors")
-    ('resnet50', 'my_net')
-    """
-    name = spec.partition("@")[0].rstrip("/").rpartition("/")[2]
-    return name.rpartition(":")[2].removesuffix(".safetensors")
 
 
 def _category_table(value: Any) -> tuple[Category, ...]:
@@ -173,6 +146,7 @@ class Recipe:
         bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
         transparent_on: the colour (RGB) that models see transparent images on.
         models: model strings by name, see `xray list models`.
+        training: what `xray sweep` trains, and how; None: nothing.
     """
 
     source: Annotated[Source, *field_of("source", Source)]
@@ -194,6 +168,7 @@ class Recipe:
     bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
     transparent_on: tuple[Level, Level, Level] = (0, 0, 0)
     models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name))] = Field(default_factory=dict)
+    training: Annotated[Training | None, BeforeValidator(checked(training_fields))] = None
 
 
 def default_scenarios() -> tuple[str, ...]:
@@ -283,5 +258,6 @@ def _explain(details: ErrorDetails) -> str:
     *outer, key = details["loc"]
     cls: Any = Recipe
     for part in outer:
-        cls = get_type_hints(cls)[str(part)]
+        hint = get_type_hints(cls)[str(part)]
+        cls = next((one for one in get_args(hint) if dataclasses.is_dataclass(one)), hint)  # of `Training | None`
     return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))

@@ -123,6 +123,14 @@ class Run(Store):
         """One row an image and model (PREDICTIONS): the truth that every score is computed from."""
         return self._frame("predictions")
 
+    def folds(self) -> pd.DataFrame:
+        """The fold in which each usable photograph is tested (FOLDS); of a recipe with `training`."""
+        return self._frame("folds")
+
+    def history(self) -> pd.DataFrame:
+        """Losses and scores by epoch of every model that was trained (HISTORY)."""
+        return self._frame("history")
+
     def factors(self) -> pd.DataFrame:
         """What a regression may explain predictions by: merge it with `predictions()` on the columns that both have.
 

@@ -193,10 +193,40 @@ PREDICTIONS = pa.schema(
         _field("weights", pa.string(), "sha256 over names and values of all weights, hexadecimal"),
         _field("trained_on", pa.string(), "a scenario, or 'pretrained'"),
         _field("fold", pa.int32(), "of cross-validation; -1: none"),
-        _field("top1", pa.int32(), "index of the most probable class"),
-        _field("top5", pa.list_(pa.int32()), "indices of the five most probable classes, best first"),
-        _field("p_true", pa.float32(), "probability of all accepted indices together, 0 … 1"),
-        _field("correct", pa.bool_(), "top1 is one of the category's accepted indices"),
+        _field("top1", pa.int32(), "the most probable class: ImageNet-1k's index; of trained models, its place"),
+        _field("top5", pa.list_(pa.int32()), "the five most probable classes (or all, if fewer), best first"),
+        _field("p_true", pa.float32(), "probability of all accepted classes together, 0 … 1"),
+        _field("correct", pa.bool_(), "top1 is accepted; of segmenters, IoU ≥ 0.5"),
+        _field("intersection", pa.int64(), "of segmenters: pixels of the object given its category", nullable=True),
+        _field("union", pa.int64(), "of segmenters: pixels of the object, or given its category", nullable=True),
+        _field("pixel_accuracy", pa.float32(), "of segmenters: share of right pixels, 0 … 1", nullable=True),
+    ]
+)
+
+FOLDS = pa.schema(
+    [
+        _field("image_id", pa.string(), "of SOURCE, usable ones"),
+        _field("category", pa.string(), "of the object"),
+        _field("fold", pa.int32(), "in which it is tested: 0 … folds - 1; of a plain split 0, or -1: never"),
+    ]
+)
+
+HISTORY = pa.schema(
+    [
+        _field("model", pa.string(), "its name in the run"),
+        _field("trained_on", pa.string(), "a scenario"),
+        _field("fold", pa.int32(), "that it is tested on"),
+        _field("epoch", pa.int32(), "0 …"),
+        _field("learning_rate", pa.float64(), "in its first step"),
+        _field("train_loss", pa.float64(), "mean over its training images, while the weights change"),
+        _field("train_score", pa.float64(), "of `metric` likewise, 0 … 1"),
+        _field("validation_loss", pa.float64(), "mean over its validation images, at its end"),
+        _field("validation_score", pa.float64(), "of `metric` likewise, 0 … 1"),
+        _field("metric", pa.string(), "top1 | miou"),
+        _field("validation_dice", pa.float64(), "of segmenters, 0 … 1", nullable=True),
+        _field("validation_pixel_accuracy", pa.float64(), "of segmenters, 0 … 1", nullable=True),
+        _field("images", pa.int64(), "that were trained on"),
+        _field("seconds", pa.float64(), "that it took"),
     ]
 )
 

@@ -39,6 +39,8 @@ _SCHEMAS = {
     "images": schema.IMAGES,
     "predictions": schema.PREDICTIONS,
     "scores": schema.SCORES,
+    "folds": schema.FOLDS,
+    "history": schema.HISTORY,
 }
 MASK = ("mask",)
 GENERATE = ("generate",)
@@ -47,6 +49,11 @@ GENERATE = ("generate",)
 def evaluation(model: str) -> tuple[str, str]:
     """The stage of evaluating one model."""
     return ("evaluate", model)
+
+
+def training(model: str, scenario: str) -> tuple[str, str, str]:
+    """The stage of training one model within a scenario; its units are folds."""
+    return ("train", model, scenario)
 
 
 def unit_of(shard: str) -> str:
@@ -251,8 +258,8 @@ class Store:
         """Write a shard's files, then its receipt.
 
         Args:
-            stage: `MASK`, `GENERATE`, or `evaluation(model)`.
-            shard: its name; that of a unit for `MASK`.
+            stage: `MASK`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
+            shard: its name; that of a unit for `MASK`, of a fold for a training.
             tables: by name, each with the rows of its row groups.
             counts: rows by scenario, then by "status reason".
             seconds: of the worker's time.
@@ -324,24 +331,48 @@ class Store:
             return []
         return sorted({name_of(uri.rpartition("/")[0]) for uri in list_files(folder)})
 
+    def trained(self) -> dict[tuple[str, str], list[int]]:
+        """Folds of the trainings that have ended, by model and scenario."""
+        folder = self.path("receipts", "train")
+        found: dict[tuple[str, str], list[int]] = {}
+        for uri in list_files(folder) if exists(folder) else ():
+            within, _, fold = uri.rpartition("/")
+            model = name_of(within.rpartition("/")[0])
+            found.setdefault((model, name_of(within)), []).append(int(name_of(fold).removesuffix(".json")))
+        return {key: sorted(folds) for key, folds in sorted(found.items())}
+
+    def trial_folder(self, model: str, scenario: str, fold: int) -> str:
+        """The URI of the folder that a training keeps its weights in."""
+        return self.path("trials", model, scenario, str(fold))
+
     # reading
 
-    def made(self, stage: tuple[str, ...], table: str, shard: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """What was committed of one shard."""
+    def made(
+        self,
+        stage: tuple[str, ...],
+        table: str,
+        shard: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+    ) -> pa.Table:
+        """What was committed of one shard, as `table` reads it."""
         store, path = open_store(self.path(*self.receipt(stage, shard).files[table]["path"]))
-        return pq.read_table(path, columns=list(columns) if columns else None, filesystem=store, partitioning=None)
+        wanted = list(columns) if columns else None
+        return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
 
     def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
         if table in ("source", "plan"):
             yield from (self.path(table, f"{part}.parquet") for part in self.parts(table))
             return
-        if table not in ("masks", "images", "predictions"):
+        if table not in ("masks", "images", "predictions", "history"):
             if exists(self.path(f"{table}.parquet")):
                 yield self.path(f"{table}.parquet")
             return
         stages: list[tuple[str, ...]] = [MASK, GENERATE] if table == "masks" else [GENERATE]
+        if table in ("predictions", "history"):
+            stages = [training(model, scenario) for model, scenario in self.trained()]
         if table == "predictions":
-            stages = [evaluation(model) for model in self.evaluated()]
+            stages = [*(evaluation(model) for model in self.evaluated()), *stages]
         for stage in stages:
             for receipt in self.receipts(stage):
                 if table in receipt.files and (shards is None or receipt.shard in shards):

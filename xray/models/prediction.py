@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from xray.codec import Decoded, Limits, decode
 from xray.errors import XrayError
 from xray.models.base import Loaded, Pixels
 from xray.models.spec import parse_model
+from xray.schema import PREDICTIONS
 
 if TYPE_CHECKING:
     import torch
@@ -38,12 +40,13 @@ def rows(probabilities_NK: NDArray[np.float32], accepted: Sequence[Sequence[int]
     """What PREDICTIONS holds about N images.
 
     Args:
-        probabilities_NK: shape (N, K), K ≥ 5.
+        probabilities_NK: shape (N, K).
         accepted: the indices that count as right, for each image.
 
     Returns:
-        `top1` (N,); `top5` (N, 5), best first, the lower index first where two are equal; `p_true` (N,), the
-        probability of all accepted indices together, 0–1; `correct` (N,), whether `top1` is accepted.
+        `top1` (N,); `top5` (N, 5), or (N, K) if K is less, best first, the lower index first where two are equal;
+        `p_true` (N,), the probability of all accepted indices together, 0–1; `correct` (N,), whether
+        `top1` is accepted.
 
     >>> p = np.array([[0.1, 0.5, 0.2, 0.1, 0.06, 0.04]], np.float32)
     >>> found = rows(p, [[2, 1]])
@@ -60,6 +63,25 @@ def rows(probabilities_NK: NDArray[np.float32], accepted: Sequence[Sequence[int]
         p_true=np.where(right_NK, probabilities_NK, 0).sum(axis=1).clip(0, 1).astype(np.float32),
         correct=right_NK[np.arange(len(top5)), top5[:, 0]],
     )
+
+
+def predictions_table(images: pa.Table, told: Mapping[str, Sequence[Any] | NDArray[Any]]) -> pa.Table:
+    """PREDICTIONS of some images.
+
+    Args:
+        images: with `sample_id`, `image_id`, `category`, `scenario` and `variant`.
+        told: the other columns; those of segmenters may be left out.
+    """
+    nothing = pa.nulls(len(images))
+    arrays = [
+        pa.array(list(told[field.name]), field.type)
+        if field.name in told
+        else images.column(field.name)
+        if field.name in images.column_names
+        else nothing.cast(field.type)
+        for field in PREDICTIONS
+    ]
+    return pa.table(arrays, schema=PREDICTIONS)
 
 
 def over(decoded: Decoded, colour: Colour) -> Pixels:

@@ -1,0 +1,300 @@
+"""Train one model within one scenario with Ray Train, from the images of the run, and test it.
+
+With one worker the training runs in the process that asks for it (Ray Train's local mode), so that a sweep's processes
+go from one trial to the next; with several, Ray Train starts them and they train together (DDP).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import ray
+import ray.data
+import ray.train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from xray import schema
+from xray.draw import digest
+from xray.errors import XrayError
+from xray.files import open_store
+from xray.models.base import Trainable
+from xray.models.checkpoint import weights_sha256
+from xray.models.prediction import predictions_table
+from xray.models.spec import parse_model
+from xray.run import Run, environment
+from xray.store import GENERATE, training
+from xray.training.checkpoint import Checkpoints
+from xray.training.feed import Batch, Feed, HeldFeed
+from xray.training.folds import Parts, parts
+from xray.training.learner import Learner, Place
+from xray.training.objective import objective_of
+from xray.training.order import Order
+from xray.training.pixels import Preparation, masks_of, pixels_of
+from xray.training.samples import Samples
+from xray.training.trial import Trial
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+_SHARDS_AT_ONCE = 4
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the trials of a sweep share.
+
+    Args:
+        uri: of the run.
+        categories: names, in the recipe's order.
+        samples: the images that are there, by scenario.
+        folds: of the photographs.
+        preparations: by model.
+        held: prepared images in Ray's object store, by scenario and preparation; what is not there is streamed.
+    """
+
+    uri: str
+    categories: tuple[str, ...]
+    samples: Mapping[str, Samples]
+    folds: Mapping[str, int]
+    preparations: Mapping[str, Preparation]
+    held: Mapping[tuple[str, Preparation], Sequence[ObjectRef[pa.Table]]]
+
+    def feed(self, scenario: str, preparation: Preparation) -> Feed:
+        """The pixels of a scenario."""
+        if (key := (scenario, preparation)) in self.held:
+            return HeldFeed(ray.get(list(self.held[key])), preparation)
+        return StreamedFeed(self.uri, preparation)
+
+    def parts(self, trial: Trial) -> Parts:
+        """The photographs of a trial, of those that its scenario has images of."""
+        samples = self.samples[trial.scenario]
+        names = zip(samples.image_id, (self.categories[label] for label in samples.label_N), strict=True)
+        return parts(self.folds, dict(names), trial.fold, trial.training, trial.seed)
+
+
+def prepare(uri: str, scenario: str, preparation: Preparation, shards: Sequence[str]) -> pa.Table:
+    """The images of one scenario in some shards, decoded and square; runs on a worker."""
+    cv2.setNumThreads(1)
+    run = Run(uri)
+    columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
+    where = (ds.field("scenario") == scenario) & (ds.field("status") == schema.OK)
+    made = [run.made(GENERATE, "images", shard, columns, where) for shard in shards]
+    return pa.concat_tables([preparation.prepared(table) for table in made])
+
+
+def prepared(uri: str, wanted: Sequence[tuple[str, Preparation, Sequence[str]]]) -> ray.data.Dataset:
+    """Prepared images by Ray Data, one block for each (scenario, preparation, shards), in that order."""
+    blocks = [pa.table({"place": [place]}) for place in range(len(wanted))]
+
+    def work(block: pa.Table) -> pa.Table:
+        return prepare(uri, *wanted[block.column("place")[0].as_py()])
+
+    dataset: ray.data.Dataset = ray.data.from_arrow(blocks).map_batches(
+        work, batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
+    )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    dataset.context.enable_progress_bars = False
+    dataset.context.print_on_execution_start = False
+    dataset.context.execution_options.preserve_order = True
+    return dataset
+
+
+class StreamedFeed:
+    """Images that Ray Data reads, decodes and makes square while others are trained on.
+
+    Args:
+        uri: of the run.
+        preparation: how they are made square.
+    """
+
+    def __init__(self, uri: str, preparation: Preparation) -> None:
+        self.uri, self.preparation = uri, preparation
+
+    def batches(self, samples: Samples, batches: Sequence[Order]) -> Iterator[Batch]:
+        """See `Feed`. Of each window of shards only what has not been used is kept."""
+        shards = list(dict.fromkeys(samples.shard[place] for batch in batches for place in batch.tolist()))
+        missing = {samples.sample_id[place] for batch in batches for place in batch.tolist()}
+        groups = [shards[start : start + _SHARDS_AT_ONCE] for start in range(0, len(shards), _SHARDS_AT_ONCE)]
+        stream = prepared(self.uri, [(samples.scenario, self.preparation, group) for group in groups])
+        blocks = iter(stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
+        waiting: dict[str, Batch] = {}
+        for batch in batches:
+            ids = [samples.sample_id[place] for place in batch.tolist()]
+            while not waiting.keys() >= set(ids):
+                waiting |= {name: one for name, one in self._images(next(blocks)) if name in missing}
+            ours = [waiting.pop(name) for name in ids]
+            masks = np.stack([mask for _, mask in ours if mask is not None]) if self.preparation.masks else None
+            yield np.stack([image for image, _ in ours]), masks
+
+    def _images(self, block: pa.Table) -> Iterator[tuple[str, Batch]]:
+        images_NHWC = pixels_of(block, self.preparation.side)
+        masks = masks_of(block, self.preparation.side) if self.preparation.masks else [None] * len(block)
+        for name, image, mask in zip(block.column("sample_id").to_pylist(), images_NHWC, masks, strict=True):
+            yield name, (image, mask)
+
+
+def train(trial: Trial, material: Material, gpus: float, report: Report, callbacks: Sequence[Any] = ()) -> None:
+    """Train, test and commit one trial; go on where it stood.
+
+    Args:
+        trial: what is trained.
+        material: of the sweep.
+        gpus: share of a GPU for each worker.
+        report: called with a row of HISTORY after each epoch, where there is one worker.
+        callbacks: of Ray Train, called with those rows where there are several.
+
+    Raises:
+        XrayError: its loss is no number, no space is left, weights that cannot be had.
+    """
+    run = Run(material.uri)
+    workers = trial.training.workers
+    store, path = open_store(run.path("tune"))
+    config = {"trial": trial, "material": material, "gpus": gpus, "report": report if workers == 1 else None}
+    TorchTrainer(
+        _work,
+        train_loop_config=config,
+        scaling_config=ScalingConfig(
+            num_workers=0 if workers == 1 else workers,
+            use_gpu=gpus > 0,
+            resources_per_worker={"CPU": trial.training.cpus, **({"GPU": gpus} if gpus else {})},
+        ),
+        run_config=RunConfig(
+            name=f"train-{digest(*trial.key):020x}",
+            storage_path=path,
+            storage_filesystem=store,
+            failure_config=FailureConfig(max_failures=trial.training.retries),
+            callbacks=list(callbacks),
+        ),
+    ).fit()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What each worker does; why it cannot is written down, since Ray keeps no exception's own class."""
+    trial, material = config["trial"], config["material"]
+    place = _place(trial, config["gpus"])
+    checkpoints = Checkpoints(Run(material.uri).trial_folder(*trial.key))
+    try:
+        _learn(trial, material, place, checkpoints, config["report"])
+    except XrayError as error:
+        checkpoints.fail(str(error))
+        raise
+
+
+def _learn(trial: Trial, material: Material, place: Place, checkpoints: Checkpoints, report: Report | None) -> None:
+    standing = checkpoints.begin()
+    learner = _learner(trial, material, place)
+    if standing is not None:
+        learner.restore(standing)
+    written = time.monotonic()
+    while not learner.done:
+        row = told(trial, learner.epoch())
+        due = time.monotonic() - written >= trial.training.checkpoint_seconds
+        if place.rank == 0 and due and not learner.done:
+            checkpoints.write(learner.standing())
+            written = time.monotonic()
+        (report or ray.train.report)(row)
+    if place.rank == 0:
+        _test(learner, material, checkpoints)
+
+
+def _place(trial: Trial, gpus: float) -> Place:
+    import torch
+
+    torch.set_num_threads(1)
+    if trial.training.workers == 1:
+        return Place("cuda" if gpus else "cpu")
+    context = ray.train.get_context()
+    device = str(ray.train.torch.get_device()) if gpus else "cpu"
+    return Place(device, context.get_world_rank(), context.get_world_size())
+
+
+def told(trial: Trial, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of HISTORY, with what it is of."""
+    return {"model": trial.model, "trained_on": trial.scenario, "fold": trial.fold, **row}
+
+
+def network_of(trial: Trial, classes: int) -> Trainable:
+    """The network of a trial as it begins, for so many categories."""
+    import torch
+
+    torch.manual_seed(trial.number)
+    model = parse_model(trial.spec)
+    outputs = objective_of(model.task, classes).outputs
+    return model.trainable(outputs, trial.training.side, trial.training.pretrained)
+
+
+def _learner(trial: Trial, material: Material, place: Place) -> Learner:
+    samples, divided = material.samples[trial.scenario], material.parts(trial)
+    network = network_of(trial, len(material.categories))
+    return Learner(
+        trial,
+        network,
+        objective_of(network.task, len(material.categories)),
+        material.feed(trial.scenario, material.preparations[trial.model]),
+        samples.of_images(divided.train),
+        samples.of_images(divided.validation),
+        place,
+    )
+
+
+def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> None:
+    """Predict the photographs of the fold with the best weights, in every scenario asked for, and commit."""
+    trial, run = learner.trial, Run(material.uri)
+    started = time.perf_counter()
+    preparation, divided = material.preparations[trial.model], material.parts(trial)
+    learner.use_best()
+    facts = {
+        "spec": trial.spec,
+        "weights": weights_sha256(learner.module),
+        "origin": learner.network.origin,
+        "preprocessing": f"{preparation.text}, mean {learner.network.mean}, std {learner.network.std}",
+        "settings": trial.decisive,
+        "epochs": learner.epochs,
+        "best_epoch": learner.best_epoch,
+        "photographs": {name: len(getattr(divided, name)) for name in ("train", "validation", "test")},
+        "workers": learner.place.workers,
+        "device": learner.place.device,
+        "environment": environment(),
+    }
+    predict = functools.partial(_predictions, learner, material, divided, str(facts["weights"]))
+    predictions = pa.concat_tables([predict(scenario) for scenario in trial.tests])
+    history = pa.Table.from_pylist([told(trial, row) for row in learner.history], schema=schema.HISTORY)
+    checkpoints.finish(learner.best, {"trial": list(trial.key), "categories": list(material.categories), **facts})
+    counts = {scenario: {schema.OK: 0} for scenario in trial.tests}
+    for scenario in predictions.column("scenario").to_pylist():
+        counts[scenario][schema.OK] += 1
+    seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
+    tables = {"predictions": (predictions, None), "history": (history, None)}
+    run.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts)
+
+
+def _predictions(learner: Learner, material: Material, divided: Parts, weights: str, scenario: str) -> pa.Table:
+    trial, samples = learner.trial, material.samples[scenario].of_images(divided.test)
+    feed = learner.feed if scenario == trial.scenario else material.feed(scenario, material.preparations[trial.model])
+    n = len(samples)
+    if not n:
+        raise XrayError(f"{trial.name}: there is no image of {scenario} to test it on; make them by `xray generate`")
+    answers = learner.predict(samples, feed)
+    images: dict[str, Any] = {
+        "sample_id": samples.sample_id,
+        "image_id": samples.image_id,
+        "category": [material.categories[label] for label in samples.label_N],
+        "scenario": [scenario] * n,
+        "variant": samples.variant_N,
+        "model": [trial.model] * n,
+        "weights": [weights] * n,
+        "trained_on": [trial.scenario] * n,
+        "fold": [trial.fold] * n,
+    }
+    return predictions_table(pa.table({"sample_id": list(samples.sample_id)}), {**images, **answers})

@@ -1,0 +1,1 @@
+"""Training models within scenarios: everything but where the work is done."""
