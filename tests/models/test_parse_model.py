@@ -17,7 +17,7 @@ from xray.plugins import settings
 
 
 def test_families() -> None:
-    assert families() == ["hf", "lite", "reduced", "timm", "torchvision"]
+    assert families() == ["hf", "lite", "reduced", "smp", "timm", "torchvision"]
 
 
 @pytest.mark.parametrize(

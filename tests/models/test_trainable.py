@@ -137,6 +137,103 @@ def test_files_of_weights(family: str, timm_file: Path, torchvision_file: Path, 
     assert "all weights" in again.origin
 
 
+def test_lite_gives_its_features_and_a_new_head() -> None:
+    from xray.models.lite import Lite
+
+    published = Lite(architecture="efficientnet-lite0")._published().state_dict()
+    first, other = (build("lite:efficientnet-lite0", seed=seed, pretrained=True).module.state_dict() for seed in (1, 2))
+    assert {name for name in first if not torch.equal(first[name], other[name])} == {"classifier.weight"}
+    same = {name for name in first if first[name].shape == published[name].shape}
+    assert first.keys() - same == {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(first[name], published[name]) for name in same)
+    scratch = build("lite:efficientnet-lite0", seed=1).module.state_dict()
+    assert not torch.equal(scratch["conv_stem.weight"], published["conv_stem.weight"])
+
+
+def test_a_folder_of_transformers(hf_folder: Path, hf_folder_of_7: Path, tmp_path: Path) -> None:
+    from transformers import ViTForImageClassification
+
+    found = build(str(hf_folder), pretrained=True)
+    assert found.module(torch.randn(2, 3, 32, 32)).shape == (2, 12)
+    assert (found.side, found.mean, found.std) == (32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert "whose classes are 1000; a new head of 12: classifier.bias, classifier.weight" in found.origin
+    theirs = ViTForImageClassification.from_pretrained(hf_folder).state_dict()
+    weights = found.module.classifier.state_dict()
+    head = {"classifier.weight", "classifier.bias"}
+    assert {name for name in theirs if not torch.equal(weights[name], theirs[name])} == head
+    whole = build(str(hf_folder_of_7), classes=7, pretrained=True).module.classifier.state_dict()
+    assert equal(whole, ViTForImageClassification.from_pretrained(hf_folder_of_7).state_dict())
+
+    (tmp_path / "config.json").write_bytes((hf_folder / "config.json").read_bytes())
+    bare = build(str(tmp_path), side=48)
+    assert bare.module(torch.randn(2, 3, 48, 48)).shape == (2, 12)
+    assert bare.mean == (0.485, 0.456, 0.406)
+    with pytest.raises(XrayError, match="cannot load"):
+        build(str(tmp_path), pretrained=True)
+    with pytest.raises(XrayError, match="of 40 pixels: a multiple of 16"):
+        build(str(tmp_path), side=40)
+
+
+def test_a_folder_of_timm(timm_folder: Path) -> None:
+    found = build(str(timm_folder), pretrained=True)
+    theirs = load_file(timm_folder / "model.safetensors")
+    weights = found.module.state_dict()
+    assert {name for name in theirs if not torch.equal(weights[name], theirs[name])} == {"fc.weight", "fc.bias"}
+    assert (found.side, found.module(torch.randn(2, 3, 160, 160)).shape) == (160, (2, 12))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("timm:resnet18", "cannot load 'timm:resnet18'"),
+        ("torchvision:alexnet", "cannot load 'torchvision:alexnet'"),
+        ("smp:fpn-resnet18", "cannot load 'smp:fpn-resnet18'"),
+        ("smp:upernet-tu-resnet18", "cannot load 'smp:upernet-tu-resnet18'"),
+        ("hf:owner/model", "cannot load 'hf:owner/model'"),
+        ("reduced:resnet", "reduced:resnet has no pretrained weights"),
+        ("reduced:fpn", "reduced:fpn has no pretrained weights"),
+    ],
+)
+def test_weights_that_are_not_to_be_had(
+    spec: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(XrayError, match=message):
+        build(spec, pretrained=True)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError("no network")
+
+
+@pytest.mark.parametrize("architecture", ["googlenet", "inception_v3"])
+def test_auxiliary_classifiers_are_left_out(architecture: str, tmp_path: Path) -> None:
+    from torchvision import models
+
+    state = models.get_model(architecture, weights=None, init_weights=False, num_classes=5).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    found = build(f"torchvision:{architecture}@{tmp_path / 'w.safetensors'}", pretrained=True)
+    weights = found.module.state_dict()
+    assert set(weights) == {name for name in state if not name.startswith(("aux", "Aux"))}
+    first = next(iter(weights))
+    assert torch.equal(weights[first], state[first])
+    assert "left out" in found.origin
+    assert found.module.train()(torch.randn(2, 3, found.side, found.side)).shape == (2, 12)
+
+
+def test_positions_are_interpolated(tmp_path: Path) -> None:
+    saved = build("timm:vit_tiny_patch16_224", classes=5, side=64).module.state_dict()
+    save_file(saved, tmp_path / "64.safetensors")
+    save_file(build("timm:vit_tiny_patch16_224", classes=5).module.state_dict(), tmp_path / "224.safetensors")
+    spec = "timm:vit_tiny_patch16_224@{}"
+    assert equal(build(spec.format(tmp_path / "64.safetensors"), 5, 3, 64, True).module.state_dict(), saved)
+    found = build(spec.format(tmp_path / "224.safetensors"), 12, 3, 64, True)
+    assert "positions interpolated to 64 pixels" in found.origin
+    assert found.module(torch.randn(1, 3, 64, 64)).shape == (1, 12)
+
+
 def linear(classes: int) -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Linear(5, classes))
 

@@ -51,17 +51,26 @@ def accepted_side(model: str, own: int, wanted: int | None, multiple: int | None
     return wanted
 
 
+def skeleton(build: Callable[[int], torch.nn.Module], classes: int) -> torch.nn.Module:
+    """A network without memory for its weights, where the library can; torch's random state stays as it is."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return build(classes)
+    except (RuntimeError, XrayError):  # some compute their stochastic depth from tensors, which then need values
+        with torch.random.fork_rng(devices=[]):
+            return build(classes)
+
+
 def head_axes(build: Callable[[int], torch.nn.Module], classes: int) -> dict[str, int]:
     """Names of the tensors that depend on the number of classes, each with the axis that does.
 
     Args:
-        build: the network for a number of classes; called twice, without memory for its weights.
+        build: the network for a number of classes; called twice, see `skeleton`.
         classes: any number.
     """
-    import torch
-
-    with torch.device("meta"):
-        here, there = (build(count).state_dict() for count in (classes, classes + 1))
+    here, there = (skeleton(build, count).state_dict() for count in (classes, classes + 1))
     return {
         name: next(axis for axis, size in enumerate(tensor.shape) if there[name].shape[axis] != size)
         for name, tensor in here.items()

