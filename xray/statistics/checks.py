@@ -84,6 +84,48 @@ def checked(
     return Checked(kept, (*notes, *said, *_repeated(kept)))
 
 
+def checked_predictions(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The table, if single predictions can be counted by these columns.
+
+    Args:
+        table: one row a (sample, model).
+        names: of the columns that say what a prediction is of; `correct` is needed beside them.
+
+    Raises:
+        XrayError: a column is not there, or has empty cells; or `correct` is neither right (True, 1) nor wrong.
+
+    >>> checked_predictions(pd.DataFrame({"model": ["a"], "correct": [80.0]}), ["model"])
+    Traceback (most recent call last):
+    xray.errors.XrayError: column 'correct' has the value 80.0: a prediction is right (True, 1) or wrong (False, 0)
+    """
+    for name in (*names, "correct"):
+        if name not in table.columns:
+            raise unknown("column", name, map(str, table.columns))
+        if table[name].hasnans:
+            empty = table.index[table[name].isna()]
+            raise XrayError(f"column {name!r} is empty in {len(empty):,} rows (the first: {empty[0]})")
+    correct = table["correct"]
+    if not pd.api.types.is_bool_dtype(correct.dtype):
+        _check_numeric(correct)
+        if not (right := correct.isin((0, 1))).all():
+            value = correct[~right].iloc[0]
+            raise XrayError(
+                f"column 'correct' has the value {value}: a prediction is right (True, 1) or wrong (False, 0)"
+            )
+    return table
+
+
+def checked_confidence(confidence: float) -> float:
+    """The confidence, if it is inside (0, 1).
+
+    Raises:
+        XrayError: it is not.
+    """
+    if not 0 < confidence < 1:
+        raise XrayError(f"a confidence lies inside (0, 1), 0.95 for example, not {confidence}")
+    return confidence
+
+
 def _check_numeric(values: pd.Series) -> None:
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return

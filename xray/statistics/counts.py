@@ -17,9 +17,9 @@ from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from xray.errors import XrayError
 from xray.statistics.cells import Cells, cells_of
-from xray.statistics.checks import checked
+from xray.statistics.checks import checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
+from xray.statistics.fit import Fit
 from xray.statistics.regression import check_rank, gram
 from xray.statistics.rows import Rows
 from xray.statistics.separation import check_separation

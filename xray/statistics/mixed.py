@@ -13,9 +13,9 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from xray.errors import XrayError
 from xray.statistics.cells import cells
-from xray.statistics.checks import Unit, checked
+from xray.statistics.checks import Unit, checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
+from xray.statistics.fit import Fit
 from xray.statistics.regression import check_rank, gram
 
 MOST_ROWS = 200_000

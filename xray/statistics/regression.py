@@ -15,9 +15,9 @@ from scipy import linalg, stats
 
 from xray.errors import XrayError
 from xray.statistics.cells import Cells, cells_of
-from xray.statistics.checks import Unit, checked
+from xray.statistics.checks import Unit, checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
+from xray.statistics.fit import Fit
 from xray.statistics.rows import Rows
 
 Values = NDArray[np.float64]
