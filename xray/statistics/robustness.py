@@ -145,7 +145,7 @@ def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
             raise unknown("column", name, map(str, table.columns))
     if value == "correct":
         return image_accuracies(table, by)
-    cells = table.dropna(subset="accuracy").set_index([*SERIES, *by])["accuracy"].astype(np.float64)
+    cells = table.set_index([*SERIES, *by])["accuracy"].astype(np.float64)
     if not cells.index.is_unique:
         twice = ", ".join(map(str, cells.index[cells.index.duplicated()][0]))
         raise XrayError(f"there are two accuracies of ({twice}): take their mean, or leave one out")
