@@ -346,6 +346,17 @@ def test_empty_cells_are_left_out_on_request(tmp_path: Path) -> None:
     assert "note: 2 rows in which something is empty were left out" in told
 
 
+def test_a_table_that_is_fitted_exactly_is_told_with_everything_beside_it(tmp_path: Path) -> None:
+    rows = [(m, s, 0.9 - 0.1 * i - 0.25 * j) for i, m in enumerate("abc") for j, s in enumerate("xy")]
+    pd.DataFrame(rows, columns=["model", "scenario", "accuracy"]).to_csv(tmp_path / "t.csv", index=False)
+    told = said(tmp_path / "t.csv", "--factors", "model", "scenario", "--out", tmp_path / "out")
+    assert "25.0 points of accuracy lower than x, all else equal (no interval)" in told
+    assert "fits all rows exactly: errors and P values mean nothing" in told
+    fit = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert (fit["goodness"]["sum_of_squares"], fit["goodness"]["aicc"]) == (0, None)
+    assert pd.read_csv(tmp_path / "out" / "anova.csv")["p"].isna().all()
+
+
 def test_references_may_hold_the_sign_itself() -> None:
     assert references(["a=b=c", "a b=1"], ["a", "a=b", "a b"]) == {"a=b": "c", "a b": "1"}
     with pytest.raises(XrayError, match="factor 'a' has one reference, not both '1' and another"):

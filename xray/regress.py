@@ -150,7 +150,7 @@ def _figures(fitted: Regression, means: pd.DataFrame) -> Iterator[tuple[str, byt
         tame = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40].strip("_").lower()
         of_factor = means[means["factor"] == name]
         yield f"figures/means_{place}_{tame}.svg", svg_bytes(marginal_plot(of_factor, name))
-    if fitted.table is not None:
+    if fitted.table is not None and not fitted.exact:
         yield "figures/diagnostics.svg", svg_bytes(diagnostic_plots(fitted))
 
 

@@ -24,7 +24,9 @@ Values = NDArray[np.float64]
 Missing = Literal["error", "drop"]
 ROWS_KEPT = 100_000
 """Beyond so many rows a regression keeps cells alone: residuals of single rows are not to be had."""
+EXACT = "the model fits all rows exactly: errors and P values mean nothing"
 _ALIASED = 1e-9
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class Regression:
         """What the model expects in each cell."""
         return np.asarray(self.design.matrix(self.cells.codes_CF) @ self.fit.estimates_P)
 
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the model fits all rows: what is left of them is rounding, and errors and tests mean nothing."""
+        size = max(abs(self.cells.low), abs(self.cells.high))
+        return math.sqrt(self.residual_ss / self.cells.weight_C.sum()) <= _ROUNDING * size
+
     @property
     def residual_ss(self) -> float:
         """Weighted sum of squared residuals of all rows."""
@@ -83,9 +91,9 @@ class Regression:
         n, parameters (P), df; sum_of_squares (SS), total_sum_of_squares; r_squared = 1 − SS/total, multiple_r its root,
         adjusted_r_squared; sy_x = √(SS/df), rmse = √(SS/n); f, f_df1, f_p (all coefficients but the intercept are 0);
         log_likelihood of normal errors, aic = −2 log L + 2 (P + 1) and bic as R has them (the variance is a parameter);
-        aicc as Prism has it: n ln(SS/n) + 2 K + 2 K (K + 1) / (n − K − 1) with K = P + 1.
+        aicc as Prism has it: n ln(SS/n) + 2 K + 2 K (K + 1) / (n − K − 1) with K = P + 1. Of an exact fit SS is 0.
         """
-        n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss
+        n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss * (not self.exact)
         total = total_ss(self.cells)
         r2, k = 1 - ss / total, p + 1
         f = (total - ss) / (p - 1) / (ss / df) if ss > 0 else math.inf
