@@ -37,7 +37,11 @@ def notes(table, **options):
         ({"model": ["a", None, "b", "b"]}, {}, "1 of 4 rows lack a value; the first is row 1, column 'model'"),
         ({"image": [1, 2, np.nan, 2]}, {"cluster": "image"}, "the first is row 2, column 'image'"),
         ({"weight": [1, 2, 3, np.nan]}, {"weights": "weight"}, "the first is row 3, column 'weight'"),
-        ({"weight": [1, 2, 3, 0]}, {"weights": "weight"}, "weights are above 0 and finite; column 'weight' has 0"),
+        (
+            {"weight": [1, 2, 3, 0]},
+            {"weights": "weight"},
+            "column 'weight' has 0: weights, numbers of answers and exposures are above 0",
+        ),
         ({"weight": [1, 2, 3, -2]}, {"weights": "weight"}, "column 'weight' has -2"),
         ({"weight": [1, 2, 3, np.inf]}, {"weights": "weight"}, "column 'weight' has inf"),
         ({"accuracy": [0.1, 0.2, np.inf, 0.3]}, {"unit": "any"}, "accuracy has infinite values"),

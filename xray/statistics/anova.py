@@ -40,7 +40,7 @@ def anova(regression: Regression) -> pd.DataFrame:
         with np.errstate(divide="ignore", invalid="ignore"):
             f = np.float64(explained / columns) / variance
             eta = np.float64(explained) / (explained + ss)
-        f = np.nan if regression.exact else f
+        f = np.float64(np.nan) if regression.exact else f
         p = float(stats.f.sf(f, columns, df))
         rows.append((":".join(term), columns, explained, explained / columns, f, p, eta, stars(p)))
     rows.append((RESIDUAL, df, ss, variance, np.nan, np.nan, np.nan, ""))

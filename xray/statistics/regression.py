@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,12 @@ from scipy import linalg, stats
 
 from xray.errors import XrayError
 from xray.statistics.cells import Cells, cells_of
-from xray.statistics.checks import Unit, checked, checked_confidence
+from xray.statistics.checks import Missing, Unit, checked, checked_confidence
 from xray.statistics.design import Design
 from xray.statistics.fit import Fit
 from xray.statistics.rows import Rows
 
 Values = NDArray[np.float64]
-Missing = Literal["error", "drop"]
 ROWS_KEPT = 100_000
 """Beyond so many rows a regression keeps cells alone: residuals of single rows are not to be had."""
 EXACT = "the model fits all rows exactly: errors and P values mean nothing"
@@ -188,8 +186,7 @@ def regression(
     design = Design.of(good.table, factors, reference, interactions)
     rows = Rows.of(good.table, design, response, weights)
     made = cells_of(rows)
-    if made.low == made.high:
-        raise XrayError(f"{response} is {made.low:g} in all {made.rows:,} rows: there is nothing to explain")
+    check_varies(made, response)
     fit = least_squares(made, design, checked_confidence(confidence))
     notes = (*good.notes, *_notes(made, design))
     kept = good.table[list(dict.fromkeys(columns))] if made.rows <= ROWS_KEPT else None
@@ -219,6 +216,16 @@ def least_squares(made: Cells, design: Design, confidence: float = 0.95) -> Fit:
     variance = residual_ss(made, matrix_CP @ estimates_P) / df
     covariance_PP = variance * linalg.cho_solve(factor, np.eye(len(estimates_P)))
     return Fit(design, estimates_P, covariance_PP, df, "least squares", confidence=confidence)
+
+
+def check_varies(made: Cells, response: str) -> None:
+    """Look whether there is anything to explain.
+
+    Raises:
+        XrayError: the response is the same in all rows.
+    """
+    if made.low == made.high:
+        raise XrayError(f"{response} is {made.low:g} in all {made.rows:,} rows: there is nothing to explain")
 
 
 def gram(made: Cells, design: Design) -> Values:
