@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -125,10 +125,16 @@ class Regression:
     def relevelled(self, reference: Mapping[str, object]) -> Regression:
         """The same fit, compared with other references; from the cells alone, without the rows.
 
-        Clustered errors are not to be had in this way: ask `regression` for them.
+        Both designs span the same, X_old = X_new A: clustered errors become those of A V A'.
 
         Raises:
             XrayError: no such factor or level.
+
+        >>> values = [0.9, 0.5, 0.7, 0.8, 0.5, 0.6]
+        >>> table = pd.DataFrame({"image": [*"xyzxyz"], "model": [*"aaabbb"], "accuracy": values})
+        >>> fit = regression(table, factors=["model"], cluster="image").relevelled({"model": "b"})
+        >>> fit.clustered.parameters[["term", "estimate", "std_error"]].round(3).values.tolist()
+        [['Intercept', 0.633, 0.099], ['model[a]', 0.067, 0.037]]
         """
         design = self.design.relevelled(reference)
         named = pd.DataFrame(
@@ -139,7 +145,13 @@ class Regression:
         )
         moved = Cells(**{**vars(self.cells), "codes_CF": design.codes(named)})
         fit = least_squares(moved, design, self.fit.confidence)
-        return Regression(fit, moved, self.response, self.notes, self.weights, self.table, unit=self.unit)
+        clustered = self.clustered
+        if clustered is not None:
+            old_CP, new_CP = self.design.matrix(self.cells.codes_CF), design.matrix(moved.codes_CF)
+            change_PP = np.rint(linalg.lstsq(new_CP.toarray(), old_CP.toarray())[0])
+            covariance_PP = change_PP @ clustered.covariance_PP @ change_PP.T
+            clustered = replace(clustered, design=design, estimates_P=fit.estimates_P, covariance_PP=covariance_PP)
+        return replace(self, fit=fit, cells=moved, clustered=clustered)
 
 
 def regression(
