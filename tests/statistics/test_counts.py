@@ -207,3 +207,12 @@ def test_a_row_is_named_as_the_table_names_it():
     table = pd.DataFrame({"model": [*"aabb"], "correct": [np.nan, 80, 50, 140], "n": 100}, index=[*"pqrs"])
     with pytest.raises(XrayError, match="correct: 140 of 100 are right in row s"):
         binomial(table, ["model"], n="n", missing="drop")
+
+
+def test_it_shows_itself_as_a_table():
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [20, 90, 50, 40], "n": 100})
+    lines = repr(binomial(table, ["model"], n="n")).splitlines()
+    assert lines[0] == "model (binomial (logit)), compared with model a"
+    assert lines[4].split()[0] == "model[b]"
+    assert lines[6].startswith("n 4, log likelihood ")
+    assert lines[8].startswith("note: rows scatter")

@@ -111,3 +111,12 @@ def test_rows_in_which_something_is_empty_are_left_out_on_request():
     expected = mixed(table.iloc[3:], factors=["model", "scenario"], unit="any")
     np.testing.assert_array_equal(found.fit.estimates_P, expected.fit.estimates_P)
     assert found.notes[0] == "3 rows in which something is empty were left out"
+
+
+def test_it_shows_itself_as_a_table():
+    lines = repr(mixed(accuracies(), factors=["model", "scenario"], unit="any")).splitlines()
+    assert lines[0].startswith(
+        "model + scenario (mixed model (random intercept by category, REML)), compared with model"
+    )
+    assert lines[2].split()[:2] == ["Variable", "Estimate"]
+    assert any(line.startswith("24 groups, variance of groups ") for line in lines)

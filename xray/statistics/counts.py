@@ -60,6 +60,12 @@ class CountRegression:
         """One row a column of the design; `t` is the normal statistic z."""
         return self.fit.parameters
 
+    def __repr__(self) -> str:
+        from xray.statistics.shown import fit_text
+
+        facts = f"n {self.rows:,}, log likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
+        return fit_text(self.fit, f"{facts}, dispersion {self.dispersion:.4g}", self.notes)
+
     @property
     def df(self) -> int:
         """Rows less parameters: about what Pearson's χ² comes to if the model holds."""
@@ -208,6 +214,10 @@ def ratios(fit: Fit) -> pd.DataFrame:
     Returns:
         One row a column of the design: `term`, `ratio`, `ci_low`, `ci_high`, `p`, `p_summary`; the intercept's is the
         odds, or rate, of the reference levels themselves.
+
+    >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
+    >>> ratios(binomial(table, ["model"], n="n").fit).round(3).values.tolist()
+    [['Intercept', 4.0, 2.451, 6.529, 0.0, '****'], ['model[b]', 0.25, 0.133, 0.468, 0.0, '****']]
     """
     table = fit.parameters
     powers = {name: np.exp(table[column]) for name, column in _POWERS.items()}

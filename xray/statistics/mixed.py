@@ -52,6 +52,12 @@ class MixedRegression:
         """One row a column of the design; `t` is the normal statistic z."""
         return self.fit.parameters
 
+    def __repr__(self) -> str:
+        from xray.statistics.shown import fit_text
+
+        variances = f"variance of groups {self.group_variance:.4g}, of rows {self.residual_variance:.4g}"
+        return fit_text(self.fit, f"{self.groups:,} groups, {variances}, ICC {self.icc:.4g}", self.notes)
+
     @property
     def icc(self) -> float:
         """Intraclass correlation σ_u² / (σ_u² + σ²): how alike rows of one group are, 0 … 1."""
