@@ -131,6 +131,13 @@ def compare_s_robust(
     Raises:
         XrayError: as `s_robusts`; no two models have an S_robust, or two were not asked about the same scenarios (and
             classes, where the reading has them): then they say different things.
+
+    >>> cells = [("original", "original", 8), ("original", "grey", 6), ("grey", "grey", 7)]
+    >>> rows = [(m, t, s, k, k < n - (s == "grey" and m == "b")) for m in "ab" for t, s, n in cells for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["model", "trained_on", "scenario", "image_id", "correct"])
+    >>> found = compare_s_robust(predictions)
+    >>> found[["first", "second", "s_robust_first", "s_robust_second", "difference"]].round(3).values.tolist()
+    [['a', 'b', 0.922, 0.797, 0.125]]
     """
     about, power = checked_reading(reading, about, power)
     wide = by_image(predictions, reading)

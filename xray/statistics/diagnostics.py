@@ -146,6 +146,12 @@ def fitted_outside(regression: Regression) -> pd.DataFrame:
     """Cells whose fitted accuracy is below 0 or above 1, the farthest first: `cell`, `fitted`.
 
     Empty where the response is no accuracy (`unit="any"`).
+
+    >>> from xray.statistics import regression
+    >>> values = [1.0, 0.6, 0.95, 0.3, 0.95, 0.9]
+    >>> table = pd.DataFrame({"model": list("aabbcc"), "scenario": list("xyxyxy"), "accuracy": values})
+    >>> fitted_outside(regression(table, factors=["model", "scenario"])).round(3).values.tolist()
+    [['c × x', 1.108]]
     """
     fitted_C = regression.fitted_C
     beyond_C = np.maximum(fitted_C - 1, -fitted_C) if regression.unit != "any" else np.zeros(len(fitted_C))
@@ -161,6 +167,12 @@ def breusch_pagan(regression: Regression, alpha: float = 0.05) -> Outcome:
 
     Raises:
         XrayError: the regression has kept no rows.
+
+    >>> from xray.statistics import regression
+    >>> table = pd.DataFrame({"model": [*"aaabbb"], "accuracy": [0.7, 0.8, 0.9, 0.1, 0.5, 0.9]})
+    >>> found = breusch_pagan(regression(table, factors=["model"]))
+    >>> round(found.statistic, 3), found.p_text
+    (2.801, '0.0942')
     """  # noqa: E501
     name, (_, residual_N) = "Breusch-Pagan (Koenker)", _fitted(regression)
     table = _table(regression)[regression.design.names].assign(

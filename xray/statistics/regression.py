@@ -90,6 +90,11 @@ class Regression:
         adjusted_r_squared; sy_x = √(SS/df), rmse = √(SS/n); f, f_df1, f_p (all coefficients but the intercept are 0);
         log_likelihood of normal errors, aic = −2 log L + 2 (P + 1) and bic as R has them (the variance is a parameter);
         aicc as Prism has it: n ln(SS/n) + 2 K + 2 K (K + 1) / (n − K − 1) with K = P + 1. Of an exact fit SS is 0.
+
+        >>> values = [0.9, 0.5, 0.7, 0.8, 0.5, 0.6]
+        >>> found = regression(pd.DataFrame({"model": [*"aaabbb"], "accuracy": values}), factors=["model"]).goodness
+        >>> {name: round(found[name], 4) for name in ("sum_of_squares", "r_squared", "sy_x", "rmse", "aicc")}
+        {'sum_of_squares': 0.1267, 'r_squared': 0.05, 'sy_x': 0.178, 'rmse': 0.1453, 'aicc': -5.1477}
         """
         n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss * (not self.exact)
         total = total_ss(self.cells)

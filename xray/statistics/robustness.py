@@ -182,6 +182,11 @@ def cross_terms(
 
     Raises:
         XrayError: a model has no prediction on the reference, or no such reading.
+
+    >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
+    >>> cross_terms(predictions.assign(model="m", trained_on="pretrained"))[["model", "mu", "cross"]].values.tolist()
+    [['m', 1.0, 0.0625]]
     """
     check_reading(about, power)
     wide = image_accuracies(predictions)
