@@ -182,6 +182,8 @@ def test_everything_beside_it(tmp_path: Path) -> None:
     record = json.loads((out / "fit.json").read_text())
     assert (record["cluster"], record["weights"], record["interactions"]) == ("group", "n", [["model", "scenario"]])
     assert record["binomial"]["aic"] > 0
+    assert "its errors take all answers as independent: clusters by group are not in them" in told
+    assert "clusters by group" in record["binomial"]["notes"][-1]
     odds = pd.read_csv(out / "odds_ratios.csv").set_index("term")["ratio"]
     sums = table.groupby(["model", "scenario"])["correct"].sum() / 480
     ratio = sums["a", "grey"] / (1 - sums["a", "grey"]) / (sums["a", "original"] / (1 - sums["a", "original"]))
@@ -344,6 +346,18 @@ def test_empty_cells_are_left_out_on_request(tmp_path: Path) -> None:
     told = said(*words, "--missing", "drop")
     assert "n 46, 3 parameters" in told
     assert "note: 2 rows in which something is empty were left out" in told
+    assert "note on the binomial regression: 1 rows in which something is empty were left out" in told
+
+
+def test_a_table_that_is_fitted_exactly_is_told_with_everything_beside_it(tmp_path: Path) -> None:
+    rows = [(m, s, 0.9 - 0.1 * i - 0.25 * j) for i, m in enumerate("abc") for j, s in enumerate("xy")]
+    pd.DataFrame(rows, columns=["model", "scenario", "accuracy"]).to_csv(tmp_path / "t.csv", index=False)
+    told = said(tmp_path / "t.csv", "--factors", "model", "scenario", "--out", tmp_path / "out")
+    assert "25.0 points of accuracy lower than x, all else equal (no interval)" in told
+    assert "fits all rows exactly: errors and P values mean nothing" in told
+    fit = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert (fit["goodness"]["sum_of_squares"], fit["goodness"]["aicc"]) == (0, None)
+    assert pd.read_csv(tmp_path / "out" / "anova.csv")["p"].isna().all()
 
 
 def test_references_may_hold_the_sign_itself() -> None:

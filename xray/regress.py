@@ -6,15 +6,16 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pandas as pd
 
 from xray.errors import XrayError, unknown
 from xray.files import delete_file, exists, is_folder, join, read_bytes, to_uri, write_bytes
-from xray.statistics.checks import Unit
+from xray.statistics.checks import Missing, Unit
 from xray.statistics.counts import CountRegression, binomial
-from xray.statistics.regression import Missing, Regression, regression
+from xray.statistics.regression import Regression, regression
 from xray.tabular import read_table
 
 MADE_BY = "xray regress"
@@ -85,10 +86,14 @@ def regress(
     if counts is None:
         return fitted, None
     correct, n = counts
-    known = table.dropna(subset=[*factors, *counts]) if missing == "drop" else table
-    return fitted, binomial(
-        known, factors, reference, correct=correct, n=n, interactions=interactions, confidence=confidence
-    )
+    beside = binomial(
+        table, factors, reference, correct=correct, n=n, interactions=interactions, confidence=confidence,
+        missing=cast(Missing, missing),
+    )  # fmt: skip
+    if cluster is None:
+        return fitted, beside
+    note = f"its errors take all answers as independent: clusters by {cluster} are not in them"
+    return fitted, replace(beside, notes=(*beside.notes, note))
 
 
 def files(fitted: Regression, cluster: str | None = None, beside: CountRegression | None = None) -> dict[str, bytes]:
@@ -150,7 +155,7 @@ def _figures(fitted: Regression, means: pd.DataFrame) -> Iterator[tuple[str, byt
         tame = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40].strip("_").lower()
         of_factor = means[means["factor"] == name]
         yield f"figures/means_{place}_{tame}.svg", svg_bytes(marginal_plot(of_factor, name))
-    if fitted.table is not None:
+    if fitted.table is not None and not fitted.exact:
         yield "figures/diagnostics.svg", svg_bytes(diagnostic_plots(fitted))
 
 

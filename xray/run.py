@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from xray.backgrounds.painter import Painter
     from xray.run_regression import Rows
-    from xray.statistics.regression import Missing, Regression
+    from xray.statistics.checks import Missing
+    from xray.statistics.regression import Regression
 
 _LIBRARIES = (
     "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",

@@ -89,3 +89,9 @@ class TestRobustnessIntervals:
     def test_nothing_to_draw_is_a_named_error(self):
         with pytest.raises(XrayError, match="no S_robusts to draw"):
             robustness_intervals(S_ROBUSTS.iloc[:0])
+
+
+@pytest.mark.parametrize(("draw", "table"), [(drop_intervals, DROPS), (robustness_intervals, S_ROBUSTS)])
+def test_the_axis_says_how_sure_the_intervals_are(draw, table):
+    assert "(95 % interval)" in draw(table).get_xlabel()
+    assert "(99.9 % interval)" in draw(table, confidence=0.999).get_xlabel()

@@ -1,5 +1,4 @@
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -62,8 +61,3 @@ def test_higher_confidence_is_wider():
         for table in (accuracy_table(rows, by=["model"], confidence=confidence) for confidence in (0.5, 0.95))
     ]
     assert widths[0] < widths[1]
-
-
-def test_a_missing_column_is_named():
-    with pytest.raises(KeyError, match="scenario"):
-        accuracy_table(predictions([True], model="m"), by=["model", "scenario"])

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from xray.errors import XrayError
+from xray.statistics import accuracy_table, compare, compare_s_robust, cross_terms, drops, s_robusts
 from xray.statistics.checks import checked
 
 
@@ -34,7 +37,11 @@ def notes(table, **options):
         ({"model": ["a", None, "b", "b"]}, {}, "1 of 4 rows lack a value; the first is row 1, column 'model'"),
         ({"image": [1, 2, np.nan, 2]}, {"cluster": "image"}, "the first is row 2, column 'image'"),
         ({"weight": [1, 2, 3, np.nan]}, {"weights": "weight"}, "the first is row 3, column 'weight'"),
-        ({"weight": [1, 2, 3, 0]}, {"weights": "weight"}, "weights are above 0 and finite; column 'weight' has 0"),
+        (
+            {"weight": [1, 2, 3, 0]},
+            {"weights": "weight"},
+            "column 'weight' has 0: weights, numbers of answers and exposures are above 0",
+        ),
         ({"weight": [1, 2, 3, -2]}, {"weights": "weight"}, "column 'weight' has -2"),
         ({"weight": [1, 2, 3, np.inf]}, {"weights": "weight"}, "column 'weight' has inf"),
         ({"accuracy": [0.1, 0.2, np.inf, 0.3]}, {"unit": "any"}, "accuracy has infinite values"),
@@ -99,3 +106,53 @@ def test_the_table_itself_is_left_alone():
     before = table.copy()
     checked(table, "accuracy", ["model"], unit="percent", missing="drop")
     pd.testing.assert_frame_equal(table, before)
+
+
+PREDICTIONS = pd.DataFrame(
+    [
+        (model, trained_on, scenario, category, image, True)
+        for model in "ab"
+        for trained_on in ("original", "grey")
+        for scenario in ("original", "grey")
+        for category, image in ("xp", "yq")
+    ],
+    columns=["model", "trained_on", "scenario", "category", "image_id", "correct"],
+)
+OF_PREDICTIONS = [accuracy_table, drops, compare, s_robusts, cross_terms, compare_s_robust]
+
+
+@pytest.mark.parametrize("of", OF_PREDICTIONS)
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"correct": 100.0}, "'correct' has the value 100.0: a prediction is right"),
+        ({"correct": 0.5}, "'correct' has the value 0.5"),
+        ({"correct": "yes"}, "'correct' is text, for example 'yes'"),
+        ({"correct": [None, *[True] * 15]}, "'correct' is empty in 1 rows (the first: 0)"),
+        ({"model": ["a", None, *"ab" * 7]}, "'model' is empty in 1 rows (the first: 1)"),
+        ({"image_id": [*range(15), None]}, "'image_id' is empty in 1 rows (the first: 15)"),
+    ],
+)
+def test_predictions_that_cannot_be_counted_are_named(of, columns, message):
+    with pytest.raises(XrayError, match=re.escape(message)):
+        of(PREDICTIONS.assign(**columns))
+
+
+@pytest.mark.parametrize("of", OF_PREDICTIONS)
+def test_a_column_that_is_not_there_is_named(of):
+    with pytest.raises(XrayError, match="unknown column 'image_id'"):
+        of(PREDICTIONS.drop(columns="image_id"))
+
+
+@pytest.mark.parametrize("of", OF_PREDICTIONS)
+@pytest.mark.parametrize("confidence", [95, 0, 1, -0.5, float("nan")])
+def test_a_confidence_is_a_fraction(of, confidence):
+    with pytest.raises(XrayError, match=r"a confidence lies inside \(0, 1\), 0.95 for example"):
+        of(PREDICTIONS, confidence=confidence)
+
+
+@pytest.mark.parametrize("of", OF_PREDICTIONS[1:])
+@pytest.mark.parametrize("resamples", [0, -5])
+def test_a_bootstrap_needs_resamples(of, resamples):
+    with pytest.raises(XrayError, match=f"needs resamples, 2,000 for example, not {resamples}"):
+        of(PREDICTIONS, resamples=resamples)

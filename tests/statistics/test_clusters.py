@@ -128,3 +128,15 @@ def test_order_of_rows_and_names_of_clusters_do_not_matter(seed, n, photographs)
     again = regression(moved, "correct", ["model", "scenario"], cluster="image_id")
     np.testing.assert_allclose(again.clustered.covariance_PP, found.clustered.covariance_PP, rtol=1e-9, atol=1e-15)
     assert_equal(found, table, "correct", "image_id")
+
+
+@pytest.mark.parametrize("interactions", [[], [["model", "scenario"]]])
+@pytest.mark.parametrize("weights", [None, "weight"])
+def test_relevelling_keeps_them(interactions, weights):
+    table, reference = predictions(), {"scenario": "s3", "model": "c"}
+    options = {"cluster": "image_id", "interactions": interactions, "weights": weights}
+    asked = regression(table, "correct", FACTORS, reference, **options)
+    moved = regression(table, "correct", FACTORS, **options).relevelled(reference)
+    assert moved.clustered.errors == "clustered by image_id (120 clusters)"
+    pd.testing.assert_frame_equal(moved.clustered.parameters, asked.clustered.parameters, rtol=1e-8)
+    pd.testing.assert_frame_equal(moved.parameters, asked.parameters, rtol=1e-8)

@@ -149,3 +149,10 @@ class TestCompareSRobust:
         table = pd.concat([self.table({"a": 0.9}), predictions({"p": 0.9}, ("original", "grey", "blur"))])
         with pytest.raises(XrayError, match="both halves"):
             compare_s_robust(table)
+
+    def test_models_that_were_asked_about_other_scenarios_are_not_compared(self):
+        table = self.table({"a": 0.9, "b": 0.6, "c": 0.5})
+        lacking = table[(table["model"] != "b") | (table["scenario"] != "blur")]
+        with pytest.raises(XrayError, match="'a' and 'b' cannot be compared: only one of them was asked about 'blur'"):
+            compare_s_robust(lacking)
+        assert len(compare_s_robust(lacking, [("a", "c")])) == 1

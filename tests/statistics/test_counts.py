@@ -186,3 +186,33 @@ def test_splitting_rows_changes_no_estimate(seed):
     split = binomial(pd.concat(parts, ignore_index=True), FACTORS, n="n")
     np.testing.assert_allclose(split.fit.estimates_P, whole.fit.estimates_P, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(split.predicted["predicted"], whole.predicted["predicted"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("of", ["binomial", "poisson"])
+def test_rows_in_which_something_is_empty_are_left_out_on_request(of):
+    def fitted(table, **options):
+        if of == "binomial":
+            return binomial(table, ["model"], n="n", **options)
+        return poisson(table, "correct", ["model"], exposure="n", **options)
+
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [5, 80, 50, 40], "n": [np.nan, 100, 100, 90]})
+    found, expected = fitted(table, missing="drop"), fitted(table.iloc[1:])
+    np.testing.assert_array_equal(found.fit.estimates_P, expected.fit.estimates_P)
+    assert found.notes[0] == "1 rows in which something is empty were left out"
+    with pytest.raises(XrayError, match="1 of 4 rows lack a value; the first is row 0, column 'n'"):
+        fitted(table)
+
+
+def test_a_row_is_named_as_the_table_names_it():
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [np.nan, 80, 50, 140], "n": 100}, index=[*"pqrs"])
+    with pytest.raises(XrayError, match="correct: 140 of 100 are right in row s"):
+        binomial(table, ["model"], n="n", missing="drop")
+
+
+def test_it_shows_itself_as_a_table():
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [20, 90, 50, 40], "n": 100})
+    lines = repr(binomial(table, ["model"], n="n")).splitlines()
+    assert lines[0] == "model (binomial (logit)), compared with model a"
+    assert lines[4].split()[0] == "model[b]"
+    assert lines[6].startswith("n 4, log likelihood ")
+    assert lines[8].startswith("note: rows scatter")

@@ -127,6 +127,12 @@ class TestMeanCorruptionError:
         with pytest.raises(XrayError, match="no more errors than without corruption on 'grey'"):
             mean_corruption_error({"m": {"original": 0.9, "grey": 0.9}}, "m", relative=True)
 
+    def test_a_clean_scenario_of_another_name_is_no_corruption(self):
+        renamed = long(CELLS).replace({"original": "Original"})
+        with pytest.raises(XrayError, match="unknown scenario without corruption 'original'; did you mean 'Original'"):
+            mean_corruption_error(renamed, "alexnet")
+        assert "Original" not in mean_corruption_error(renamed, "alexnet", clean="Original")
+
 
 class TestEffectiveRobustness:
     def test_models_on_the_line_have_none(self):

@@ -96,8 +96,27 @@ def test_too_many_rows_are_told_where_to_go(monkeypatch):
         ({"scenario": "grey"}, {}, "one level 'grey'"),
         ({}, {"group": "categori"}, "did you mean 'category'"),
         ({"accuracy": np.nan}, {}, "lack a value"),
+        ({"accuracy": 0.5}, {}, "accuracy is 0.5 in all 144 rows: there is nothing to explain"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change, asked, message):
     with pytest.raises(XrayError, match=message):
         mixed(accuracies().assign(**change), factors=["model", "scenario"], unit="any", **asked)
+
+
+def test_rows_in_which_something_is_empty_are_left_out_on_request():
+    table = accuracies()
+    holes = table.assign(accuracy=table["accuracy"].mask(np.arange(144) < 3))
+    found = mixed(holes, factors=["model", "scenario"], unit="any", missing="drop")
+    expected = mixed(table.iloc[3:], factors=["model", "scenario"], unit="any")
+    np.testing.assert_array_equal(found.fit.estimates_P, expected.fit.estimates_P)
+    assert found.notes[0] == "3 rows in which something is empty were left out"
+
+
+def test_it_shows_itself_as_a_table():
+    lines = repr(mixed(accuracies(), factors=["model", "scenario"], unit="any")).splitlines()
+    assert lines[0].startswith(
+        "model + scenario (mixed model (random intercept by category, REML)), compared with model"
+    )
+    assert lines[2].split()[:2] == ["Variable", "Estimate"]
+    assert any(line.startswith("24 groups, variance of groups ") for line in lines)

@@ -165,3 +165,20 @@ def test_points_keep_three_digits_without_powers_of_ten(value):
     text = points(value)
     assert "e" not in text
     assert float(text) == pytest.approx(value, rel=0.006)
+
+
+def test_an_exact_fit_has_effects_and_no_tests():
+    fitted = regression(grid({"original": 0.0, "grey": -0.4}, noise=0), factors=["model", "scenario"])
+    said = reading(fitted, effects=1)
+    assert said.effects == (
+        "scenario original: 40.0 points of accuracy higher than grey, all else equal (no interval)",
+    )
+    assert said.caveats[0] == "the model fits all rows exactly: errors and P values mean nothing"
+    assert said.caveats[0] in repr(fitted)
+    assert said.caveats[0] in fitted._repr_html_()
+    made = tables(fitted)
+    assert made["anova"][["f", "p"]].isna().all(axis=None)
+    assert made["parameters"]["p_summary"].tolist() == [""] * 3
+    assert made["parameters"]["std_error"].isna().all()
+    assert (fitted.goodness["sum_of_squares"], fitted.goodness["r_squared"]) == (0, 1)
+    assert np.isnan(fitted.goodness["aicc"])

@@ -225,7 +225,7 @@ NAN_FACTOR.loc[3, "scenario"] = None
         (NAN_FACTOR, {}, "row 3, column 'scenario'"),
         (with_(accuracy=np.inf), {"unit": "any"}, "infinite"),
         (with_(accuracy="high"), {}, "'high' in row 0"),
-        (with_(weight=0.0), {"weights": "weight"}, "above 0 and finite; column 'weight' has 0"),
+        (with_(weight=0.0), {"weights": "weight"}, "column 'weight' has 0: weights"),
         (with_(weight=-1), {"weights": "weight"}, "column 'weight' has -1"),
         (with_(weight=np.inf), {"weights": "weight"}, "column 'weight' has inf"),
         (
@@ -252,6 +252,10 @@ NAN_FACTOR.loc[3, "scenario"] = None
         (rows(), {"factors": ["model", "model"]}, "named twice|two"),
         (with_(image=1), {"cluster": "image"}, "all rows are of one image"),
         (rows(), {"unit": "per mille"}, "unknown unit"),
+        (rows(), {"factors": "model"}, r"factors are a list of columns: \['model'\]"),
+        (rows().rename(columns={"model": 0}), {"factors": [0, "scenario"]}, "column 0 is not named by text"),
+        (with_(accuracy=pd.Timestamp(2020, 1, 1)), {}, "'accuracy' is of type datetime64"),
+        (rows().astype({"accuracy": object}), {}, "'accuracy' is of type object; numbers are needed"),
     ],
 )
 def test_what_cannot_be_is_named(table: pd.DataFrame, options: dict[str, Any], message: str) -> None:

@@ -253,6 +253,17 @@ class TestSRobusts:
             with pytest.raises(XrayError, match=named):
                 s_robusts(given)
 
+    @pytest.mark.parametrize("trained_on", [["original", "grey"], ["original"], ["grey"]])
+    def test_an_empty_cell_is_as_missing_as_one_without_a_row(self, trained_on):
+        table = accuracies(both_halves()).reset_index()
+        gone = (table["model"] == "b") & (table["scenario"] == "grey") & table["trained_on"].isin(trained_on)
+        with pytest.raises(XrayError, match=r"model 'b'.*\(grey\).*missing"):
+            s_robusts(table.assign(accuracy=table["accuracy"].mask(gone)))
+        pretrained = table[table["trained_on"] == "original"].assign(trained_on="pretrained")
+        lacks = (pretrained["model"] == "b") & (pretrained["scenario"] == "grey")
+        with pytest.raises(XrayError, match=r"model 'b'.*C\(grey\).*missing"):
+            s_robusts(pretrained.assign(accuracy=pretrained["accuracy"].mask(lacks)))
+
     def test_a_missing_class_is_named(self):
         table = both_halves(categories=("fox", "car"))
         gone = (table["scenario"] == "grey") & (table["category"] == "car") & (table["model"] == "b")

@@ -28,12 +28,13 @@ from xray.score import series_name
 _PARTS = (("sigma2_cross", "σ² cross", LINES[1]), ("sigma2_inner", "σ² inner", LINES[5]))
 
 
-def drop_intervals(drops: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def drop_intervals(drops: pd.DataFrame, ax: Axes | None = None, confidence: float = 0.95) -> Axes:
     """Accuracy lost in each scenario, in points, with its interval; the costliest scenario on top.
 
     Args:
         drops: one row a (model, trained_on, scenario) with `drop`, `ci_low`, `ci_high`, as `Scores.drops`.
         ax: where to draw.
+        confidence: what the intervals were asked for, to be said beside them.
 
     Raises:
         XrayError: no rows, no drop that is known, or a column that is not there.
@@ -56,12 +57,14 @@ def drop_intervals(drops: pd.DataFrame, ax: Axes | None = None) -> Axes:
         heights = rows["scenario"].map(place).to_numpy(float) + offset
         intervals(ax, heights, 100 * rows["drop"], 100 * rows["ci_low"], 100 * rows["ci_high"], index)
     ax.axvline(0, color=MUTED, linewidth=1)
-    ax.set_xlabel("points of accuracy lost (95 % interval); left of 0: gained")
+    ax.set_xlabel(f"points of accuracy lost ({100 * confidence:g} % interval); left of 0: gained")
     legend(ax, names)
     return ax
 
 
-def robustness_intervals(s_robusts: pd.DataFrame, ax: Axes | None = None, parts: Axes | None = None) -> Axes:
+def robustness_intervals(
+    s_robusts: pd.DataFrame, ax: Axes | None = None, parts: Axes | None = None, confidence: float = 0.95
+) -> Axes:
     """S_robust of each model with its interval, the highest on top, and beside it the two parts that it is made of.
 
     A model that lacks a half has no S_robust: it stands at the bottom, with the part that is known.
@@ -71,6 +74,7 @@ def robustness_intervals(s_robusts: pd.DataFrame, ax: Axes | None = None, parts:
             `xray.statistics.s_robusts`; with `trained_on` where a model is there more than once.
         ax: where to draw the intervals; without it, both are drawn side by side: the parts are `figure.axes[1]`.
         parts: where to draw the parts; None and `ax` given: nowhere.
+        confidence: what the intervals were asked for, to be said beside them.
 
     Raises:
         XrayError: no rows, a column that is not there, or a model twice.
@@ -87,7 +91,7 @@ def robustness_intervals(s_robusts: pd.DataFrame, ax: Axes | None = None, parts:
     for height in heights[table["s_robust"].isna()]:
         ax.annotate("– (a half is missing)", (0, height), (4, 0), xycoords=ax.get_yaxis_transform(),
                     textcoords="offset points", va="center", fontsize=FONT, color=MUTED)  # fmt: skip
-    ax.set_xlabel("S_robust (95 % interval)" if table["ci_low"].notna().any() else "S_robust")
+    ax.set_xlabel(f"S_robust ({100 * confidence:g} % interval)" if table["ci_low"].notna().any() else "S_robust")
     if parts is not None:
         _parts(parts, table)
     return ax

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from xray.statistics.checks import checked_confidence, checked_predictions
+
 CELL = ("model", "trained_on", "scenario", "category")
 """What one accuracy is of, at its finest."""
 
@@ -27,15 +29,18 @@ def accuracy_table(predictions: pd.DataFrame, by: Sequence[str] = CELL, confiden
         One row a group, sorted: the columns of `by`, `n` predictions, `correct` ones, `accuracy`, `ci_low`,
         `ci_high` (0 … 1) and `n_images`, the different source images among them.
 
+    Raises:
+        XrayError: see `checked_predictions`; or a confidence that is not inside (0, 1).
+
     >>> rows = pd.DataFrame({"model": "m", "image_id": ["a", "b", "c", "d"], "correct": [True, True, True, False]})
     >>> accuracy_table(rows, by=["model"]).round(3).to_dict("records")
     [{'model': 'm', 'n': 4, 'correct': 3, 'accuracy': 0.75, 'ci_low': 0.301, 'ci_high': 0.954, 'n_images': 4}]
     """
-    groups = predictions.groupby(list(by), observed=True)
+    groups = checked_predictions(predictions, [*by, "image_id"]).groupby(list(by), observed=True)
     table = groups.agg(n=("correct", "size"), correct=("correct", "sum"), n_images=("image_id", "nunique"))
     table = table.reset_index().astype({"n": "int64", "correct": "int64", "n_images": "int64"})
     table["accuracy"] = table["correct"] / table["n"]
     table["ci_low"], table["ci_high"] = proportion_confint(
-        table["correct"].to_numpy(), table["n"].to_numpy(), alpha=1 - confidence, method="wilson"
+        table["correct"].to_numpy(), table["n"].to_numpy(), alpha=1 - checked_confidence(confidence), method="wilson"
     )
     return table[[*by, "n", "correct", "accuracy", "ci_low", "ci_high", "n_images"]]

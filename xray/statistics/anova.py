@@ -19,7 +19,7 @@ def anova(regression: Regression) -> pd.DataFrame:
         partial η² = SS / (SS + RSS of the whole model)
 
     In balanced designs all types agree. A factor that is also in an interaction is judged without that interaction
-    (marginality); s² is of the whole model. As `car::Anova` in R and `statsmodels.stats.anova.anova_lm(typ=2)` have it.
+    (marginality); s² is of the whole model. Where it fits all rows exactly, F and P are not to be had: NaN. As `car::Anova` in R and `statsmodels.stats.anova.anova_lm(typ=2)` have it.
 
     Returns:
         One row a term (`model`, `model:scenario`), then `Residual`: `df`, `sum_of_squares`, `mean_square`, `f`, `p`,
@@ -40,6 +40,7 @@ def anova(regression: Regression) -> pd.DataFrame:
         with np.errstate(divide="ignore", invalid="ignore"):
             f = np.float64(explained / columns) / variance
             eta = np.float64(explained) / (explained + ss)
+        f = np.float64(np.nan) if regression.exact else f
         p = float(stats.f.sf(f, columns, df))
         rows.append((":".join(term), columns, explained, explained / columns, f, p, eta, stars(p)))
     rows.append((RESIDUAL, df, ss, variance, np.nan, np.nan, np.nan, ""))

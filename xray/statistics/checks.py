@@ -12,6 +12,7 @@ import pandas as pd
 from xray.errors import XrayError, unknown
 
 Unit = Literal["fraction", "percent", "any"]
+Missing = Literal["error", "drop"]
 _SEEN = 10_000
 
 
@@ -35,7 +36,7 @@ def checked(
     weights: str | None = None,
     cluster: str | None = None,
     unit: Unit = "fraction",
-    missing: str = "error",
+    missing: Missing = "error",
 ) -> Checked:
     """The columns that are used, if their values can be.
 
@@ -47,12 +48,16 @@ def checked(
         raise unknown("unit", unit, ("fraction", "percent", "any"))
     if missing not in ("error", "drop"):
         raise unknown("handling of missing values", missing, ("error", "drop"))
+    if isinstance(factors, str):
+        raise XrayError(f"factors are a list of columns: [{factors!r}], not the text {factors!r}")
     roles = {**dict.fromkeys(factors, "factor"), **({weights: "weights"} if weights else {})}
     roles |= {cluster: "cluster"} if cluster and cluster not in roles else {}
     if response in roles:
         raise XrayError(f"column {response!r} is both response and {roles[response]}")
     used = [*roles, response]
     for name in used:
+        if not isinstance(name, str):
+            raise XrayError(f"column {name!r} is not named by text: rename it")
         if name not in table.columns:
             raise unknown("column", name, map(str, table.columns))
         if (table.columns == name).sum() > 1:
@@ -84,19 +89,63 @@ def checked(
     return Checked(kept, (*notes, *said, *_repeated(kept)))
 
 
+def checked_predictions(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The table, if single predictions can be counted by these columns.
+
+    Args:
+        table: one row a (sample, model).
+        names: of the columns that say what a prediction is of; `correct` is needed beside them.
+
+    Raises:
+        XrayError: a column is not there, or has empty cells; or `correct` is neither right (True, 1) nor wrong.
+
+    >>> checked_predictions(pd.DataFrame({"model": ["a"], "correct": [80.0]}), ["model"])
+    Traceback (most recent call last):
+    xray.errors.XrayError: column 'correct' has the value 80.0: a prediction is right (True, 1) or wrong (False, 0)
+    """
+    for name in (*names, "correct"):
+        if name not in table.columns:
+            raise unknown("column", name, map(str, table.columns))
+        if table[name].hasnans:
+            empty = table.index[table[name].isna()]
+            raise XrayError(f"column {name!r} is empty in {len(empty):,} rows (the first: {empty[0]})")
+    correct = table["correct"]
+    if not pd.api.types.is_bool_dtype(correct.dtype):
+        _check_numeric(correct)
+        if not (right := correct.isin((0, 1))).all():
+            value = correct[~right].iloc[0]
+            raise XrayError(
+                f"column 'correct' has the value {value}: a prediction is right (True, 1) or wrong (False, 0)"
+            )
+    return table
+
+
+def checked_confidence(confidence: float) -> float:
+    """The confidence, if it is inside (0, 1).
+
+    Raises:
+        XrayError: it is not.
+    """
+    if not 0 < confidence < 1:
+        raise XrayError(f"a confidence lies inside (0, 1), 0.95 for example, not {confidence}")
+    return confidence
+
+
 def _check_numeric(values: pd.Series) -> None:
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values[numbers.isna() & values.notna()]
     example = f", for example {str(wrong.iloc[0])!r} in row {wrong.index[0]}" if len(wrong) else ""
-    raise XrayError(f"column {values.name!r} is text{example}; numbers are needed")
+    kind = "text" if pd.api.types.is_string_dtype(values) else f"of type {values.dtype}"
+    raise XrayError(f"column {values.name!r} is {kind}{example}; numbers are needed")
 
 
 def _check_weights(values: pd.Series) -> None:
     low, high = float(values.min()), float(values.max())
     if not (low > 0 and high < np.inf):
-        raise XrayError(f"weights are above 0 and finite; column {values.name!r} has {low if low <= 0 else high:g}")
+        seen = f"column {values.name!r} has {low if low <= 0 else high:g}"
+        raise XrayError(f"{seen}: weights, numbers of answers and exposures are above 0 and finite")
 
 
 def _in_unit(

@@ -39,6 +39,11 @@ def generalised_variance_inflation(regression: Regression) -> pd.DataFrame:
     Returns:
         One row a term: `term`, `df` (its columns), `gvif`, `gvif_scaled` = GVIF^(1 / (2 df)), which
         can be compared between terms.
+
+    >>> from xray.statistics import regression
+    >>> table = pd.DataFrame({"model": list("aabbb"), "scenario": list("xyxyy"), "accuracy": [0.9, 0.5, 0.8, 0.5, 0.4]})
+    >>> generalised_variance_inflation(regression(table, factors=["model", "scenario"])).round(4).values.tolist()
+    [['model', 1, 1.0286, 1.0142], ['scenario', 1, 1.0286, 1.0142]]
     """
     whole = _correlation(regression)[1:, 1:]
     rows = []

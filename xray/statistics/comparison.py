@@ -129,7 +129,15 @@ def compare_s_robust(
         `difference`, `ci_low`, `ci_high`, `p`, `p_holm`.
 
     Raises:
-        XrayError: as `s_robusts`; or no two models have an S_robust.
+        XrayError: as `s_robusts`; no two models have an S_robust, or two were not asked about the same scenarios (and
+            classes, where the reading has them): then they say different things.
+
+    >>> cells = [("original", "original", 8), ("original", "grey", 6), ("grey", "grey", 7)]
+    >>> rows = [(m, t, s, k, k < n - (s == "grey" and m == "b")) for m in "ab" for t, s, n in cells for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["model", "trained_on", "scenario", "image_id", "correct"])
+    >>> found = compare_s_robust(predictions)
+    >>> found[["first", "second", "s_robust_first", "s_robust_second", "difference"]].round(3).values.tolist()
+    [['a', 'b', 0.922, 0.797, 0.125]]
     """
     about, power = checked_reading(reading, about, power)
     wide = by_image(predictions, reading)
@@ -146,6 +154,14 @@ def compare_s_robust(
         raise XrayError("no two of these models have both halves of S_robust")
     one = [place[first, trained_on] for trained_on, first, _ in rows]
     other = [place[second, trained_on] for trained_on, _, second in rows]
+    columns = columns_of(wide)
+    asked = [{columns[k][2:] for group in half.cross for k in group} for half in found]
+    for (_, first, second), a, b in zip(rows, one, other, strict=True):
+        if alone := sorted(asked[a] ^ asked[b]):
+            raise XrayError(
+                f"S_robust of {first!r} and {second!r} cannot be compared: only one of them was asked about "
+                f"{', '.join(alone[0])!r}"
+            )
     models = Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(
         partial(values_of, found, about=about, power=power)
     )

@@ -17,9 +17,9 @@ from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from xray.errors import XrayError
 from xray.statistics.cells import Cells, cells_of
-from xray.statistics.checks import checked
+from xray.statistics.checks import Checked, Missing, checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
+from xray.statistics.fit import Fit
 from xray.statistics.regression import check_rank, gram
 from xray.statistics.rows import Rows
 from xray.statistics.separation import check_separation
@@ -60,6 +60,12 @@ class CountRegression:
         """One row a column of the design; `t` is the normal statistic z."""
         return self.fit.parameters
 
+    def __repr__(self) -> str:
+        from xray.statistics.shown import fit_text
+
+        facts = f"n {self.rows:,}, log likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
+        return fit_text(self.fit, f"{facts}, dispersion {self.dispersion:.4g}", self.notes)
+
     @property
     def df(self) -> int:
         """Rows less parameters: about what Pearson's χ² comes to if the model holds."""
@@ -91,6 +97,7 @@ def binomial(
     accuracy: str | None = None,
     interactions: Sequence[Sequence[str]] = (),
     confidence: float = 0.95,
+    missing: Missing = "error",
 ) -> CountRegression:
     """Logistic regression (McCullagh & Nelder 1989, Generalized Linear Models, ch. 4): expectations stay inside (0, 1).
 
@@ -105,6 +112,7 @@ def binomial(
         accuracy: column of correct / n, in place of `correct`.
         interactions: of factors, by name.
         confidence: of the intervals.
+        missing: what is done with rows in which something is empty.
 
     Raises:
         XrayError: counts that are not whole or more than n; levels that are right or wrong throughout, whose estimates
@@ -120,7 +128,7 @@ def binomial(
             "a binomial regression needs `correct` (with `n`, where rows are groups), or `accuracy` and `n`"
         )
     named = correct or str(accuracy)
-    rows = _rows(table, named, factors, reference, n, interactions)
+    good, rows = _rows(table, named, factors, reference, n, interactions, missing)
     size_N = _whole(np.ones(len(rows)) if rows.weight_N is None else rows.weight_N, str(n))
     values_N = rows.response_N.astype(np.float64)
     right_N = _whole(
@@ -128,7 +136,7 @@ def binomial(
     )
     if (outside_N := (right_N < 0) | (right_N > size_N)).any():
         row = int(np.argmax(outside_N))
-        raise XrayError(f"{named}: {right_N[row]:g} of {size_N[row]:g} are right in row {table.index[row]}")
+        raise XrayError(f"{named}: {right_N[row]:g} of {size_N[row]:g} are right in row {good.table.index[row]}")
     made = cells_of(replace(rows, response_N=right_N / size_N, weight_N=size_N))
     right_C = np.rint(made.mean_C * made.weight_C)
     side_C = np.select([right_C == made.weight_C, right_C == 0], [1, -1], 0)
@@ -142,7 +150,7 @@ def binomial(
     return _judged(
         fit, predicted, float(((right_N - size_N * chance_N) ** 2 / variance_N).sum()),
         lambda chance: float(stats.binom.logpmf(right_N, size_N, chance).sum()),
-        chance_N, right_N / size_N, right_C.sum() / made.weight_C.sum(),
+        chance_N, right_N / size_N, right_C.sum() / made.weight_C.sum(), good.notes,
     )  # fmt: skip
 
 
@@ -155,6 +163,7 @@ def poisson(
     exposure: str | None = None,
     interactions: Sequence[Sequence[str]] = (),
     confidence: float = 0.95,
+    missing: Missing = "error",
 ) -> CountRegression:
     """Poisson regression of counts (McCullagh & Nelder 1989, ch. 6), mistakes for example.
 
@@ -168,6 +177,7 @@ def poisson(
         exposure: column above 0: what the count is out of; None: 1 each.
         interactions: of factors, by name.
         confidence: of the intervals.
+        missing: what is done with rows in which something is empty.
 
     Raises:
         XrayError: counts that are not whole or below 0; levels without any count, whose estimates would be infinite;
@@ -177,7 +187,7 @@ def poisson(
     >>> poisson(table, "mistakes", ["model"], exposure="images").ratios["ratio"].round(3).tolist()
     [0.1, 4.0]
     """
-    rows = _rows(table, response, factors, reference, exposure, interactions)
+    good, rows = _rows(table, response, factors, reference, exposure, interactions, missing)
     exposure_N = np.ones(len(rows)) if rows.weight_N is None else rows.weight_N
     count_N = _whole(rows.response_N.astype(np.float64), response)
     if (count_N < 0).any():
@@ -192,7 +202,7 @@ def poisson(
     return _judged(
         fit, predicted, float(((count_N - exposure_N * rate_N) ** 2 / (exposure_N * rate_N)).sum()),
         lambda rate: float(stats.poisson.logpmf(count_N, exposure_N * rate).sum()),
-        rate_N, count_N / exposure_N, count_C.sum() / made.weight_C.sum(),
+        rate_N, count_N / exposure_N, count_C.sum() / made.weight_C.sum(), good.notes,
     )  # fmt: skip
 
 
@@ -204,6 +214,10 @@ def ratios(fit: Fit) -> pd.DataFrame:
     Returns:
         One row a column of the design: `term`, `ratio`, `ci_low`, `ci_high`, `p`, `p_summary`; the intercept's is the
         odds, or rate, of the reference levels themselves.
+
+    >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
+    >>> ratios(binomial(table, ["model"], n="n").fit).round(3).values.tolist()
+    [['Intercept', 4.0, 2.451, 6.529, 0.0, '****'], ['model[b]', 0.25, 0.133, 0.468, 0.0, '****']]
     """
     table = fit.parameters
     powers = {name: np.exp(table[column]) for name, column in _POWERS.items()}
@@ -217,11 +231,12 @@ def _rows(
     reference: Mapping[str, object] | None,
     weights: str | None,
     interactions: Sequence[Sequence[str]],
-) -> Rows:
-    good = checked(table, response, factors, weights, unit="any").table
-    rows = Rows.of(good, Design.of(good, factors, reference, interactions), response, weights)
+    missing: Missing,
+) -> tuple[Checked, Rows]:
+    good = checked(table, response, factors, weights, unit="any", missing=missing)
+    rows = Rows.of(good.table, Design.of(good.table, factors, reference, interactions), response, weights)
     check_rank(gram(cells_of(rows), rows.design), rows.design)
-    return rows
+    return good, rows
 
 
 def _whole(values_N: Values, name: str) -> Values:
@@ -271,11 +286,18 @@ def _judged(
     fitted_N: Values,
     own_N: Values,
     mean: float,
+    notes: tuple[str, ...],
 ) -> CountRegression:
     """The fit with its likelihoods: of itself, of a parameter for each row, and of the mean alone."""
     mine, most, least = likelihood(fitted_N), likelihood(own_N), likelihood(np.full(len(own_N), mean))
-    made = CountRegression(fit, predicted, len(own_N), mine, 2 * (most - mine), 2 * (most - least), chi2)
+    made = CountRegression(fit, predicted, len(own_N), mine, 2 * (most - mine), 2 * (most - least), chi2, notes)
     if not made.dispersion > _OVERDISPERSED:
         return made
     note = f"rows scatter {made.dispersion:.3g} times as much as a {fit.method.split()[0]} distribution has it: errors "
-    return replace(made, notes=(note + "are too small by the root of that; clustered ones, or a mixed model, are not",))
+    return replace(
+        made,
+        notes=(
+            *notes,
+            note + "are too small by the root of that; clustered ones, or a mixed model, are not",
+        ),
+    )

@@ -18,7 +18,7 @@ from xray.statistics.cells import cells
 from xray.statistics.collinearity import correlation, generalised_variance_inflation, inverse_gram, variance_inflation
 from xray.statistics.design import Codes
 from xray.statistics.normality import Outcome, normality
-from xray.statistics.regression import ROWS_KEPT, Regression, least_squares, residual_ss, total_ss
+from xray.statistics.regression import EXACT, ROWS_KEPT, Regression, least_squares, residual_ss, total_ss
 
 Values = NDArray[np.float64]
 _COLUMNS = ("fitted", "residual", "standardised", "leverage", "cooks_distance")
@@ -134,7 +134,7 @@ def residuals(regression: Regression) -> pd.DataFrame:
     table = _table(regression)
     fitted_N, residual_N = _fitted(regression)
     leverage_N = _weighted(regression, _weighted(regression, _leverages(regression)))
-    alone_N = (1 - leverage_N < _ROUNDING) | _exact(regression)
+    alone_N = (1 - leverage_N < _ROUNDING) | regression.exact
     left_N = np.where(alone_N, np.nan, 1 - leverage_N)
     standardised_N = _weighted(regression, residual_N) / np.sqrt(left_N * regression.variance)
     cook_N = standardised_N**2 * leverage_N / left_N / len(regression.fit.estimates_P)
@@ -146,6 +146,12 @@ def fitted_outside(regression: Regression) -> pd.DataFrame:
     """Cells whose fitted accuracy is below 0 or above 1, the farthest first: `cell`, `fitted`.
 
     Empty where the response is no accuracy (`unit="any"`).
+
+    >>> from xray.statistics import regression
+    >>> values = [1.0, 0.6, 0.95, 0.3, 0.95, 0.9]
+    >>> table = pd.DataFrame({"model": list("aabbcc"), "scenario": list("xyxyxy"), "accuracy": values})
+    >>> fitted_outside(regression(table, factors=["model", "scenario"])).round(3).values.tolist()
+    [['c × x', 1.108]]
     """
     fitted_C = regression.fitted_C
     beyond_C = np.maximum(fitted_C - 1, -fitted_C) if regression.unit != "any" else np.zeros(len(fitted_C))
@@ -161,6 +167,12 @@ def breusch_pagan(regression: Regression, alpha: float = 0.05) -> Outcome:
 
     Raises:
         XrayError: the regression has kept no rows.
+
+    >>> from xray.statistics import regression
+    >>> table = pd.DataFrame({"model": [*"aaabbb"], "accuracy": [0.7, 0.8, 0.9, 0.1, 0.5, 0.9]})
+    >>> found = breusch_pagan(regression(table, factors=["model"]))
+    >>> round(found.statistic, 3), found.p_text
+    (2.801, '0.0942')
     """  # noqa: E501
     name, (_, residual_N) = "Breusch-Pagan (Koenker)", _fitted(regression)
     table = _table(regression)[regression.design.names].assign(
@@ -190,14 +202,14 @@ def _warnings(regression: Regression, vif: pd.DataFrame, impossible: pd.DataFram
         yield f"{alone:,} rows decide a parameter alone (leverage 1): their residual is 0 whatever their value"
     if strong := int((rows["cooks_distance"] > 1).sum()):
         yield f"{strong:,} rows move the estimates much (Cook's distance above 1), first {shown(rows['cell'].iloc[0])}"
-    if _exact(regression):
-        yield "the model fits all rows exactly: errors and P values mean nothing"
+    if regression.exact:
+        yield EXACT
 
 
 def _no_residuals(regression: Regression) -> str:
     if regression.table is None:
         return _too_many(regression)
-    return "the model fits all rows exactly: what is left is rounding" if _exact(regression) else ""
+    return "the model fits all rows exactly: what is left is rounding" if regression.exact else ""
 
 
 def _too_many(regression: Regression) -> str:
@@ -205,12 +217,6 @@ def _too_many(regression: Regression) -> str:
         f"residuals of single rows are kept up to {ROWS_KEPT:,} rows, there are {regression.cells.rows:,}: "
         "regress the accuracies of cells instead, for example accuracy_table(predictions)"
     )
-
-
-def _exact(regression: Regression) -> bool:
-    """Whether residuals are rounding alone."""
-    size = max(abs(regression.cells.low), abs(regression.cells.high))
-    return math.sqrt(regression.residual_ss / regression.cells.weight_C.sum()) <= 1e-13 * size
 
 
 def _weighted(regression: Regression, values_N: Values) -> Values:

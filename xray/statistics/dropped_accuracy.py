@@ -41,6 +41,12 @@ def drops(
 
     Raises:
         XrayError: a model has no prediction on the reference.
+
+    >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
+    >>> found = drops(predictions.assign(model="m", trained_on="pretrained"))
+    >>> found[["scenario", "accuracy", "drop", "ci_low", "ci_high", "n_images"]].round(2).values.tolist()
+    [['grey', 0.75, 0.25, 0.0, 0.5, 8]]
     """
     wide = image_accuracies(predictions)
     require_reference(wide, reference)

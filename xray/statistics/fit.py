@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from xray.errors import XrayError, unknown
+from xray.errors import unknown
+from xray.statistics.checks import checked_confidence
 from xray.statistics.design import Design
 
 Values = NDArray[np.float64]
@@ -87,17 +88,6 @@ class Fit:
             XrayError: it is not inside (0, 1).
         """
         return replace(self, confidence=checked_confidence(confidence))
-
-
-def checked_confidence(confidence: float) -> float:
-    """The confidence, if it is inside (0, 1).
-
-    Raises:
-        XrayError: it is not.
-    """
-    if not 0 < confidence < 1:
-        raise XrayError(f"a confidence lies inside (0, 1), 0.95 for example, not {confidence}")
-    return confidence
 
 
 def parameter_table(

@@ -92,7 +92,8 @@ def mean_corruption_error(
         One row a model: its CE by corruption, and `mce`; as fractions (the paper prints per cent). 1: as the reference.
 
     Raises:
-        XrayError: an accuracy is missing or no fraction, no such model, or the reference has no error to be the unit.
+        XrayError: an accuracy is missing or no fraction, no such model or clean scenario, or the reference has no error
+            to be the unit.
 
     >>> cells = {"alexnet": {"original": 0.6, "grey": 0.4}, "m": {"original": 0.8, "grey": 0.7}}
     >>> float(mean_corruption_error(cells, "alexnet").loc["m", "mce"].round(3))
@@ -101,6 +102,8 @@ def mean_corruption_error(
     0.5
     """
     names = _matrix(accuracies)
+    if corruptions is None and clean not in names.columns:
+        raise unknown("scenario without corruption", clean, names.columns)
     chosen = corruptions or {scenario: [scenario] for scenario in names.columns if scenario != clean}
     if reference_model not in names.index:
         raise unknown("reference model", reference_model, names.index)

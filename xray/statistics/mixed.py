@@ -13,10 +13,10 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from xray.errors import XrayError
 from xray.statistics.cells import cells
-from xray.statistics.checks import Unit, checked
+from xray.statistics.checks import Missing, Unit, checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
-from xray.statistics.regression import check_rank, gram
+from xray.statistics.fit import Fit
+from xray.statistics.regression import check_rank, check_varies, gram
 
 MOST_ROWS = 200_000
 _NOTHING = 1e-4
@@ -52,6 +52,12 @@ class MixedRegression:
         """One row a column of the design; `t` is the normal statistic z."""
         return self.fit.parameters
 
+    def __repr__(self) -> str:
+        from xray.statistics.shown import fit_text
+
+        variances = f"variance of groups {self.group_variance:.4g}, of rows {self.residual_variance:.4g}"
+        return fit_text(self.fit, f"{self.groups:,} groups, {variances}, ICC {self.icc:.4g}", self.notes)
+
     @property
     def icc(self) -> float:
         """Intraclass correlation σ_u² / (σ_u² + σ²): how alike rows of one group are, 0 … 1."""
@@ -68,6 +74,7 @@ def mixed(
     interactions: Sequence[Sequence[str]] = (),
     confidence: float = 0.95,
     unit: Unit = "fraction",
+    missing: Missing = "error",
 ) -> MixedRegression:
     """Random intercepts, by restricted maximum likelihood (Laird & Ware, Biometrics 38, 1982).
 
@@ -82,6 +89,7 @@ def mixed(
         interactions: of factors, by name.
         confidence: of the intervals.
         unit: what the response is; see `xray.statistics.regression`.
+        missing: what is done with rows in which something is empty.
 
     Raises:
         XrayError: a single group, a group that is a factor too, a group to each row, too many rows; and as
@@ -100,9 +108,11 @@ def mixed(
             f"{len(table):,} rows are too many for a mixed model (at most {MOST_ROWS:,}): give accuracies of cells, or "
             f"use regression(cluster={group!r}), which allows rows of a group to be alike, too"
         )
-    good = checked(table, response, factors, cluster=group, unit=unit)
+    good = checked(table, response, factors, cluster=group, unit=unit, missing=missing)
     design = Design.of(good.table, factors, reference, interactions)
-    check_rank(gram(cells(good.table, design, response), design), design)
+    made = cells(good.table, design, response)
+    check_varies(made, response)
+    check_rank(gram(made, design), design)
     codes_N, names = pd.factorize(good.table[group])
     if not 1 < len(names) < len(codes_N):
         raise XrayError(

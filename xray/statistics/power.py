@@ -53,6 +53,11 @@ def minimum_detectable_effect(regression: Regression, power: float = 0.8, alpha:
 
     Raises:
         XrayError: power or level are out of range.
+
+    >>> from xray.statistics import regression
+    >>> table = pd.DataFrame({"model": [*"ab"] * 20, "accuracy": [0.5, 0.6, 0.7, 0.6] * 10})
+    >>> minimum_detectable_effect(regression(table, factors=["model"]))["minimum_detectable_effect"].round(4).tolist()
+    [0.0466, 0.066]
     """
     if not _checked(alpha) < power < 1:
         raise XrayError(f"a power lies between alpha = {alpha:g} and 1, 0.8 for example, not {power:g}")

@@ -12,7 +12,7 @@ import pandas as pd
 from xray.names import shown
 from xray.statistics.fit import Fit
 from xray.statistics.printed import p_text
-from xray.statistics.regression import Regression
+from xray.statistics.regression import EXACT, Regression
 
 _WIDTH = 60
 _DIGITS = 3
@@ -82,16 +82,17 @@ def _sentence(row: pd.Series, compared: tuple[str, str], regression: Regression,
     estimate, low, high = (scale * float(row[name]) for name in ("estimate", "ci_low", "ci_high"))
     name, reference = compared
     direction = "lower" if estimate < 0 else "higher"
-    p = p_text(float(row["p"]))
+    effect = f"{name}: {points(abs(estimate))} {unit}{shown(regression.response, _WIDTH)} {direction} than {reference}"
+    if not (p := p_text(float(row["p"]))):
+        return f"{effect}, all else equal (no interval)"
     said = f"P {p}" if p[0] in "<>" else f"P = {p}"
     doubt = ": the interval holds 0, the sign is open" if low <= 0 <= high else ""
-    return (
-        f"{name}: {points(abs(estimate))} {unit}{shown(regression.response, _WIDTH)} {direction} than {reference}, "
-        f"all else equal ({100 * confidence:g} % interval {points(low)} to {points(high)}, {said}){doubt}"
-    )
+    return f"{effect}, all else equal ({100 * confidence:g} % interval {points(low)} to {points(high)}, {said}){doubt}"
 
 
 def _caveats(regression: Regression, told: int, effects: int) -> Iterator[str]:
+    if regression.exact:
+        yield EXACT
     if effects > told:
         yield f"these are the largest of {effects:,} effects; P values are not corrected for their number"
     if regression.clustered is not None:

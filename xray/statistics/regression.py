@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,16 +14,17 @@ from scipy import linalg, stats
 
 from xray.errors import XrayError
 from xray.statistics.cells import Cells, cells_of
-from xray.statistics.checks import Unit, checked
+from xray.statistics.checks import Missing, Unit, checked, checked_confidence
 from xray.statistics.design import Design
-from xray.statistics.fit import Fit, checked_confidence
+from xray.statistics.fit import Fit
 from xray.statistics.rows import Rows
 
 Values = NDArray[np.float64]
-Missing = Literal["error", "drop"]
 ROWS_KEPT = 100_000
 """Beyond so many rows a regression keeps cells alone: residuals of single rows are not to be had."""
+EXACT = "the model fits all rows exactly: errors and P values mean nothing"
 _ALIASED = 1e-9
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ class Regression:
         """What the model expects in each cell."""
         return np.asarray(self.design.matrix(self.cells.codes_CF) @ self.fit.estimates_P)
 
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the model fits all rows: what is left of them is rounding, and errors and tests mean nothing."""
+        size = max(abs(self.cells.low), abs(self.cells.high))
+        return math.sqrt(self.residual_ss / self.cells.weight_C.sum()) <= _ROUNDING * size
+
     @property
     def residual_ss(self) -> float:
         """Weighted sum of squared residuals of all rows."""
@@ -83,9 +89,14 @@ class Regression:
         n, parameters (P), df; sum_of_squares (SS), total_sum_of_squares; r_squared = 1 − SS/total, multiple_r its root,
         adjusted_r_squared; sy_x = √(SS/df), rmse = √(SS/n); f, f_df1, f_p (all coefficients but the intercept are 0);
         log_likelihood of normal errors, aic = −2 log L + 2 (P + 1) and bic as R has them (the variance is a parameter);
-        aicc as Prism has it: n ln(SS/n) + 2 K + 2 K (K + 1) / (n − K − 1) with K = P + 1.
+        aicc as Prism has it: n ln(SS/n) + 2 K + 2 K (K + 1) / (n − K − 1) with K = P + 1. Of an exact fit SS is 0.
+
+        >>> values = [0.9, 0.5, 0.7, 0.8, 0.5, 0.6]
+        >>> found = regression(pd.DataFrame({"model": [*"aaabbb"], "accuracy": values}), factors=["model"]).goodness
+        >>> {name: round(found[name], 4) for name in ("sum_of_squares", "r_squared", "sy_x", "rmse", "aicc")}
+        {'sum_of_squares': 0.1267, 'r_squared': 0.05, 'sy_x': 0.178, 'rmse': 0.1453, 'aicc': -5.1477}
         """
-        n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss
+        n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss * (not self.exact)
         total = total_ss(self.cells)
         r2, k = 1 - ss / total, p + 1
         f = (total - ss) / (p - 1) / (ss / df) if ss > 0 else math.inf
@@ -119,10 +130,16 @@ class Regression:
     def relevelled(self, reference: Mapping[str, object]) -> Regression:
         """The same fit, compared with other references; from the cells alone, without the rows.
 
-        Clustered errors are not to be had in this way: ask `regression` for them.
+        Both designs span the same, X_old = X_new A: clustered errors become those of A V A'.
 
         Raises:
             XrayError: no such factor or level.
+
+        >>> values = [0.9, 0.5, 0.7, 0.8, 0.5, 0.6]
+        >>> table = pd.DataFrame({"image": [*"xyzxyz"], "model": [*"aaabbb"], "accuracy": values})
+        >>> fit = regression(table, factors=["model"], cluster="image").relevelled({"model": "b"})
+        >>> fit.clustered.parameters[["term", "estimate", "std_error"]].round(3).values.tolist()
+        [['Intercept', 0.633, 0.099], ['model[a]', 0.067, 0.037]]
         """
         design = self.design.relevelled(reference)
         named = pd.DataFrame(
@@ -133,7 +150,13 @@ class Regression:
         )
         moved = Cells(**{**vars(self.cells), "codes_CF": design.codes(named)})
         fit = least_squares(moved, design, self.fit.confidence)
-        return Regression(fit, moved, self.response, self.notes, self.weights, self.table, unit=self.unit)
+        clustered = self.clustered
+        if clustered is not None:
+            old_CP, new_CP = self.design.matrix(self.cells.codes_CF), design.matrix(moved.codes_CF)
+            change_PP = np.rint(linalg.lstsq(new_CP.toarray(), old_CP.toarray())[0])
+            covariance_PP = change_PP @ clustered.covariance_PP @ change_PP.T
+            clustered = replace(clustered, design=design, estimates_P=fit.estimates_P, covariance_PP=covariance_PP)
+        return replace(self, fit=fit, cells=moved, clustered=clustered)
 
 
 def regression(
@@ -180,8 +203,7 @@ def regression(
     design = Design.of(good.table, factors, reference, interactions)
     rows = Rows.of(good.table, design, response, weights)
     made = cells_of(rows)
-    if made.low == made.high:
-        raise XrayError(f"{response} is {made.low:g} in all {made.rows:,} rows: there is nothing to explain")
+    check_varies(made, response)
     fit = least_squares(made, design, checked_confidence(confidence))
     notes = (*good.notes, *_notes(made, design))
     kept = good.table[list(dict.fromkeys(columns))] if made.rows <= ROWS_KEPT else None
@@ -211,6 +233,16 @@ def least_squares(made: Cells, design: Design, confidence: float = 0.95) -> Fit:
     variance = residual_ss(made, matrix_CP @ estimates_P) / df
     covariance_PP = variance * linalg.cho_solve(factor, np.eye(len(estimates_P)))
     return Fit(design, estimates_P, covariance_PP, df, "least squares", confidence=confidence)
+
+
+def check_varies(made: Cells, response: str) -> None:
+    """Look whether there is anything to explain.
+
+    Raises:
+        XrayError: the response is the same in all rows.
+    """
+    if made.low == made.high:
+        raise XrayError(f"{response} is {made.low:g} in all {made.rows:,} rows: there is nothing to explain")
 
 
 def gram(made: Cells, design: Design) -> Values:

@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from xray.errors import unknown
+from xray.errors import XrayError, unknown
+from xray.statistics.checks import checked_confidence, checked_predictions
 
 Values = NDArray[np.float64]
 Method = Literal["percentile", "bca"]
@@ -73,9 +74,10 @@ class Bootstrap:
         with the value. NaN: a value that is none, or resamples of which all lie on one side of the estimate (BCa).
 
         Raises:
-            XrayError: no such method.
+            XrayError: no such method, or a confidence that is not inside (0, 1).
         """
         check_method(method)
+        checked_confidence(confidence)
         tails_2K = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(self.estimate_K), axis=1)
         return _quantiles(self.drawn_BK, self._corrected(tails_2K) if method == "bca" else tails_2K)
 
@@ -123,7 +125,12 @@ def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
 
     Returns:
         Shape (resamples, K); NaN where a sample has no value of a column.
+
+    Raises:
+        XrayError: no resamples are asked for.
     """
+    if resamples < 1:
+        raise XrayError(f"a bootstrap needs resamples, 2,000 for example, not {resamples}")
     n, k = values_NK.shape
     present_NK = ~np.isnan(values_NK)
     # Columns that miss the same rows have the same counts of them; where nothing misses this is one column.
@@ -146,10 +153,14 @@ def image_accuracies(predictions: pd.DataFrame, by: Sequence[str] = ("scenario",
 
     Returns:
         Index: source images, sorted. Columns: (model, trained_on, *by), sorted. NaN where there is no prediction.
+
+    Raises:
+        XrayError: see `xray.statistics.checks.checked_predictions`.
     """
-    columns = [*SERIES, *by]
+    columns, keys = [*SERIES, *by], [*SERIES, *by, "image_id"]
     return (
-        predictions.groupby([*columns, "image_id"], observed=True)["correct"]
+        checked_predictions(predictions, keys)
+        .groupby(keys, observed=True)["correct"]
         .mean()
         .astype(np.float64)
         .unstack(columns)

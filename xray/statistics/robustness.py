@@ -145,7 +145,7 @@ def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
             raise unknown("column", name, map(str, table.columns))
     if value == "correct":
         return image_accuracies(table, by)
-    cells = table.dropna(subset="accuracy").set_index([*SERIES, *by])["accuracy"].astype(np.float64)
+    cells = table.set_index([*SERIES, *by])["accuracy"].astype(np.float64)
     if not cells.index.is_unique:
         twice = ", ".join(map(str, cells.index[cells.index.duplicated()][0]))
         raise XrayError(f"there are two accuracies of ({twice}): take their mean, or leave one out")
@@ -182,6 +182,11 @@ def cross_terms(
 
     Raises:
         XrayError: a model has no prediction on the reference, or no such reading.
+
+    >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
+    >>> cross_terms(predictions.assign(model="m", trained_on="pretrained"))[["model", "mu", "cross"]].values.tolist()
+    [['m', 1.0, 0.0625]]
     """
     check_reading(about, power)
     wide = image_accuracies(predictions)

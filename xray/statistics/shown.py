@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
 
 from xray.names import shown
+from xray.statistics.fit import Fit
 from xray.statistics.printed import digits, prism_table
 from xray.statistics.reading import reading
 from xray.statistics.regression import Regression
@@ -23,9 +25,7 @@ _STYLE = (
 
 def heading(regression: Regression) -> str:
     """What was regressed on what, and compared with what."""
-    terms = " + ".join(shown(":".join(term)) for term in regression.design.terms)
-    references = ", ".join(f"{shown(f.name)} {shown(f.reference)}" for f in regression.design.factors)
-    return f"{shown(regression.response)} ~ {terms} ({regression.fit.method}), compared with {references}"
+    return f"{shown(regression.response)} ~ {_predictors(regression.fit)}"
 
 
 def goodness_line(regression: Regression) -> str:
@@ -49,6 +49,18 @@ def text(regression: Regression) -> str:
         str(reading(regression)),
     ]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+def fit_text(fit: Fit, facts: str, notes: Sequence[str]) -> str:
+    """A fit of another kind as text: its table, some facts, and notes."""
+    parts = [_predictors(fit), _aligned(prism_table(fit)), f"{facts}; errors: {fit.errors}"]
+    return "\n\n".join([*parts, *(["\n".join(f"note: {shown(note)}" for note in notes)] if notes else [])])
+
+
+def _predictors(fit: Fit) -> str:
+    terms = " + ".join(shown(":".join(term)) for term in fit.design.terms)
+    references = ", ".join(f"{shown(f.name)} {shown(f.reference)}" for f in fit.design.factors)
+    return f"{terms} ({shown(fit.method)}), compared with {references}"
 
 
 def _aligned(table: pd.DataFrame) -> str:
