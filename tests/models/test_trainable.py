@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from xray.errors import XrayError
 from xray.models import Trainable, parse_model
-from xray.models.head import accepted_side, head_axes, with_weights
+from xray.models.head import accepted_side, head_axes, skeleton, with_weights
 
 TINY = ("timm:test_resnet", "timm:test_vit", "torchvision:mobilenet_v3_small", "lite:efficientnet-lite0")
 
@@ -232,6 +232,32 @@ def test_positions_are_interpolated(tmp_path: Path) -> None:
     found = build(spec.format(tmp_path / "224.safetensors"), 12, 3, 64, True)
     assert "positions interpolated to 64 pixels" in found.origin
     assert found.module(torch.randn(1, 3, 64, 64)).shape == (1, 12)
+
+
+def test_positions_of_torchvision_are_interpolated(tmp_path: Path) -> None:
+    saved = build("torchvision:vit_b_32", classes=5, side=64).module.state_dict()
+    save_file(saved, tmp_path / "64.safetensors")
+    spec = f"torchvision:vit_b_32@{tmp_path / '64.safetensors'}"
+    assert equal(build(spec, 5, 3, 64, True).module.state_dict(), saved)
+    found = build(spec, 12, 3, 96, True).module
+    assert found.state_dict()["encoder.pos_embedding"].shape == (1, 1 + 3 * 3, 768)
+    assert torch.equal(found.state_dict()["conv_proj.weight"], saved["conv_proj.weight"])
+    with torch.inference_mode():
+        assert found.eval()(torch.randn(1, 3, 96, 96)).shape == (1, 12)
+
+
+@pytest.mark.parametrize("on_meta", [True, False])
+def test_a_skeleton_leaves_the_random_state(on_meta: bool) -> None:
+    def stubborn(classes: int) -> torch.nn.Module:
+        torch.zeros(1).item()  # which has no value on the meta device
+        return linear(classes)
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    found = skeleton(linear if on_meta else stubborn, 3)
+    assert torch.equal(torch.rand(1), expected)
+    assert {value.is_meta for value in found.parameters()} == {on_meta}
 
 
 def linear(classes: int) -> torch.nn.Module:
