@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from xray.errors import Rejected, XrayError, extra
 from xray.options import SeveralWords
+from xray.printing import (
+    out,
+    print_failures,
+    print_needs,
+    print_outcome,
+    print_planned,
+    print_pools,
+    print_reasons,
+    print_trials,
+)
 from xray.weights.cli import app as weights_app
 
 if TYPE_CHECKING:
-    from xray.forecast import Forecast
     from xray.pools import PoolState
 
 app = typer.Typer(
@@ -31,7 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(soft_wrap=True, highlight=False)
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
@@ -113,8 +118,8 @@ def mask(run: RunPath, bad_rows: BadRows = None) -> None:
     opened = Run.open(run)
     pools: dict[str, PoolState] = {}
     counts = verb(opened, bad_rows=bad_rows, watch=pools.update)
-    _reasons("photographs", counts)
-    _pools(pools)
+    print_reasons("photographs", counts)
+    print_pools(pools)
     out.print(f"{sum(counts.values()):,} masks: {opened.uri}")
 
 
@@ -145,81 +150,14 @@ def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | No
         more = f" ({len(again):,} shards again: a file could not be read, and now can)" if again else ""
         out.print(f"{run.planned_rows():,} images planned, {made.rows:,} done, {rest:,} to do{more}")
     if dry_run:
-        _planned_by_scenario(run, made.counts)
-        _needs(forecast(run), run.recipe_object.pools.price_per_gpu_hour)
+        print_planned(run, made.counts)
+        print_needs(forecast(run), run.recipe_object.pools.price_per_gpu_hour)
         return
     pools: dict[str, PoolState] = {}
     finished = verb(run, bad_rows=bad_rows, workers=workers, watch=pools.update)
-    _outcome("images", finished)
-    _pools(pools)
+    print_outcome("images", finished)
+    print_pools(pools)
     out.print(f"{finished.rows:,} images, {readable_bytes(finished.bytes)}: {run.uri}")
-
-
-def _needs(expected: Forecast, price: float | None) -> None:
-    """What the rest will take, and how that is known."""
-    from xray.progress import readable_bytes, readable_time
-
-    if not expected.needs:
-        return
-    table = Table("stage", "images", "seconds each", "wall time", "storage", "measured by", box=None)
-    for need in expected.needs:
-        workers = need.pool.least if need.pool else os.cpu_count() or 1
-        wall = f"{readable_time(need.seconds / workers)} on {workers} {'actors' if need.pool else 'cores here'}"
-        name = " ".join((need.stage, *need.scenarios))
-        each = f"{need.rate.seconds_an_image:.3g}"
-        table.add_row(name, f"{need.images:,}", each, wall, readable_bytes(need.bytes), need.rate.measured)
-    out.print(table)
-    gpus = ""
-    if expected.gpus:
-        cost = f", {expected.gpu_hours * price:,.2f} at {price:g} a GPU-hour" if price is not None else ""
-        gpus = f", {expected.gpu_hours:,.2f} GPU-hours on {expected.gpus:g} GPUs{cost} (without starting and loading)"
-    out.print(f"expected: {readable_bytes(expected.bytes)}{gpus}; nothing made")
-
-
-def _pools(pools: Mapping[str, PoolState]) -> None:
-    """How busy the pools were, and how much they made an hour."""
-    if not any(pool.items for pool in pools.values()):
-        return
-    table = Table("pool", "actors", "images", "busy", "images an actor-hour", "images a GPU-hour", box=None)
-    for name, pool in pools.items():
-        hours = f"{3600 * pool.items / pool.ready:,.0f}" if pool.ready else "–"
-        gpu_hours = f"{pool.items / pool.gpu_hours:,.0f}" if pool.gpu_hours else "–"
-        table.add_row(name, f"{pool.actors}", f"{pool.items:,}", f"{pool.busy_share:.1%}", hours, gpu_hours)
-    out.print(table)
-
-
-def _planned_by_scenario(run: object, made: Mapping[str, Mapping[str, int]]) -> None:
-    from xray.run import Run
-
-    assert isinstance(run, Run)
-    planned = run.table("plan", ["scenario"]).column("scenario").value_counts().to_pylist()
-    table = Table("scenario", "planned", "done", box=None, header_style="bold")
-    for count in planned:
-        done = sum(made.get(count["values"], {}).values())
-        table.add_row(count["values"], f"{count['counts']:,}", f"{done:,}")
-    out.print(table)
-
-
-def _outcome(what: str, finished: object) -> None:
-    """Counts by status and, where there are any, the reasons."""
-    from xray.tally import Progressed
-
-    assert isinstance(finished, Progressed)
-    total: dict[str, int] = {}
-    for counter in finished.counts.values():
-        for key, n in counter.items():
-            total[key] = total.get(key, 0) + n
-    _reasons(what, total)
-
-
-def _reasons(what: str, total: Mapping[str, int]) -> None:
-    from xray.schema import REASONS
-
-    table = Table("status", "reason", what, "meaning", box=None, header_style="bold")
-    for key, n in sorted(total.items(), key=lambda item: (-item[1], item[0])):
-        status, _, reason = key.partition(" ")
-        table.add_row(status, reason, f"{n:,}", "; ".join(REASONS.get(code, code) for code in reason.split()))
-    out.print(table)
 
 
 @app.command()
@@ -253,7 +191,58 @@ def _evaluate(
     for name, finished in told.items():
         out.print(f"{name}: {finished.ok:,} predictions", markup=False)
         if from_plan:
-            _outcome("images", finished)
+            print_outcome("images", finished)
+
+
+@app.command(cls=SeveralWords)
+def sweep(
+    run: RunPath,
+    dry_run: DryRun = False,
+    models: Annotated[list[str] | None, typer.Option(help="Only these models of the recipe, by name.")] = None,
+    within: Annotated[list[str] | None, typer.Option(help="Only these training scenarios.")] = None,
+    folds: Annotated[list[int] | None, typer.Option(min=0, help="Only these folds, from 0.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew what was begun, not what is done.")] = False,
+) -> None:
+    """Train models within scenarios, fold by fold, and test them: both halves of S_robust.
+
+    What is trained, and how, stands under `training:` in the recipe. Run again after any interruption, it goes on:
+    what is done stays, what was begun continues from its last checkpoint, what failed is tried again.
+    """
+    _sweep(run, dry_run, models, within, folds, restart)
+
+
+def _sweep(
+    uri: str,
+    dry_run: bool = False,
+    models: list[str] | None = None,
+    within: list[str] | None = None,
+    folds: list[int] | None = None,
+    restart: bool = False,
+) -> None:
+    from xray.progress import readable_time
+    from xray.run import Run
+
+    with extra("train"):
+        from xray import sweep as verb
+
+    run = Run.open(uri)
+    wanted, missing = verb.planned(run, models, within, folds)
+    done = len(wanted) - len(missing)
+    out.print(
+        f"{len(wanted):,} trials, {done:,} done, {len(missing):,} to do of up to {wanted[0].training.epochs} epochs"
+    )
+    if dry_run:
+        print_trials(wanted, missing)
+        seconds = verb.expected_seconds(run, missing)
+        told = "no trial was done yet" if seconds is None else f"{readable_time(seconds)} of one worker, as those done"
+        out.print(f"expected: {told if missing else 'nothing'}; nothing trained")
+        return
+    swept = verb.sweep(run, models=models, within=within, folds=folds, restart=restart)
+    print_failures(swept)
+    total, failed = len(swept.trials), len(swept.failed)
+    out.print(f"{total - failed:,} of {total:,} trials done, {failed:,} failed: {run.uri}")
+    if swept.failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -349,7 +338,9 @@ def realism(
 
 @app.command()
 def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None:
-    """All of it: plan, generate, evaluate, score, report. Run again after any interruption, it goes on."""
+    """All of it: plan, generate, evaluate, sweep, score, report. Run again after any interruption, it goes on."""
+    from xray.run import Run
+
     with extra("ray"):
         from xray.cluster import connected
 
@@ -357,6 +348,8 @@ def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None
     with connected():
         _generate(run, False, bad_rows)
         _evaluate(run, None)
+        if Run.open(run).recipe_object.training is not None:
+            _sweep(run)
     _score(run)
     _report(run)
 

@@ -90,6 +90,16 @@ def _refuse_other_settings(run: Run, trial: Trial) -> None:
         raise XrayError(f"{trial.name} was done with other settings ({changed}); give the model another name")
 
 
+def expected_seconds(run: Run, missing: Sequence[Trial]) -> float | None:
+    """What trials will take of one worker, by those that are done; None if none is, of one of the models."""
+    seconds: dict[str, list[float]] = {}
+    for model, scenario in run.trained():
+        seconds.setdefault(model, []).extend(receipt.seconds for receipt in run.receipts(training(model, scenario)))
+    if not {trial.model for trial in missing} <= seconds.keys():
+        return None
+    return sum(sum(seconds[trial.model]) / len(seconds[trial.model]) for trial in missing)
+
+
 def sweep(
     run: Run,
     *,

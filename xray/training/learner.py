@@ -121,8 +121,13 @@ class Learner:
 
     @property
     def best_epoch(self) -> int:
-        """Whose validation loss is lowest; the first of equal ones."""
-        return min(range(self.epochs), key=lambda epoch: (self.history[epoch]["validation_loss"], epoch))
+        """Whose weights are tested, of those so far; see `Training.best`."""
+        how, history = self.trial.training.best, self.history
+        if how == "last":
+            return self.epochs - 1
+        if how == "score":
+            return max(range(self.epochs), key=lambda epoch: (history[epoch]["validation_score"], -epoch))
+        return min(range(self.epochs), key=lambda epoch: (history[epoch]["validation_loss"], epoch))
 
     @property
     def done(self) -> bool:
@@ -311,9 +316,9 @@ def _optimizer(training: Training, module: torch.nn.Module) -> torch.optim.Optim
     rates: dict[str, Any] = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=0.9, **rates)
+        return torch.optim.SGD(parameters, momentum=0.9, fused=True, **rates)
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, **rates)
+    return kind(parameters, fused=True, **rates)
 
 
 def _class_weights(training: Training, train: Samples, objective: Objective) -> Any:

@@ -60,8 +60,10 @@ class Training:
         folds: of cross-validation: each photograph is tested once, by a model that has seen it in no scenario; None: a
             plain split.
         holdout: the share of the photographs of each category that is tested, once.
-        validation: share of a trial's training photographs, of each category, that chooses the best epoch and stops
-            early; `test`: the tested photographs themselves, as in the published code, which is optimistic.
+        validation: share of a trial's training photographs, of each category, that are not fitted but choose the best
+            epoch and stop early; `test`: the tested photographs themselves, as in the published code: optimistic.
+        best: which epoch's weights are tested: that of the lowest validation `loss`, of the highest validation `score`
+            (the first of equal ones), or the `last` one, which needs no choice where photographs are few.
         side: width and height of the input in pixels; None: the model's own.
         shape: how an image becomes square: `stretch` (all of it is seen) or `crop` (its centre).
         pretrained: begin with pretrained weights and a new head; they have seen ImageNet.
@@ -94,6 +96,7 @@ class Training:
     folds: Annotated[int, Field(ge=2)] | None = 12
     holdout: Share | None = None
     validation: Share | Literal["test"] = 0.2
+    best: Literal["loss", "score", "last"] = "loss"
     side: Annotated[int, Field(ge=16, le=2048)] | None = None
     shape: Literal["stretch", "crop"] = "stretch"
     pretrained: bool = False
