@@ -10,6 +10,8 @@ from xray.errors import XrayError
 from xray.training.settings import Training
 
 _ENOUGH = 1 + 1e-6
+_NOTHING = {"cpu": 0.0, "memory": 1.0}
+"""Ray Tune wants a trial to ask for something: a byte. A hundredth of a CPU would cost its workers a whole one."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +57,4 @@ class Layout:
                 f"one trial wants {wanted}{more}, and the cluster has {cluster.get('CPU', 0):g} CPUs and {there:g} "
                 "GPUs; lower `workers`, `cpus` or `gpus` of `training:`"
             )
-        alone = training.workers == 1
-        return cls(gpus, {"cpu": training.cpus, "gpu": gpus} if alone else {"cpu": 0, "gpu": 0}, fit)
+        return cls(gpus, {"cpu": training.cpus, "gpu": gpus} if training.workers == 1 else _NOTHING, fit)

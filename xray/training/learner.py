@@ -180,18 +180,17 @@ class Learner:
         rate = learning_rate(self.trial.training, number * len(self._steps), len(self._steps))
         train_loss, train_score = self._train(number)
         validation_loss, measures = self.measure(self.validation)
-        score, *more = measures.items()
         row = {
             "epoch": number,
             "learning_rate": rate,
             "train_loss": train_loss,
             "train_score": train_score,
             "validation_loss": validation_loss,
-            "validation_score": score[1],
-            "metric": score[0],
+            "validation_score": measures.pop(self.objective.score),
+            "metric": self.objective.score,
             "seconds": time.perf_counter() - started,
             "images": len(self.train),
-            **{f"validation_{name}": value for name, value in more},
+            **{f"validation_{name}": value for name, value in measures.items()},
         }
         self.history.append(row)
         if self.best_epoch == number:
@@ -220,9 +219,8 @@ class Learner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         next(batches, None)
-        (score, *_) = metrics.compute().values()
         (total,) = self._summed(total)
-        return total / len(self.train), float(score)
+        return total / len(self.train), float(metrics.compute()[self.objective.score])
 
     def _backward(self, places: Order, batch: Batch, size: int, epoch: int, last: bool, metrics: Any) -> float:
         """Add the gradients of a part of a batch; the sum of its losses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class Objective(Protocol):
     """What the training loop asks of a task."""
 
     @property
+    def score(self) -> str:
+        """The metric that curves show."""
+        ...
+
+    @property
     def outputs(self) -> int:
         """Channels that a network needs."""
         ...
@@ -35,7 +40,7 @@ class Objective(Protocol):
         ...
 
     def metrics(self) -> MetricCollection:
-        """Fresh ones, for the answers to an epoch; the first one is what curves show."""
+        """Fresh ones, for the answers to an epoch."""
         ...
 
     def measured(
@@ -63,6 +68,7 @@ class Classes:
     """
 
     classes: int
+    score: ClassVar[str] = "top1"
 
     @property
     def outputs(self) -> int:
@@ -105,6 +111,7 @@ class Segments:
     """
 
     classes: int
+    score: ClassVar[str] = "miou"
 
     @property
     def outputs(self) -> int:

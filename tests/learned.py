@@ -1,0 +1,34 @@
+"""Runs to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from drawn import recipe_values, write_folder
+
+from xray.generate import generate
+from xray.plan import survey, write_plan
+from xray.recipe import recipe_from
+from xray.run import Run
+
+SIDE = 32
+QUICK: dict[str, Any] = {"models": {"net": "reduced:vit"}, "folds": 3, "side": SIDE, "epochs": 2, "batch": 4}
+
+
+def plan(folder: Path, name: str = "run", **changes: Any) -> Run:
+    """Plan or enlarge a run that trains; `training` is laid over `QUICK`."""
+    changes["training"] = {**QUICK, **changes.get("training", {})}
+    recipe = recipe_from(recipe_values(folder, **{"scenarios": ["original", "blur_background"], **changes}))
+    run = Run(str(folder / name))
+    write_plan(run, recipe, survey(recipe, run))
+    return run
+
+
+def made(folder: Path, name: str = "run", **changes: Any) -> Run:
+    """A run with images of twelve drawn photographs, in two categories."""
+    if not (folder / "photos").exists():
+        write_folder(folder, per_category=6)
+    run = plan(folder, name, **changes)
+    generate(run)
+    return run

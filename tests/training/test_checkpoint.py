@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+from training.taught import learner, trial
+
+from xray.errors import XrayError
+from xray.files import to_uri
+from xray.training import checkpoint
+from xray.training.checkpoint import Checkpoints, Standing
+
+
+def standing(epochs: int = 1) -> Standing:
+    taught = learner(trial(epochs=5))
+    for _ in range(epochs):
+        taught.epoch()
+    return taught.standing()
+
+
+def test_a_standing_is_read_as_it_was_written(tmp_path: Path) -> None:
+    kept = Checkpoints(to_uri(tmp_path / "a trial"))
+    assert kept.read() is None
+    written = standing()
+    kept.write(written)
+    read = kept.begin()
+    assert read is not None
+    assert (read.history, read.decisive) == (written.history, written.decisive)
+    assert all(torch.equal(value, read.model[name]) for name, value in written.model.items())
+    for place, state in written.optimizer["state"].items():
+        assert all(torch.equal(value, read.optimizer["state"][place][name]) for name, value in state.items())
+
+
+def test_the_end_keeps_the_best_weights_alone(tmp_path: Path) -> None:
+    kept = Checkpoints(to_uri(tmp_path))
+    written = standing()
+    kept.write(written)
+    kept.finish(written.best, {"categories": ["a", "b"]})
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    weights, told = kept.finished()
+    assert told == {"categories": ["a", "b"]}
+    assert weights.keys() == written.best.keys()
+
+
+def test_why_a_training_failed_is_kept_until_it_begins_again(tmp_path: Path) -> None:
+    kept = Checkpoints(to_uri(tmp_path))
+    assert kept.failure() is None
+    kept.fail("the loss is no number")
+    assert kept.failure() == "the loss is no number"
+    assert kept.begin() is None
+    assert kept.failure() is None
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Checkpoints(to_uri(tmp_path))
+    kept.write(standing())
+
+    def full(uri: str, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_bytes", full)
+    with pytest.raises(
+        XrayError, match=r"no space left for the checkpoint .*last\.safetensors \(\d.* [kM]B\); the one bef"
+    ):
+        kept.write(standing(2))
+    monkeypatch.undo()
+    read = kept.read()
+    assert read is not None
+    assert len(read.history) == 1
+
+
+@pytest.mark.parametrize("cut", [0, 7, 100, 5000])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, cut: int) -> None:
+    kept = Checkpoints(to_uri(tmp_path))
+    kept.write(standing())
+    file = tmp_path / "last.safetensors"
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(XrayError, match=r"the checkpoint .*last\.safetensors is damaged; remove it"):
+        kept.read()
