@@ -131,7 +131,8 @@ def answer(run: Run, model: str, loss: Mapping[str, float] | None = None, traine
     lost = plan["scenario"].map(dict(loss or {})).fillna(0.0)
     chance = 1.2 - plan["image_id"].map(hard) - lost + generator.normal(0, 0.1, len(plan))
     rows = plan.assign(model=model, weights="00", trained_on=trained_on, fold=-1, top1=0, p_true=np.clip(chance, 0, 1))
-    rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))[PREDICTIONS.names]
+    rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))
+    rows = rows.reindex(columns=PREDICTIONS.names)
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
     shard = run.shards()[0]
     run.commit(evaluation(f"{model} {trained_on}"), shard, {"predictions": (table, None)}, {}, 0.0, {})

@@ -158,8 +158,15 @@ class Run(Store):
         """Dropped accuracy by model and scenario, with intervals; `xray score` writes it."""
         return self._frame("drops")
 
+    def segmentation(self) -> pd.DataFrame:
+        """IoU, Dice and pixel accuracy of segmenters, with intervals; `xray score` writes it where there are any."""
+        return self._frame("segmentation")
+
     def robustness(self) -> pd.DataFrame:
-        """The parts of S_robust that the predictions allow, by model; `xray score` writes it."""
+        """S_robust with its parts where a model has both halves, and the cross term, by model; `xray score` writes it.
+
+        The columns: `xray.score.robustness`. `missing` says what a model without S_robust lacks.
+        """
         return self._frame("robustness")
 
     def regression(
