@@ -17,9 +17,9 @@ from xray.statistics import (
     cross_terms,
     drops,
     matched_s_robusts,
+    segmentation,
     segmentation_table,
 )
-from xray.statistics.segmentation import COLUMNS as SEGMENTATION
 
 if TYPE_CHECKING:
     from xray.run import Run
@@ -143,7 +143,7 @@ def score(run: Run) -> Scores:
     Raises:
         XrayError: as `score_predictions`, or the recipe has no scenario of kind `original`.
     """
-    predictions = run.table("predictions", columns=[*COLUMNS, *SEGMENTATION]).to_pandas()
+    predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
     recipe = run.recipe
     scores = score_predictions(
         predictions,
