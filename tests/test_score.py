@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from xray.errors import XrayError
@@ -214,7 +215,12 @@ class TestSRobust:
         second = trained(inner=("blur",), first=20).to_pandas().assign(fold=1)
         second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
         (row,) = score(TableRun(pa.concat_tables([trained(), second]), TRAINING)).s_robust.to_dict("records")
-        assert row["missing"] == "trained on grey, not tested on grey in fold 1"
+        assert row["missing"] == "not trained within grey in fold 1 (inner half)"
+        first = pa.concat_tables([trained(inner=(), cross=("grey", "blur")), second])
+        first = first.filter(pc.not_equal(first["trained_on"], "original"))
+        (row,) = score(TableRun(pa.concat_tables([trained(), first]), TRAINING)).s_robust.to_dict("records")
+        assert "not trained on original in fold 1 (mu, cross half)" in row["missing"]
+        assert "not trained within grey in fold 1 (inner half)" in row["missing"]
 
     def test_folds_are_pooled_over_photographs_and_kept_in_the_table(self):
         second = trained(first=20).to_pandas().assign(fold=1)

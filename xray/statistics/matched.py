@@ -101,11 +101,12 @@ def _trained(own: dict[Cell, frozenset[int]], reference: str, names: Sequence[st
         said.append(f"trained on {reference}, but not tested on {lacking} (cross half)")
     if lacking := _named(name for on, name in inner if (on, name) not in own):
         said.append(f"not trained within {lacking} (inner half)")
-    said += [
-        f"trained on {cell[0]}, not tested on {cell[1]} in fold {_named(map(str, sorted(folds - own[cell])))}"
-        for cell in relevant
-        if cell not in whole
-    ]
+    gone = {cell: _named(map(str, sorted(folds - own[cell]))) for cell in relevant if cell not in whole}
+    if lacking := gone.get(origin, ""):
+        said.append(f"not trained on {reference} in fold {lacking} (mu, cross half)")
+    for on, name in [cell for cell in gone if cell != origin and (cell[0] != reference or gone[cell] != lacking)]:
+        where = f"trained on {on}, but not tested on {name}" if on == reference else f"not trained within {name}"
+        said.append(f"{where} in fold {gone[on, name]} ({'cross' if on == reference else 'inner'} half)")
     cells = [origin] if origin in whole else []
     for half in (cross, inner):
         cells += half if cells and whole.issuperset(half) else []
