@@ -143,13 +143,16 @@ def _legend(figure: Figure, chance: float | None) -> None:
         text.set_color(INK)
 
 
-def accuracy_intervals(accuracy: pd.DataFrame, scenarios: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+def accuracy_intervals(
+    accuracy: pd.DataFrame, scenarios: Sequence[str] | None = None, ax: Axes | None = None, confidence: float = 0.95
+) -> Axes:
     """Accuracy in per cent with its interval, by scenario (rows) and model (colours and markers).
 
     Args:
         accuracy: one row a (model, trained_on, scenario) with `accuracy`, `ci_low`, `ci_high`, as `Scores.accuracy`.
         scenarios: the rows and their order; others are left out. Default: as they come.
         ax: where to draw.
+        confidence: what the intervals were asked for, to be said beside them.
 
     Raises:
         XrayError: no rows (in these scenarios), or a column that is not there.
@@ -171,6 +174,6 @@ def accuracy_intervals(accuracy: pd.DataFrame, scenarios: Sequence[str] | None =
         heights = rows["scenario"].map(place).to_numpy(float) + offset
         intervals(ax, heights, 100 * rows["accuracy"], 100 * rows["ci_low"], 100 * rows["ci_high"], index)
     ax.set_xlim(left=0)
-    ax.set_xlabel("accuracy in per cent (95 % interval)")
+    ax.set_xlabel(f"accuracy in per cent ({100 * confidence:g} % interval)")
     legend(ax, names)
     return ax
