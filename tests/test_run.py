@@ -17,14 +17,17 @@ from statsmodels.regression.linear_model import OLS
 
 import xray
 from xray.errors import XrayError
+from xray.files import write_bytes
 from xray.flow import make_shard
 from xray.plan import survey, write_plan
 from xray.plugins import settings
 from xray.recipe import recipe_from
 from xray.run import Run
-from xray.schema import PREDICTIONS
+from xray.schema import HISTORY, PREDICTIONS
 from xray.statistics import accuracy_table, regression
 from xray.store import evaluation
+from xray.store import training as stage_of_training
+from xray.training.checkpoint import Checkpoints
 
 
 @pytest.fixture
@@ -131,7 +134,8 @@ def answer(run: Run, model: str, loss: Mapping[str, float] | None = None, traine
     lost = plan["scenario"].map(dict(loss or {})).fillna(0.0)
     chance = 1.2 - plan["image_id"].map(hard) - lost + generator.normal(0, 0.1, len(plan))
     rows = plan.assign(model=model, weights="00", trained_on=trained_on, fold=-1, top1=0, p_true=np.clip(chance, 0, 1))
-    rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))[PREDICTIONS.names]
+    rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))
+    rows = rows.reindex(columns=PREDICTIONS.names)
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
     shard = run.shards()[0]
     run.commit(evaluation(f"{model} {trained_on}"), shard, {"predictions": (table, None)}, {}, 0.0, {})
@@ -247,6 +251,95 @@ def test_regressions_that_cannot_be(answered: Run) -> None:
         answered.regression(response="accurracy")
     with pytest.raises(XrayError, match="unknown `rows` of a regression 'cell'; did you mean 'cells'"):
         answered.regression(rows="cell")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Run:
+    """Of four planned trainings one is done, one failed, one begun."""
+    write_folder(tmp_path)
+    training = {"models": {"net": "reduced:resnet"}, "folds": 2, "validation": "test", "pretrained": True, "epochs": 2}
+    scenarios = ["original", "image_grey", "no_object"]
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios, training=training))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    finish(run, "net", "original", 1)
+    Checkpoints(run.trial_folder("net", "image_grey", 0)).fail("the loss is no number")
+    write_bytes(f"{run.trial_folder('net', 'image_grey', 1)}/last.safetensors", b"as far as it got")
+    return run
+
+
+def finish(run: Run, model: str, scenario: str, fold: int) -> None:
+    """Commit what a training leaves behind."""
+    losses = [0.7, 0.4, 0.5]
+    history = [
+        {
+            "model": model, "trained_on": scenario, "fold": fold, "epoch": epoch, "learning_rate": 1e-3,
+            "train_loss": loss, "train_score": 0.5, "validation_loss": loss, "validation_score": 0.5, "metric": "top1",
+            "images": 4, "seconds": 1.0,
+        }
+        for epoch, loss in enumerate(losses)
+    ]  # fmt: skip
+    facts = {
+        "spec": "reduced:resnet", "weights": f"{fold}f" * 32, "origin": "reduced:resnet, from scratch", "epochs": 3,
+        "best_epoch": 1, "photographs": {"train": 2, "validation": 1, "test": 3}, "preprocessing": "64", "workers": 1,
+        "device": "cpu",
+    }  # fmt: skip
+    tables = {
+        "history": (pa.Table.from_pylist(history, HISTORY), None),
+        "predictions": (PREDICTIONS.empty_table(), None),
+    }
+    run.commit(stage_of_training(model, scenario), str(fold), tables, {}, 3.5, facts)
+
+
+def test_every_planned_training_has_a_row(trained: Run) -> None:
+    table = trained.trials()
+    told = table.set_index(["trained_on", "fold"])
+    assert told["status"].to_dict() == {
+        ("original", 0): "planned",
+        ("original", 1): "done",
+        ("image_grey", 0): "failed",
+        ("image_grey", 1): "begun",
+    }
+    assert told.loc[("image_grey", 0), "reason"] == "the loss is no number"
+    done = told.loc[("original", 1)]
+    assert (done["epochs"], done["best_epoch"], done["validation_loss"], done["seconds"]) == (3, 1, 0.4, 3.5)
+    assert (done["train"], done["validation"], done["test"]) == (2, 1, 3)
+    assert (done["spec"], done["origin"]) == ("reduced:resnet", "reduced:resnet, from scratch")
+    assert told.loc[("original", 0), ["epochs", "seconds", "weights"]].isna().all()
+
+
+def test_a_training_that_an_earlier_recipe_planned_is_there_too(trained: Run) -> None:
+    finish(trained, "old", "original", 0)
+    assert trained.trials().query("model == 'old'")["status"].tolist() == ["done"]
+
+
+def test_a_run_without_trainings_has_no_trials(run: Run) -> None:
+    assert run.trials().empty
+    assert {"model", "trained_on", "fold", "status", "reason"} <= set(run.trials().columns)
+
+
+def test_trained_models_are_known_with_the_weights_of_their_folds(trained: Run) -> None:
+    finish(trained, "net", "original", 0)
+    models = trained.models()
+    assert list(models) == ["net, trained on original"]
+    assert models["net, trained on original"]["weights"] == f"{'0f' * 32} {'1f' * 32}"
+    assert models["net, trained on original"]["folds"] == 2
+
+
+def test_notes_say_what_makes_trained_models_optimistic(trained: Run) -> None:
+    notes = " ".join(trained.notes())
+    assert "chosen on the photographs that it was then tested on" in notes
+    assert "began with pretrained weights" in notes
+
+
+def test_trials_and_their_report_need_neither_torch_nor_ray(trained: Run) -> None:
+    script = (
+        "import sys, xray; run = xray.open(sys.argv[1]); run.trials(); run.models(); "
+        "from xray.report import write_report; write_report(run); "
+        "print(sorted({'torch', 'ray', 'timm', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, trained.uri], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_looking_at_a_run_needs_neither_torch_nor_ray(run: Run) -> None:

@@ -247,14 +247,14 @@ def _sweep(
 
 @app.command()
 def score(run: RunPath) -> None:
-    """Accuracy by model, scenario and category, and what is dropped, with intervals."""
+    """Accuracy by model, scenario and category, what is dropped, and S_robust, with intervals."""
     _score(run)
 
 
 def _score(uri: str) -> None:
     from xray.run import Run
     from xray.score import score as verb
-    from xray.score import summary
+    from xray.summary import summary
 
     out.print(summary(verb(Run.open(uri))), markup=False)
 

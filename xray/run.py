@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from xray import strict_yaml
 from xray.errors import XrayError, unknown
 from xray.recipe import Recipe, recipe_from, recipe_values
-from xray.store import GENERATE, Store, evaluation
+from xray.store import GENERATE, Store, evaluation, training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,17 +98,43 @@ class Run(Store):
             for name, entry in recipe.scenarios.items()
             if entry.scenario.paints
         ]
-        return [note for note in [*stand_ins, *painted, *self.record()["remarks"]] if note]
+        return [note for note in [*stand_ins, *painted, *self._training_notes(), *self.record()["remarks"]] if note]
+
+    def _training_notes(self) -> list[str]:
+        trained = self.recipe_object.training
+        if trained is None or not self.trained():
+            return []
+        notes = []
+        if trained.validation == "test":
+            notes.append(
+                "the best epoch of each training was chosen on the photographs that it was then tested on, as in the "
+                "published code: accuracies of trained models, and their S_robust, are optimistic"
+            )
+        if trained.pretrained:
+            notes.append("trained models began with pretrained weights, which may have seen the tested photographs")
+        return notes
 
     def made_with(self) -> list[dict[str, Any]]:
         """The distinct environments that images and predictions were made with."""
-        stages = [GENERATE, *(evaluation(model) for model in self.evaluated())]
+        stages: list[tuple[str, ...]] = [GENERATE, *(evaluation(model) for model in self.evaluated())]
+        stages += [training(model, scenario) for model, scenario in self.trained()]
         facts = (receipt.facts.get("environment") for stage in stages for receipt in self.receipts(stage))
         return [json.loads(text) for text in dict.fromkeys(json.dumps(fact) for fact in facts if fact)]
 
     def models(self) -> dict[str, dict[str, Any]]:
-        """What is known of each evaluated model: its spec, the hash of its weights, its preprocessing."""
-        return {model: dict(self.receipts(evaluation(model))[0].facts) for model in self.evaluated()}
+        """What is known of each model that has predictions: its spec, the hash of its weights, its preprocessing.
+
+        A model that was trained here is there once for each scenario that it was trained within, as `series_name` calls
+        it: `weights` are then the hashes of all its `folds`, with a space between them.
+        """
+        from xray.score import series_name
+
+        known = {model: dict(self.receipts(evaluation(model))[0].facts) for model in self.evaluated()}
+        for model, scenario in self.trained():
+            facts = [receipt.facts for receipt in self.receipts(training(model, scenario))]
+            weights = " ".join(str(fact["weights"]) for fact in facts)
+            known[series_name(model, scenario)] = {**facts[0], "weights": weights, "folds": len(facts)}
+        return known
 
     # tables as data frames
 
@@ -123,6 +149,20 @@ class Run(Store):
     def predictions(self) -> pd.DataFrame:
         """One row an image and model (PREDICTIONS): the truth that every score is computed from."""
         return self._frame("predictions")
+
+    def trials(self) -> pd.DataFrame:
+        """What became of each training that the recipe plans, and of those that an earlier recipe planned.
+
+        Returns:
+            One row a (model, trained_on, fold): `status` (done | begun | failed | planned; begun: there is a checkpoint
+            to go on from), `reason` (why it failed), `epochs` (that were trained), `best_epoch` (from 0, that its
+            weights are of), `validation_loss` (of that epoch), `seconds` (of all epochs and the test), photographs in
+            `train`, `validation` and `test`, `spec`, `weights` (sha256), `origin` (of the first weights),
+            `preprocessing`, `workers` and `device`. Empty where the recipe trains nothing.
+        """
+        from xray.run_trials import run_trials
+
+        return run_trials(self)
 
     def folds(self) -> pd.DataFrame:
         """The fold in which each usable photograph is tested (FOLDS); of a recipe with `training`."""
@@ -158,8 +198,15 @@ class Run(Store):
         """Dropped accuracy by model and scenario, with intervals; `xray score` writes it."""
         return self._frame("drops")
 
+    def segmentation(self) -> pd.DataFrame:
+        """IoU, Dice and pixel accuracy of segmenters, with intervals; `xray score` writes it where there are any."""
+        return self._frame("segmentation")
+
     def robustness(self) -> pd.DataFrame:
-        """The parts of S_robust that the predictions allow, by model; `xray score` writes it."""
+        """S_robust with its parts where a model has both halves, and the cross term, by model; `xray score` writes it.
+
+        The columns: `xray.score.robustness`. `missing` says what a model without S_robust lacks.
+        """
         return self._frame("robustness")
 
     def regression(

@@ -1,8 +1,8 @@
-"""From predictions to scores: accuracies, drops and the cross term of S_robust, as tables of the run."""
+"""From predictions to scores: accuracies, drops and S_robust, as tables of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from xray.errors import XrayError
 from xray.schema import SCORES
-from xray.statistics import accuracy_table, cross_terms, drops
+from xray.statistics import (
+    accuracy_table,
+    chance_warnings,
+    cross_terms,
+    drops,
+    matched_s_robusts,
+    segmentation,
+    segmentation_table,
+)
 
 if TYPE_CHECKING:
     from xray.run import Run
@@ -31,7 +39,12 @@ class Scores:
         accuracy: one row a (model, trained_on, scenario), with Wilson intervals.
         by_category: the same a (model, trained_on, scenario, category).
         drops: accuracy lost against the reference (see `xray.statistics.drops`).
-        cross: cross term of S_robust a model (see `xray.statistics.cross_terms`).
+        cross: cross term of S_robust a model, over every scenario that it was tested on (see
+            `xray.statistics.cross_terms`).
+        s_robust: S_robust a model, over the scenarios that models are trained within, and what the others lack (see
+            `xray.statistics.matched_s_robusts`).
+        segmentation: IoU, Dice and pixel accuracy of segmenters (see `xray.statistics.segmentation_table`).
+        warnings: which S_robust chance would reach too.
         reference: the scenario that drops are measured from.
     """
 
@@ -39,6 +52,9 @@ class Scores:
     by_category: pd.DataFrame
     drops: pd.DataFrame
     cross: pd.DataFrame
+    s_robust: pd.DataFrame
+    segmentation: pd.DataFrame
+    warnings: tuple[str, ...]
     reference: str
 
 
@@ -72,108 +88,98 @@ def control_scenarios(recipe: Mapping[str, Any]) -> list[str]:
     return [name for name, settings in recipe["scenarios"].items() if settings["kind"] == CONTROL]
 
 
+def training_scenarios(recipe: Mapping[str, Any]) -> list[str] | None:
+    """The scenarios that the recipe trains models within; None if it trains none."""
+    training = recipe.get("training")
+    if training is None:
+        return None
+    controls = control_scenarios(recipe)
+    return [name for name in training["scenarios"] or recipe["scenarios"] if name not in controls]
+
+
+def compared(predictions: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Those of models that are pretrained or trained on the reference: what drops are about."""
+    return predictions[predictions["trained_on"].isin([PRETRAINED, reference])]
+
+
 def score_predictions(
-    predictions: pd.DataFrame, reference: str = "original", controls: Collection[str] = (), seed: int = 0
+    predictions: pd.DataFrame,
+    reference: str = "original",
+    controls: Collection[str] = (),
+    seed: int = 0,
+    within: Collection[str] | None = None,
 ) -> Scores:
     """All scores of a table of predictions; drops and cross term are of models trained on the reference or pretrained.
 
     Args:
         predictions: one row a (sample, model), with the columns of PREDICTIONS.
         reference: the scenario that drops are measured from.
-        controls: scenarios that are left out of the cross term.
+        controls: scenarios that are left out of the cross term and of S_robust.
         seed: of the bootstrap.
+        within: scenarios that S_robust is over; None: those that any model was trained within.
 
     Raises:
         XrayError: there are no predictions, or those of a model on the reference are missing.
     """
     if predictions.empty:
-        raise XrayError("there are no predictions to score: run `xray evaluate` first")
-    trained_on_reference = predictions[predictions["trained_on"].isin([PRETRAINED, reference])]
-    compared = trained_on_reference[~trained_on_reference["scenario"].isin(list(controls))]
+        raise XrayError("there are no predictions to score: run `xray evaluate`, or `xray sweep`, first")
+    shown = predictions[~predictions["scenario"].isin(list(controls))]
+    s_robust = matched_s_robusts(shown, reference, within, seed)
     return Scores(
         accuracy=accuracy_table(predictions, by=("model", "trained_on", "scenario")),
         by_category=accuracy_table(predictions),
-        drops=drops(trained_on_reference, reference, seed=seed),
-        cross=cross_terms(compared, reference, seed=seed),
+        drops=drops(compared(predictions, reference), reference, seed=seed),
+        cross=cross_terms(compared(shown, reference), reference, seed=seed),
+        s_robust=s_robust,
+        segmentation=segmentation_table(predictions, seed=seed),
+        warnings=tuple(chance_warnings(shown, s_robust, reference)),
         reference=reference,
     )
 
 
 def score(run: Run) -> Scores:
-    """Score a run's predictions and write the tables `scores`, `drops` and `robustness` into the run.
+    """Score a run's predictions; write the tables `scores`, `drops`, `robustness` and, of segmenters, `segmentation`.
 
     Raises:
         XrayError: as `score_predictions`, or the recipe has no scenario of kind `original`.
     """
-    predictions = run.table("predictions", columns=list(COLUMNS)).to_pandas()
+    predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
     recipe = run.recipe
     scores = score_predictions(
-        predictions, reference_scenario(recipe), control_scenarios(recipe), seed=int(recipe["seed"])
+        predictions,
+        reference_scenario(recipe),
+        control_scenarios(recipe),
+        seed=int(recipe["seed"]),
+        within=training_scenarios(recipe),
     )
     cells = accuracy_table(predictions, by=("model", "trained_on", "scenario", "category", "fold"))
     run.write_table("scores", _as_table(cells.rename(columns={"scenario": "tested_on"}), SCORES))
     run.write_table("drops", _as_table(scores.drops))
-    run.write_table("robustness", _as_table(scores.cross))
+    run.write_table("robustness", _as_table(robustness(scores)))
+    if len(scores.segmentation):
+        run.write_table("segmentation", _as_table(scores.segmentation))
     return scores
+
+
+def robustness(scores: Scores) -> pd.DataFrame:
+    """S_robust and the cross term side by side.
+
+    Returns:
+        One row a (model, trained_on), trained on the reference or `pretrained`: of the cross term the columns of
+        `xray.statistics.cross_terms` (over every scenario that the model was tested on); of S_robust `s_robust`,
+        `s_robust_low`, `s_robust_high`, `sigma2_cross`, `sigma2_inner`, `s_robust_scenarios` (names),
+        `s_robust_images`, `reading`, `method`, and `missing`: what it lacks, empty where there is an S_robust.
+    """
+    names = {
+        "s_robust": "s_robust", "ci_low": "s_robust_low", "ci_high": "s_robust_high", "sigma2_cross": "sigma2_cross",
+        "sigma2_inner": "sigma2_inner", "scenarios": "s_robust_scenarios", "n_images": "s_robust_images",
+        "reading": "reading", "method": "method", "missing": "missing",
+    }  # fmt: skip
+    parts = scores.s_robust[["model", "trained_on", *names]].rename(columns=names)
+    return scores.cross.merge(parts, how="outer", on=["model", "trained_on"])
 
 
 def _as_table(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
     columns = frame if schema is None else frame[schema.names]
     table = pa.Table.from_pandas(columns, schema=schema, preserve_index=False)
     return table.replace_schema_metadata(schema.metadata if schema is not None else None)
-
-
-def summary(scores: Scores) -> str:
-    """Accuracy and drop by model and scenario as text for a terminal, the largest drop of each model first."""
-    table = scores.accuracy.merge(
-        scores.drops[["model", "trained_on", "scenario", "drop", "ci_low", "ci_high"]],
-        how="left",
-        on=["model", "trained_on", "scenario"],
-        suffixes=("", "_drop"),
-    )
-    table["order"] = -table["drop"].where(table["scenario"] != scores.reference, float("inf"))
-    table = table.sort_values(["model", "trained_on", "order", "scenario"])
-    rows = [("model", "scenario", "right", "n", f"lost against {scores.reference} [95 %]")]
-    rows += [
-        (
-            series_name(row["model"], row["trained_on"]),
-            row["scenario"],
-            f"{100 * row['accuracy']:.1f} %",
-            f"{row['n']:,}",
-            _drop(row),
-        )
-        for row in _records(table)
-    ]
-    return "\n".join([_aligned(rows), "", *(_cross(row) for row in _records(scores.cross))])
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(column): value for column, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _drop(row: Mapping[str, Any]) -> str:
-    if pd.isna(row["drop"]):
-        return ""
-    low, high = row["ci_low_drop"], row["ci_high_drop"]
-    interval = "" if pd.isna(low) else f"  [{100 * low:5.1f}, {100 * high:5.1f}]"
-    return f"{100 * row['drop']:5.1f}{interval}"
-
-
-def _cross(row: Mapping[str, Any]) -> str:
-    interval = "" if pd.isna(row["ci_low"]) else f" [{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
-    return (
-        f"{series_name(row['model'], row['trained_on'])}: cross term of S_robust {row['cross']:.4f}{interval} "
-        f"({row['power']} about {row['about']}; mu = {row['mu']:.4f}, {row['n_scenarios']} scenarios)"
-    )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = (False, False, True, True, False)
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    )

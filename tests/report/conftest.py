@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -18,6 +19,7 @@ from xray.codec import encode
 from xray.errors import XrayError
 from xray.files import join
 from xray.masks import encode_mask
+from xray.run_trials import KINDS as KINDS_OF_TRIALS
 from xray.schema import FILTERED
 from xray.store import Receipt
 
@@ -53,6 +55,7 @@ class SyntheticRun:
     uri: str = "file:///runs/synthetic"
     files: dict[str, bytes] = field(default_factory=dict)
     made: list[Receipt] = field(default_factory=list)
+    planned_trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(KINDS_OF_TRIALS)))
     pins: dict[str, str] = field(default_factory=lambda: {"weights/<xl>": "0123456789abcdef" * 4})
 
     @property
@@ -61,6 +64,8 @@ class SyntheticRun:
         return {"planned": "2026-01-02T03:04:05+00:00", "python": "3.11.2", "libraries": libraries, "revision": None}
 
     def table(self, name, columns=None, where=None):
+        if name == "history" and name not in self.tables:
+            return schema.HISTORY.empty_table()
         if name not in self.tables:
             raise XrayError(f"no table {name!r}")
         rows = self.tables[name] if where is None else self.tables[name].filter(where)
@@ -72,6 +77,9 @@ class SyntheticRun:
     def receipts(self, stage):
         assert stage == ("generate",)
         return self.made
+
+    def trials(self):
+        return self.planned_trials
 
     def images(self, scenario, image_ids=None):
         rows = self.tables["images"]

@@ -4,6 +4,7 @@ import subprocess
 
 import cv2
 import pytest
+from trainings import SCENARIOS, train
 
 from xray.report import build_report
 
@@ -82,3 +83,31 @@ def test_pictures_are_drawn(report, tmp_path, width):
     without = tmp_path / "without.html"
     without.write_text(report.read_text("utf-8").replace("base64,/9j/", "base64,AAAA"), "utf-8")
     assert colourful_pixels(report, tmp_path, width) > colourful_pixels(without, tmp_path, width) + 20_000
+
+
+@pytest.fixture
+def trained(make_run, tmp_path):
+    run = make_run(models=(), kinds=SCENARIOS, photographs=8)
+    train(run, SCRIPT, failed=[("image_grey", 1, "failed", ATTACK)])
+    path = tmp_path / "trained.html"
+    path.write_text(build_report(run), encoding="utf-8")
+    return path
+
+
+def test_trainings_are_told_of_as_text(trained, tmp_path):
+    dom = chromium(tmp_path, "--dump-dom", trained.as_uri())
+    assert "<title>taken" not in dom
+    assert "<script" not in dom
+    assert "Models trained within scenarios" in dom
+    assert "&lt;img src=x onerror" in dom
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_curves_and_matrices_are_drawn(trained, tmp_path, width):
+    head, training = trained.read_text("utf-8").split('<section id="contact">', 1)
+    _, training = training.split('<section id="training">', 1)
+    alone = tmp_path / "alone.html"  # what comes before would fill the picture
+    alone.write_text(f'{head}<section id="training">{training}', "utf-8")
+    without = tmp_path / "without.html"
+    without.write_text(alone.read_text("utf-8").replace("</style>", "svg { visibility: hidden; }</style>", 1), "utf-8")
+    assert colourful_pixels(alone, tmp_path, width) > colourful_pixels(without, tmp_path, width) + 10_000

@@ -16,15 +16,18 @@ from xray.figures.heatmaps import accuracy_heatmap, density_map, density_maps, t
 from xray.figures.residuals import diagnostic_plots, order_plot, qq_plot, residuals_plot, scale_plot
 from xray.figures.robustness import drop_intervals, robustness_intervals
 from xray.figures.svg import inline_svg, save, svg_bytes
+from xray.figures.training import accuracy_intervals, learning_curves
 
 __all__ = [
     "accuracy_heatmap",
+    "accuracy_intervals",
     "density_map",
     "density_maps",
     "diagnostic_plots",
     "drop_intervals",
     "forest",
     "inline_svg",
+    "learning_curves",
     "marginal_plot",
     "order_plot",
     "qq_plot",

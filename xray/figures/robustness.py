@@ -108,6 +108,7 @@ def _model_names(table: pd.DataFrame) -> list[str]:
 def _parts(ax: Axes, table: pd.DataFrame) -> None:
     heights, start = np.arange(len(table)), np.zeros(len(table))
     rows_axis(ax, [""] * len(table))
+    ax.locator_params(axis="x", nbins=4)
     for name, label, colour in _PARTS:
         lengths = table[name].to_numpy(float)
         ax.barh(heights, lengths, left=start, height=0.55, color=colour, label=label)

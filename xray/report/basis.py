@@ -10,8 +10,10 @@ from xray.files import name_of
 from xray.realism import rates
 from xray.report.evidence import Evidence, pretrained
 from xray.report.painters import judges, listed, refiner
+from xray.report.training import unfinished
 from xray.report.words import phrase
 from xray.schema import OK
+from xray.score import PRETRAINED
 
 _SPLITS = {
     "train": "photographs that ImageNet models are trained on",
@@ -41,8 +43,8 @@ def warnings(evidence: Evidence) -> list[str]:
     planned = sum(evidence.planned.values())
     if len(evidence.images) < planned:
         said.append(f"The run is not finished: {len(evidence.images):,} of {planned:,} planned images are there.")
-    if missing := _unpredicted(evidence):
-        said.append(missing)
+    said += [missing for missing in (_unpredicted(evidence), unfinished(evidence)) if missing]
+    said += [f"{warning}." for warning in evidence.near_chance]
     return said
 
 
@@ -61,13 +63,11 @@ def _sorted_out(evidence: Evidence) -> list[str]:
 
 
 def _unpredicted(evidence: Evidence) -> str:
-    """Models that have not seen every image."""
+    """Pretrained models that have not seen every image."""
     made = int((evidence.images["status"] == OK).sum())
-    short = [
-        f"{series} has seen {n:,}"
-        for series, n in evidence.accuracy.groupby("series")["n"].sum().items()
-        if n < made and evidence.predictions["fold"].eq(-1).all()
-    ]
+    rows = evidence.accuracy[evidence.accuracy["trained_on"] == PRETRAINED]
+    seen = rows.groupby("series")["n"].sum()
+    short = [f"{series} has seen {n:,}" for series, n in seen.items() if n < made]
     return f"Not every image is evaluated: of {made:,} images {', '.join(short)}." if short else ""
 
 

@@ -14,6 +14,7 @@ from xray.report.verdicts import Verdict, Verdicts, verdicts
 from xray.report.words import percent, phrase
 from xray.report.worlds import Worlds, worlds_of
 from xray.schema import OK
+from xray.score import compared
 
 _SIDE = 260
 
@@ -99,6 +100,7 @@ def _wrong(evidence: Evidence, eligible: set[str]) -> tuple[pd.Series, str]:
     A share, as not every photograph has as many pictures: the filter may have refused some.
     """
     rows = evidence.predictions[evidence.predictions["image_id"].isin(eligible)]
+    rows = rows if evidence.reference is None else compared(rows, evidence.reference)
     on_reference = rows[rows["scenario"] == evidence.reference].groupby("image_id")["correct"].all()
     right = set(on_reference.index[on_reference])
     basis = "photographs that every model names rightly as taken"

@@ -11,8 +11,17 @@ import pandas as pd
 from xray.errors import XrayError
 from xray.realism import judgements
 from xray.schema import OK
-from xray.score import COLUMNS, PRETRAINED, control_scenarios, reference_scenario, score_predictions, series_name
-from xray.statistics import accuracy_table
+from xray.score import (
+    COLUMNS,
+    PRETRAINED,
+    compared,
+    control_scenarios,
+    reference_scenario,
+    score_predictions,
+    series_name,
+    training_scenarios,
+)
+from xray.statistics import accuracy_table, segmentation, segmentation_table
 from xray.store import GENERATE, Receipt
 
 if TYPE_CHECKING:
@@ -36,10 +45,17 @@ class Evidence:
         realism: the table of that name; None if it was not written.
         images: IMAGES without images, masks and provenance.
         predictions: PREDICTIONS, the columns that scores need.
-        accuracy: as `Scores.accuracy`, with the column `series`, what the model is called in the report.
-        by_category: as `Scores.by_category`, with `series`.
+        accuracy: as `Scores.accuracy`, of models that are pretrained or trained on the reference (of all, where there
+            is no reference), with the column `series`, what the model is called in the report.
+        by_category: as `Scores.by_category`, of the same models, with `series`.
+        trained: as `Scores.accuracy`, of models that were trained here.
         drops: as `Scores.drops`, with `series`; None where they cannot be had.
         cross: as `Scores.cross`, with `series`; None where it cannot be had.
+        s_robust: as `Scores.s_robust`, with `label`, the model's name; None where nothing was trained.
+        segmentation: as `Scores.segmentation`, with `series`.
+        near_chance: as `Scores.warnings`.
+        trials: as `Run.trials`.
+        history: HISTORY.
         problem: why drops cannot be had; empty if they can.
         reference: the scenario that drops are measured from, if the recipe has one.
     """
@@ -58,8 +74,14 @@ class Evidence:
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
     by_category: pd.DataFrame
+    trained: pd.DataFrame
     drops: pd.DataFrame | None
     cross: pd.DataFrame | None
+    s_robust: pd.DataFrame | None
+    segmentation: pd.DataFrame
+    near_chance: tuple[str, ...]
+    trials: pd.DataFrame
+    history: pd.DataFrame
     problem: str
     reference: str | None
 
@@ -72,6 +94,11 @@ class Evidence:
     def controls(self) -> list[str]:
         """The scenarios without the object."""
         return control_scenarios(self.recipe)
+
+    @property
+    def chance(self) -> float:
+        """Of models that were trained here, which know the run's own categories alone."""
+        return 1 / max(1, self.source.loc[self.source["status"] == OK, "category"].nunique())
 
     @property
     def painted(self) -> list[str]:
@@ -95,7 +122,7 @@ class Evidence:
 def gather(run: Run) -> Evidence:
     """Read what a report of this run needs."""
     recipe = run.recipe
-    predictions = run.table("predictions", columns=[*COLUMNS, "p_true"]).to_pandas()
+    predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS, "p_true"]).to_pandas()
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})
@@ -114,6 +141,8 @@ def gather(run: Run) -> Evidence:
         realism=_written(run, "realism"),
         images=run.table("images", columns=images).to_pandas(),
         predictions=predictions,
+        trials=run.trials(),
+        history=run.table("history").to_pandas(),
         **_scores(predictions, recipe),
     )
 
@@ -128,21 +157,32 @@ def _written(run: Run, name: str) -> pd.DataFrame | None:
 
 
 def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    by = ("model", "trained_on", "scenario")
     found: dict[str, Any] = {
-        "accuracy": _named(accuracy_table(predictions, by=("model", "trained_on", "scenario"))),
+        "accuracy": _named(accuracy_table(predictions, by)),
         "by_category": _named(accuracy_table(predictions)),
+        "trained": _named(accuracy_table(predictions[predictions["trained_on"] != PRETRAINED], by)),
         "drops": None,
         "cross": None,
+        "s_robust": None,
+        "segmentation": _named(segmentation_table(predictions, seed=int(recipe["seed"]))),
+        "near_chance": (),
         "problem": "",
         "reference": None,
     }
     try:
-        found["reference"] = reference_scenario(recipe)
-        controls = control_scenarios(recipe)
-        scores = score_predictions(predictions, found["reference"], controls, seed=int(recipe["seed"]))
+        reference = found["reference"] = reference_scenario(recipe)
+        within, controls = training_scenarios(recipe), control_scenarios(recipe)
+        found |= {name: compared(found[name], reference) for name in ("accuracy", "by_category")}
+        scores = score_predictions(predictions, reference, controls, seed=int(recipe["seed"]), within=within)
     except XrayError as error:
         return found | {"problem": str(error)}
-    return found | {"drops": _named(scores.drops), "cross": _named(scores.cross)}
+    found |= {"drops": _named(scores.drops), "cross": _named(scores.cross), "near_chance": scores.warnings}
+    if len(found["trained"]) or within:
+        pretrained = scores.s_robust["trained_on"] == PRETRAINED
+        names = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")
+        found["s_robust"] = scores.s_robust.assign(label=names)
+    return found
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,9 +14,10 @@ from xray.names import shown
 from xray.realism import rates
 from xray.report import basis, masks, reasons
 from xray.report.contact import contact_sheet
-from xray.report.evidence import Evidence, gather
+from xray.report.evidence import Evidence, gather, pretrained
 from xray.report.kept import keep_tables
 from xray.report.painters import checks, judges, painters
+from xray.report.training import trained
 from xray.report.words import headline, interval, leading, metric, number, percent, points, ranked_drops
 from xray.report.worlds import refused_worlds
 from xray.schema import OK
@@ -44,6 +45,7 @@ def build_report(run: Run) -> str:
         maps=_category_maps(evidence),
         cross=[] if evidence.cross is None else evidence.cross.to_dict("records"),
         numbers=_numbers(evidence),
+        trained=trained(evidence),
         painted=evidence.painted,
         refused=refused_worlds(evidence),
         keep_tables=keep_tables(evidence),
@@ -59,6 +61,7 @@ def build_report(run: Run) -> str:
         progress=reasons.progress(evidence),
         facts=basis.facts(evidence),
         models=run.models(),
+        pretrained=pretrained(evidence),
         scenarios=basis.scenario_settings(evidence),
         categories=basis.categories(evidence),
         reference=evidence.reference,

@@ -128,6 +128,10 @@ def headline(evidence: Evidence) -> tuple[str, list[str]]:
         return "Accuracies are here, what changes cost is not yet known.", [
             evidence.problem
         ] if evidence.problem else []
+    if said := _by_chance(evidence, series):
+        return said, [
+            "A model that cannot tell the categories apart loses nothing: its drops and S_robust say nothing."
+        ]
     worst, best = drops.iloc[0], drops.iloc[-1]
     details = [_basis(evidence, worst)]
     if len(drops) > 1:
@@ -135,6 +139,21 @@ def headline(evidence: Evidence) -> tuple[str, list[str]]:
     details += _agreement(evidence, worst["scenario"])
     details += _control(evidence, series)
     return _main(evidence, shown(series), worst), details
+
+
+def _by_chance(evidence: Evidence, series: str) -> str:
+    """Of a classifier that was trained here and did not learn to tell the categories apart; empty of others."""
+    rows = evidence.trained[
+        (evidence.trained["series"] == series) & (evidence.trained["scenario"] == evidence.reference)
+    ]
+    segmenters = set(evidence.segmentation["series"])
+    if rows.empty or series in segmenters or rows["ci_low"].iloc[0] > evidence.chance:
+        return ""
+    row = rows.iloc[0]
+    return (
+        f"{shown(series)} is right on {percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}, "
+        f"which chance would reach too ({percent(evidence.chance)})."
+    )
 
 
 def _when(evidence: Evidence, scenario: str) -> str:
@@ -167,7 +186,8 @@ def _basis(evidence: Evidence, worst: pd.Series) -> str:
 
 
 def _best(evidence: Evidence, best: pd.Series) -> str:
-    change = f"{points(abs(best['drop']))} points {'lost' if best['drop'] >= 0 else 'gained'}"
+    amount = points(abs(best["drop"]))
+    change = f"{amount} {'point' if amount == '1' else 'points'} {'lost' if best['drop'] >= 0 else 'gained'}"
     return f"It holds up best {_when(evidence, best['scenario'])}: {percent(best['accuracy'])} right, {change}."
 
 

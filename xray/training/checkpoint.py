@@ -107,7 +107,7 @@ class Checkpoints:
         Raises:
             XrayError: the file is damaged.
         """
-        if not exists(join(self.folder, _STANDING)):
+        if not self.begun:
             return None
         try:
             return Standing.from_bytes(read_bytes(join(self.folder, _STANDING)))
@@ -135,6 +135,11 @@ class Checkpoints:
         if not exists(join(self.folder, _FAILED)):
             return None
         return str(json.loads(read_bytes(join(self.folder, _FAILED)))["reason"])
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return exists(join(self.folder, _STANDING))
 
     def begin(self) -> Standing | None:
         """Forget that it failed, and go on where it stood; see `read`."""
