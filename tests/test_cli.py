@@ -11,11 +11,12 @@ from pooled import pooled_folder, pooled_values, pools_on_cpus
 from test_evaluate import saved_model
 from typer.testing import CliRunner
 
-from xray.cli import _needs, _pools, app, out
+from xray.cli import app
 from xray.codec import encode
 from xray.errors import XrayError
 from xray.forecast import Forecast, Need
 from xray.pools import Grant, PoolState
+from xray.printing import out, print_needs, print_pools
 from xray.rates import Rate
 from xray.run import Run
 from xray.strict_yaml import dump
@@ -145,7 +146,7 @@ def test_hours_storage_and_cost_of_gpus(capsys: pytest.CaptureFixture[str]) -> N
     rate = Rate(images=100, seconds=450.0, bytes=20_000_000, measured="an earlier run")
     painting = Need("paint", ("desert", "snow"), 16_000, rate, grant)
     rendering = Need("render", (), 1000, Rate(1, 0.01, 10_000, "a probe just now"), None)
-    _needs(Forecast((painting, rendering), gpus=8.0), 2.5)
+    print_needs(Forecast((painting, rendering), gpus=8.0), 2.5)
     told = capsys.readouterr().out
     assert rows_of(told, "stage")["paint desert snow"] == [
         "16,000",
@@ -155,7 +156,7 @@ def test_hours_storage_and_cost_of_gpus(capsys: pytest.CaptureFixture[str]) -> N
         "an earlier run",
     ]
     assert "expected: 3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5 a GPU-hour" in told
-    _needs(Forecast((painting,), gpus=8.0), None)
+    print_needs(Forecast((painting,), gpus=8.0), None)
     assert "20.00 GPU-hours on 8 GPUs (without" in capsys.readouterr().out
 
 
@@ -163,12 +164,12 @@ def test_hours_storage_and_cost_of_gpus(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_pools_did_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:
     refine = PoolState(items=3600, busy=900.0, ready=3600.0, actors=1, gpus=0.2, quiet=0.0)
     paint = PoolState(items=1600, busy=7000.0, ready=7200.0, actors=2, gpus=0.8, quiet=0.0)
-    _pools({"refine": refine, "paint": paint})
+    print_pools({"refine": refine, "paint": paint})
     assert rows_of(capsys.readouterr().out, "pool") == {
         "refine": ["1", "3,600", "25.0%", "3,600", "18,000"],
         "paint": ["2", "1,600", "97.2%", "800", "800"],  # nothing else has room beside 0.8 of a GPU
     }
-    _pools({"paint": PoolState(items=0, busy=0.0, ready=0.0, actors=1, gpus=1.0, quiet=0.0)})
+    print_pools({"paint": PoolState(items=0, busy=0.0, ready=0.0, actors=1, gpus=1.0, quiet=0.0)})
     assert capsys.readouterr().out == ""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -261,3 +262,36 @@ def test_what_is_begun_can_be_dropped(tmp_path: Path) -> None:
     assert kept.failure() == told.failed["net", "original", 0]
     assert not sweep(run, within=["original"], restart=True).failed
     assert kept.failure() is None
+
+
+def test_a_search_finds_settings_by_validation_alone(tmp_path: Path) -> None:
+    search = {"samples": 3, "learning_rate": [1e-5, 1e-1], "weight_decay": [1e-4, 1e-3]}
+    split = {"models": ["reduced:alexnet"], "folds": None, "holdout": 0.3, "epochs": 3, "search": search}
+    run = made(tmp_path, training=split)
+    assert not sweep(run, within=["original"]).failed
+    kept = json.loads(
+        (Path(run.trial_folder("alexnet", "original", 0).removeprefix("file://")) / "search.json").read_text()
+    )
+    assert len(kept["tried"]) == 3
+    assert kept["best"] == min(kept["tried"], key=lambda one: one["validation_loss"])
+    assert all(1e-5 <= one["learning_rate"] <= 1e-1 and 1e-4 <= one["weight_decay"] <= 1e-3 for one in kept["tried"])
+    facts = run.receipt(training("alexnet", "original"), "0").facts
+    assert facts["learning_rate"] == kept["best"]["learning_rate"]
+    assert run.history()["learning_rate"].iloc[0] == kept["best"]["learning_rate"]
+    assert run.history()["validation_loss"].min() == pytest.approx(kept["best"]["validation_loss"], rel=1e-4)
+    assert planned(run, within=["original"])[1] == []
+
+
+def test_trials_are_logged_to_mlflow_where_it_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database or server takes more packages
+    place = (tmp_path / "mlruns").as_uri()
+    split = {"folds": None, "holdout": 0.3, "mlflow": place}
+    run = made(tmp_path, name="run", training=split)
+    assert not sweep(run, within=["original"]).failed
+    client = mlflow.MlflowClient(place)
+    (experiment,) = [one for one in client.search_experiments() if one.name == "xray"]
+    (logged,) = client.search_runs([experiment.experiment_id])
+    curve = client.get_metric_history(logged.info.run_id, "validation_loss")
+    assert [point.value for point in curve] == pytest.approx(run.history()["validation_loss"].tolist())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,7 @@ from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from xray import schema
-from xray.cluster import connected, resources
+from xray.cluster import connected, quietly, resources
 from xray.draw import digest
 from xray.errors import XrayError, extra
 from xray.files import exists, open_store
@@ -23,6 +21,7 @@ from xray.models.spec import parse_model
 from xray.progress import Progress
 from xray.run import Run
 from xray.score import reference_scenario
+from xray.search import searched
 from xray.store import training
 from xray.train import Material, prepared, train
 from xray.training.checkpoint import Checkpoints
@@ -130,8 +129,29 @@ def sweep(
     _check(run, missing, samples)
     with connected():
         material = _material(run, missing, samples)
-        failed = _tune(run, missing, material)
+        layout = Layout.of(missing[0].training, resources(), streams=not material.held)
+        begun, failed = _searched(run, missing, material, layout)
+        failed |= _tune(run, begun, material, layout) if begun else {}
     return Swept(wanted, failed)
+
+
+def _searched(
+    run: Run, chosen: Sequence[Trial], material: Material, layout: Layout
+) -> tuple[list[Trial], dict[tuple[str, str, int], str]]:
+    """The trials with what `search` finds for them, if it is wanted; and why some found nothing."""
+    found: list[Trial] = []
+    failed = {}
+    if chosen[0].training.search is None:
+        return list(chosen), {}
+    with Progress("search", len(chosen), "trials") as progress:
+        for trial in chosen:
+            try:
+                found.append(searched(run, trial, material, layout))
+            except XrayError as error:
+                failed[trial.key] = str(error)
+                Checkpoints(run.trial_folder(*trial.key)).fail(str(error))
+            progress.advance()
+    return found, failed
 
 
 def _samples(run: Run, chosen: Sequence[Trial]) -> dict[str, Samples]:
@@ -217,10 +237,9 @@ def _hold(
     return held
 
 
-def _tune(run: Run, chosen: Sequence[Trial], material: Material) -> dict[tuple[str, str, int], str]:
+def _tune(run: Run, chosen: Sequence[Trial], material: Material, layout: Layout) -> dict[tuple[str, str, int], str]:
     """Run the trials; why some failed, by key."""
     training = chosen[0].training
-    layout = Layout.of(training, resources(), streams=not material.held)
     by_name = {trial.name: trial for trial in chosen}
     store, path = open_store(run.path("tune"))
     trainable = tune.with_parameters(_trial, trials=by_name, material=material, gpus=layout.gpus)
@@ -243,24 +262,11 @@ def _tune(run: Run, chosen: Sequence[Trial], material: Material) -> dict[tuple[s
                 verbose=0,
             ),
         )
-        with _quietly():
+        with quietly():
             results = tuner.fit()
     ended = [results[place] for place in range(len(results))]
     errors = {by_name[result.config["trial"]].key: result.error for result in ended if result.config}
     return _failures(run, chosen, errors)
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what Ray Tune tells on its own: the progress line and the outcome say it."""
-    logger = logging.getLogger("ray.tune")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _trial(config: dict[str, Any], trials: Mapping[str, Trial], material: Material, gpus: float) -> None:

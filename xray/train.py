@@ -179,6 +179,23 @@ def train(trial: Trial, material: Material, gpus: float, report: Report, callbac
     ).fit()
 
 
+def fit(trial: Trial, material: Material, gpus: float, report: Report) -> None:
+    """Train one trial in this process, without test and checkpoints.
+
+    Args:
+        trial: with one worker.
+        material: of the sweep.
+        gpus: share of a GPU.
+        report: called with a row of HISTORY after each epoch.
+
+    Raises:
+        XrayError: its loss is no number.
+    """
+    learner = _learner(trial, material, _place(trial, gpus))
+    while not learner.done:
+        report(told(trial, learner.epoch()))
+
+
 def _work(config: dict[str, Any]) -> None:
     """What each worker does; why it cannot is written down, since Ray keeps no exception's own class."""
     trial, material = config["trial"], config["material"]
@@ -260,6 +277,8 @@ def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> Non
         "origin": learner.network.origin,
         "preprocessing": f"{preparation.text}, mean {learner.network.mean}, std {learner.network.std}",
         "settings": trial.decisive,
+        "learning_rate": trial.training.learning_rate,
+        "weight_decay": trial.training.weight_decay,
         "epochs": learner.epochs,
         "best_epoch": learner.best_epoch,
         "photographs": {name: len(getattr(divided, name)) for name in ("train", "validation", "test")},

@@ -126,6 +126,8 @@ class Training:
         if (self.folds is None) == (self.holdout is None):
             said = f"`folds: {self.folds}` and `holdout: {self.holdout}`"
             raise XrayError(f"{said}: one of them says which photographs are tested, the other is to be null")
+        if self.search is not None and (self.workers > 1 or self.validation == "test"):
+            raise XrayError("`search` wants `workers: 1`, and validation photographs that are not tested")
         return self
 
 

@@ -19,6 +19,10 @@ _CHANGES_NOTHING = frozenset({
 """Settings that a trained model does not depend on, or that its name and fold say already."""
 
 
+_FOUND = frozenset({"learning_rate", "weight_decay"})
+"""What a search finds."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """What is trained, and what it is tested on.
@@ -64,7 +68,8 @@ class Trial:
     def decisive(self) -> dict[str, Any]:
         """The settings that the trained weights depend on, as plain values."""
         values = settings_of(self.training)
-        return {name: value for name, value in values.items() if name not in _CHANGES_NOTHING}
+        without = _CHANGES_NOTHING | (_FOUND if self.training.search else frozenset())
+        return {name: value for name, value in values.items() if name not in without}
 
 
 def trials(
