@@ -29,7 +29,7 @@ from xray.plugins import settings_of
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.run import Run
 from xray.sources.base import Candidate
-from xray.training.folds import assign
+from xray.training.folds import assign, fold_remarks
 from xray.training.trial import check_training
 from xray.weights import locate, pinned
 
@@ -238,9 +238,13 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
         new = f"{len(run.parts('source')):02d}"
         run.write_part("source", new, to_parquet(found.source, list(_groups(found.source, recipe.shard_size))))
         parts += _write_parts(run, parts, new, recipe.scenarios, draw)
+    told: list[str] = []
     if recipe.training is not None:
-        run.write_table("folds", _folds(run, recipe, found))
-    remarks = [*found.remarks, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
+        folds = _folds(run, recipe, found)
+        run.write_table("folds", folds)
+        categories = dict(zip(*(folds.column(name).to_pylist() for name in ("image_id", "category")), strict=True))
+        told = fold_remarks(categories, recipe.training)
+    remarks = [*found.remarks, *told, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
     run.write_recipe(recipe, parts, remarks, pins)
 
 

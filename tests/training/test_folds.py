@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.errors import XrayError
-from xray.training.folds import NEVER, assign, parts
+from xray.training.folds import NEVER, assign, fold_remarks, parts
 from xray.training.settings import Training
 
 MODELS = ["timm:resnet50"]
@@ -92,8 +92,18 @@ def test_the_published_code_chooses_by_what_it_tests() -> None:
     assert not divided.train & divided.test
 
 
-def test_a_category_with_fewer_photographs_than_folds_is_named() -> None:
-    with pytest.raises(XrayError, match=r"`folds: 3` needs at least 3 .* 'b' has 2, 'c' has 1\. Lower it"):
-        assign(photographs({"a": 5, "b": 2, "c": 1}), Training(models=MODELS, folds=3), seed=0)
-    with pytest.raises(XrayError, match=r"`holdout: 0.5` needs at least 2 .* 'c' has 1"):
-        assign(photographs({"a": 5, "c": 1}), Training(models=MODELS, folds=None, holdout=0.5), seed=0)
+def test_a_category_with_fewer_photographs_than_folds_is_named_and_tested_once_all_the_same() -> None:
+    categories, training = photographs({"a": 7, "b": 3}), Training(models=MODELS, folds=5)
+    assert fold_remarks(categories, training) == ["`folds: 5`, but 'b' has 3 photographs: not every fold tests it"]
+    assert fold_remarks(categories, Training(models=MODELS, folds=3)) == []
+    dealt = assign(categories, training, seed=0)
+    assert sorted(Counter(dealt[image] for image in categories if image.startswith("b")).values()) == [1, 1, 1]
+    assert Counter(dealt.values()) == {fold: 2 for fold in range(5)}
+
+
+def test_what_leaves_nothing_to_train_or_to_test_is_refused() -> None:
+    for training in (Training(models=MODELS, folds=3), Training(models=MODELS, folds=None, holdout=0.5)):
+        with pytest.raises(XrayError, match=r"a single usable photograph of 'b', 'c': when it is tested, none is left"):
+            assign(photographs({"a": 5, "b": 1, "c": 1}), training, seed=0)
+    with pytest.raises(XrayError, match=r"`folds: 12` of 6 usable photographs: a fold needs at least one; lower it"):
+        assign(photographs({"a": 4, "b": 2}), Training(models=MODELS, folds=12), seed=0)

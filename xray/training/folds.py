@@ -45,7 +45,7 @@ def assign(
         0 … folds − 1 by id; of a plain split 0 for what is tested and -1 for what is not.
 
     Raises:
-        XrayError: a category has fewer photographs than there are folds, or, of a plain split, fewer than two.
+        XrayError: a category has a single photograph, or there are fewer photographs than folds.
 
     >>> assign(dict.fromkeys("abcdef", "fox"), Training(models=["timm:resnet50"], folds=3), seed=0)
     {'a': 1, 'b': 2, 'c': 0, 'd': 0, 'e': 2, 'f': 1}
@@ -80,15 +80,26 @@ def _share_of(count: int, share: float) -> int:
 
 
 def _check_enough(by_category: Mapping[str, Sequence[str]], training: Training) -> None:
-    least = training.folds or 2
-    few = {name: len(images) for name, images in by_category.items() if len(images) < least}
+    few = [name for name, images in sorted(by_category.items()) if len(images) < 2]
     if few:
-        told = ", ".join(f"{name!r} has {count}" for name, count in sorted(few.items()))
-        wanted = f"`folds: {training.folds}`" if training.folds else f"`holdout: {training.holdout:g}`"
         raise XrayError(
-            f"{wanted} needs at least {least} usable photographs of each category: {told}. Lower it, add photographs, "
-            "or leave the category out"
+            f"a single usable photograph of {', '.join(map(repr, few))}: when it is tested, none is left to train on. Add "
+            "photographs, or leave the category out"
         )
+    total = sum(len(images) for images in by_category.values())
+    if training.folds is not None and total < training.folds:
+        raise XrayError(f"`folds: {training.folds}` of {total} usable photographs: a fold needs at least one; lower it")
+
+
+def fold_remarks(categories: Mapping[str, str], training: Training) -> list[str]:
+    """What people should know of the folds: categories that are not tested in each.
+
+    >>> fold_remarks({"a": "fox", "b": "fox", "c": "fox"}, Training(models=["timm:resnet50"], folds=4))
+    ["`folds: 4`, but 'fox' has 3 photographs: not every fold tests it"]
+    """
+    counts = Counter(categories.values())
+    few = [f"{name!r} has {count}" for name, count in sorted(counts.items()) if count < number_of_folds(training)]
+    return [f"`folds: {training.folds}`, but {', '.join(few)} photographs: not every fold tests it"] if few else []
 
 
 @dataclass(frozen=True)
