@@ -285,6 +285,30 @@ def test_help_teaches() -> None:
         assert option in said("regress", "--help")
 
 
+def test_a_sweep_from_the_plan_to_its_failures(tmp_path: Path, ray_session: None) -> None:
+    write_folder(tmp_path, per_category=3)
+    models = {"good": "training.spoiled:Mean:x", "bad": "training.spoiled:Diverges:x"}
+    training = {"models": models, "folds": 4, "side": 32, "epochs": 3, "batch": 2}
+    values = recipe_values(tmp_path, scenarios=["original"], training=training)
+    write(tmp_path / "recipe.yaml", dump(values).encode())
+    run = str(tmp_path / "run")
+    planned = RUNNER.invoke(app, ["plan", str(tmp_path / "recipe.yaml"), run])
+    assert "note: `folds: 4`, but 'ball' has 3, 'cup' has 3 photographs: not every fold tests it" in planned.output
+    assert RUNNER.invoke(app, ["generate", run]).exit_code == 0
+    dry = RUNNER.invoke(app, ["sweep", run, "--dry-run"])
+    assert re.search(r"8 trials, 0 done, 8 to do of up to 3 epochs", dry.output)
+    assert re.search(r"bad +original +4 +0 +original", dry.output)
+    assert "expected: no trial was done yet; nothing trained" in dry.output
+    good = RUNNER.invoke(app, ["sweep", run, "--models", "good", "--folds", "0", "1"])
+    assert good.exit_code == 0, good.output
+    assert "2 of 2 trials done, 0 failed" in good.output
+    bad = RUNNER.invoke(app, ["sweep", run, "--models", "bad", "--folds", "0"])
+    assert bad.exit_code == 1
+    assert re.search(r"failed: bad trained on original, fold 0: .* no number in epoch \d, step \d", bad.output)
+    assert "0 of 1 trials done, 1 failed" in bad.output
+    assert re.search(r"good +original +4 +2 +original", RUNNER.invoke(app, ["sweep", run, "--dry-run"]).output)
+
+
 def test_a_run_needs_a_plan(tmp_path: Path) -> None:
     with pytest.raises(XrayError, match="`xray plan RECIPE"):
         Run.open(str(tmp_path))

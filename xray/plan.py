@@ -109,6 +109,8 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     if not len(source) + len(known):
         raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
     remarks = [*judged, *recipe.source.remarks(categories)]
+    if recipe.training is not None:
+        remarks += fold_remarks(_usable([known, source]), recipe.training)
     backgrounds = schema.BACKGROUNDS.empty_table()
     if needs_donors:
         backgrounds, more = _bank(recipe, pa.concat_tables([known, source]))
@@ -238,21 +240,16 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
         new = f"{len(run.parts('source')):02d}"
         run.write_part("source", new, to_parquet(found.source, list(_groups(found.source, recipe.shard_size))))
         parts += _write_parts(run, parts, new, recipe.scenarios, draw)
-    told: list[str] = []
     if recipe.training is not None:
-        folds = _folds(run, recipe, found)
-        run.write_table("folds", folds)
-        categories = dict(zip(*(folds.column(name).to_pylist() for name in ("image_id", "category")), strict=True))
-        told = fold_remarks(categories, recipe.training)
-    remarks = [*found.remarks, *told, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
+        run.write_table("folds", _folds(run, recipe, found))
+    remarks = [*found.remarks, *_check_prompts(run, [part for part in parts if part not in before], recipe)]
     run.write_recipe(recipe, parts, remarks, pins)
 
 
 def _folds(run: Run, recipe: Recipe, found: Survey) -> pa.Table:
     """In which fold each usable photograph is tested; once a model was trained, no photograph changes its fold."""
     assert recipe.training is not None
-    rows = [*found.known.to_pylist(), *found.source.to_pylist()]
-    categories = {row["image_id"]: row["category"] for row in rows if row["status"] == schema.OK}
+    categories = _usable([found.known, found.source])
     earlier = run.recipe_object.training if run.planned else None
     same = earlier is not None and (earlier.folds, earlier.holdout) == (recipe.training.folds, recipe.training.holdout)
     if earlier is not None and not same and run.trained():
@@ -265,6 +262,12 @@ def _folds(run: Run, recipe: Recipe, found: Survey) -> pa.Table:
     folds = assign(categories, recipe.training, recipe.seed, before)
     told = [{"image_id": image, "category": categories[image], "fold": fold} for image, fold in folds.items()]
     return pa.Table.from_pylist(told, schema=schema.FOLDS)
+
+
+def _usable(tables: Sequence[pa.Table]) -> dict[str, str]:
+    """Categories of the photographs that can be read, by id."""
+    rows = (row for table in tables for row in table.select(["image_id", "category", "status"]).to_pylist())
+    return {row["image_id"]: row["category"] for row in rows if row["status"] == schema.OK}
 
 
 def _check_prompts(run: Run, parts: Sequence[str], recipe: Recipe) -> list[str]:

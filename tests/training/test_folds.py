@@ -98,7 +98,7 @@ def test_a_category_with_fewer_photographs_than_folds_is_named_and_tested_once_a
     assert fold_remarks(categories, Training(models=MODELS, folds=3)) == []
     dealt = assign(categories, training, seed=0)
     assert sorted(Counter(dealt[image] for image in categories if image.startswith("b")).values()) == [1, 1, 1]
-    assert Counter(dealt.values()) == {fold: 2 for fold in range(5)}
+    assert Counter(dealt.values()) == dict.fromkeys(range(5), 2)
 
 
 def test_what_leaves_nothing_to_train_or_to_test_is_refused() -> None:

@@ -83,8 +83,8 @@ def _check_enough(by_category: Mapping[str, Sequence[str]], training: Training) 
     few = [name for name, images in sorted(by_category.items()) if len(images) < 2]
     if few:
         raise XrayError(
-            f"a single usable photograph of {', '.join(map(repr, few))}: when it is tested, none is left to train on. Add "
-            "photographs, or leave the category out"
+            f"a single usable photograph of {', '.join(map(repr, few))}: when it is tested, none is left to train on. "
+            "Add photographs, or leave the category out"
         )
     total = sum(len(images) for images in by_category.values())
     if training.folds is not None and total < training.folds:
