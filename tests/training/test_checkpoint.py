@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,42 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, cut: int) -> None:
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(XrayError, match=r"the checkpoint .*last\.safetensors is damaged; remove it"):
         kept.read()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 20 MB, where one can be had."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = (
+        shutil.which("mount")
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)], capture_output=True, check=False
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full_leaves_a_checkpoint_to_go_on_from(small_disk: Path) -> None:
+    kept = Checkpoints(to_uri(small_disk / "trial"))
+    begun = learner(trial(epochs=4))
+    begun.epoch()
+    kept.write(begun.standing())
+    (small_disk / "others").write_bytes(
+        bytes(20 * 2**20 - (small_disk / "trial/last.safetensors").stat().st_size - 2**18)
+    )
+    begun.epoch()
+    with pytest.raises(XrayError, match="no space left for the checkpoint"):
+        kept.write(begun.standing())
+    assert [path.name for path in (small_disk / "trial").iterdir()] == ["last.safetensors"]
+    (small_disk / "others").unlink()
+    goes_on = learner(trial(epochs=4))
+    standing = kept.begin()
+    assert standing is not None
+    goes_on.restore(standing)
+    assert goes_on.epochs == 1
+    assert goes_on.epoch()["train_loss"] == begun.history[1]["train_loss"]
+    kept.write(goes_on.standing())
