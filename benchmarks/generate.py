@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 # The same for all: ordinary niceness, one thread, and an allocator that keeps its buffers.
 os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
@@ -45,14 +46,15 @@ from xray.scenarios import Photo, build_scenario
 PROCESSES = 2
 
 
-def planned(folder: Path, images: int) -> Run:
-    """A run with a plan for drawn photographs."""
+def planned(folder: Path, images: int, **more: Any) -> Run:
+    """A run with a plan for drawn photographs; `more` are entries of its recipe."""
     write_photographs(folder, images)
     recipe = recipe_from(
         {
             "categories": CATEGORIES,
             "source": {"kind": "imagefolder", "root": str(folder / "photos")},
             "masks": {"annotations": {"kind": "png", "root": str(folder / "masks")}},
+            **more,
         }
     )
     run = Run(str(folder / "plan"))

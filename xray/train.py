@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 import ray
 import ray.data
 import ray.train
@@ -32,7 +30,7 @@ from xray.models.checkpoint import weights_sha256
 from xray.models.prediction import predictions_table
 from xray.models.spec import parse_model
 from xray.run import Run, environment
-from xray.store import GENERATE, training
+from xray.store import training
 from xray.training.checkpoint import Checkpoints
 from xray.training.feed import Batch, Feed, HeldFeed
 from xray.training.folds import Parts, parts
@@ -40,6 +38,7 @@ from xray.training.learner import Learner, Place
 from xray.training.objective import objective_of
 from xray.training.order import Order
 from xray.training.pixels import Preparation, masks_of, pixels_of
+from xray.training.preparing import Wanted, prepare
 from xray.training.samples import Samples
 from xray.training.trial import Trial
 
@@ -83,25 +82,11 @@ class Material:
         return parts(self.folds, dict(names), trial.fold, trial.training, trial.seed)
 
 
-def prepare(uri: str, scenario: str, preparation: Preparation, shards: Sequence[str]) -> pa.Table:
-    """The images of one scenario in some shards, decoded and square; runs on a worker."""
-    cv2.setNumThreads(1)
-    run = Run(uri)
-    columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
-    where = (ds.field("scenario") == scenario) & (ds.field("status") == schema.OK)
-    made = [run.made(GENERATE, "images", shard, columns, where) for shard in shards]
-    return pa.concat_tables([preparation.prepared(table) for table in made])
-
-
-def prepared(uri: str, wanted: Sequence[tuple[str, Preparation, Sequence[str]]]) -> ray.data.Dataset:
-    """Prepared images by Ray Data, one block for each (scenario, preparation, shards), in that order."""
+def prepared(uri: str, wanted: Sequence[Wanted]) -> ray.data.Dataset:
+    """Prepared images by Ray Data, one block for each entry, in that order."""
     blocks = [pa.table({"place": [place]}) for place in range(len(wanted))]
-
-    def work(block: pa.Table) -> pa.Table:
-        return prepare(uri, *wanted[block.column("place")[0].as_py()])
-
     dataset: ray.data.Dataset = ray.data.from_arrow(blocks).map_batches(
-        work, batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
+        functools.partial(prepare, uri, wanted), batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
     )
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset.context.enable_progress_bars = False

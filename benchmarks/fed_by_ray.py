@@ -1,0 +1,51 @@
+"""One trial of a run, trained in this process and fed by Ray Data, in the Ray session that RAY_ADDRESS names.
+
+    python benchmarks/fed_by_ray.py RUN FEED
+
+Prints when it came how far, by the monotonic clock, as one JSON object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from typing import Any
+
+import torchmetrics  # noqa: F401
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+import xray.sweep
+from xray.cluster import connected
+from xray.models.spec import parse_model
+from xray.run import Run
+from xray.train import train
+
+
+def main() -> None:
+    run = Run(sys.argv[1])
+    (trial,), _ = xray.sweep.planned(run)
+    trial = dataclasses.replace(trial, training=dataclasses.replace(trial.training, feed=sys.argv[2]))
+    parse_model(trial.spec).trainable(2, trial.training.side)  # imports the library that it is built of
+    imported = time.monotonic()
+    first: list[float] = []
+
+    def note(*stepped: Any) -> None:
+        if not first:
+            first.append(time.monotonic())
+
+    register_optimizer_step_post_hook(note)
+    with connected():
+        joined = time.monotonic()
+        material = xray.sweep._material(run, [trial], xray.sweep._samples(run, [trial]))
+        prepared = time.monotonic()
+        train(trial, material, 0, lambda row: None)
+        ended = time.monotonic()
+    seconds = [row["seconds"] for row in run.table("history", ["seconds"]).to_pylist()]
+    told = {"imported": imported, "joined": joined, "prepared": prepared, "first": first[0], "ended": ended}
+    print(json.dumps({**told, "epochs": seconds}))
+
+
+if __name__ == "__main__":
+    main()
