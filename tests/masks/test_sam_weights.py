@@ -142,7 +142,7 @@ OTHERS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
     ),
     "one with a weight of another shape": (
         _with(mask_decoder__iou_token__weight=lambda value: value[:, :7]),
-        r"1 of another shape \(mask_decoder.iou_token.weight\)",
+        r"1 of another shape \(mask_decoder.iou_token.weight is \(1, 7\), not \(1, 32\)\)",
     ),
     "one with windows of several sizes": (
         _with(
