@@ -1,0 +1,126 @@
+"""What does a trial cost beside its training? A sweep of 36 tiny trainings beside the same ones in one process.
+
+    python benchmarks/sweep.py --images 144 --side 64 --epochs 1 5
+
+3 models × 4 scenarios × 3 folds. `xray.sweep.sweep` with Ray Tune on two CPUs, beside a loop over the same trials in
+one process without Ray: the same learner, the same images prepared once, the same tests, checkpoints and commits. The
+sweep may train two at a time, so that CPU seconds (of all its processes that live at the end, Ray's included) stand
+beside the time. Both start with what they have imported: the loop's process all it needs, the sweep's driver likewise,
+but Ray's workers nothing. The start of the Ray session is shown, and not counted. The loop is run once before anything
+is counted, and then before and after the sweep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+os.environ |= {"MALLOC_TRIM_THRESHOLD_": "100000000", "MALLOC_MMAP_THRESHOLD_": "100000000"}
+
+import pyarrow as pa
+import torch
+from generate import cpu_seconds, planned
+
+import xray.sweep
+import xray.train
+from xray.cluster import connected
+from xray.flow import make_shard
+from xray.models.spec import parse_model
+from xray.run import Run
+from xray.training.checkpoint import Checkpoints
+from xray.training.feed import HeldFeed
+from xray.training.learner import Place
+from xray.training.preparing import prepare
+
+PROCESSES = 2
+MODELS = ("reduced:resnet", "reduced:vit", "reduced:swin")
+SCENARIOS = ("original", "blur_background", "random_background", "segmented")
+FOLDS = 3
+
+
+class Held(xray.train.Material):
+    """Material whose images are tables of this process."""
+
+    def feed(self, scenario: str, preparation: xray.train.Preparation) -> HeldFeed:
+        return HeldFeed(self.held[scenario, preparation], preparation)
+
+
+def one_process(run: Run) -> None:
+    """All trials, one after the other."""
+    torch.set_num_threads(1)
+    _, missing = xray.sweep.planned(run)
+    samples = xray.sweep._samples(run, missing)
+    xray.sweep._check(run, missing, samples)
+    how = {
+        trial.model: xray.train.Preparation(
+            parse_model(trial.spec).side(trial.training.side), "stretch", (0, 0, 0), masks=False
+        )
+        for trial in missing
+    }
+    held = {}
+    for name, found in samples.items():
+        for preparation in set(how.values()):
+            wanted = [(name, preparation, sorted(set(found.shard)))]
+            held[name, preparation] = [prepare(run.uri, wanted, pa.table({"place": [0]}))]
+    material = Held(run.uri, xray.sweep._categories(run), samples, xray.sweep._folds(run), how, held)
+    for trial in missing:
+        checkpoints = Checkpoints(run.trial_folder(*trial.key))
+        xray.train._learn(trial, material, Place(), checkpoints, lambda row: None)
+
+
+def swept(run: Run) -> None:
+    """All trials by the command's function."""
+    outcome = xray.sweep.sweep(run)
+    assert not outcome.failed, outcome.failed
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--images", type=int, default=144, help="photographs; two thirds of them are trained on")
+    options.add_argument("--epochs", type=int, nargs="+", default=[1, 5])
+    options.add_argument("--side", type=int, default=64)
+    chosen = options.parse_args()
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for epochs in chosen.epochs:
+            root = Path(folder) / str(epochs)
+            training = {"models": list(MODELS), "folds": FOLDS, "side": chosen.side, "epochs": epochs, "batch": 16}
+            run = planned(root, chosen.images, scenarios=list(SCENARIOS), training=training)
+            for shard in run.shards():
+                make_shard(run.uri, shard)
+            one_process(Run(str(shutil.copytree(root / "plan", root / "imports"))))
+            spent: dict[str, list[tuple[float, float]]] = {"one_process": [], "swept": []}
+            for work in (one_process, swept, one_process):
+                copied = Run(str(shutil.copytree(root / "plan", root / f"{work.__name__}{len(spent[work.__name__])}")))
+                started = time.perf_counter()
+                with connected(workers=PROCESSES) if work is swept else contextlib.nullcontext():
+                    wall, cpu = time.perf_counter(), cpu_seconds()
+                    work(copied)
+                    spent[work.__name__].append((time.perf_counter() - wall, cpu_seconds() - cpu))
+                if work is swept:
+                    print(f"Ray session: {wall - started:.1f} s, not counted")
+            trials = len(MODELS) * len(SCENARIOS) * FOLDS
+            assert len(copied.table("predictions")) > 0
+            alone = [sum(values) / 2 for values in zip(*spent["one_process"], strict=True)]
+            ((wall, cpu),) = spent["swept"]
+            before, after = (seconds for seconds, _ in spent["one_process"])
+            print(
+                f"{trials} trials of {epochs} epochs: sweep {wall:.1f} s ({cpu:.1f} CPU-s), one process {before:.1f} "
+                f"and {after:.1f} s ({alone[1]:.1f} CPU-s), {alone[0] / trials:.2f} s a trial",
+                flush=True,
+            )
+            name = "trial_overhead" if epochs == chosen.epochs[0] else f"trial_overhead_{epochs}_epochs"
+            figures |= {name: round(wall / alone[0], 3), f"{name}_cpu": round(cpu / alone[1], 3)}
+            figures[f"{name}_seconds"] = round((wall - alone[0]) / trials, 3)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
