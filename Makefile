@@ -40,6 +40,8 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/pools.py
 	$(BIN)/python benchmarks/statistics.py
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/sweep.py
 
 clean:  ## Remove what was installed and made.
 	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -37,7 +37,7 @@ from xray.run import Run
 from xray.training.checkpoint import Checkpoints
 from xray.training.feed import HeldFeed
 from xray.training.learner import Place
-from xray.training.preparing import prepare
+from xray.training.preparing import UNITS, prepare
 
 PROCESSES = 2
 MODELS = ("reduced:resnet", "reduced:vit", "reduced:swin")
@@ -67,8 +67,8 @@ def one_process(run: Run) -> None:
     held = {}
     for name, found in samples.items():
         for preparation in set(how.values()):
-            wanted = [(name, preparation, sorted(set(found.shard)))]
-            held[name, preparation] = [prepare(run.uri, wanted, pa.table({"place": [0]}))]
+            unit = {"scenario": name, "preparation": 0, "shards": sorted(set(found.shard)), "samples": None}
+            held[name, preparation] = [prepare(run.uri, [preparation], pa.Table.from_pylist([unit], UNITS))]
     material = Held(run.uri, xray.sweep._categories(run), samples, xray.sweep._folds(run), how, held)
     for trial in missing:
         checkpoints = Checkpoints(run.trial_folder(*trial.key))

@@ -33,7 +33,7 @@ from xray.training.trial import Trial, differences, trials
 
 _HELD_SHARE = 0.5
 """Of Ray's object store that prepared images may take."""
-_SHARDS_A_BLOCK = 4
+_SHARDS_A_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -225,15 +225,17 @@ def _hold(
             f"`feed: hold` needs {size / 1e9:.1f} GB of Ray's object store, of which {room / 1e9:.1f} GB may be taken; "
             "`feed: auto` streams what does not fit"
         )
-    wanted = []
+    preparations = list(dict.fromkeys(how for _, how in pairs))
+    units: list[dict[str, Any]] = []
     for name, how in pairs:
-        shards = sorted(set(samples[name].shard))
-        wanted += [(name, how, shards[k : k + _SHARDS_A_BLOCK]) for k in range(0, len(shards), _SHARDS_A_BLOCK)]
-    references = prepared(run.uri, wanted).materialize().to_arrow_refs()
-    assert len(references) == len(wanted), "Ray Data made other blocks than it was given"
+        shards, place = sorted(set(samples[name].shard)), preparations.index(how)
+        groups = [shards[start : start + _SHARDS_A_BLOCK] for start in range(0, len(shards), _SHARDS_A_BLOCK)]
+        units += [{"scenario": name, "preparation": place, "shards": group, "samples": None} for group in groups]
+    references = prepared(run.uri, preparations, units).materialize().to_arrow_refs()
+    assert len(references) == len(units), "Ray Data made other blocks than it was given"
     held: dict[tuple[str, Preparation], list[Any]] = {}
-    for (name, how, _), reference in zip(wanted, references, strict=True):
-        held.setdefault((name, how), []).append(reference)
+    for unit, reference in zip(units, references, strict=True):
+        held.setdefault((unit["scenario"], preparations[unit["preparation"]]), []).append(reference)
     return held
 
 

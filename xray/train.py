@@ -38,14 +38,14 @@ from xray.training.learner import Learner, Place
 from xray.training.objective import objective_of
 from xray.training.order import Order
 from xray.training.pixels import Preparation, masks_of, pixels_of
-from xray.training.preparing import Wanted, prepare
+from xray.training.preparing import UNITS, prepare
 from xray.training.samples import Samples
 from xray.training.trial import Trial
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-_SHARDS_AT_ONCE = 4
+_SHARDS_AT_ONCE = 8
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -82,11 +82,12 @@ class Material:
         return parts(self.folds, dict(names), trial.fold, trial.training, trial.seed)
 
 
-def prepared(uri: str, wanted: Sequence[Wanted]) -> ray.data.Dataset:
-    """Prepared images by Ray Data, one block for each entry, in that order."""
-    blocks = [pa.table({"place": [place]}) for place in range(len(wanted))]
+def prepared(uri: str, preparations: Sequence[Preparation], units: Sequence[Mapping[str, Any]]) -> ray.data.Dataset:
+    """Prepared images by Ray Data, one block for each unit (rows of UNITS), in that order."""
+    blocks = [pa.Table.from_pylist([unit], UNITS) for unit in units]
+    work = functools.partial(prepare, uri, preparations)
     dataset: ray.data.Dataset = ray.data.from_arrow(blocks).map_batches(
-        functools.partial(prepare, uri, wanted), batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
+        work, batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
     )
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset.context.enable_progress_bars = False
@@ -108,16 +109,28 @@ class StreamedFeed:
 
     def batches(self, samples: Samples, batches: Sequence[Order]) -> Iterator[Batch]:
         """See `Feed`. Of each window of shards only what has not been used is kept."""
-        shards = list(dict.fromkeys(samples.shard[place] for batch in batches for place in batch.tolist()))
-        missing = {samples.sample_id[place] for batch in batches for place in batch.tolist()}
+        in_shard: dict[str, list[str]] = {}
+        for batch in batches:
+            for place in batch.tolist():
+                in_shard.setdefault(samples.shard[place], []).append(samples.sample_id[place])
+        shards = list(in_shard)
         groups = [shards[start : start + _SHARDS_AT_ONCE] for start in range(0, len(shards), _SHARDS_AT_ONCE)]
-        stream = prepared(self.uri, [(samples.scenario, self.preparation, group) for group in groups])
+        units = [
+            {
+                "scenario": samples.scenario,
+                "preparation": 0,
+                "shards": group,
+                "samples": [name for shard in group for name in in_shard[shard]],
+            }
+            for group in groups
+        ]
+        stream = prepared(self.uri, [self.preparation], units)
         blocks = iter(stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
         waiting: dict[str, Batch] = {}
         for batch in batches:
             ids = [samples.sample_id[place] for place in batch.tolist()]
             while not waiting.keys() >= set(ids):
-                waiting |= {name: one for name, one in self._images(next(blocks)) if name in missing}
+                waiting |= dict(self._images(next(blocks)))
             ours = [waiting.pop(name) for name in ids]
             masks = np.stack([mask for _, mask in ours if mask is not None]) if self.preparation.masks else None
             yield np.stack([image for image, _ in ours]), masks

@@ -13,22 +13,31 @@ from xray.run import Run
 from xray.store import GENERATE
 from xray.training.pixels import Preparation
 
-Wanted = tuple[str, Preparation, Sequence[str]]
-"""A scenario, how its images are made square, and the shards that they lie in."""
+UNITS = pa.schema(
+    [
+        ("scenario", pa.string()),
+        ("preparation", pa.int32()),
+        ("shards", pa.list_(pa.string())),
+        ("samples", pa.list_(pa.string())),
+    ]
+)
+"""What is prepared together: images of one scenario in some shards; null samples: all of them."""
 
 
-def prepare(uri: str, wanted: Sequence[Wanted], places: pa.Table) -> pa.Table:
-    """The images of one entry, decoded and square.
+def prepare(uri: str, preparations: Sequence[Preparation], unit: pa.Table) -> pa.Table:
+    """The images of a unit, decoded and square.
 
     Args:
         uri: of the run.
-        wanted: the entries.
-        places: one row; its `place` says which.
+        preparations: how images are made square.
+        unit: one row of UNITS; its `preparation` says which.
     """
     cv2.setNumThreads(1)
-    scenario, preparation, shards = wanted[places.column("place")[0].as_py()]
-    run = Run(uri)
+    (row,) = unit.to_pylist()
+    preparation, run = preparations[row["preparation"]], Run(uri)
     columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
-    where = (ds.field("scenario") == scenario) & (ds.field("status") == schema.OK)
-    made = [run.made(GENERATE, "images", shard, columns, where) for shard in shards]
+    where = (ds.field("scenario") == row["scenario"]) & (ds.field("status") == schema.OK)
+    if row["samples"] is not None:
+        where &= ds.field("sample_id").isin(row["samples"])
+    made = [run.made(GENERATE, "images", shard, columns, where) for shard in row["shards"]]
     return pa.concat_tables([preparation.prepared(table) for table in made])
