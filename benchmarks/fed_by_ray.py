@@ -13,19 +13,20 @@ import sys
 import time
 from typing import Any
 
-import torchmetrics  # noqa: F401
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-import xray.sweep
 from xray.cluster import connected
+from xray.material import Material
 from xray.models.spec import parse_model
 from xray.run import Run
+from xray.stream import hold
+from xray.sweep import planned
 from xray.train import train
 
 
 def main() -> None:
     run = Run(sys.argv[1])
-    (trial,), _ = xray.sweep.planned(run)
+    (trial,), _ = planned(run)
     trial = dataclasses.replace(trial, training=dataclasses.replace(trial.training, feed=sys.argv[2]))
     parse_model(trial.spec).trainable(2, trial.training.side)  # imports the library that it is built of
     imported = time.monotonic()
@@ -38,7 +39,7 @@ def main() -> None:
     register_optimizer_step_post_hook(note)
     with connected():
         joined = time.monotonic()
-        material = xray.sweep._material(run, [trial], xray.sweep._samples(run, [trial]))
+        material = hold(Material.of(run, [trial]), [trial])
         prepared = time.monotonic()
         train(trial, material, 0, lambda row: None)
         ended = time.monotonic()

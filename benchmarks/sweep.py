@@ -2,7 +2,7 @@
 
     python benchmarks/sweep.py --images 144 --side 64 --epochs 1 5
 
-3 models × 4 scenarios × 3 folds. `xray.sweep.sweep` with Ray Tune on two CPUs, beside a loop over the same trials in
+3 models × 4 scenarios × 3 folds. `xray sweep` with Ray Tune on two CPUs, beside a loop over the same trials in
 one process without Ray: the same learner, the same images prepared once, the same tests, checkpoints and commits. The
 sweep may train two at a time, so that CPU seconds (of all its processes that live at the end, Ray's included) stand
 beside the time. Both start with what they have imported: the loop's process all it needs, the sweep's driver likewise,
@@ -20,6 +20,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 os.environ |= {"MALLOC_TRIM_THRESHOLD_": "100000000", "MALLOC_MMAP_THRESHOLD_": "100000000"}
@@ -28,12 +29,13 @@ import pyarrow as pa
 import torch
 from generate import cpu_seconds, planned
 
-import xray.sweep
-import xray.train
 from xray.cluster import connected
 from xray.flow import make_shard
-from xray.models.spec import parse_model
+from xray.material import Material
 from xray.run import Run
+from xray.sweep import planned as planned_trials
+from xray.sweep import sweep
+from xray.train import learn
 from xray.training.checkpoint import Checkpoints
 from xray.training.feed import HeldFeed
 from xray.training.learner import Place
@@ -45,39 +47,25 @@ SCENARIOS = ("original", "blur_background", "random_background", "segmented")
 FOLDS = 3
 
 
-class Held(xray.train.Material):
-    """Material whose images are tables of this process."""
-
-    def feed(self, scenario: str, preparation: xray.train.Preparation) -> HeldFeed:
-        return HeldFeed(self.held[scenario, preparation], preparation)
-
-
 def one_process(run: Run) -> None:
     """All trials, one after the other."""
     torch.set_num_threads(1)
-    _, missing = xray.sweep.planned(run)
-    samples = xray.sweep._samples(run, missing)
-    xray.sweep._check(run, missing, samples)
-    how = {
-        trial.model: xray.train.Preparation(
-            parse_model(trial.spec).side(trial.training.side), "stretch", (0, 0, 0), masks=False
-        )
-        for trial in missing
-    }
-    held = {}
-    for name, found in samples.items():
-        for preparation in set(how.values()):
+    _, missing = planned_trials(run)
+    material = Material.of(run, missing)
+    feeds = {}
+    for name, found in material.samples.items():
+        for preparation in set(material.preparations.values()):
             unit = {"scenario": name, "preparation": 0, "shards": sorted(set(found.shard)), "samples": None}
-            held[name, preparation] = [prepare(run.uri, [preparation], pa.Table.from_pylist([unit], UNITS))]
-    material = Held(run.uri, xray.sweep._categories(run), samples, xray.sweep._folds(run), how, held)
-    for trial in missing:
-        checkpoints = Checkpoints(run.trial_folder(*trial.key))
-        xray.train._learn(trial, material, Place(), checkpoints, lambda row: None)
+            table = prepare(run.uri, [preparation], pa.Table.from_pylist([unit], UNITS))
+            feeds[name, preparation] = HeldFeed([table], preparation)
+    with mock.patch("xray.train.feed_of", lambda material, name, model: feeds[name, material.preparations[model]]):
+        for trial in missing:
+            learn(trial, material, Place(), Checkpoints(run.trial_folder(*trial.key)), lambda row: None)
 
 
 def swept(run: Run) -> None:
     """All trials by the command's function."""
-    outcome = xray.sweep.sweep(run)
+    outcome = sweep(run)
     assert not outcome.failed, outcome.failed
 
 

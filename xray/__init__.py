@@ -5,7 +5,8 @@
 >>> run.images("blur_background").show(12)  # doctest: +SKIP
 >>> run.drops()  # doctest: +SKIP
 
-In the order of the flow: `load_recipe`, `survey`, `write_plan`, `generate`, `evaluate`, `score`, `write_report`.
+The verbs are functions of the modules of their names, in the order of the flow: `xray.plan.write_plan`,
+`xray.generate.generate`, `xray.evaluate.evaluate`, `xray.sweep.sweep`, `xray.score.score`, `xray.report.write_report`.
 Everything is imported when it is first used, so that looking at a finished run needs neither torch nor Ray.
 """
 
@@ -24,9 +25,6 @@ _HOME = {
     "Run": "xray.run",
     "survey": "xray.plan",
     "write_plan": "xray.plan",
-    "generate": "xray.generate",
-    "evaluate": "xray.evaluate",
-    "score": "xray.score",
     "write_report": "xray.report",
     "Photo": "xray.scenarios",
     "build_scenario": "xray.scenarios",

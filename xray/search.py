@@ -19,8 +19,9 @@ from ray.tune.search import BasicVariantGenerator
 from xray.cluster import quietly
 from xray.errors import XrayError
 from xray.files import exists, join, open_store, read_bytes, write_bytes
+from xray.material import Material
 from xray.run import Run
-from xray.train import Material, fit
+from xray.train import fit
 from xray.training.layout import Layout
 from xray.training.trial import Trial
 

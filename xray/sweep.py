@@ -8,32 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.compute as pc
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from xray import schema
 from xray.cluster import connected, quietly, resources
 from xray.draw import digest
 from xray.errors import XrayError, extra
 from xray.files import exists, open_store
-from xray.models.spec import parse_model
+from xray.material import Material
 from xray.progress import Progress
 from xray.run import Run
 from xray.score import reference_scenario
 from xray.search import searched
 from xray.store import training
-from xray.train import Material, prepared, train
+from xray.stream import hold
+from xray.train import train
 from xray.training.checkpoint import Checkpoints
 from xray.training.layout import Layout
-from xray.training.pixels import Preparation
-from xray.training.samples import Samples
 from xray.training.settings import Training
 from xray.training.trial import Trial, differences, trials
-
-_HELD_SHARE = 0.5
-"""Of Ray's object store that prepared images may take."""
-_SHARDS_A_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -125,10 +118,9 @@ def sweep(
     if restart:
         for trial in missing:
             Checkpoints(run.trial_folder(*trial.key)).forget()
-    samples = _samples(run, missing)
-    _check(run, missing, samples)
+    material = Material.of(run, missing)
     with connected():
-        material = _material(run, missing, samples)
+        material = hold(material, missing)
         layout = Layout.of(missing[0].training, resources(), streams=not material.held)
         begun, failed = _searched(run, missing, material, layout)
         failed |= _tune(run, begun, material, layout) if begun else {}
@@ -152,91 +144,6 @@ def _searched(
                 Checkpoints(run.trial_folder(*trial.key)).fail(str(error))
             progress.advance()
     return found, failed
-
-
-def _samples(run: Run, chosen: Sequence[Trial]) -> dict[str, Samples]:
-    """The images that there are of every scenario that is trained or tested on."""
-    scenarios = {name for trial in chosen for name in (trial.scenario, *trial.tests)}
-    categories = {category.name: place for place, category in enumerate(run.recipe_object.categories or ())}
-    images = run.table("images", ["sample_id", "category", "status"])
-    category = {
-        row["sample_id"]: row["category"]
-        for row in images.filter(pc.equal(images.column("status"), schema.OK)).to_pylist()
-    }
-    plan = run.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"]).to_pylist()
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in scenarios}
-    for row in plan:
-        if row["scenario"] in scenarios and row["sample_id"] in category:
-            rows[row["scenario"]].append({**row, "category": category[row["sample_id"]]})
-    return {name: Samples.of_rows(name, rows[name], categories) for name in scenarios}
-
-
-def _check(run: Run, chosen: Sequence[Trial], samples: Mapping[str, Samples]) -> None:
-    """Refuse what cannot be trained before anything is."""
-    for name, found in samples.items():
-        if not len(found):
-            raise XrayError(f"{run.uri} has no images of scenario {name!r}; make them by `xray generate`")
-    material = Material(run.uri, _categories(run), samples, _folds(run), {}, {})
-    for trial in chosen:
-        divided = material.parts(trial)
-        held = samples[trial.scenario]
-        there = {int(label) for label in held.of_images(divided.train).label_N}
-        lacking = [name for place, name in enumerate(material.categories) if place not in there]
-        if lacking:
-            raise XrayError(f"{trial.name}: no image of {', '.join(map(repr, lacking))} is left to train on")
-        if not divided.validation or not divided.test:
-            part = "choose the best epoch by" if divided.test else "test it on"
-            raise XrayError(f"{trial.name}: no image is left to {part}")
-
-
-def _categories(run: Run) -> tuple[str, ...]:
-    return tuple(category.name for category in run.recipe_object.categories or ())
-
-
-def _folds(run: Run) -> dict[str, int]:
-    return {row["image_id"]: row["fold"] for row in run.table("folds", ["image_id", "fold"]).to_pylist()}
-
-
-def _material(run: Run, chosen: Sequence[Trial], samples: Mapping[str, Samples]) -> Material:
-    colour = run.recipe_object.transparent_on
-    preparations = {}
-    for trial in chosen:
-        model = parse_model(trial.spec)
-        preparations[trial.model] = Preparation(
-            model.side(trial.training.side), trial.training.shape, colour, masks=model.task == "segmentation"
-        )
-    pairs = dict.fromkeys(
-        (name, preparations[trial.model]) for trial in chosen for name in (trial.scenario, *trial.tests)
-    )
-    held = _hold(run, list(pairs), samples, chosen[0].training.feed)
-    return Material(run.uri, _categories(run), samples, _folds(run), preparations, held)
-
-
-def _hold(
-    run: Run, pairs: Sequence[tuple[str, Preparation]], samples: Mapping[str, Samples], feed: str
-) -> dict[tuple[str, Preparation], list[Any]]:
-    """Prepare every image once for all trials, if they fit Ray's object store."""
-    size = sum(len(samples[name]) * how.side**2 * (4 if how.masks else 3) for name, how in pairs)
-    room = _HELD_SHARE * resources().get("object_store_memory", 0)
-    if feed == "stream" or (feed == "auto" and size > room):
-        return {}
-    if size > room:
-        raise XrayError(
-            f"`feed: hold` needs {size / 1e9:.1f} GB of Ray's object store, of which {room / 1e9:.1f} GB may be taken; "
-            "`feed: auto` streams what does not fit"
-        )
-    preparations = list(dict.fromkeys(how for _, how in pairs))
-    units: list[dict[str, Any]] = []
-    for name, how in pairs:
-        shards, place = sorted(set(samples[name].shard)), preparations.index(how)
-        groups = [shards[start : start + _SHARDS_A_BLOCK] for start in range(0, len(shards), _SHARDS_A_BLOCK)]
-        units += [{"scenario": name, "preparation": place, "shards": group, "samples": None} for group in groups]
-    references = prepared(run.uri, preparations, units).materialize().to_arrow_refs()
-    assert len(references) == len(units), "Ray Data made other blocks than it was given"
-    held: dict[tuple[str, Preparation], list[Any]] = {}
-    for unit, reference in zip(units, references, strict=True):
-        held.setdefault((unit["scenario"], preparations[unit["preparation"]]), []).append(reference)
-    return held
 
 
 def _tune(run: Run, chosen: Sequence[Trial], material: Material, layout: Layout) -> dict[tuple[str, str, int], str]:

@@ -7,16 +7,11 @@ go from one trial to the next; with several, Ray Train starts them and they trai
 from __future__ import annotations
 
 import functools
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import ray
-import ray.data
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -25,121 +20,21 @@ from xray import schema
 from xray.draw import digest
 from xray.errors import XrayError
 from xray.files import open_store
+from xray.material import Material
 from xray.models.base import Trainable
 from xray.models.checkpoint import weights_sha256
 from xray.models.prediction import predictions_table
 from xray.models.spec import parse_model
 from xray.run import Run, environment
 from xray.store import training
+from xray.stream import feed_of
 from xray.training.checkpoint import Checkpoints
-from xray.training.feed import Batch, Feed, HeldFeed
-from xray.training.folds import Parts, parts
+from xray.training.folds import Parts
 from xray.training.learner import Learner, Place
 from xray.training.objective import objective_of
-from xray.training.order import Order
-from xray.training.pixels import Preparation, masks_of, pixels_of
-from xray.training.preparing import UNITS, prepare
-from xray.training.samples import Samples
 from xray.training.trial import Trial
 
-if TYPE_CHECKING:
-    from ray import ObjectRef
-
-_SHARDS_AT_ONCE = 8
 Report = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Material:
-    """What the trials of a sweep share.
-
-    Args:
-        uri: of the run.
-        categories: names, in the recipe's order.
-        samples: the images that are there, by scenario.
-        folds: of the photographs.
-        preparations: by model.
-        held: prepared images in Ray's object store, by scenario and preparation; what is not there is streamed.
-    """
-
-    uri: str
-    categories: tuple[str, ...]
-    samples: Mapping[str, Samples]
-    folds: Mapping[str, int]
-    preparations: Mapping[str, Preparation]
-    held: Mapping[tuple[str, Preparation], Sequence[ObjectRef[pa.Table]]]
-
-    def feed(self, scenario: str, preparation: Preparation) -> Feed:
-        """The pixels of a scenario."""
-        if (key := (scenario, preparation)) in self.held:
-            return HeldFeed(ray.get(list(self.held[key])), preparation)
-        return StreamedFeed(self.uri, preparation)
-
-    def parts(self, trial: Trial) -> Parts:
-        """The photographs of a trial, of those that its scenario has images of."""
-        samples = self.samples[trial.scenario]
-        names = zip(samples.image_id, (self.categories[label] for label in samples.label_N), strict=True)
-        return parts(self.folds, dict(names), trial.fold, trial.training, trial.seed)
-
-
-def prepared(uri: str, preparations: Sequence[Preparation], units: Sequence[Mapping[str, Any]]) -> ray.data.Dataset:
-    """Prepared images by Ray Data, one block for each unit (rows of UNITS), in that order."""
-    blocks = [pa.Table.from_pylist([unit], UNITS) for unit in units]
-    work = functools.partial(prepare, uri, preparations)
-    dataset: ray.data.Dataset = ray.data.from_arrow(blocks).map_batches(
-        work, batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1
-    )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    dataset.context.enable_progress_bars = False
-    dataset.context.print_on_execution_start = False
-    dataset.context.execution_options.preserve_order = True
-    return dataset
-
-
-class StreamedFeed:
-    """Images that Ray Data reads, decodes and makes square while others are trained on.
-
-    Args:
-        uri: of the run.
-        preparation: how they are made square.
-    """
-
-    def __init__(self, uri: str, preparation: Preparation) -> None:
-        self.uri, self.preparation = uri, preparation
-
-    def batches(self, samples: Samples, batches: Sequence[Order]) -> Iterator[Batch]:
-        """See `Feed`. Of each window of shards only what has not been used is kept."""
-        in_shard: dict[str, list[str]] = {}
-        for batch in batches:
-            for place in batch.tolist():
-                in_shard.setdefault(samples.shard[place], []).append(samples.sample_id[place])
-        shards = list(in_shard)
-        groups = [shards[start : start + _SHARDS_AT_ONCE] for start in range(0, len(shards), _SHARDS_AT_ONCE)]
-        units = [
-            {
-                "scenario": samples.scenario,
-                "preparation": 0,
-                "shards": group,
-                "samples": [name for shard in group for name in in_shard[shard]],
-            }
-            for group in groups
-        ]
-        stream = prepared(self.uri, [self.preparation], units)
-        blocks = iter(stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
-        waiting: dict[str, Batch] = {}
-        for batch in batches:
-            ids = [samples.sample_id[place] for place in batch.tolist()]
-            while not waiting.keys() >= set(ids):
-                waiting |= dict(self._images(next(blocks)))
-            ours = [waiting.pop(name) for name in ids]
-            masks = np.stack([mask for _, mask in ours if mask is not None]) if self.preparation.masks else None
-            yield np.stack([image for image, _ in ours]), masks
-
-    def _images(self, block: pa.Table) -> Iterator[tuple[str, Batch]]:
-        images_NHWC = pixels_of(block, self.preparation.side)
-        masks = masks_of(block, self.preparation.side) if self.preparation.masks else [None] * len(block)
-        for name, image, mask in zip(block.column("sample_id").to_pylist(), images_NHWC, masks, strict=True):
-            yield name, (image, mask)
 
 
 def train(trial: Trial, material: Material, gpus: float, report: Report, callbacks: Sequence[Any] = ()) -> None:
@@ -200,13 +95,25 @@ def _work(config: dict[str, Any]) -> None:
     place = _place(trial, config["gpus"])
     checkpoints = Checkpoints(Run(material.uri).trial_folder(*trial.key))
     try:
-        _learn(trial, material, place, checkpoints, config["report"])
+        learn(trial, material, place, checkpoints, config["report"])
     except XrayError as error:
         checkpoints.fail(str(error))
         raise
 
 
-def _learn(trial: Trial, material: Material, place: Place, checkpoints: Checkpoints, report: Report | None) -> None:
+def learn(trial: Trial, material: Material, place: Place, checkpoints: Checkpoints, report: Report | None) -> None:
+    """What `train` lets each worker do: go on from the last checkpoint; the first worker tests and commits.
+
+    Args:
+        trial: what is trained.
+        material: of the sweep.
+        place: of this worker.
+        checkpoints: of the trial.
+        report: see `train`; None: rows go to Ray Train.
+
+    Raises:
+        XrayError: as `train`.
+    """
     standing = checkpoints.begin()
     learner = _learner(trial, material, place)
     if standing is not None:
@@ -256,7 +163,7 @@ def _learner(trial: Trial, material: Material, place: Place) -> Learner:
         trial,
         network,
         objective_of(network.task, len(material.categories)),
-        material.feed(trial.scenario, material.preparations[trial.model]),
+        feed_of(material, trial.scenario, trial.model),
         samples.of_images(divided.train),
         samples.of_images(divided.validation),
         place,
@@ -298,7 +205,7 @@ def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> Non
 
 def _predictions(learner: Learner, material: Material, divided: Parts, weights: str, scenario: str) -> pa.Table:
     trial, samples = learner.trial, material.samples[scenario].of_images(divided.test)
-    feed = learner.feed if scenario == trial.scenario else material.feed(scenario, material.preparations[trial.model])
+    feed = learner.feed if scenario == trial.scenario else feed_of(material, scenario, trial.model)
     n = len(samples)
     if not n:
         raise XrayError(f"{trial.name}: there is no image of {scenario} to test it on; make them by `xray generate`")

@@ -9,7 +9,8 @@ from training.taught import CLASSES, feed, learner, samples, trial
 
 from xray.errors import XrayError
 from xray.training.checkpoint import Standing
-from xray.training.learner import Learner, learning_rate
+from xray.training.learner import Learner
+from xray.training.optimisation import learning_rate
 from xray.training.settings import Training
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from xray.statistics.checks import checked_confidence, checked_predictions
 
@@ -36,6 +35,8 @@ def accuracy_table(predictions: pd.DataFrame, by: Sequence[str] = CELL, confiden
     >>> accuracy_table(rows, by=["model"]).round(3).to_dict("records")
     [{'model': 'm', 'n': 4, 'correct': 3, 'accuracy': 0.75, 'ci_low': 0.301, 'ci_high': 0.954, 'n_images': 4}]
     """
+    from statsmodels.stats.proportion import proportion_confint  # imports scipy: half a second, that few can spare
+
     groups = checked_predictions(predictions, [*by, "image_id"]).groupby(list(by), observed=True)
     table = groups.agg(n=("correct", "size"), correct=("correct", "sum"), n_images=("image_id", "nunique"))
     table = table.reset_index().astype({"n": "int64", "correct": "int64", "n_images": "int64"})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,23 @@ Batch = tuple[Pixels, Pixels | None]
 """Images (N, side, side, 3), and masks (N, side, side) where they are wanted."""
 
 
+class Pass(NamedTuple):
+    """Images that are each seen once, such as those of an epoch.
+
+    Args:
+        samples: what places are of.
+        batches: places of images, for each batch.
+    """
+
+    samples: Samples
+    batches: Sequence[Order]
+
+
 class Feed(Protocol):
     """Gives the pixels of images in any order that is asked for."""
 
-    def batches(self, samples: Samples, batches: Sequence[Order]) -> Iterator[Batch]:
-        """The pixels of some batches.
-
-        Args:
-            samples: what places are of.
-            batches: places of images, for each batch.
-        """
+    def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
+        """The pixels of all batches, pass after pass; passes to come may be prepared already."""
         ...
 
 
@@ -49,9 +56,9 @@ class HeldFeed:
             for row, name in enumerate(block.column("sample_id").to_pylist())
         }
 
-    def batches(self, samples: Samples, batches: Sequence[Order]) -> Iterator[Batch]:
+    def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
         """See `Feed`."""
-        for places in batches:
+        for samples, places in ((samples, places) for samples, batches in passes for places in batches):
             at = [self._at[samples.sample_id[place]] for place in places.tolist()]
             images_NHWC = np.stack([self._pixels[number][row] for number, row in at])
             yield images_NHWC, np.stack([self._inside[number][row] for number, row in at]) if self._masks else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,11 @@ from xray.models.base import Trainable
 from xray.models.checkpoint import Weights
 from xray.training.augment import augmented
 from xray.training.checkpoint import Standing, copied
-from xray.training.feed import Batch, Feed
+from xray.training.feed import Batch, Feed, Pass
 from xray.training.objective import Answers, Objective, joined
+from xray.training.optimisation import class_weights, learning_rate, optimizer_of
 from xray.training.order import Order, epoch_order, share, steps
 from xray.training.samples import Samples
-from xray.training.settings import Training
 from xray.training.trial import Trial, differences
 
 if TYPE_CHECKING:
@@ -44,21 +44,6 @@ class Place:
     device: str = "cpu"
     rank: int = 0
     workers: int = 1
-
-
-def learning_rate(training: Training, step: int, steps_an_epoch: int) -> float:
-    """Of a step, counted from 0 over all epochs; cosine: SGDR without restarts (Loshchilov & Hutter, ICLR 2017).
-
-    >>> training = Training(models=["timm:resnet50"], epochs=2, learning_rate=0.1)
-    >>> [round(learning_rate(training, step, 2), 3) for step in range(4)]
-    [0.1, 0.085, 0.05, 0.015]
-    """
-    rising, total = training.warmup * steps_an_epoch, training.epochs * steps_an_epoch
-    if step < rising:
-        return training.learning_rate * (step + 1) / rising
-    if training.schedule == "constant":
-        return training.learning_rate
-    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
 
 
 @dataclass
@@ -96,7 +81,7 @@ class Learner:
             self.runs = torch.nn.parallel.DistributedDataParallel(
                 self.module, find_unused_parameters=self.network.task == "segmentation"
             )
-        self.optimizer = _optimizer(training, self.module)
+        self.optimizer = optimizer_of(training, self.module)
         if training.precision == "float16" and device.type != "cuda":
             raise XrayError(f"`precision: float16` needs a GPU, and this worker has {device}; bfloat16 does not")
         self.scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
@@ -111,8 +96,9 @@ class Learner:
                 f"`accumulate: {training.accumulate}` it needs {least}"
             )
         self._steps = steps(len(self.train), training.batch, least)
-        self._weight_K = torch.from_numpy(_class_weights(training, self.train, self.objective)).to(device)
+        self._weight_K = torch.from_numpy(class_weights(training, self.train.label_N)).to(device)
         self._shard_N, self._hash_N = self.train.shard_N, self.train.hash_N
+        self._batches: Iterator[Batch] | None = None
 
     @property
     def epochs(self) -> int:
@@ -178,8 +164,10 @@ class Learner:
         started, number = time.perf_counter(), self.epochs
         torch.manual_seed(digest(self.trial.number, "epoch", number, bits=63))
         rate = learning_rate(self.trial.training, number * len(self._steps), len(self._steps))
-        train_loss, train_score = self._train(number)
-        validation_loss, measures = self.measure(self.validation)
+        if self._batches is None:
+            self._batches = self.feed.batches(self._passes())
+        train_loss, train_score = self._train(number, self._batches)
+        validation_loss, measures = self._validate(self._batches)
         row = {
             "epoch": number,
             "learning_rate": rate,
@@ -197,11 +185,25 @@ class Learner:
             self.best = copied(self.module)
         return row
 
-    def _train(self, epoch: int) -> tuple[float, float]:
-        training, place = self.trial.training, self.place
+    def _passes(self) -> Iterator[Pass]:
+        """All that this worker has still to see, so that a feed can be ahead of it."""
+        for epoch in range(self.epochs, self.trial.training.epochs):
+            yield Pass(self.train, self._parts(epoch))
+            yield Pass(self.validation, self._validation_batches())
+
+    def _parts(self, epoch: int) -> list[Order]:
+        """What this worker takes of the batches of an epoch; `accumulate` parts of each."""
+        accumulate, place = self.trial.training.accumulate, self.place
         order_N = epoch_order(self._shard_N, self._hash_N, self.trial.number, epoch)
-        parts = [part for batch in self._steps for part in share(batch, place.rank, place.workers, training.accumulate)]
-        batches = self.feed.batches(self.train, [order_N[part] for part in parts])
+        return [order_N[part] for batch in self._steps for part in share(batch, place.rank, place.workers, accumulate)]
+
+    def _validation_batches(self) -> list[Order]:
+        everything, workers = np.arange(len(self.validation)), self.place.workers
+        mine = everything[self.place.rank :: workers] if len(everything) >= workers else everything
+        return _in_batches(mine)
+
+    def _train(self, epoch: int, batches: Iterator[Batch]) -> tuple[float, float]:
+        training, parts = self.trial.training, self._parts(epoch)
         metrics = self.objective.metrics().to(self.device)
         self.runs.train()
         total = 0.0
@@ -212,13 +214,12 @@ class Learner:
                 group["lr"] = learning_rate(training, epoch * len(self._steps) + step, len(self._steps))
             self.optimizer.zero_grad(set_to_none=True)
             for last, part in ((part is mine[-1], part) for part in mine):
-                loss = self._backward(order_N[part], next(batches), size, epoch, last, metrics)
+                loss = self._backward(part, next(batches), size, epoch, last, metrics)
                 if not math.isfinite(loss):
-                    raise self._diverged(epoch, step, order_N[part])
+                    raise self._diverged(epoch, step, part)
                 total += loss
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        next(batches, None)
         (total,) = self._summed(total)
         return total / len(self.train), float(metrics.compute()[self.objective.score])
 
@@ -238,18 +239,15 @@ class Learner:
         metrics.update(*self.objective.measured(logits.detach(), label_N, mask_NHW))
         return float(losses_N.detach().sum())
 
-    def measure(self, samples: Samples) -> tuple[float, dict[str, float]]:
-        """Mean loss over some images, and how well they are done, by metric."""
-        workers = self.place.workers
-        mine = (
-            np.arange(len(samples))[self.place.rank :: workers] if len(samples) >= workers else np.arange(len(samples))
-        )
+    def _validate(self, batches: Iterator[Batch]) -> tuple[float, dict[str, float]]:
+        """Mean loss over the validation images, and how well they are done, by metric."""
         metrics = self.objective.metrics().to(self.device)
+        seen = Pass(self.validation, self._validation_batches())
         total = 0.0
-        for logits, label_N, mask_NHW in self._answered(samples, mine, self.feed):
+        for logits, label_N, mask_NHW in self._answered(seen, batches):
             total += float(self.objective.losses(logits, label_N, mask_NHW).sum())
             metrics.update(*self.objective.measured(logits, label_N, mask_NHW))
-        total, count = self._summed(total, len(mine))
+        total, count = self._summed(total, sum(map(len, seen.batches)))
         return total / count, {name: float(value) for name, value in metrics.compute().items()}
 
     def use_best(self) -> None:
@@ -258,16 +256,16 @@ class Learner:
 
     def predict(self, samples: Samples, feed: Feed) -> Answers:
         """What it says about some images, in their order; by this worker alone."""
-        everything = np.arange(len(samples))
-        return joined([self.objective.answers(*answer) for answer in self._answered(samples, everything, feed)])
+        seen = Pass(samples, _in_batches(np.arange(len(samples))))
+        answered = self._answered(seen, feed.batches([seen]))
+        return joined([self.objective.answers(*answer) for answer in answered])
 
-    def _answered(self, samples: Samples, places: Order, feed: Feed) -> Iterator[tuple[Any, Any, Any]]:
+    def _answered(self, seen: Pass, batches: Iterable[Batch]) -> Iterator[tuple[Any, Any, Any]]:
         import torch
 
         self.runs.eval()
-        batches = [places[batch] for batch in steps(len(places), _PREDICTED_AT_ONCE, least=1)]
-        for wanted, (images, masks) in zip(batches, feed.batches(samples, batches), strict=True):
-            input_NCHW, label_N, mask_NHW = self._tensors(images, masks, wanted, samples)
+        for places, (images, masks) in zip(seen.batches, batches, strict=False):
+            input_NCHW, label_N, mask_NHW = self._tensors(images, masks, places, seen.samples)
             with torch.inference_mode(), self._autocast():
                 logits = self.module(input_NCHW)
             yield logits, label_N, mask_NHW
@@ -308,24 +306,5 @@ class Learner:
         )
 
 
-def _optimizer(training: Training, module: torch.nn.Module) -> torch.optim.Optimizer:
-    import torch
-
-    rates: dict[str, Any] = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=0.9, fused=True, **rates)
-    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, fused=True, **rates)
-
-
-def _class_weights(training: Training, train: Samples, objective: Objective) -> Any:
-    """1 for each category; balanced: N / (K n_k), so that their mean over the images is 1."""
-    classes = int(train.label_N.max()) + 1
-    if training.class_weights == "none":
-        return np.ones(classes, np.float32)
-    count_K = np.bincount(train.label_N, minlength=classes)
-    present = count_K > 0
-    weight_K = np.zeros(classes, np.float32)
-    weight_K[present] = len(train) / (present.sum() * count_K[present])
-    return weight_K
+def _in_batches(places: Order) -> list[Order]:
+    return [places[batch] for batch in steps(len(places), _PREDICTED_AT_ONCE, least=1)]
