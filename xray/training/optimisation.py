@@ -45,7 +45,7 @@ def class_weights(training: Training, label_N: NDArray[np.int64]) -> NDArray[np.
     """1 for each category; balanced: N / (K n_k), so that their mean over the N images is 1.
 
     >>> training = Training(models=["timm:resnet50"], class_weights="balanced")
-    >>> class_weights(training, np.array([0, 0, 0, 1])).round(3).tolist()
+    >>> class_weights(training, np.array([0, 0, 0, 1])).astype(float).round(3).tolist()
     [0.667, 2.0]
     """
     count_K = np.bincount(label_N)
