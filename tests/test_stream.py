@@ -21,7 +21,7 @@ def test_passes_are_streamed_together_until_there_are_many_images(monkeypatch: p
     assert [[sum(map(len, one.batches)) for one in leg] for leg in legs] == [[4, 1, 2], [7], [1]]
 
 
-def test_a_pass_is_asked_for_before_those_of_the_next_leg(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leg_is_streamed_before_later_passes_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_LEG", 2)
     asked = []
 

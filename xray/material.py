@@ -87,9 +87,7 @@ def _samples(run: Run, trials: Sequence[Trial], categories: Sequence[str]) -> di
         row["sample_id"]: row["category"]
         for row in images.filter(pc.equal(images.column("status"), schema.OK)).to_pylist()
     }
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for trial in trials for name in (trial.scenario, *trial.tests)
-    }  # fmt: skip
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for trial in trials for name in (trial.scenario, *trial.tests)}
     for row in run.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"]).to_pylist():
         if row["scenario"] in rows and row["sample_id"] in category:
             rows[row["scenario"]].append({**row, "category": category[row["sample_id"]]})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -9,9 +10,8 @@ from training.taught import CLASSES, feed, learner, samples, trial
 
 from xray.errors import XrayError
 from xray.training.checkpoint import Standing
+from xray.training.feed import Batch, Pass
 from xray.training.learner import Learner
-from xray.training.optimisation import learning_rate
-from xray.training.settings import Training
 
 
 def history(of: Learner) -> list[dict[str, float]]:
@@ -97,6 +97,25 @@ def test_the_best_epoch(best: str, expected: int) -> None:
     assert taught.best_epoch == expected
 
 
+@pytest.mark.parametrize(("patience", "epochs"), [(None, 3), (1, 2)])
+def test_a_feed_that_is_ahead_is_let_go_when_the_training_ends(patience: int | None, epochs: int) -> None:
+    taught = learner(trial("reduced:vit", optimizer="sgd", learning_rate=1e-12, epochs=3, patience=patience))
+    held, ended = taught.feed, []
+
+    class Ahead:
+        def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
+            try:
+                yield from held.batches(passes)
+            finally:
+                ended.append(taught.epochs)
+
+    taught.feed = Ahead()
+    while not taught.done:
+        assert not ended
+        taught.epoch()
+    assert ended == [taught.epochs] == [epochs]
+
+
 @pytest.mark.parametrize(("patience", "done"), [(None, False), (2, True), (3, False)])
 def test_training_stops_early(patience: int | None, done: bool) -> None:
     taught = learner(trial(epochs=9, patience=patience))
@@ -147,16 +166,6 @@ def test_balanced_categories_count_the_same() -> None:
     )._weight_K.tolist()
     assert balanced == pytest.approx([6 / (3 * 4), 6 / 3, 6 / 3])
     assert np.mean([balanced[label] for label in some.label_N]) == pytest.approx(1)
-
-
-def test_learning_rates() -> None:
-    training = Training(models=["a:b"], epochs=10, warmup=2, learning_rate=0.1)
-    rates = [learning_rate(training, step, 5) for step in range(50)]
-    assert rates[:3] == pytest.approx([0.01, 0.02, 0.03])
-    assert max(rates) == pytest.approx(0.1)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.001
-    assert learning_rate(Training(models=["a:b"], schedule="constant"), 10**6, 5) == 1e-3
 
 
 def test_segmenters_find_the_object() -> None:

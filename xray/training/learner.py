@@ -183,6 +183,8 @@ class Learner:
         self.history.append(row)
         if self.best_epoch == number:
             self.best = copied(self.module)
+        if self.done:
+            self._batches = None  # a feed that is ahead must not go on beside the test
         return row
 
     def _passes(self) -> Iterator[Pass]:
