@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from xray.evaluate import EvaluateShard
 from xray.flow import make_shard
 from xray.run import Run
-from xray.store import evaluation
+from xray.stages import evaluation
 
 MODELS = (
     "test_byobnet", "test_convnext", "test_efficientnet", "test_efficientnet_ln",

@@ -89,7 +89,7 @@ def render_row(uri: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         from xray import schema
         from xray.render import Renderer
         from xray.run import Run
-        from xray.store import Shard
+        from xray.stages import Shard
 
         cv2.setNumThreads(1)
         renderer = Renderer(Run(uri).recipe_object)

@@ -11,7 +11,7 @@ from xray.generate import generate
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
-from xray.store import evaluation
+from xray.stages import evaluation
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 MODELS = ("test_resnet", "test_vit", "test_efficientnet")

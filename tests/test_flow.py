@@ -9,7 +9,7 @@ from pooled import logged, made_files, made_here, planned, pooled_folder, pooled
 from xray.errors import XrayError
 from xray.flow import Flow, PaintStage, RefineStage, make_shard, refine_unit, render_unit
 from xray.run import Run
-from xray.store import GENERATE, MASK
+from xray.stages import GENERATE, MASK
 from xray.tally import Progressed
 
 CPUS = [{"CPU": 8.0}]

@@ -18,7 +18,7 @@ from xray.forecast import Forecast, Need, forecast, measured, remember_rates
 from xray.pools import Grant
 from xray.rates import Rate, rate_of, remember, remembered, settings_of_work
 from xray.run import Run
-from xray.store import GENERATE, MASK, Receipt
+from xray.stages import GENERATE, MASK, Receipt
 
 GPU = Grant("cuda", gpus=0.8, cpus=1, least=4, most=8, accelerator=None, batch=1)
 CPU = replace(GPU, device="cpu", gpus=0)

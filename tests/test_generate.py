@@ -18,7 +18,7 @@ from xray.generate import generate
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
-from xray.store import GENERATE
+from xray.stages import GENERATE
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -16,7 +16,7 @@ from xray.generate import generate
 from xray.pools import PoolState
 from xray.pulse import Watch
 from xray.run import Run
-from xray.store import GENERATE
+from xray.stages import GENERATE
 
 pytestmark = pytest.mark.usefixtures("ray_with_gpus")
 PHOTOGRAPHS, PICTURES, SHARD = 8, 16, 4

@@ -9,7 +9,7 @@ from drawn import write_folder
 from pooled import made_files, made_here, planned, tiny_values
 
 from xray.run import Run
-from xray.store import GENERATE, MASK
+from xray.stages import GENERATE, MASK
 from xray.tally import Progressed
 
 pytestmark = [

@@ -16,7 +16,7 @@ from xray.errors import XrayError
 from xray.mask import MaskUnit, mask_unit
 from xray.masks import Hint, Unrefined, decode_mask
 from xray.run import Run
-from xray.store import MASK
+from xray.stages import MASK
 from xray.tally import masks_to_remake
 from xray.weights import fingerprint
 

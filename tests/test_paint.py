@@ -21,7 +21,7 @@ from xray.masks import decode_mask
 from xray.paint import PaintShard
 from xray.run import Run
 from xray.scenarios import Photo
-from xray.store import GENERATE
+from xray.stages import GENERATE
 from xray.tally import Budget, Progressed
 from xray.weights import fingerprint
 

@@ -24,9 +24,9 @@ from xray.plugins import settings
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.schema import HISTORY, PREDICTIONS
+from xray.stages import evaluation
+from xray.stages import training as stage_of_training
 from xray.statistics import accuracy_table, regression
-from xray.store import evaluation
-from xray.store import training as stage_of_training
 from xray.training.checkpoint import Checkpoints
 
 

@@ -13,7 +13,8 @@ from xray import schema
 from xray.errors import XrayError
 from xray.files import read_bytes
 from xray.parquet import consecutive, to_parquet
-from xray.store import GENERATE, Store, evaluation
+from xray.stages import GENERATE, evaluation
+from xray.store import Store
 
 
 def image_rows(scenarios: list[str], n: int = 3) -> pa.Table:

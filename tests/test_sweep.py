@@ -17,7 +17,7 @@ from learned import QUICK, made, plan
 
 from xray.errors import XrayError
 from xray.run import Run
-from xray.store import training
+from xray.stages import training
 from xray.sweep import expected_seconds, planned, sweep
 from xray.training.checkpoint import Checkpoints
 

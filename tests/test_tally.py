@@ -10,7 +10,7 @@ from pooled import made_here, planned, pooled_folder, pooled_values
 from xray.errors import XrayError
 from xray.flow import Flow
 from xray.run import Run
-from xray.store import GENERATE
+from xray.stages import GENERATE
 from xray.tally import Budget, Progressed, images_to_remake
 
 

@@ -139,7 +139,7 @@ def _generate(uri: str, dry_run: bool, bad_rows: float | None, workers: int | No
     from xray.generate import generate as verb
     from xray.progress import readable_bytes
     from xray.run import Run
-    from xray.store import GENERATE
+    from xray.stages import GENERATE
     from xray.tally import Progressed, images_to_remake
 
     run = Run.open(uri)

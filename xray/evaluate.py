@@ -24,7 +24,7 @@ from xray.progress import Progress
 from xray.recipe import Recipe
 from xray.render import Renderer, status_counts
 from xray.run import Run, environment
-from xray.store import GENERATE, evaluation, unit_of
+from xray.stages import GENERATE, evaluation, unit_of
 from xray.tally import Budget, Progressed
 
 _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")

@@ -16,7 +16,7 @@ from xray.paint import PaintShard
 from xray.pools import Node, Pool, grant
 from xray.render import Renderer, status_counts
 from xray.run import Run, environment
-from xray.store import GENERATE, MASK, Receipt, unit_of
+from xray.stages import GENERATE, MASK, Receipt, unit_of
 from xray.tally import has_failed, images_to_remake, masks_to_remake
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from xray.probe import ProbeMasks, ProbePaintings, masks_in_the_middle
 from xray.rates import Rate, Settings, rate_of, remember, remembered, settings_of_work
 from xray.render import Renderer
 from xray.run import Run
-from xray.store import GENERATE, MASK, Shard, unit_of
+from xray.stages import GENERATE, MASK, Shard, unit_of
 
 _PROBES: Mapping[str, type] = {"refine": ProbeMasks, "paint": ProbePaintings}
 

@@ -13,7 +13,7 @@ from xray.forecast import remember_rates
 from xray.pools import PoolState, told_of
 from xray.progress import Progress
 from xray.run import Run
-from xray.store import GENERATE
+from xray.stages import GENERATE
 from xray.tally import Budget, Progressed
 
 

@@ -20,7 +20,7 @@ from xray.progress import Progress
 from xray.rates import settings_of_work
 from xray.recipe import Recipe
 from xray.run import Run, environment
-from xray.store import MASK, Receipt
+from xray.stages import MASK, Receipt
 from xray.subject import Row, hint_of, mask_row, photograph, seed_of, without_mask
 from xray.tally import has_failed, masks_to_remake
 from xray.weights import check_pinned

@@ -24,7 +24,7 @@ from xray.recipe import Images, Recipe
 from xray.render import Row, assert_kept, encoded, status_counts, without_image
 from xray.run import Run, environment
 from xray.scenarios import Picture, Scenario
-from xray.store import GENERATE, Receipt, Shard, unit_of
+from xray.stages import GENERATE, Receipt, Shard, unit_of
 from xray.subject import Subject, by_image, photograph, subject
 from xray.tally import has_failed
 from xray.weights import check_pinned

@@ -16,7 +16,7 @@ from xray.mask import Beat, MaskUnit
 from xray.masks import Refined, measure
 from xray.paint import PaintShard
 from xray.run import Run
-from xray.store import Shard
+from xray.stages import Shard
 from xray.subject import Row, mask_row, photograph, without_mask
 
 FEW = 3

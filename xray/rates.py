@@ -13,7 +13,7 @@ from xray.files import to_uri, write_bytes
 from xray.pools import Node
 from xray.recipe import Recipe, recipe_values
 from xray.sources.cache import cache_folder, digest
-from xray.store import Receipt
+from xray.stages import Receipt
 
 Settings = Mapping[str, Any]
 

@@ -21,7 +21,7 @@ from xray.masks import Mask, accept, encode_mask
 from xray.parquet import consecutive
 from xray.recipe import Images, Recipe
 from xray.scenarios import Photo, Picture, Scenario
-from xray.store import Shard
+from xray.stages import Shard
 from xray.subject import Subject, by_image, hint_of, mask_row, photograph, seed_of, subject, without_mask
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

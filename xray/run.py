@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from xray import strict_yaml
 from xray.errors import XrayError, unknown
 from xray.recipe import Recipe, recipe_from, recipe_values
-from xray.store import GENERATE, Store, evaluation, training
+from xray.stages import GENERATE, evaluation, training
+from xray.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

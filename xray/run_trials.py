@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xray.score import reference_scenario
-from xray.store import Receipt, training
+from xray.stages import Receipt, training
 from xray.training.checkpoint import Checkpoints
 from xray.training.trial import trials
 

@@ -20,7 +20,7 @@ from xray.progress import Progress
 from xray.run import Run
 from xray.score import reference_scenario
 from xray.search import searched
-from xray.store import training
+from xray.stages import training
 from xray.stream import hold
 from xray.train import train
 from xray.training.checkpoint import Checkpoints

@@ -12,7 +12,7 @@ from xray import schema
 from xray.errors import Rejected, XrayError
 from xray.files import read_bytes
 from xray.run import Run
-from xray.store import GENERATE, MASK, Receipt
+from xray.stages import GENERATE, MASK, Receipt
 
 _FIRST = 100
 """Painted pictures of a scenario before its keep rate counts."""

@@ -26,7 +26,7 @@ from xray.models.checkpoint import weights_sha256
 from xray.models.prediction import predictions_table
 from xray.models.spec import parse_model
 from xray.run import Run, environment
-from xray.store import training
+from xray.stages import training
 from xray.stream import feed_of
 from xray.training.checkpoint import Checkpoints
 from xray.training.folds import Parts

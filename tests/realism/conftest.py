@@ -21,7 +21,7 @@ from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.scenarios import Photo
-from xray.store import GENERATE, Shard
+from xray.stages import GENERATE, Shard
 
 SCENARIOS = ["original", "random_background", {"kind": "generated_background", "painter": {"kind": "daubing:Daub"}}]
 

@@ -21,7 +21,7 @@ from xray.files import join
 from xray.masks import encode_mask
 from xray.run_trials import KINDS as KINDS_OF_TRIALS
 from xray.schema import FILTERED
-from xray.store import Receipt
+from xray.stages import Receipt
 
 KINDS = (
     "original",

@@ -16,7 +16,7 @@ from xray.files import open_store
 from xray.masks import decode_mask
 from xray.scenarios import Photo
 from xray.scenarios.original import Original
-from xray.store import GENERATE, Receipt, unit_of
+from xray.stages import GENERATE, Receipt, unit_of
 from xray.subject import photograph
 
 if TYPE_CHECKING:

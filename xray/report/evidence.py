@@ -21,8 +21,8 @@ from xray.score import (
     series_name,
     training_scenarios,
 )
+from xray.stages import GENERATE, Receipt
 from xray.statistics import accuracy_table, segmentation, segmentation_table
-from xray.store import GENERATE, Receipt
 
 if TYPE_CHECKING:
     from xray.run import Run

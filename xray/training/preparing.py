@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 
 from xray import schema
 from xray.run import Run
-from xray.store import GENERATE
+from xray.stages import GENERATE
 from xray.training.pixels import Preparation
 
 UNITS = pa.schema(
