@@ -91,7 +91,7 @@ def test_written_out() -> None:
         ({}, f"no categories.*{next(iter(BUILT_IN))}"),
         ({"fox": [1000]}, "'fox'.*less than 1000"),
         ({"fox": [-1]}, "'fox'.*greater than or equal to 0"),
-        ({"fox": []}, "'fox'.*at least 1"),
+        ({"fox": []}, "'fox'.*name the ImageNet-1k classes"),
         ({"fox": 277}, "'fox'.*indices"),
         ({"": [1]}, "''.*name"),
         ({3: [1]}, "3.*name.*string"),

@@ -26,6 +26,10 @@ BUILT_IN: Mapping[str, Callable[[], tuple[Category, ...]]] = {
 """Sets of categories by name."""
 
 _CATEGORY = TypeAdapter(Category)
+_IN_OUR_WORDS = {
+    "tuple_type": "a list is needed",
+    "too_short": "name the ImageNet-1k classes that count as right, such as [277, 278]",
+}
 
 
 def load_categories(spec: str | Mapping[str, Sequence[int] | Mapping[str, Any]]) -> tuple[Category, ...]:
@@ -63,5 +67,5 @@ def _category(name: object, entry: object) -> Category:
 
 
 def _explained(problem: ErrorDetails) -> str:
-    said = "a list is needed" if problem["type"] == "tuple_type" else problem["msg"]
+    said = _IN_OUR_WORDS.get(problem["type"], problem["msg"])
     return f"{'.'.join(map(str, problem['loc']))}: {said} (got {problem['input']!r})"
