@@ -85,8 +85,8 @@ class Run(Store):
         """Commit a plan: its parts, the recipe with every default spelled out, and what it was made with."""
         values = recipe_values(recipe)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
-        self.commit_plan(parts, values, planned | environment(), remarks, weights)
         self.write_file("recipe.yaml", strict_yaml.dump(values).encode())
+        self.commit_plan(parts, values, planned | environment(), remarks, weights)
         self.__dict__.pop("recipe_object", None)
 
     def notes(self) -> list[str]:

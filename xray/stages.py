@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,15 @@ def unit_of(shard: str) -> str:
     return shard.partition("-")[2]
 
 
+def sums(data: bytes) -> dict[str, Any]:
+    """What a receipt tells of a file's bytes.
+
+    >>> sums(b"")["sha256"][:8], sums(b"")["bytes"]
+    ('e3b0c442', 0)
+    """
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
 @dataclass(frozen=True)
 class Shard:
     """A unit of work.
@@ -52,7 +62,7 @@ class Receipt:
 
     Args:
         shard: its name.
-        files: by table: path in the run, sha256, bytes and rows.
+        files: by table: path in the run, sha256, bytes and rows; `weights`, those of a trained model, have no rows.
         counts: rows by scenario, then by "status reason".
         seconds: of one worker's time.
         facts: what else is to be known of it, such as the hash of the weights.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -30,7 +29,8 @@ from xray import schema
 from xray.errors import XrayError
 from xray.files import delete_file, exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
 from xray.parquet import to_parquet
-from xray.stages import GENERATE, MASK, Receipt, Shard, evaluation, training, unit_of
+from xray.seal import sealed, unsealed
+from xray.stages import GENERATE, MASK, Receipt, Shard, evaluation, sums, training, unit_of
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -44,6 +44,9 @@ _SCHEMAS = {
     "history": schema.HISTORY,
 }
 
+_PLANNED = ("backgrounds.parquet", "folds.parquet", "recipe.yaml")
+"""Files of the plan at the top of the run."""
+
 
 class Store:
     """A run's folder at a URI, local or in an object store."""
@@ -51,6 +54,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = to_uri(uri)
         self._footers: dict[tuple[str, str], pq.FileMetaData] = {}
+        self._written: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
@@ -67,9 +71,12 @@ class Store:
         return exists(self.path("run.json"))
 
     def record(self) -> dict[str, Any]:
-        """What `commit_plan` wrote last."""
-        record: dict[str, Any] = json.loads(self.read_file("run.json"))
-        return record
+        """What `commit_plan` wrote last.
+
+        Raises:
+            XrayError: it is damaged.
+        """
+        return unsealed(self.read_file("run.json"), self.path("run.json"))
 
     def commit_plan(
         self,
@@ -88,14 +95,16 @@ class Store:
             remarks: what readers of the run must know.
             weights: fingerprints of what making images takes, by reference.
         """
+        hashes = (self.record()["files"] if self.planned else {}) | self._written
         record = {
             "parts": sorted(parts),
             "recipe": recipe,
             "weights": weights or {},
             "environment": environment,
             "remarks": list(remarks),
+            "files": {name: hashes[name] for name in sorted(hashes) if _of_plan(name, parts)},
         }
-        self.write_file("run.json", json.dumps(record, indent=1).encode())
+        self.write_file("run.json", sealed(record))
 
     def pins(self, weights: Mapping[str, str]) -> dict[str, str]:
         """The fingerprints that were planned for some weights (references by role), by reference."""
@@ -110,6 +119,7 @@ class Store:
     def write_part(self, table: str, part: str, data: bytes) -> None:
         """Write a part of `source` or `plan`; it counts once `commit_plan` names it."""
         self._footers.pop((table, part), None)
+        self._written[f"{table}/{part}.parquet"] = hashlib.sha256(data).hexdigest()
         write_bytes(self.path(table, f"{part}.parquet"), data)
 
     def shards(self) -> list[str]:
@@ -200,6 +210,7 @@ class Store:
         counts: Mapping[str, Mapping[str, int]],
         seconds: float,
         facts: Mapping[str, Any] | None = None,
+        beside: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Receipt:
         """Write a shard's files, then its receipt.
 
@@ -210,16 +221,16 @@ class Store:
             counts: rows by scenario, then by "status reason".
             seconds: of the worker's time.
             facts: what else to record.
+            beside: files that are there already, as the receipt is to tell of them.
         """
-        files = {}
+        files = dict(beside or {})
         for name, (table, row_groups) in tables.items():
             data = to_parquet(table.cast(_SCHEMAS[name]), row_groups)
             names = (name, *stage[1:], f"{shard}.parquet")
             write_bytes(self.path(*names), data)
-            sha256 = hashlib.sha256(data).hexdigest()
-            files[name] = {"path": list(names), "sha256": sha256, "bytes": len(data), "rows": len(table)}
+            files[name] = {"path": list(names), **sums(data), "rows": len(table)}
         receipt = Receipt(shard, files, counts, round(seconds, 3), facts or {})
-        write_bytes(self.path("receipts", *stage, f"{shard}.json"), json.dumps(asdict(receipt), indent=1).encode())
+        write_bytes(self.path("receipts", *stage, f"{shard}.json"), sealed(asdict(receipt)))
         return receipt
 
     def masks(self, unit: str) -> pa.Table | None:
@@ -263,7 +274,8 @@ class Store:
 
     def receipt(self, stage: tuple[str, ...], shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
-        return Receipt(**json.loads(read_bytes(self.path("receipts", *stage, f"{shard}.json"))))
+        uri = self.path("receipts", *stage, f"{shard}.json")
+        return Receipt(**unsealed(read_bytes(uri), uri))
 
     def receipts(self, stage: tuple[str, ...]) -> list[Receipt]:
         """All receipts of a stage, in the order of the shards."""
@@ -362,9 +374,19 @@ class Store:
 
     def write_file(self, name: str, data: bytes) -> str:
         """Write a file at the top of the run, and return its URI."""
+        self._written[name] = hashlib.sha256(data).hexdigest()
         write_bytes(self.path(name), data)
         return self.path(name)
 
     def read_file(self, name: str) -> bytes:
         """The bytes of a file at the top of the run."""
         return read_bytes(self.path(name))
+
+
+def _of_plan(name: str, parts: Collection[str]) -> bool:
+    """Whether a file is part of the plan that these parts make."""
+    folder, _, file = name.rpartition("/")
+    part = file.removesuffix(".parquet")
+    if folder == "source":
+        return part in {one.partition("-")[2] for one in parts}
+    return part in parts if folder == "plan" else name in _PLANNED

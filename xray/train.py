@@ -194,13 +194,16 @@ def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> Non
     predict = functools.partial(_predictions, learner, material, divided, str(facts["weights"]))
     predictions = pa.concat_tables([predict(scenario) for scenario in trial.tests])
     history = pa.Table.from_pylist([told(trial, row) for row in learner.history], schema=schema.HISTORY)
-    checkpoints.finish(learner.best, {"trial": list(trial.key), "categories": list(material.categories), **facts})
+    told = {"trial": list(trial.key), "categories": list(material.categories), **facts}
+    name, kept = checkpoints.finish(learner.best, told)
     counts = {scenario: {schema.OK: 0} for scenario in trial.tests}
     for scenario in predictions.column("scenario").to_pylist():
         counts[scenario][schema.OK] += 1
     seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
     tables = {"predictions": (predictions, None), "history": (history, None)}
-    run.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts)
+    beside = {"weights": {"path": ["trials", *map(str, trial.key), name], **kept}}
+    run.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts, beside)
+    checkpoints.forget()  # and not before: a training that dies while it is tested is not begun anew
 
 
 def _predictions(learner: Learner, material: Material, divided: Parts, weights: str, scenario: str) -> pa.Table:

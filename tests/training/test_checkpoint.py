@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -40,7 +41,11 @@ def test_the_end_keeps_the_best_weights_alone(tmp_path: Path) -> None:
     kept = Checkpoints(to_uri(tmp_path))
     written = standing()
     kept.write(written)
-    kept.finish(written.best, {"categories": ["a", "b"]})
+    name, told_of_file = kept.finish(written.best, {"categories": ["a", "b"]})
+    assert kept.begun  # until its predictions are there
+    data = (tmp_path / name).read_bytes()
+    assert told_of_file == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    kept.forget()
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     weights, told = kept.finished()
     assert told == {"categories": ["a", "b"]}

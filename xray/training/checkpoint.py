@@ -16,6 +16,7 @@ from xray.errors import XrayError
 from xray.files import delete_file, exists, join, read_bytes, write_bytes
 from xray.models.checkpoint import Weights
 from xray.progress import readable_bytes
+from xray.stages import sums
 
 if TYPE_CHECKING:
     import torch
@@ -114,13 +115,17 @@ class Checkpoints:
         except (ValueError, KeyError) as error:
             raise XrayError(f"the checkpoint {join(self.folder, _STANDING)} is damaged; remove it: {error}") from error
 
-    def finish(self, best: Weights, told: Mapping[str, Any]) -> str:
-        """Keep the best weights with what they are, drop the rest, and return the URI."""
+    def finish(self, best: Weights, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Keep the best weights with what they are.
+
+        Returns:
+            The file's name in the folder, and what a receipt tells of its bytes.
+        """
         from safetensors.torch import save
 
-        self._write(_BEST, save(_apart(dict(best)), {"xray": json.dumps(told)}))
-        self.forget()
-        return join(self.folder, _BEST)
+        data = save(_apart(dict(best)), {"xray": json.dumps(told)})
+        self._write(_BEST, data)
+        return _BEST, sums(data)
 
     def forget(self) -> None:
         """Drop where a training stood."""
