@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from xray import looking
 from xray.errors import Rejected, XrayError, extra
+from xray.looking import RunPath
 from xray.options import SeveralWords
 from xray.printing import (
     out,
@@ -23,6 +25,7 @@ from xray.printing import (
     print_reasons,
     print_trials,
 )
+from xray.signals import Interrupted, end_on_signals
 from xray.weights.cli import app as weights_app
 
 if TYPE_CHECKING:
@@ -39,7 +42,6 @@ app = typer.Typer(
 )
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
-RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, how much and how long; do nothing.")]
 DEFAULT_FACTORS = ["model", "scenario", "category"]
 BadRows = Annotated[
@@ -367,15 +369,23 @@ def list_plugins(
     out.print(table)
 
 
+app.command()(looking.status)
+app.command()(looking.verify)
 app.add_typer(weights_app, name="weights")
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line and exit code 2, without a traceback."""
+    """Run the command line; what the user can mend is one line and exit code 2, without a traceback.
+
+    SIGINT ends it with 130, SIGTERM with 143.
+    """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("xray").setLevel(logging.INFO)
+    end_on_signals()
     try:
         app()
+    except Interrupted as end:
+        sys.exit(end.exit_code)
     except (XrayError, Rejected) as error:
         print(f"xray: {error}", file=sys.stderr)
         sys.exit(2)

@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -59,7 +60,7 @@ def connected(workers: int | None = None) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
-    with _quiet_start() if local else contextlib.nullcontext():
+    with _quiet_start() if local else contextlib.nullcontext(), _own_signals():
         ray.init(
             address=address,
             log_to_driver=False,
@@ -94,6 +95,15 @@ def _quiet_start() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what SIGTERM does: connecting to Ray sets a handler of its own, whose exit code tells nothing."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread() and before is not None:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -199,6 +199,29 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
             yield join(uri, *names)
 
 
+def paths_below(uri: str) -> list[str]:
+    """Paths of all files below a folder, hidden ones too, relative to it; none if there is no such folder."""
+    local = local_path(uri)
+    if local is not None:
+        found = (Path(folder, name) for folder, _, names in os.walk(local) for name in names)
+        return sorted(path.relative_to(local).as_posix() for path in found)
+    store, path = open_store(uri)
+    below = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    base = len(path.rstrip("/")) + 1
+    return sorted(info.path[base:] for info in below if info.type == fs.FileType.File)
+
+
+def modified(uri: str) -> dict[str, float]:
+    """When the files directly in a folder were written, by URI: seconds since 1970 by the clock of the store.
+
+    None where there is no such folder.
+    """
+    store, path = open_store(uri)
+    found = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    files = (info for info in found if info.type == fs.FileType.File and not info.base_name.startswith("."))
+    return {join(uri, info.base_name): info.mtime_ns / 1e9 for info in files}
+
+
 def list_folders(uri: str) -> Iterator[str]:
     """URIs of the folders directly below a folder, sorted by their bytes; hidden ones are left out.
 

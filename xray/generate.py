@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from xray.errors import extra
 from xray.flow import Flow
 from xray.forecast import remember_rates
+from xray.lease import alone
 from xray.pools import PoolState, told_of
 from xray.progress import Progress
 from xray.run import Run
@@ -17,6 +18,7 @@ from xray.stages import GENERATE
 from xray.tally import Budget, Progressed
 
 
+@alone("images")
 def generate(
     run: Run,
     *,

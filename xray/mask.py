@@ -14,6 +14,7 @@ import pyarrow as pa
 from xray import schema
 from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected, XrayError, extra
+from xray.lease import alone
 from xray.masks import Refined, Refiner, Unrefined, accept
 from xray.pools import PoolState, grant, told_of
 from xray.progress import Progress
@@ -28,6 +29,7 @@ from xray.weights import check_pinned
 Beat = Callable[[int, float], None]
 
 
+@alone("images")
 def mask(
     run: Run, *, bad_rows: float | None = None, watch: Callable[[Mapping[str, PoolState]], None] = lambda pools: None
 ) -> dict[str, int]:

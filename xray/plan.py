@@ -24,6 +24,7 @@ from xray.codec import Limits, decode, read_header
 from xray.draw import Donors, Draw, digest
 from xray.errors import Rejected, XrayError
 from xray.files import name_of, read_bytes
+from xray.lease import alone
 from xray.parquet import to_parquet
 from xray.plugins import settings_of
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
@@ -217,12 +218,15 @@ def plan_rows(source: Iterable[Row], scenarios: Mapping[str, ScenarioEntry], dra
                 }
 
 
+@alone("images")
 def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
     """Write down what is not planned yet: new photographs in all scenarios, known ones in new scenarios.
 
     Raises:
         XrayError: the recipe contradicts what the run has planned already.
     """
+    if sum(run.rows_by_unit().values()) != len(found.known):
+        raise XrayError(f"{run.uri} was planned by somebody else while photographs were looked at; plan again")
     recipe = replace(recipe, categories=found.categories)
     before, added = run.parts("plan"), {}
     parts = list(before)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-MASK = ("mask",)
-GENERATE = ("generate",)
+Stage = tuple[str, ...]
+
+MASK: Stage = ("mask",)
+GENERATE: Stage = ("generate",)
 
 
 def evaluation(model: str) -> tuple[str, str]:

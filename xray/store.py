@@ -14,6 +14,7 @@ masks cost nothing, the first shard makes them by the way, in `masks/SHARD.parqu
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,10 +28,22 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.errors import XrayError
-from xray.files import delete_file, exists, join, list_files, name_of, open_store, read_bytes, to_uri, write_bytes
+from xray.files import (
+    delete_file,
+    exists,
+    join,
+    list_files,
+    modified,
+    name_of,
+    open_store,
+    read_bytes,
+    to_uri,
+    write_bytes,
+)
+from xray.lease import Sign, lease, signs
 from xray.parquet import to_parquet
 from xray.seal import sealed, unsealed
-from xray.stages import GENERATE, MASK, Receipt, Shard, evaluation, sums, training, unit_of
+from xray.stages import GENERATE, MASK, Receipt, Shard, Stage, evaluation, sums, training, unit_of
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -46,6 +59,10 @@ _SCHEMAS = {
 
 _PLANNED = ("backgrounds.parquet", "folds.parquet", "recipe.yaml")
 """Files of the plan at the top of the run."""
+
+
+WORKS = ("images", "predictions", "trials")
+"""What one process at a time is at work on."""
 
 
 class Store:
@@ -204,7 +221,7 @@ class Store:
 
     def commit(
         self,
-        stage: tuple[str, ...],
+        stage: Stage,
         shard: str,
         tables: Mapping[str, tuple[pa.Table, Sequence[int] | None]],
         counts: Mapping[str, Mapping[str, int]],
@@ -259,25 +276,30 @@ class Store:
         """Take back a shard's images and what models said of them, so that it is made again."""
         for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
             if self.has_receipt(stage, shard):
-                delete_file(self.path("receipts", *stage, f"{shard}.json"))
+                self.take_back(stage, shard)
 
-    def done(self, stage: tuple[str, ...]) -> set[str]:
+    def done(self, stage: Stage) -> set[str]:
         """Names of the shards that have a receipt."""
         folder = self.path("receipts", *stage)
         if not exists(folder):
             return set()
         return {name_of(uri).removesuffix(".json") for uri in list_files(folder, recursive=False)}
 
-    def has_receipt(self, stage: tuple[str, ...], shard: str) -> bool:
+    def committed(self, stage: Stage) -> dict[str, float]:
+        """When each shard was committed: seconds since 1970, by the clock of the store."""
+        folder = self.path("receipts", *stage)
+        return {name_of(uri).removesuffix(".json"): when for uri, when in modified(folder).items()}
+
+    def has_receipt(self, stage: Stage, shard: str) -> bool:
         """Whether a shard is done in a stage."""
         return exists(self.path("receipts", *stage, f"{shard}.json"))
 
-    def receipt(self, stage: tuple[str, ...], shard: str) -> Receipt:
+    def receipt(self, stage: Stage, shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
         uri = self.path("receipts", *stage, f"{shard}.json")
         return Receipt(**unsealed(read_bytes(uri), uri))
 
-    def receipts(self, stage: tuple[str, ...]) -> list[Receipt]:
+    def receipts(self, stage: Stage) -> list[Receipt]:
         """All receipts of a stage, in the order of the shards."""
         with ThreadPoolExecutor(16) as pool:
             return list(pool.map(functools.partial(self.receipt, stage), sorted(self.done(stage))))
@@ -299,15 +321,33 @@ class Store:
             found.setdefault((model, name_of(within)), []).append(int(name_of(fold).removesuffix(".json")))
         return {key: sorted(folds) for key, folds in sorted(found.items())}
 
+    def stages(self) -> list[Stage]:
+        """All stages that have receipts, in the order of the flow."""
+        later = [*map(evaluation, self.evaluated()), *(training(*key) for key in self.trained())]
+        return [stage for stage in (MASK, GENERATE, *later) if self.done(stage)]
+
+    def take_back(self, stage: Stage, shard: str) -> None:
+        """Remove a receipt, so that the work is done again."""
+        delete_file(self.path("receipts", *stage, f"{shard}.json"))
+
     def trial_folder(self, model: str, scenario: str, fold: int) -> str:
         """The URI of the folder that a training keeps its weights in."""
         return self.path("trials", model, scenario, str(fold))
+
+    def lease(self, work: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only one at work on a run's `images`, `predictions` or `trials`; see `xray.lease.lease`."""
+        return lease(self.path("leases", work), f"the {work} of {self.uri}")
+
+    def at_work(self) -> dict[str, list[Sign]]:
+        """Who is at work on what of the run."""
+        found = {work: signs(self.path("leases", work)) for work in WORKS}
+        return {work: live for work, these in found.items() if (live := [sign for sign in these if sign.live])}
 
     # reading
 
     def made(
         self,
-        stage: tuple[str, ...],
+        stage: Stage,
         table: str,
         shard: str,
         columns: Sequence[str] | None = None,
@@ -326,7 +366,7 @@ class Store:
             if exists(self.path(f"{table}.parquet")):
                 yield self.path(f"{table}.parquet")
             return
-        stages: list[tuple[str, ...]] = [MASK, GENERATE] if table == "masks" else [GENERATE]
+        stages: list[Stage] = [MASK, GENERATE] if table == "masks" else [GENERATE]
         if table in ("predictions", "history"):
             stages = [training(model, scenario) for model, scenario in self.trained()]
         if table == "predictions":

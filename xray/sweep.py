@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from xray.cluster import connected, quietly, resources
 from xray.draw import digest
 from xray.errors import XrayError, extra
 from xray.files import exists, open_store
+from xray.lease import alone
 from xray.material import Material
 from xray.progress import Progress
 from xray.run import Run
@@ -92,6 +94,7 @@ def expected_seconds(run: Run, missing: Sequence[Trial]) -> float | None:
     return sum(sum(seconds[trial.model]) / len(seconds[trial.model]) for trial in missing)
 
 
+@alone("trials")
 def sweep(
     run: Run,
     *,
@@ -171,6 +174,7 @@ def _tune(run: Run, chosen: Sequence[Trial], material: Material, layout: Layout)
                 verbose=0,
             ),
         )
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C is ours
         with quietly():
             results = tuner.fit()
     ended = [results[place] for place in range(len(results))]
