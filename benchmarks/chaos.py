@@ -1,0 +1,119 @@
+"""Is anything lost, made twice or torn when something dies? Runs are killed, gone on with, and compared byte by byte.
+
+    python benchmarks/chaos.py --workers 100 --actors 100 --nodes 30 --drivers 50
+
+- workers: processes of CPU tasks get SIGKILL, one to three at random moments, or one at a named point of a commit
+  (`injected/reaching.py`), while the driver goes on;
+- actors: the same with pools of one and of two GPU actors each (Ray counts the GPUs, nobody has them), also while they
+  load, and in the middle of a picture;
+- nodes: the raylet of the second of two nodes gets SIGKILL at a random moment, and all its workers go with it;
+- drivers: `xray plan` or `xray generate` gets SIGKILL, at a random moment or when a worker reaches a named point, and
+  the same command is given again; every second one works on a cluster that outlives it.
+
+Each seed decides who dies, when, and where. A run is golden if, with no more than one resume, each file of images and
+masks equals that of a run that nobody disturbed. Lost and duplicated are planned images; torn are files that
+`xray verify` finds not as they were committed; wasted is work that was begun twice, in shards a killed process.
+Seconds of recovery are from the kill to the next receipt. Each arm is a process of its own, with a Ray of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from chaos_arms import ARMS
+from chaos_field import Field, Outcome
+
+INJECTED = Path(__file__).parent / "injected"
+os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+
+
+def fight(arm: str, seeds: range, images: int) -> None:
+    """Run one arm in this process; a line of JSON a run."""
+    with tempfile.TemporaryDirectory() as name:
+        field = Field(Path(name), images)
+        for outcome in ARMS[arm](field, seeds):
+            print(json.dumps(asdict(outcome)), flush=True)
+
+
+def fought(arm: str, seeds: range, images: int, results: Path | None) -> list[Outcome]:
+    """Run one arm in a process of its own, and keep its log."""
+    found: list[Outcome] = []
+    own = [sys.executable, __file__, "--arm", arm, "--seeds", f"{seeds.start}:{seeds.stop}", "--images", str(images)]
+    path = os.pathsep.join([str(INJECTED), os.environ.get("PYTHONPATH", "")])
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            own, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith('{"seed"'):
+                found.append(Outcome(**json.loads(line)))
+                if results:
+                    with (results / f"chaos-{arm}.jsonl").open("a") as log:
+                        log.write(line)
+                if not found[-1].golden:
+                    print(f"  not golden: {line.strip()}", flush=True)
+        if process.wait() or len(found) < len(seeds):
+            said.seek(0)
+            print(said.read().decode(errors="replace"), file=sys.stderr)
+            print(f"  {arm} ended with {process.returncode} after {len(found)} of {len(seeds)} runs", flush=True)
+    return found
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    """The figures of some runs."""
+    kills = sum(one.kills for one in outcomes)
+    recovery = [one.recovery for one in outcomes if one.recovery is not None]
+    return {
+        "runs": len(outcomes),
+        "kills": kills,
+        "golden": sum(one.golden for one in outcomes),
+        "lost": sum(one.lost for one in outcomes),
+        "duplicated": sum(one.duplicated for one in outcomes),
+        "torn": sum(one.torn for one in outcomes),
+        "wasted_shards_max": max((one.wasted / one.died for one in outcomes if one.died), default=0.0),
+        "recovery_median_s": round(statistics.median(recovery), 2) if recovery else None,
+        "recovery_max_s": max(recovery, default=None),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for arm, runs in (("workers", 100), ("actors", 100), ("nodes", 30), ("drivers", 50)):
+        options.add_argument(f"--{arm}", type=int, default=runs, help="runs")
+    options.add_argument("--first", type=int, default=0, help="seed of the first run of each arm")
+    options.add_argument("--images", type=int, default=24, help="photographs of each run")
+    options.add_argument("--results", type=Path, help="folder to keep the log of every run in")
+    options.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
+    options.add_argument("--seeds", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.arm:
+        fight(chosen.arm, range(*map(int, chosen.seeds.split(":"))), chosen.images)
+        return
+    all_runs: list[Outcome] = []
+    for arm in ARMS:
+        runs = getattr(chosen, arm)
+        if runs:
+            seeds = range(chosen.first, chosen.first + runs)
+            outcomes = fought(arm, seeds, chosen.images, chosen.results)
+            all_runs += outcomes
+            told = summary(outcomes)
+            bound = f"at most {3 / len(outcomes):.1%} of such runs fail, with 95 % confidence" if outcomes else ""
+            sound = told["golden"] == runs
+            print(f"{arm}: {json.dumps(told)} {bound if sound else ''}", flush=True)
+    print(json.dumps(summary(all_runs)))
+
+
+if __name__ == "__main__":
+    main()
