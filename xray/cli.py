@@ -25,7 +25,7 @@ from xray.printing import (
     print_reasons,
     print_trials,
 )
-from xray.signals import Interrupted, end_on_signals
+from xray.signals import ending_on_signals
 from xray.weights.cli import app as weights_app
 
 if TYPE_CHECKING:
@@ -381,11 +381,9 @@ def main() -> None:
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("xray").setLevel(logging.INFO)
-    end_on_signals()
     try:
-        app()
-    except Interrupted as end:
-        sys.exit(end.exit_code)
+        with ending_on_signals():
+            app()
     except (XrayError, Rejected) as error:
         print(f"xray: {error}", file=sys.stderr)
         sys.exit(2)

@@ -120,9 +120,13 @@ def _print_taken(taken: dict[Stage, int], run: str) -> None:
 
 
 def _print_verdict(found: Verified, uri: str) -> None:
-    missing = [f"{n:,} shards lack {'/'.join(stage)}" for stage, n in found.missing.items() if n]
-    wrong = [f"{len(found.problems):,} problems"] if found.problems else []
-    orphans = f", {len(found.orphans):,} orphans" if found.orphans else ""
+    missing = [f"{'/'.join(stage)} is missing of {_count(n, 'shard')}" for stage, n in found.missing.items() if n]
+    wrong = [_count(len(found.problems), "problem")] if found.problems else []
+    orphans = f", {_count(len(found.orphans), 'orphan')}" if found.orphans else ""
     verdict = "; ".join([*wrong, *missing]) or "sound and complete"
     seen = f"{found.receipts:,} receipts, {found.files:,} files, {readable_bytes(found.bytes)}"
     out.print(f"{verdict}{orphans}: {seen}, {found.images:,} of {found.planned:,} images: {uri}", markup=False)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 GRACE = 8.0
@@ -22,29 +24,33 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
 
 
-def end_on_signals() -> None:
-    """Let SIGINT and SIGTERM raise `Interrupted` in the main thread; the second one ends the process at once.
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise `Interrupted` in the main thread, and end the process with 130 or 143.
 
-    It ends after `GRACE` seconds, too, whatever still hangs.
+    It ends after `GRACE` seconds, whatever still hangs, and at once with a second signal.
     """
-    signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _end)
+    asked: list[int] = []
 
+    def end(number: int, frame: FrameType | None) -> None:
+        if asked:
+            os._exit(128 + number)
+        asked.append(number)
+        command = shlex.join(["xray", *sys.argv[1:]])
+        told = f"\nxray: {signal.Signals(number).name}: ending; what is committed stays. To go on: {command}\n"
+        os.write(2, told.encode())  # `print` may be at work in this very thread
+        last = threading.Timer(GRACE, os._exit, (128 + number,))
+        last.daemon = True
+        last.start()
+        raise Interrupted(number)
 
-def _end(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, _end_at_once)
-    signal.signal(signal.SIGTERM, _end_at_once)
-    command = shlex.join(["xray", *sys.argv[1:]])
-    told = f"\nxray: {signal.Signals(number).name}: ending; what is committed stays. To go on: {command}\n"
-    os.write(2, told.encode())  # `print` may be at work in this very thread
-    last = threading.Timer(GRACE, os._exit, (128 + number,))
-    last.daemon = True
-    last.start()
-    raise Interrupted(number)
-
-
-def _end_at_once(number: int, frame: FrameType | None) -> None:
-    os._exit(128 + number)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except BaseException:
+        if asked:  # whatever it has become on its way through Ray
+            sys.exit(128 + asked[0])
+        raise
