@@ -61,9 +61,6 @@ def evaluate(
     Raises:
         XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with.
     """
-    with extra("ray"):
-        from xray.cluster import Stage, connected, resources, stream
-
     if not models:
         raise XrayError("no model is named; add `models:` to the recipe, or `--model timm:resnet50`")
     available = run.shards() if from_plan else sorted(run.done(GENERATE))
@@ -79,6 +76,9 @@ def evaluate(
             parse_model(models[name]).check()
     budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
     if groups:
+        with extra("ray"):
+            from xray.cluster import Stage, connected, resources, stream
+
         with connected():
             pool = _pool(resources(), actors, gpus)
             for names, shards in groups.items():

@@ -38,17 +38,18 @@ def generate(
         watch: called every second with the state of the pools, in another thread.
 
     Raises:
-        XrayError: more rows than that are bad, or no GPU for models that want one; what is committed stays.
+        XrayError: more rows than that are bad, no GPU for models that want one, or somebody else is at work on the
+            images; what is committed stays.
     """
-    with extra("ray"):
-        from xray.cluster import connected, nodes, stream
-
     flow = Flow.of(run)
     before = Progressed.of(receipt for receipt in run.receipts(GENERATE) if receipt.shard not in flow.again)
     budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
     budget.spend(before)
     if not flow.units:
         return before
+    with extra("ray"):
+        from xray.cluster import connected, nodes, stream
+
     with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
         stages = flow.stages(nodes(), workers)
         pools = run.recipe_object.pools

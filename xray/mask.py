@@ -46,12 +46,12 @@ def mask(
     Raises:
         XrayError: more than that have none, or no GPU for a model that wants one; what is committed stays.
     """
-    with extra("ray"):
-        from xray.cluster import Stage, connected, nodes, stream
-
     recipe, masked = run.recipe_object, run.masked() - set(masks_to_remake(run))
     units = [unit for unit in run.units() if unit not in masked]
     if units:
+        with extra("ray"):
+            from xray.cluster import Stage, connected, nodes, stream
+
         total = len(run.table("source", ["image_id"]))
         with connected(), Progress("mask", total, "photographs", len(run.table("masks", ["image_id"]))) as progress:
 
