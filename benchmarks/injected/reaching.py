@@ -30,6 +30,7 @@ _reached: dict[str, int] = {}
 def watch() -> None:
     """Look at every file that this process opens or renames from now on."""
     if "CHAOS_DESK" in os.environ:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # here, since later it may not be the main thread
         sys.addaudithook(_hook)
 
 
@@ -84,6 +85,5 @@ def reach(point: str) -> None:
     if point == "torn":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["bytes"], resource.RLIM_INFINITY))
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     else:
         os.kill(order["whom"] or os.getpid(), signal.SIGKILL)
