@@ -27,6 +27,7 @@ from xray.render import Renderer, status_counts
 from xray.run import Run, environment
 from xray.stages import GENERATE, evaluation, unit_of
 from xray.tally import Budget, Progressed
+from xray.versions import refuse_other_versions
 
 _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant")
 
@@ -193,6 +194,8 @@ class EvaluateShard:
             for name, model in self.models.items()
         }
         _refuse_other_weights(self.run, facts)
+        for name in facts:
+            refuse_other_versions(self.run, evaluation(name))
         return facts
 
     def __call__(self, shard: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from xray.render import Renderer, status_counts
 from xray.run import Run, environment
 from xray.stages import GENERATE, MASK, Receipt, unit_of
 from xray.tally import has_failed, images_to_remake, masks_to_remake
+from xray.versions import refuse_other_versions
 
 if TYPE_CHECKING:
     from xray.cluster import Stage
@@ -198,4 +199,5 @@ def _render(run: Run, renderer: Renderer, name: str) -> Receipt:
 def _opened(uri: str, record: bytes) -> tuple[Run, Renderer]:
     """The run and its renderer with its decoded donors, as long as the run's record stays the same."""
     run = Run(uri)
+    refuse_other_versions(run, GENERATE)
     return run, Renderer(run.recipe_object)

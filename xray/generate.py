@@ -16,6 +16,7 @@ from xray.progress import Progress
 from xray.run import Run
 from xray.stages import GENERATE
 from xray.tally import Budget, Progressed
+from xray.versions import refuse_other_versions
 
 
 @alone("images")
@@ -38,8 +39,8 @@ def generate(
         watch: called every second with the state of the pools, in another thread.
 
     Raises:
-        XrayError: more rows than that are bad, no GPU for models that want one, or somebody else is at work on the
-            images; what is committed stays.
+        XrayError: more rows than that are bad, no GPU for models that want one, other libraries than the run was
+            begun with, or somebody else is at work on the images; what is committed stays.
     """
     flow = Flow.of(run)
     before = Progressed.of(receipt for receipt in run.receipts(GENERATE) if receipt.shard not in flow.again)
@@ -47,6 +48,7 @@ def generate(
     budget.spend(before)
     if not flow.units:
         return before
+    refuse_other_versions(run, GENERATE)
     with extra("ray"):
         from xray.cluster import connected, nodes, stream
 

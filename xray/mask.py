@@ -24,6 +24,7 @@ from xray.run import Run, environment
 from xray.stages import MASK, Receipt
 from xray.subject import Row, hint_of, mask_row, photograph, seed_of, without_mask
 from xray.tally import has_failed, masks_to_remake
+from xray.versions import refuse_other_versions
 from xray.weights import check_pinned
 
 Beat = Callable[[int, float], None]
@@ -109,6 +110,7 @@ class MaskUnit:
         if not refiner.accelerated:
             return _WithoutWeights(refiner)
         check_pinned(self.run.pins(refiner.weights()))
+        refuse_other_versions(self.run, MASK)
         model = ready(refiner.load, self.device)
         return model
 

@@ -27,6 +27,7 @@ from xray.scenarios import Picture, Scenario
 from xray.stages import GENERATE, Receipt, Shard, unit_of
 from xray.subject import Subject, by_image, photograph, subject
 from xray.tally import has_failed
+from xray.versions import refuse_other_versions
 from xray.weights import check_pinned
 
 Beat = Callable[[int, float], None]
@@ -56,6 +57,7 @@ class PaintShard:
     def _load(self) -> Painting:
         """The painters and the filter; loaded beside the constructor, where Ray would hide what is wrong with them."""
         cv2.setNumThreads(1)
+        refuse_other_versions(self.run, GENERATE)
         scenarios = {name: entry.scenario for name, entry in self.recipe.scenarios.items() if entry.scenario.paints}
         painters: dict[Painter, DeviceModel[Scene, Painted]] = {}
         for scenario in scenarios.values():

@@ -29,6 +29,7 @@ from xray.training.checkpoint import Checkpoints
 from xray.training.layout import Layout
 from xray.training.settings import Training
 from xray.training.trial import Trial, differences, trials
+from xray.versions import refuse_other_versions
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def sweep(
     wanted, missing = planned(run, models, within, folds)
     if not missing:
         return Swept(wanted, {})
+    for key in sorted({(trial.model, trial.scenario) for trial in missing}):
+        refuse_other_versions(run, training(*key))
     if restart:
         for trial in missing:
             Checkpoints(run.trial_folder(*trial.key)).forget()
