@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from xray import looking
+from xray import looking, planning
 from xray.errors import Rejected, XrayError, extra
-from xray.looking import RunPath
-from xray.options import SeveralWords
+from xray.options import DryRun, RecipePath, RunPath, SeveralWords
 from xray.printing import (
     out,
     print_failures,
@@ -41,8 +39,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, how much and how long; do nothing.")]
 DEFAULT_FACTORS = ["model", "scenario", "category"]
 BadRows = Annotated[
     float | None, typer.Option(min=0, max=1, help="Share of bad rows at which the run stops, for example 0.05.")
@@ -71,44 +67,7 @@ def init(
     out.print(f"wrote {output}; next: xray pipeline {output} runs/{photos.resolve().name}")
 
 
-@app.command()
-def plan(recipe: RecipePath, run: RunPath, dry_run: DryRun = False) -> None:
-    """Write down every image that will be made. Run again with a larger recipe, it plans only what is missing."""
-    _plan(recipe, run, dry_run)
-
-
-def _plan(location: str, uri: str, dry_run: bool) -> None:
-    from xray.plan import added_scenarios, survey, write_plan
-    from xray.progress import Progress
-    from xray.recipe import load_recipe
-    from xray.run import Run
-
-    recipe, run = load_recipe(location), Run(uri)
-    with Progress("look at photographs", None, "photographs") as progress:
-        found = survey(recipe, run, progress.reach)
-    for remark in found.remarks:
-        out.print(f"note: {remark}", markup=False)
-    if dry_run:
-        before = run.recipe_object if run.planned else None
-        scenarios = {**(before.scenarios if before else {}), **recipe.scenarios}
-        resolved = replace(recipe, categories=found.categories)
-        added = added_scenarios(before, resolved) if before else {}
-        total = 0
-        for name, entry in scenarios.items():
-            rows = (len(found.source) + len(found.known) * (name in added)) * entry.variants
-            total += rows
-            out.print(f"{rows:>10,}  {name}", markup=False)
-        out.print(
-            f"would plan {total:,} images: {len(found.source):,} new photographs of {len(found.categories)} "
-            f"categories, {len(found.known):,} known ones in {len(added)} new scenarios; nothing written"
-        )
-        return
-    write_plan(run, recipe, found)
-    bad = [row for row in found.source.select(["status", "reason"]).to_pylist() if row["status"] != "ok"]
-    out.print(
-        f"planned {run.planned_rows():,} images of {len(found.source) + len(found.known):,} photographs "
-        f"({len(bad):,} of the new ones cannot be used) in {len(run.shards()):,} shards: {run.uri}"
-    )
+app.command()(planning.plan)
 
 
 @app.command()
@@ -346,7 +305,7 @@ def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None
     with extra("ray"):
         from xray.cluster import connected
 
-    _plan(recipe, run, dry_run=False)
+    planning.plan(recipe, run)
     with connected():
         _generate(run, False, bad_rows)
         _evaluate(run, None)

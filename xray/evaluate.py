@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray import schema
+from xray.carry import carried_predictions
 from xray.codec import ANY
 from xray.errors import XrayError, extra
 from xray.flow import is_painted
@@ -204,19 +205,35 @@ class EvaluateShard:
         images = self._images(shard)
         counts = status_counts(images)
         images = images.filter(pc.equal(images.column("status"), schema.OK))
-        encoded = [cell["bytes"] for cell in images.column("image").to_pylist()]
+        names = images.column("sample_id")
+        known = self._known(shard)
+        answered = pa.array(set.intersection(*map(set, known.values())), pa.string())
+        asked = images.filter(pc.invert(pc.is_in(names, answered)))
+        encoded = [cell["bytes"] for cell in asked.column("image").to_pylist()]
         indices = {category.name: category.indices for category in self.recipe.categories or ()}
-        accepted = [indices[name] for name in images.column("category").to_pylist()]
+        accepted = [indices[name] for name in asked.column("category").to_pylist()]
         batches = list(self.panel.predict(encoded))
         seconds = (time.perf_counter() - started) / len(self.facts)
         for model, facts in self.facts.items():
             nothing = np.empty((0, CLASSES), np.float32)
             probabilities_NK = np.concatenate([nothing, *(batch[facts["spec"]] for batch in batches)])
-            table = _predictions(images, model, facts["weights"], rows(probabilities_NK, accepted))
+            table = _predictions(asked, model, facts["weights"], rows(probabilities_NK, accepted))
+            if known[model]:
+                by_name = {row["sample_id"]: row for row in table.to_pylist()} | known[model]
+                ordered = [by_name[name] for name in names.to_pylist()]
+                table = pa.Table.from_pylist(ordered, schema=table.schema)
             told = {**facts, "decoded": self.panel.decoded - before, "environment": environment()}
             self.run.commit(evaluation(model), shard, {"predictions": (table, None)}, counts, seconds, told)
         self.beat(len(images), time.perf_counter() - started)
         return {"predictions": len(images) * len(self.facts), "counts": counts}
+
+    def _known(self, shard: str) -> dict[str, dict[str, Any]]:
+        """What each model has said of images that were carried over, by sample."""
+        planned = self.run.shard(shard)
+        return {
+            model: carried_predictions(self.run, planned, model, facts["weights"])
+            for model, facts in self.facts.items()
+        }
 
     def _images(self, shard: str) -> pa.Table:
         if self.renderer is not None and not is_painted(shard, frozenset(self.run.painted())):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from xray.carry import adopted, carried_images
 from xray.errors import extra
 from xray.mask import MaskUnit
 from xray.paint import PaintShard
@@ -186,10 +187,13 @@ def make_shard(uri: str, name: str) -> Receipt:
 
 def _render(run: Run, renderer: Renderer, name: str) -> Receipt:
     started = time.perf_counter()
-    masks = run.masks(unit_of(name))
-    rendered = renderer.shard(run.shard(name), masks)
+    shard, masks = run.shard(name), run.masks(unit_of(name))
+    makes_masks = masks is None and run.makes_masks(name)
+    if receipt := adopted(run, shard, ["images", "masks"] if makes_masks else ["images"]):
+        return receipt
+    rendered = renderer.shard(shard, masks, carried_images(run, shard))
     tables = {"images": (rendered.images, rendered.row_groups)}
-    if masks is None and run.makes_masks(name):
+    if makes_masks:
         tables["masks"] = (rendered.masks, [len(rendered.masks)])
     facts = {"environment": environment()}
     return run.commit(GENERATE, name, tables, status_counts(rendered.images), time.perf_counter() - started, facts)

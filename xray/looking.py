@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from xray.options import RunPath
 from xray.printing import out, print_reasons
 from xray.progress import readable_bytes, readable_time
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from xray.status import Status
     from xray.verify import Verified
 
-RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
-_MOST = 40
+_MOST, _FEW = 40, 10
 _VERBS = {"mask": "mask", "generate": "generate", "evaluate": "evaluate", "train": "sweep"}
 
 
@@ -97,14 +97,16 @@ def _print_problems(found: Verified) -> None:
     table = Table("wrong", "where", "seen", box=None, header_style="bold")
     for problem in found.problems[:_MOST]:
         table.add_row(problem.kind, escape(problem.place), escape(problem.told))
-    for name in found.orphans[:_MOST]:
-        table.add_row("orphan", escape(name), "nothing names it; --clean removes it")
+    for name in found.orphans[:_FEW]:
+        table.add_row("orphan", escape(name), "nothing names it")
     if table.row_count:
         out.print(table)
     for kind in dict.fromkeys(problem.kind for problem in found.problems):
         out.print(f"{kind}: {KINDS[kind]}")
-    if len(found.problems) > _MOST or len(found.orphans) > _MOST:
-        out.print(f"only the first {_MOST} of each are shown")
+    if len(found.problems) > _MOST or len(found.orphans) > _FEW:
+        out.print(f"only the first {_MOST} problems and {_FEW} orphans are shown")
+    if found.orphans:
+        out.print("orphan: left over when something was killed, or of an earlier plan; --clean removes it")
     if any(not problem.mendable for problem in found.problems):
         out.print(
             "the plan cannot be made again as it was: put the file back from a copy, or plan into a new run; "

@@ -10,8 +10,10 @@ from typing import Any
 
 import cv2
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xray import schema
+from xray.carry import carried_masks
 from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected, XrayError, extra
 from xray.lease import alone
@@ -126,7 +128,12 @@ class MaskUnit:
 
     def _made(self, unit: str) -> Receipt:
         started = time.perf_counter()
-        rows, work = self.rows(self.run.unit(unit))
+        source = self.run.unit(unit)
+        names = source.column("image_id")
+        by_name = carried_masks(self.run, source)
+        made, work = self.rows(source.filter(pc.invert(pc.is_in(names, pa.array(by_name, pa.string())))))
+        by_name |= {row["image_id"]: row for row in made}
+        rows = [by_name[name] for name in names.to_pylist()]
         counts = {"masks": dict(sorted(Counter(f"{row['status']} {row['reason']}".strip() for row in rows).items()))}
         facts = {
             "refiner": dict(work.model.facts),

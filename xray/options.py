@@ -1,11 +1,16 @@
-"""Options of the command line that take several words: `--factors model scenario`, as well as one at a time."""
+"""What several commands take, and options of several words: `--factors model scenario`, as well as one at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from typer.core import TyperCommand
+
+RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
+RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, how much and how long; do nothing.")]
 
 
 class SeveralWords(TyperCommand):

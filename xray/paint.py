@@ -15,6 +15,7 @@ import pyarrow as pa
 from xray import schema
 from xray.backgrounds.filter import Filter, Judged, LoadedFilter, Verdict
 from xray.backgrounds.painter import Painted, Painter, Scene
+from xray.carry import adopted, carried_images
 from xray.categories import Category
 from xray.device import DeviceModel, Work, begun, ready
 from xray.errors import Rejected
@@ -83,16 +84,20 @@ class PaintShard:
 
         The masks of its photographs must have been made.
         """
-        before = None
+        planned, before = self.run.shard(shard), None
         if self.run.has_receipt(GENERATE, shard):
             receipt = self.run.receipt(GENERATE, shard)
             if not has_failed(receipt):
                 return receipt
             before = self.run.made(GENERATE, "images", shard)
+        elif receipt_before := adopted(self.run, planned, ["images"]):
+            return receipt_before
+        elif carried := carried_images(self.run, planned):
+            before = pa.Table.from_pylist(list(carried.values()), schema=schema.IMAGES)
         started = time.perf_counter()
         masks = self.run.masks(unit_of(shard))
         assert masks is not None, f"no masks for {shard}"
-        images, work = self.images(self.run.shard(shard), masks, before)
+        images, work = self.images(planned, masks, before)
         facts = {
             "painter": dict(work.model.facts),
             "settings": settings_of_work(self.recipe, "paint", dict.fromkeys(images.column("scenario").to_pylist())),
@@ -103,7 +108,7 @@ class PaintShard:
             "environment": environment(),
         }
         tables = {"images": (images, consecutive(images.column("scenario")))}
-        if before is not None:
+        if self.run.has_receipt(GENERATE, shard):
             self.run.forget(shard)
         return self.run.commit(GENERATE, shard, tables, status_counts(images), time.perf_counter() - started, facts)
 
@@ -115,7 +120,8 @@ class PaintShard:
         Args:
             shard: photographs and plan.
             masks: of the photographs (MASKS).
-            before: the rows that were made when some photograph could not be read; only those are painted anew.
+            before: rows that were made already; only those of photographs that could not be read, and the rest, are
+                painted.
         """
         rows = {row["sample_id"]: row for row in _not_failed(before)}
         commissions = [one for one in self._commissions(shard, masks) if one.plan["sample_id"] not in rows]

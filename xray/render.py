@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ class Renderer:
         """Photographs decoded so far."""
         self._donors: dict[str, Pixels] = {}
 
-    def shard(self, shard: Shard, masks: pa.Table | None = None) -> Rendered:
+    def shard(self, shard: Shard, masks: pa.Table | None = None, carried: Mapping[str, Row] | None = None) -> Rendered:
         """Every planned image of a shard, and the masks of its photographs.
 
         No row is lost: one that cannot be made has a status and a reason instead of an image.
@@ -77,18 +77,25 @@ class Renderer:
         Args:
             shard: photographs and plan.
             masks: of the photographs (MASKS), if they were made before; default: they are made now.
+            carried: rows of IMAGES that were made before, by sample.
         """
-        made = by_image(masks)
+        made, carried = by_image(masks), carried or {}
         plan: dict[str, list[tuple[int, Row]]] = {}
         for position, row in enumerate(shard.plan.to_pylist()):
             plan.setdefault(row["image_id"], []).append((position, row))
         images: list[Row] = [{}] * len(shard.plan)
         rows: list[Row] = []
         for source in shard.source.to_pylist():
-            subject, row = self._subject(source, made.get(source["image_id"]))
-            rows.append(row)
-            for position, row in plan.get(source["image_id"], ()):
-                images[position] = self._image(source, row, subject)
+            mask, planned = made.get(source["image_id"]), plan.get(source["image_id"], [])
+            left = [(position, row) for position, row in planned if row["sample_id"] not in carried]
+            if left or mask is None:
+                subject, mask = self._subject(source, mask)
+                for position, row in left:
+                    images[position] = self._image(source, row, subject)
+            rows.append(mask)
+        for position, name in enumerate(shard.plan.column("sample_id").to_pylist()):
+            if name in carried:
+                images[position] = carried[name]
         return Rendered(
             pa.Table.from_pylist(images, schema=schema.IMAGES), pa.Table.from_pylist(rows, schema=schema.MASKS)
         )

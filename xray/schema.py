@@ -14,6 +14,7 @@ REASONS = {
     "empty_file": "the file has no bytes",
     "unreadable_file": "the file could not be read (permission or storage error)",
     "source_changed": "the file is not the one that was planned: its sha256 differs",
+    "mask_changed": "the mask's file is not the one that was planned: its sha256 differs",
     # the image
     "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF)",
     "corrupt_image": "the image data is damaged or cut off",
@@ -95,11 +96,13 @@ SOURCE = pa.schema(
         _field("width", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
         _field("height", pa.int32(), "pixels, upright (after EXIF); 0 if unreadable"),
         _field("mask_uri", pa.string(), "where the mask is; null: none, or from the alpha channel", nullable=True),
+        _field("mask_sha256", pa.string(), "of the mask's bytes; null: none, or unreadable", nullable=True),
         _field("boxes", pa.list_(_BOX), "one an object: x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive"),
         _field("points", pa.list_(_POINT), "x, y in upright pixels; 1 on the object, 0 beside it"),
         _field("place", pa.string(), "what the background is, where that is known", nullable=True),
         _field("split", pa.string(), "train | val | test | unknown: have pretrained models seen it?"),
         _field("licence", pa.string(), "of the photograph"),
+        _field("mask_from", pa.string(), "unit of an earlier plan that has the same mask", nullable=True),
         *_STATUS,
     ]
 )
@@ -133,6 +136,7 @@ PLAN = pa.schema(
         _field("donor_uri", pa.string(), "where the donor is", nullable=True),
         _field("donor_sha256", pa.string(), "of the donor's bytes", nullable=True),
         _field("settings", pa.string(), "of the scenario, as JSON"),
+        _field("carried_from", pa.string(), "shard of an earlier plan that has the same image", nullable=True),
     ]
 )
 

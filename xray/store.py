@@ -19,7 +19,7 @@ import functools
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -115,6 +115,7 @@ class Store:
         hashes = (self.record()["files"] if self.planned else {}) | self._written
         record = {
             "parts": sorted(parts),
+            "replaced": sorted({*self.replaced(), *self.parts("plan")} - {*parts}),
             "recipe": recipe,
             "weights": weights or {},
             "environment": environment,
@@ -133,11 +134,23 @@ class Store:
         parts: list[str] = self.record()["parts"] if self.planned else []
         return sorted({part.partition("-")[2] for part in parts}) if table == "source" else parts
 
+    def replaced(self) -> list[str]:
+        """Names of the parts of earlier plans (`PP-SS`), which others have taken the place of."""
+        parts: list[str] = self.record()["replaced"] if self.planned else []
+        return parts
+
     def write_part(self, table: str, part: str, data: bytes) -> None:
         """Write a part of `source` or `plan`; it counts once `commit_plan` names it."""
         self._footers.pop((table, part), None)
         self._written[f"{table}/{part}.parquet"] = hashlib.sha256(data).hexdigest()
         write_bytes(self.path(table, f"{part}.parquet"), data)
+
+    def drop_parts(self, parts: Sequence[str]) -> None:
+        """Remove parts of a plan, and of their source, that no plan was committed with."""
+        sources = dict.fromkeys(part.partition("-")[2] for part in parts)
+        for folder, names in (("plan", parts), ("source", sources)):
+            for name in names:
+                delete_file(self.path(folder, f"{name}.parquet"))
 
     def shards(self) -> list[str]:
         """Names of all planned shards, in order."""
@@ -246,8 +259,15 @@ class Store:
             names = (name, *stage[1:], f"{shard}.parquet")
             write_bytes(self.path(*names), data)
             files[name] = {"path": list(names), **sums(data), "rows": len(table)}
-        receipt = Receipt(shard, files, counts, round(seconds, 3), facts or {})
-        write_bytes(self.path("receipts", *stage, f"{shard}.json"), sealed(asdict(receipt)))
+        return self._commit_receipt(stage, Receipt(shard, files, counts, round(seconds, 3), facts or {}))
+
+    def adopt(self, stage: Stage, shard: str, earlier: Receipt, tables: Sequence[str]) -> Receipt:
+        """Commit files of another shard, which has the same rows, as those of this one."""
+        files = {name: earlier.files[name] for name in tables}
+        return self._commit_receipt(stage, replace(earlier, shard=shard, files=files, seconds=0.0))
+
+    def _commit_receipt(self, stage: Stage, receipt: Receipt) -> Receipt:
+        write_bytes(self.path("receipts", *stage, f"{receipt.shard}.json"), sealed(asdict(receipt)))
         return receipt
 
     def masks(self, unit: str) -> pa.Table | None:
@@ -279,7 +299,15 @@ class Store:
                 self.take_back(stage, shard)
 
     def done(self, stage: Stage) -> set[str]:
-        """Names of the shards that have a receipt."""
+        """Names of the shards of the plan that have a receipt."""
+        there = self.receipted(stage)
+        if stage[0] == "train" or not self.planned:
+            return there
+        parts = {*self.parts("plan"), *self.parts("source")}
+        return {name for name in there if name.rpartition("-")[0] in parts}
+
+    def receipted(self, stage: Stage) -> set[str]:
+        """Names of all shards that have a receipt, those of earlier plans, too."""
         folder = self.path("receipts", *stage)
         if not exists(folder):
             return set()
@@ -306,6 +334,9 @@ class Store:
 
     def evaluated(self) -> list[str]:
         """Names of the models that have predictions."""
+        return [model for model in self._models() if self.done(evaluation(model))]
+
+    def _models(self) -> list[str]:
         folder = self.path("receipts", "evaluate")
         if not exists(folder):
             return []
@@ -323,8 +354,8 @@ class Store:
 
     def stages(self) -> list[Stage]:
         """All stages that have receipts, in the order of the flow."""
-        later = [*map(evaluation, self.evaluated()), *(training(*key) for key in self.trained())]
-        return [stage for stage in (MASK, GENERATE, *later) if self.done(stage)]
+        later = [*map(evaluation, self._models()), *(training(*key) for key in self.trained())]
+        return [stage for stage in (MASK, GENERATE, *later) if self.receipted(stage)]
 
     def take_back(self, stage: Stage, shard: str) -> None:
         """Remove a receipt, so that the work is done again."""

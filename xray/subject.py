@@ -70,22 +70,25 @@ def hint_of(source: Row, decoded: Decoded, annotations: Annotations) -> tuple[Hi
     points = tuple((x, y, bool(inside)) for x, y, inside in source["points"])
     if source["mask_uri"] is not None or (not boxes and not points and decoded.alpha is not None):
         try:
-            mask, notes = annotations.read(_mask_bytes(source["mask_uri"]), decoded)
+            mask, notes = annotations.read(_mask_bytes(source["mask_uri"], source["mask_sha256"]), decoded)
         except Rejected as verdict:
             if verdict.reason != "missing_mask" or not (boxes or points):
                 raise
     return Hint(mask, boxes, points), notes
 
 
-def _mask_bytes(uri: str | None) -> bytes | None:
+def _mask_bytes(uri: str | None, sha256: str | None) -> bytes | None:
     if uri is None:
         return None
     try:
-        return read_bytes(uri)
+        data = read_bytes(uri)
     except Rejected as verdict:
         if verdict.reason == "missing_file":
             raise Rejected("missing_mask", str(verdict)) from verdict
         raise
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise Rejected("mask_changed", uri)
+    return data
 
 
 def mask_row(source: Row, refined: Refined, quality: Quality, notes: tuple[str, ...] = ()) -> Row:

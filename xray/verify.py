@@ -67,7 +67,9 @@ def verify(run: Run, *, pictures: bool = True) -> Verified:
         # What else is right cannot be known.
         return Verified(0, 0, 0, 0, 0, {}, damaged, ())
     shards, units = set(run.shards()), set(run.units())
-    work = [(stage, shard) for stage in run.stages() for shard in sorted(run.done(stage))]
+    replaced = {*run.replaced()}
+    there_are = [(stage, shard) for stage in run.stages() for shard in sorted(run.receipted(stage))]
+    work = [item for item in there_are if not _is_of(replaced, *item)]
 
     def look(item: tuple[Stage, str]) -> Looked:
         stage, shard = item
@@ -79,16 +81,26 @@ def verify(run: Run, *, pictures: bool = True) -> Verified:
         for found in pool.map(look, work):
             looked.append(found)
             progress.advance()
+    missing = _missing(run, shards, units)
+    complete = not any(missing.values())
     return Verified(
         receipts=len(work),
         files=sum(len(found.files) for found in looked),
         bytes=sum(found.bytes for found in looked),
         images=sum(found.images for found in looked),
         planned=run.planned_rows(),
-        missing=_missing(run, shards, units),
+        missing=missing,
         problems=[*damaged, *(problem for found in looked for problem in found.problems)],
-        orphans=_orphans(run, there, work, looked),
+        orphans=_orphans(run, there, work, looked, set() if complete else replaced),
     )
+
+
+def _is_of(parts: set[str], stage: Stage, shard: str) -> bool:
+    """Whether a receipt is of one of these parts of plans (`PP-SS`); units of photographs are of `SS`."""
+    part = shard.rpartition("-")[0]
+    if stage == MASK:
+        return part in {name.partition("-")[2] for name in parts}
+    return stage[0] != "train" and part in parts
 
 
 def _damage_of_plan(run: Run) -> Iterator[Problem]:
@@ -117,7 +129,15 @@ def _missing(run: Run, shards: set[str], units: set[str]) -> dict[Stage, int]:
     return missing
 
 
-def _orphans(run: Run, there: Sequence[str], work: Sequence[tuple[Stage, str]], looked: Sequence[Looked]) -> list[str]:
+def _orphans(
+    run: Run,
+    there: Sequence[str],
+    work: Sequence[tuple[Stage, str]],
+    looked: Sequence[Looked],
+    needed: set[str],
+) -> list[str]:
+    """What nothing names; but for parts of earlier plans that something may still be carried over from."""
+    needed = needed | {part.partition("-")[2] for part in needed}
     named = {name for found in looked for name in found.files} | set(run.record()["files"])
     named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in work}
     unread = {problem.shard for found in looked for problem in found.problems if problem.kind == "damaged"}
@@ -127,7 +147,9 @@ def _orphans(run: Run, there: Sequence[str], work: Sequence[tuple[Stage, str]], 
         folder, _, file = name.rpartition("/")
         partial = file.startswith(".") and file.endswith(".partial")
         begun = name.startswith("trials/") and folder not in trained  # a training may go on from it
-        ours = name.split("/")[0] in _WORK and not begun and file.rpartition(".")[0] not in unread
+        shard = file.rpartition(".")[0]
+        ours = name.split("/")[0] in _WORK and not begun and shard not in unread
+        ours = ours and shard.rpartition("-")[0] not in needed
         if partial or (ours and name not in named):
             orphans.append(name)
     return orphans
