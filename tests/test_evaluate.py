@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from drawn import recipe_values, write_folder
 from xray.errors import XrayError
 from xray.evaluate import evaluate
 from xray.generate import generate
-from xray.plan import survey, write_plan
+from xray.plan import survey, write_plan, write_plan_anew
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.stages import evaluation
+from xray.verify import verify
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 MODELS = ("test_resnet", "test_vit", "test_efficientnet")
@@ -122,3 +124,24 @@ def test_what_cannot_be_loaded_is_named(run: Run) -> None:
         evaluate(run, {"x": "tim:resnet50"})
     with pytest.raises(XrayError, match="nowhere"):
         evaluate(run, {"x": "timm:test_resnet@/nowhere/weights.safetensors"})
+
+
+def test_what_models_said_of_images_that_stay_is_carried_over(
+    run: Run, folder: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "run", tmp_path / "run")
+    replanned = Run(str(tmp_path / "run"))
+    recipe = recipe_from(recipe_values(folder, shard_size=4, scenarios=["original", "image_r", "segmented"]))
+    write_plan_anew(replanned, recipe, survey(recipe))
+    assert replanned.evaluated() == []
+    generate(replanned)
+    evaluate(replanned, models, actors=1)
+    for model in MODELS:
+        receipts = replanned.receipts(evaluation(model))
+        assert sum(receipt.facts["decoded"] for receipt in receipts) == 6  # of the new scenario
+    table = replanned.predictions().sort_values(["model", "sample_id"], ignore_index=True)
+    before = run.predictions().query("scenario in ('original', 'image_r')")
+    kept = table[table.scenario != "segmented"].reset_index(drop=True)
+    assert kept.equals(before.query("model in @MODELS").sort_values(["model", "sample_id"], ignore_index=True))
+    assert table.groupby("model").size().tolist() == [18] * 3
+    assert verify(replanned).sound

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,13 @@ from drawn import write_folder
 from learned import QUICK, made, plan
 
 from xray.errors import XrayError
+from xray.plan import survey, write_plan_anew
+from xray.recipe import recipe_from
 from xray.run import Run
 from xray.stages import training
 from xray.sweep import expected_seconds, planned, sweep
 from xray.training.checkpoint import Checkpoints
+from xray.verify import repair, verify
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -59,6 +63,31 @@ def test_both_halves_are_tested_on_photographs_that_were_never_seen(swept: Run) 
     assert (table["fold"] == table["image_id"].map(fold)).all()
     assert fold.value_counts().tolist() == [4, 4, 4]
     assert swept.folds().groupby(["category", "fold"]).size().tolist() == [2] * 6
+
+
+def test_a_sweep_is_sound_until_its_weights_rot(swept: Run, tmp_path: Path) -> None:
+    assert verify(swept).problems == []
+    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
+    weights = tmp_path / "run/trials/vit/original/2/model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(data)
+    rotten = Run(str(tmp_path / "run"))
+    found = verify(rotten)
+    assert [(one.kind, one.place) for one in found.problems] == [("changed", "trials/vit/original/2/model.safetensors")]
+    assert repair(rotten, found) == {training("vit", "original"): 1}
+    assert rotten.trained()["vit", "original"] == [0, 1]
+
+
+def test_planning_anew_takes_back_the_trainings_that_saw_a_change(swept: Run, tmp_path: Path) -> None:
+    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
+    run = Run(str(tmp_path / "run"))
+    values = {**run.recipe, "scenarios": {**run.recipe["scenarios"]}}
+    values["scenarios"]["blur_background"] = {**values["scenarios"]["blur_background"], "sigma": 2.5}
+    recipe = recipe_from(values)
+    carrying = write_plan_anew(run, recipe, survey(recipe))
+    assert carrying.changes == {"blur_background"}
+    assert run.trained() == {("resnet", "segmented"): [0, 1, 2], ("vit", "segmented"): [0, 1, 2]}
 
 
 def test_what_is_recorded_of_a_training(swept: Run) -> None:
