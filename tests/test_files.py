@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(XrayError, match=r"^no space left for '.*x\.bin', 3 B \(No space left on device; \d.*B free\)"):
         files.write_bytes(uri, b"new")
     assert files.read_bytes(uri) == b"old"
     assert os.listdir(tmp_path) == ["x.bin"]  # noqa: PTH208
