@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from disks import disk
 from training.taught import learner, trial
 
 from xray.errors import XrayError
@@ -88,18 +87,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, cut: int) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 20 MB, where one can be had."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        shutil.which("mount")
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)], capture_output=True, check=False
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disk(tmp_path / "disk", "size=20m") as folder:
+        yield folder
 
 
 def test_a_disk_that_is_really_full_leaves_a_checkpoint_to_go_on_from(small_disk: Path) -> None:
