@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import stat
 from pathlib import Path
@@ -89,10 +90,51 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(XrayError, match=r"^no space left for '.*x\.bin', 3 B \(No space left on device; \d.*B free\)"):
         files.write_bytes(uri, b"new")
     assert files.read_bytes(uri) == b"old"
     assert os.listdir(tmp_path) == ["x.bin"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.EDQUOT, r"no space left for '{path}', 2\.0 kB \(.*quota.*; .*B free\): make room, or raise the quota\."),
+        (
+            errno.EACCES,
+            r"cannot write '{path}' \(Permission denied\): its folder must be writable for you, and not mou",
+        ),
+        (errno.EPERM, r"cannot write '{path}' \(Operation not permitted\): its folder must be writable"),
+        (errno.EROFS, r"cannot write '{path}' \(Read-only file system\): its folder must be writable"),
+        (errno.EIO, r"cannot write '{path}' \(Input/output error\)\. What was there before stays"),
+    ],
+)
+def test_what_cannot_be_written_says_why(code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(XrayError, match=f"^{said.format(path=tmp_path / 'x.bin')}") as error:
+        files.write_bytes(files.to_uri(tmp_path / "x.bin"), bytes(2000))
+    assert str(error.value).endswith("the same command goes on")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_and_a_file_that_cannot_be_removed_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(XrayError, match=r"^cannot write '.*/file/x\.bin' \((Not a directory|File exists)\)"):
+        files.write_bytes(files.to_uri(tmp_path / "file/x.bin"), b"1")
+    with pytest.raises(XrayError, match=r"^cannot remove '.*/no' \("):
+        files.delete_file(files.to_uri(tmp_path / "no"))
+
+
+def test_an_object_store_that_refuses_is_one_line(bucket: str) -> None:
+    nowhere = bucket.format("x.bin").replace("s3://photos/", "s3://no-such-bucket/")
+    with pytest.raises(
+        XrayError, match=r"^cannot write s3://no-such-bucket/x\.bin.* \(.*bucket.*\)\. What was"
+    ) as error:
+        files.write_bytes(nowhere, b"1")
+    assert "\n" not in str(error.value)
 
 
 def test_data_uris_and_parquet_cells(tmp_path: Path) -> None:

@@ -137,7 +137,9 @@ def test_a_pool_that_stands_still_ends_the_run_and_leaves_the_cluster_to_the_nex
 def test_work_that_kills_its_actor_each_time_is_given_up(folder: Path, desk: Path) -> None:
     run = planned(folder, pooled_values(folder, pools=on_gpus(1, 1)), "deadly")
     (desk / "deadly-paint").touch()
-    with pytest.raises(XrayError, match=r"^a worker of the paint pool died 5 times over the same photographs \(00-00-"):
+    with pytest.raises(
+        XrayError, match=r"^a worker of the paint stage died 5 times over the same photographs \(00-00-"
+    ):
         generate(run)
     assert max(begun(folder, "paint").values()) <= 5
     assert not run.done(GENERATE) & {shard for shard in run.shards() if shard.startswith("01-")}

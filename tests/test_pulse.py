@@ -117,8 +117,26 @@ def test_one_pool_that_stands_still_is_enough_while_others_get_further() -> None
         )
 
 
+def test_what_is_begun_and_not_finished_is_named() -> None:
+    pulses = Pulses()
+    for unit in ("one", "two", "three"):
+        pulses.begin("refine", unit)
+        pulses.begin("render", unit)
+    pulses.finish("render", "one")
+    pulses.finish("refine", "one")
+    pulses.finish("render", "two")
+    with pytest.raises(XrayError, match=r"^nothing got further for \d+ s \(waiting for two, three\); what is comm"):
+        wait_with(Watch(dict, 0.05, lambda pools: None, pulses.at_hand), threading.Event())
+
+
+def test_of_many_units_some_are_named() -> None:
+    units = [str(number) for number in range(1010)]
+    with pytest.raises(XrayError, match=r"\(paint: 2 actors, 7 images, waiting for 0, 1, 2, .*, 7, and 1,002 more\)"):
+        wait_with(Watch(lambda: {"paint": state(61.0)}, 60.0, lambda pools: None, lambda: units), threading.Event())
+
+
 def test_actors_that_never_begin_stand_still_too() -> None:
-    with pytest.raises(XrayError, match=r"^nothing got further for 0 s \(no actor began to work\)"):
+    with pytest.raises(XrayError, match=r"^nothing got further for 0 s \(no worker began to work\)"):
         wait_with(Watch(dict, 0.05, lambda pools: None), threading.Event())
 
 
@@ -204,3 +222,5 @@ def test_units_that_are_begun_again_are_counted_by_pool() -> None:
     pulses = Pulses()
     begun = [("paint", "one"), ("paint", "one"), ("refine", "one"), ("paint", "other"), ("paint", "one")]
     assert [pulses.begin(pool, unit) for pool, unit in begun] == [1, 2, 1, 1, 3]
+    pulses.finish("paint", "one")
+    assert [pulses.begin(pool, unit) for pool, unit in begun] == [1, 2, 2, 2, 3]

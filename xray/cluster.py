@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pyarrow as pa
 import ray
 import ray.data
@@ -166,13 +167,13 @@ def stream(
     Args:
         units: what the stages are given.
         stages: in their order.
-        stall_seconds: give up when no pool finished a batch for so long.
+        stall_seconds: give up when nothing got further, or no pool finished a batch, for so long; None: never.
         watch: called every few seconds with the state of the pools, in another thread.
 
     Raises:
-        XrayError: the work raised it on a worker, or the pools stand still.
+        XrayError: the work raised it on a worker, had no memory, killed its worker each time, or stands still.
     """
-    pulse = _pulses() if any(stage.pool for stage in stages) else None
+    pulse = _pulses()
     tasks_only = all(stage.pool is None for stage in stages)
     # Actors have the next unit waiting; a task is handed out when another ends, a fifth of a second later.
     at_once = min((stage.at_once or int(resources().get("CPU", 1)) for stage in stages), default=1)
@@ -192,13 +193,12 @@ def stream(
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.target_max_block_size = 1  # results come as they are made, not when their task ends
-    watching = Watch(functools.partial(_state, pulse), stall_seconds, watch) if pulse else None
-    with _ended(pulse), watching or contextlib.nullcontext():
+    state, at_hand = (functools.partial(_told_by, pulse, what) for what in ("state", "at_hand"))
+    with _ended(pulse), Watch(state, stall_seconds, watch, at_hand) as watching:
         for row in _rows(dataset):
             if row["error"] is not None:
                 raise XrayError(row["error"])
-            if watching:
-                watching.progress()
+            watching.progress()
             yield json.loads(row["told"])
 
 
@@ -212,13 +212,12 @@ def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _state(pulse: Any) -> dict[str, PoolState] | None:
+def _told_by(pulse: Any, what: str) -> Any:
     """What the heartbeat has collected; None if it is not to be had: no run fails for that."""
     try:
-        state: dict[str, PoolState] = ray.get(pulse.state.remote(), timeout=10)
+        return ray.get(getattr(pulse, what).remote(), timeout=10)
     except ray.exceptions.RayError:
         return None
-    return state
 
 
 def _pulses() -> Any:
@@ -234,7 +233,7 @@ def _ended(pulse: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if pulse and ray.is_initialized():
+        if ray.is_initialized():
             pulse.end.remote()
 
 
@@ -279,7 +278,8 @@ def guided(count: int, workers: int) -> list[int]:
 def _in_batches(stage: Stage, pulse: Any) -> Any:
     """The work as Ray Data calls it: on a table of one row, for a table of one row."""
     if not isinstance(stage.work, type):
-        return functools.partial(_one_row, functools.partial(stage.work, *stage.arguments))
+        once = functools.partial(stage.work, *stage.arguments)
+        return functools.partial(_one_row, functools.partial(_counted, stage.name, pulse, once))
     work: Any = stage.work
 
     class Batches:
@@ -291,11 +291,7 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
                 self.work = functools.partial(_refuse, str(error))
 
         def __call__(self, batch: pa.Table) -> pa.Table:
-            return _one_row(self.work_on, batch)
-
-        def work_on(self, unit: str) -> Mapping[str, Any]:
-            _refuse_deadly(stage, unit, pulse)
-            return self.work(unit)  # type: ignore[no-any-return]
+            return _one_row(functools.partial(_counted, stage.name, pulse, self.work), batch)
 
     Batches.__name__ = work.__name__
     return Batches
@@ -321,19 +317,27 @@ def _has_ended(pulse: Any) -> bool:
         return True
 
 
-def _refuse_deadly(stage: Stage, unit: str, pulse: Any) -> None:
-    """Actors that die are brought back for ever, with what they had at hand; what kills each of them is given up.
+def _counted(stage: str, pulse: Any, work: Callable[[str], Mapping[str, Any]], unit: str) -> Mapping[str, Any]:
+    """The work, and before and after it a word to the heartbeat: who dies over it says no second one."""
+    _refuse_deadly(stage, pulse, unit)
+    told = work(unit)
+    pulse.finish.remote(stage, unit)
+    return told
 
-    Ray Data can no longer be told how often to retry.
+
+def _refuse_deadly(stage: str, pulse: Any, unit: str) -> None:
+    """Workers that die are brought back for ever, with what they had at hand; what kills each of them is given up.
+
+    Ray Data can no longer be told how often to retry; and what Ray itself ends for want of memory, it does not count.
     """
     try:
-        times: int = ray.get(pulse.begin.remote(stage.name, unit))
+        times: int = ray.get(pulse.begin.remote(stage, unit))
     except ray.exceptions.RayActorError:  # not to be had at the moment: no run fails for that
         return
     if times > _TRIES:
         raise XrayError(
-            f"a worker of the {stage.name} pool died {_TRIES} times over the same photographs ({unit}); what is "
-            "committed stays. Too little memory is the usual reason"
+            f"a worker of the {stage} stage died {_TRIES} times over the same photographs ({unit}); what is "
+            "committed stays. Too little memory is the usual reason: fewer workers at a time need less"
         )
 
 
@@ -355,4 +359,12 @@ def _one_row(work: Callable[[str], Mapping[str, Any]], batch: pa.Table) -> pa.Ta
             row["told"] = json.dumps([*json.loads(row["told"]), dict(work(row["unit"]))])
         except XrayError as error:
             row["error"] = str(error)
+        except (MemoryError, cv2.error) as error:
+            if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+                raise
+            said = " ".join(str(error).split())
+            row["error"] = (
+                f"a worker had no memory left for {row['unit']} ({said}); what is committed stays. Fewer workers at a "
+                "time need less, and the same command goes on"
+            )
     return pa.Table.from_pylist([row], schema=_ROW)

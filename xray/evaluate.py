@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from xray import schema
 from xray.carry import carried_predictions
@@ -61,7 +62,8 @@ def evaluate(
         What has become of the images, by model.
 
     Raises:
-        XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with.
+        XrayError: no images yet, a model that cannot be loaded, or whose weights are not those it began with; or
+            nothing gets further for the recipe's `pools.stall_seconds`.
     """
     if not models:
         raise XrayError("no model is named; add `models:` to the recipe, or `--model timm:resnet50`")
@@ -88,7 +90,7 @@ def evaluate(
                 stage = Stage("evaluate", EvaluateShard, (run.uri, facts, pool.device, from_plan), pool)
                 expected = run.planned_rows() * len(shards) * len(names) // max(len(run.shards()), 1)
                 with Progress("evaluate", expected, "predictions") as progress:
-                    for (result,) in stream(shards, [stage]):
+                    for (result,) in stream(shards, [stage], stall_seconds=run.recipe_object.pools.stall_seconds):
                         progress.advance(result["predictions"])
                         if from_plan:  # stored images passed the budget when they were made
                             budget.spend(Progressed(result["counts"], 0, 0, 1))
@@ -149,7 +151,7 @@ class EvaluateShard:
         models: by name, each with its `spec`.
         device: `cpu` or `cuda`.
         from_plan: render the images instead of reading them.
-        beat: called after each shard with its images and the seconds that it took.
+        beat: called after each batch with its images and the seconds that it took.
     """
 
     def __init__(
@@ -212,7 +214,7 @@ class EvaluateShard:
         encoded = [cell["bytes"] for cell in asked.column("image").to_pylist()]
         indices = {category.name: category.indices for category in self.recipe.categories or ()}
         accepted = [indices[name] for name in asked.column("category").to_pylist()]
-        batches = list(self.panel.predict(encoded))
+        batches = list(self._predicted(encoded))
         seconds = (time.perf_counter() - started) / len(self.facts)
         for model, facts in self.facts.items():
             nothing = np.empty((0, CLASSES), np.float32)
@@ -224,7 +226,6 @@ class EvaluateShard:
                 table = pa.Table.from_pylist(ordered, schema=table.schema)
             told = {**facts, "decoded": self.panel.decoded - before, "environment": environment()}
             self.run.commit(evaluation(model), shard, {"predictions": (table, None)}, counts, seconds, told)
-        self.beat(len(images), time.perf_counter() - started)
         return {"predictions": len(images) * len(self.facts), "counts": counts}
 
     def _known(self, shard: str) -> dict[str, dict[str, Any]]:
@@ -234,6 +235,13 @@ class EvaluateShard:
             model: carried_predictions(self.run, planned, model, facts["weights"])
             for model, facts in self.facts.items()
         }
+
+    def _predicted(self, encoded: Sequence[bytes]) -> Iterator[dict[str, NDArray[np.float32]]]:
+        started = time.perf_counter()
+        for batch in self.panel.predict(encoded):
+            yield batch
+            self.beat(len(next(iter(batch.values()))), time.perf_counter() - started)
+            started = time.perf_counter()
 
     def _images(self, shard: str) -> pa.Table:
         if self.renderer is not None and not is_painted(shard, frozenset(self.run.painted())):

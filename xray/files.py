@@ -5,6 +5,7 @@ URIs are percent-encoded, so that any file name, also one that is not valid UTF-
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import posixpath
@@ -20,9 +21,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from xray.errors import Rejected, XrayError
+from xray.progress import readable_bytes
 
 _SCHEMES = ("file", "s3", "gs", "gcs")
 _ONE_READER = threading.Lock()
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def to_uri(location: str | os.PathLike[str]) -> str:
@@ -135,29 +139,78 @@ def write_bytes(uri: str, data: bytes) -> None:
     """Write a file so that readers see all of it or none: on disk by another name, flushed, then renamed.
 
     An object store shows an object only when it is complete, so there one put is enough.
+
+    Raises:
+        XrayError: it cannot be written: no room, a quota, no permission; what was there before stays.
     """
     local = local_path(uri)
-    if local is None:
-        store, path = open_store(uri)
-        with store.open_output_stream(path) as stream:
-            stream.write(data)
-        return
-    local.parent.mkdir(parents=True, exist_ok=True)
-    partial = local.with_name(f".{local.name}.{uuid.uuid4().hex}.partial")
+    try:
+        if local is None:
+            store, path = open_store(uri)
+            with store.open_output_stream(path) as stream:
+                stream.write(data)
+        else:
+            _write_local(local, data)
+    except OSError as error:
+        raise _refused("write", uri, error, len(data)) from error
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         with partial.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(local)
+        partial.replace(path)
+        _flush(path.parent)  # else a receipt might outlive a loss of power, and its file not
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _flush(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _refused(verb: str, uri: str, error: OSError, size: int = 0) -> XrayError:
+    """Why a file cannot be written or removed, in one line: where, what it takes, and what to do."""
+    local = local_path(uri)
+    place = uri if local is None else repr(str(local))
+    told = error.strerror or " ".join(str(error).split())
+    if local is not None and error.errno in _FULL:
+        said = (
+            f"no space left for {place}, {readable_bytes(size)} ({told}; {_room(local)}): make room, or raise the quota"
+        )
+    elif error.errno in _FORBIDDEN:
+        said = f"cannot {verb} {place} ({told}): its folder must be writable for you, and not mounted read-only"
+    else:
+        said = f"cannot {verb} {place} ({told})"
+    return XrayError(f"{said}. What was there before stays, and the same command goes on")
+
+
+def _room(path: Path) -> str:
+    """What is free on the disk of a file that is to be; where inodes run out first, of these."""
+    disk = os.statvfs(next(folder for folder in path.parents if folder.exists()))
+    files = ", but no file more" if disk.f_files and not disk.f_favail else ""
+    return f"{readable_bytes(disk.f_bavail * disk.f_frsize)} free{files}"
+
+
 def delete_file(uri: str) -> None:
-    """Remove a file that is there."""
+    """Remove a file that is there.
+
+    Raises:
+        XrayError: it cannot be removed.
+    """
     store, path = open_store(uri)
-    store.delete_file(path)
+    try:
+        store.delete_file(path)
+    except OSError as error:
+        raise _refused("remove", uri, error) from error
 
 
 def exists(uri: str) -> bool:

@@ -54,7 +54,7 @@ class Pools:
     Args:
         refine: actors that refine masks.
         paint: actors that paint worlds.
-        stall_seconds: a run ends if no pool finishes a batch for so long.
+        stall_seconds: a run ends if no pool finishes a batch, or nothing gets further, for so long; without pools, too.
         price_per_gpu_hour: in whatever currency; `--dry-run` multiplies with it.
     """
 

@@ -1,4 +1,4 @@
-"""The heartbeat of pools: how busy they are, and whether they still work."""
+"""The heartbeat of a run: how busy its pools are, and whether it still gets further."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from xray.errors import XrayError
 from xray.pools import PoolState
 
 _EVERY, _AGAIN = 1.0, 15.0
+_NAMED = 8
 
 
 class _Actor:
@@ -28,7 +29,7 @@ class _Actor:
 
 
 class Pulses:
-    """Collects the beats of all pools, and counts how often each unit is begun."""
+    """Collects the beats of all pools, and what is begun and not finished."""
 
     def __init__(self) -> None:
         self.pools: dict[str, dict[str, _Actor]] = {}
@@ -43,10 +44,18 @@ class Pulses:
         """Whether the run is over."""
         return self.over
 
-    def begin(self, pool: str, unit: str) -> int:
-        """How often a unit was begun in a pool, with this time: more than once if actors died over it."""
-        self.begun[pool, unit] += 1
-        return self.begun[pool, unit]
+    def begin(self, stage: str, unit: str) -> int:
+        """How often a unit was begun in a stage and not finished, with this time: more than once if workers died."""
+        self.begun[stage, unit] += 1
+        return self.begun[stage, unit]
+
+    def finish(self, stage: str, unit: str) -> None:
+        """A unit is done in a stage; what is to be made again with another, that killed its worker, counts anew."""
+        self.begun.pop((stage, unit), None)
+
+    def at_hand(self) -> list[str]:
+        """Units that were begun in a stage and not finished, the oldest first."""
+        return list(dict.fromkeys(unit for _, unit in self.begun))
 
     def beat(self, pool: str, actor: str, gpus: float, items: int, seconds: float) -> None:
         """An actor begins a batch (0 items), or has finished one.
@@ -88,15 +97,16 @@ def _state(actors: list[_Actor], now: float) -> PoolState:
 
 
 class Watch:
-    """Tells how pools do while the main thread waits for results, and wakes it if one stands still.
+    """Tells how pools do while the main thread waits for results, and wakes it if one, or all, stands still.
 
-    In another thread than the main one nothing can be woken: a pool that stands still is not noticed there.
+    In another thread than the main one nothing can be woken: what stands still is not noticed there.
 
     Args:
         state: asks for it; None: not to be had at the moment.
         stall_seconds: after which the run is over, if a pool is at work and finishes no batch, or if nothing at all
             gets further; None: never.
         watch: called with the state of the pools, in a thread of its own.
+        at_hand: asks for the units that were begun and not finished; None: not to be had at the moment.
     """
 
     def __init__(
@@ -104,8 +114,9 @@ class Watch:
         state: Callable[[], Mapping[str, PoolState] | None],
         stall_seconds: float | None,
         watch: Callable[[Mapping[str, PoolState]], None],
+        at_hand: Callable[[], Sequence[str] | None] = tuple,
     ) -> None:
-        self._ask, self._stall_seconds, self._watch = state, stall_seconds, watch
+        self._ask, self._stall_seconds, self._watch, self._at_hand = state, stall_seconds, watch, at_hand
         self._pools: Mapping[str, PoolState] = {}
         self._last = time.monotonic()
         self._over = threading.Event()
@@ -161,14 +172,17 @@ class Watch:
             return ""
         for name, pool in self._pools.items():
             if pool.quiet > self._stall_seconds:
-                return _told(f"the {name} pool is at work and finished no batch for {pool.quiet:,.0f} s", self._pools)
+                return self._said(f"the {name} pool is at work and finished no batch for {pool.quiet:,.0f} s")
         idle = time.monotonic() - self._last
-        return _told(f"nothing got further for {idle:,.0f} s", self._pools) if idle > self._stall_seconds else ""
+        return self._said(f"nothing got further for {idle:,.0f} s") if idle > self._stall_seconds else ""
 
-
-def _told(what: str, pools: Mapping[str, PoolState]) -> str:
-    states = ", ".join(f"{name}: {pool.actors} actors, {pool.items:,} images" for name, pool in pools.items())
-    return (
-        f"{what} ({states or 'no actor began to work'}); what is committed stays. Look for a full or broken GPU, or a "
-        "storage that hangs, or allow more by `pools: {stall_seconds: …}`. The same command goes on"
-    )
+    def _said(self, what: str) -> str:
+        states = [f"{name}: {pool.actors} actors, {pool.items:,} images" for name, pool in self._pools.items()]
+        units = self._at_hand() or ()
+        more = [f"and {len(units) - _NAMED:,} more"] if len(units) > _NAMED else []
+        waits = [f"waiting for {', '.join([*units[:_NAMED], *more])}"] if units else []
+        seen = ", ".join([*states, *waits]) or "no worker began to work"
+        return (
+            f"{what} ({seen}); what is committed stays. Look for a full or broken GPU, or a storage that hangs, or "
+            "allow more by `pools: {stall_seconds: …}`. The same command goes on"
+        )

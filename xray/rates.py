@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xray.errors import XrayError
 from xray.files import to_uri, write_bytes
 from xray.pools import Node
 from xray.recipe import Recipe, recipe_values
@@ -86,7 +87,7 @@ def remember(settings: Settings, nodes: Sequence[Node], rate: Rate) -> None:
         nodes: of the cluster: another kind of GPU has another rate.
         rate: what was measured.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(XrayError):
         write_bytes(to_uri(_place(settings, nodes)), json.dumps(asdict(rate), indent=1).encode())
 
 

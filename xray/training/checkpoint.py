@@ -6,7 +6,6 @@ that one that cannot be written leaves the one before as it was.
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 from xray.errors import XrayError
 from xray.files import delete_file, exists, join, read_bytes, write_bytes
 from xray.models.checkpoint import Weights
-from xray.progress import readable_bytes
 from xray.stages import sums
 
 if TYPE_CHECKING:
     import torch
 
 _STANDING, _BEST, _FAILED = "last.safetensors", "model.safetensors", "failed.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -98,9 +95,9 @@ class Checkpoints:
         """Keep where a training stands.
 
         Raises:
-            XrayError: no space is left; the one before stays.
+            XrayError: it cannot be written, as where no space is left; the one before stays.
         """
-        self._write(_STANDING, standing.to_bytes())
+        write_bytes(join(self.folder, _STANDING), standing.to_bytes())
 
     def read(self) -> Standing | None:
         """Where a training stood last; None if it has not begun.
@@ -124,7 +121,7 @@ class Checkpoints:
         from safetensors.torch import save
 
         data = save(_apart(dict(best)), {"xray": json.dumps(told)})
-        self._write(_BEST, data)
+        write_bytes(join(self.folder, _BEST), data)
         return _BEST, sums(data)
 
     def forget(self) -> None:
@@ -162,17 +159,6 @@ class Checkpoints:
             Rejected: there are none.
         """
         return _read(read_bytes(join(self.folder, _BEST)))
-
-    def _write(self, name: str, data: bytes) -> None:
-        uri = join(self.folder, name)
-        try:
-            write_bytes(uri, data)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            raise XrayError(
-                f"no space left for the checkpoint {uri} ({readable_bytes(len(data))}); the one before it stays"
-            ) from error
 
 
 def copied(module: torch.nn.Module) -> Weights:
