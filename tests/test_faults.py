@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -74,6 +75,13 @@ def begin(run: Run, golden: Run) -> list[Path]:
     return [path for name in SHARDS[:2] for path in path_of(run).rglob(f"{name}.*")]
 
 
+def settle(run: Run) -> None:
+    """Wait for tasks that were at work when a command ended: they may still write, the same bytes."""
+    deadline = time.monotonic() + 60
+    while list(path_of(run).rglob("*.partial")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def order(run: Run, what: str, shard: str) -> tuple[Path, str]:
     """Order something of the first picture of a shard: the order, and the seed of the picture."""
     plan = run.table("plan", ["scenario", "shard", "seed"]).to_pylist()
@@ -112,7 +120,7 @@ def said_by(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
         (
             ["size=4m"],
             read_only,
-            r"cannot write '{run}/images/.*' \(Read-only file system\): its folder must be writable.*",
+            r"cannot write '{run}/leases/images/.*' \(Read-only file system\): its folder must be writable.*",
         ),
         (
             ["size=4m"],
@@ -144,6 +152,7 @@ def test_a_disk_that_cannot_be_written_is_one_line_and_the_same_command_goes_on(
         assert set(SHARDS[:2]) <= done < set(SHARDS)
         before |= {path: path.stat().st_mtime_ns for name in done for path in place.rglob(f"{name}.*")}
         assert said_by(capfd, monkeypatch, "generate", place) == (0, "")
+        settle(run)
         assert made_files(run) == made_files(golden)
         assert {path: path.stat().st_mtime_ns for path in before} == before
         assert not list(place.rglob(".*"))
@@ -159,7 +168,7 @@ def test_masks_and_a_plan_that_find_no_room_are_one_line_too(
         with full(place, 6_000):
             code, said = said_by(capfd, monkeypatch, "plan", recipe, place)
             assert (code, run.planned) == (2, False)
-            assert re.fullmatch(rf"xray: no space left for '{place}/\w+[/\w-]*\.parquet', .*", said), said
+            assert re.fullmatch(rf"xray: no space left for '{place}/.*', .*", said), said
         assert said_by(capfd, monkeypatch, "plan", recipe, place)[0] == 0
         assert run.table("plan").equals(golden.table("plan"))
         with full(place, 30_000):
@@ -210,6 +219,7 @@ def test_want_of_memory_is_one_line_and_the_same_command_goes_on(
     assert re.fullmatch(rf"xray: a worker had no memory left for {SHARDS[4]} \({words}\); what is committed .*", said)
     ordered.unlink()
     generate(run)
+    settle(run)
     assert made_files(run) == made_files(golden)
 
 
@@ -225,6 +235,7 @@ def test_work_that_kills_its_worker_each_time_is_given_up(folder: Path, golden: 
     assert set(SHARDS[:2]) <= run.done(GENERATE) <= {*SHARDS} - {SHARDS[2]}
     ordered.unlink()
     generate(run)
+    settle(run)
     assert made_files(run) == made_files(golden)
 
 
@@ -243,6 +254,7 @@ def test_a_shard_that_is_never_done_ends_the_run_and_is_named(
     ordered.unlink()
     monkeypatch.undo()
     generate(planned(folder, values(folder), "stands"))
+    settle(run)
     assert made_files(run) == made_files(golden)
 
 
