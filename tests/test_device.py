@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray.device import Work, begun, is_out_of_memory, ready
+from xray.device import Turn, Work, begun, is_out_of_memory, ready
 from xray.errors import Rejected, XrayError
 
 SECONDS = 20.0
@@ -56,7 +56,7 @@ class Doubling:
 
 
 def work(model: Any, batch: int, **more: Any) -> Work[int, int]:
-    return Work(model, batch, more.pop("turn", threading.Lock()), **more)
+    return Work(model, batch, more.pop("turn", Turn(threading.Lock())), **more)
 
 
 def told(results: Iterator[int | Rejected]) -> list[int | str]:
@@ -68,9 +68,9 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    model, turn = Doubling(), threading.Lock()
-    with turn:
-        assert list(work(model, 2, turn=turn).through([])) == []
+    model, device = Doubling(), threading.Lock()
+    with device:
+        assert list(work(model, 2, turn=Turn(device)).through([])) == []
     assert model.batches == []
 
 
@@ -146,16 +146,16 @@ def test_memory_that_does_not_suffice_halves_the_batch_for_good() -> None:
 
 
 def test_memory_that_does_not_suffice_for_one_says_so_in_a_line() -> None:
-    turn = threading.Lock()
-    mine = work(Doubling(memory=0), 4, turn=turn)
-    with pytest.raises(
-        XrayError, match=r"for a batch of one: CUDA out of memory\. Tried to allocate 2\.00 GiB\."
-    ) as error:
-        list(mine.through(range(5)))
+    device = threading.Lock()
+    said = r"for a batch of one: CUDA out of memory\. Tried to allocate 2\.00 GiB\."
+    with Turn(device) as turn:
+        mine = work(Doubling(memory=0), 4, turn=turn)
+        with pytest.raises(XrayError, match=said) as error:
+            list(mine.through(range(5)))
     assert "\n" not in str(error.value)
     assert "`tiling: true`" in str(error.value)
     assert (mine.batch, mine.out_of_memory) == (1, 2)
-    assert not turn.locked()
+    assert not device.locked()
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
         def run(self, batch: Sequence[int]) -> list[int | Rejected]:
             raise RuntimeError("shapes do not match")
 
-    turn = threading.Lock()
-    with pytest.raises(RuntimeError, match="shapes"):
+    device = threading.Lock()
+    with pytest.raises(RuntimeError, match="shapes"), Turn(device) as turn:
         list(work(Broken(), 4, turn=turn).through(range(5)))
-    assert not turn.locked()
+    assert not device.locked()
 
 
-def test_the_device_is_one_work_s_until_that_is_through() -> None:
-    turn, other_prepared = threading.Lock(), threading.Event()
+def test_the_device_is_one_work_s_until_that_is_committed() -> None:
+    device, other_prepared = threading.Lock(), threading.Event()
     ran: list[int] = []
 
     class First(Doubling):
@@ -230,14 +230,21 @@ def test_the_device_is_one_work_s_until_that_is_through() -> None:
             ran.extend(batch)
             return super().run(batch)
 
+    def made(model: Doubling, items: range, committed: int) -> list[int | Rejected]:
+        with Turn(device) as turn:
+            results = list(work(model, 1, turn=turn).through(items))
+            time.sleep(0.2)  # it is written, and the device waits
+            ran.append(committed)
+            return results
+
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(lambda: list(work(First(), 1, turn=turn).through(range(5))))
-        while not turn.locked() and not first.done():
+        first = pool.submit(made, First(), range(5), -1)
+        while not device.locked() and not first.done():
             time.sleep(0.001)
-        second = pool.submit(lambda: list(work(Second(), 1, turn=turn).through(range(10, 15))))
+        second = pool.submit(made, Second(), range(10, 15), -2)
         assert first.result(SECONDS) == [0, 2, 4, 6, 8]
         assert second.result(SECONDS) == [20, 22, 24, 26, 28]
-    assert ran == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
+    assert ran == [0, 1, 2, 3, 4, -1, 10, 11, 12, 13, 14, -2]
 
 
 def test_loading_begins_at_once_and_who_asks_waits_for_it() -> None:

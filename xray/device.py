@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Generic, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from xray.errors import Rejected, XrayError
 
@@ -73,6 +74,36 @@ def begun(load: Callable[[], Output]) -> Future[Output]:
     return ThreadPoolExecutor(1).submit(load)
 
 
+class Turn:
+    """One unit of work's turn on a device that several units share: from its first batch until it is committed.
+
+    While it is finished and written the device waits, for hundredths of a second: a unit that was worked off by the
+    device and not committed would be lost beside the next one, should their process die.
+
+    Args:
+        device: what the units of a process share.
+    """
+
+    def __init__(self, device: threading.Lock) -> None:
+        self.device, self.taken = device, False
+
+    def take(self) -> None:
+        """Wait for the turn, unless it is there."""
+        if not self.taken:
+            self.device.acquire()
+            self.taken = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.taken:
+            self.device.release()
+            self.taken = False
+
+
 @dataclass
 class Work(Generic[Item, Output]):
     """Some items on their way through a model.
@@ -80,7 +111,7 @@ class Work(Generic[Item, Output]):
     Args:
         model: what they go through.
         batch: items that the network sees at once. Halved where the device's memory does not suffice, and kept so.
-        turn: whose turn it is on the device; items of other work wait until these are through.
+        turn: of this work on the device; it is not given back here.
         beat: called with 0 items before each batch, and after it with their number and the seconds that it took.
         busy: seconds in which the device had work, so far.
         ran: items that it has worked off, so far.
@@ -89,7 +120,7 @@ class Work(Generic[Item, Output]):
 
     model: DeviceModel[Item, Output]
     batch: int
-    turn: threading.Lock
+    turn: Turn
     beat: Callable[[int, float], None] = lambda items, seconds: None
     busy: float = 0.0
     ran: int = 0
@@ -107,11 +138,11 @@ class Work(Generic[Item, Output]):
             if first is None:
                 return
             pending: deque[Future[Output | Rejected]] = deque()
-            with self.turn:
-                for batch in chain([first], batches):
-                    pending.extend(pool.submit(self._finish, *done) for done in self._run(batch))
-                    while pending and pending[0].done():
-                        yield pending.popleft().result()
+            self.turn.take()
+            for batch in chain([first], batches):
+                pending.extend(pool.submit(self._finish, *done) for done in self._run(batch))
+                while pending and pending[0].done():
+                    yield pending.popleft().result()
             for left in pending:
                 yield left.result()
 

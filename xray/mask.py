@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from xray import schema
 from xray.carry import carried_masks
-from xray.device import DeviceModel, Work, begun, ready
+from xray.device import DeviceModel, Turn, Work, begun, ready
 from xray.errors import Rejected, XrayError, extra
 from xray.lease import alone
 from xray.masks import Refined, Refiner, Unrefined, accept
@@ -131,9 +131,14 @@ class MaskUnit:
         source = self.run.unit(unit)
         names = source.column("image_id")
         by_name = carried_masks(self.run, source)
-        made, work = self.rows(source.filter(pc.invert(pc.is_in(names, pa.array(by_name, pa.string())))))
-        by_name |= {row["image_id"]: row for row in made}
-        rows = [by_name[name] for name in names.to_pylist()]
+        rest = source.filter(pc.invert(pc.is_in(names, pa.array(by_name, pa.string()))))
+        with Turn(self.turn) as turn:
+            made, work = self.rows(rest, turn)
+            return self._commit(unit, [*made, *by_name.values()], work, started)
+
+    def _commit(self, unit: str, made: Sequence[Row], work: Work[_Asked, Row], started: float) -> Receipt:
+        by_name = {row["image_id"]: row for row in made}
+        rows = [by_name[name] for name in self.run.unit(unit).column("image_id").to_pylist()]
         counts = {"masks": dict(sorted(Counter(f"{row['status']} {row['reason']}".strip() for row in rows).items()))}
         facts = {
             "refiner": dict(work.model.facts),
@@ -147,10 +152,10 @@ class MaskUnit:
         table = pa.Table.from_pylist(rows, schema=schema.MASKS)
         return self.run.commit(MASK, unit, {"masks": (table, None)}, counts, time.perf_counter() - started, facts)
 
-    def rows(self, source: pa.Table) -> tuple[list[Row], Work[_Asked, Row]]:
-        """The rows of MASKS for some photographs (SOURCE), and the work that made them."""
+    def rows(self, source: pa.Table, turn: Turn) -> tuple[list[Row], Work[_Asked, Row]]:
+        """The rows of MASKS for some photographs (SOURCE), and the work that made them, in their turn on the device."""
         asked = [_Asked(row) for row in source.to_pylist()]
-        work: Work[_Asked, Row] = Work(_Masking(self.model(), self.recipe), self.batch, self.turn, self.beat)
+        work: Work[_Asked, Row] = Work(_Masking(self.model(), self.recipe), self.batch, turn, self.beat)
         rows = [
             without_mask(one.source, row) if isinstance(row, Rejected) else row
             for one, row in zip(asked, work.through(asked), strict=True)

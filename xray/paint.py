@@ -17,7 +17,7 @@ from xray.backgrounds.filter import Filter, Judged, LoadedFilter, Verdict
 from xray.backgrounds.painter import Painted, Painter, Scene
 from xray.carry import adopted, carried_images
 from xray.categories import Category
-from xray.device import DeviceModel, Work, begun, ready
+from xray.device import DeviceModel, Turn, Work, begun, ready
 from xray.errors import Rejected
 from xray.parquet import consecutive
 from xray.rates import settings_of_work
@@ -97,7 +97,11 @@ class PaintShard:
         started = time.perf_counter()
         masks = self.run.masks(unit_of(shard))
         assert masks is not None, f"no masks for {shard}"
-        images, work = self.images(planned, masks, before)
+        with Turn(self.turn) as turn:
+            images, work = self.images(planned, masks, turn, before)
+            return self._commit(shard, images, work, started)
+
+    def _commit(self, shard: str, images: pa.Table, work: Work[Commission, Row], started: float) -> Receipt:
         facts = {
             "painter": dict(work.model.facts),
             "settings": settings_of_work(self.recipe, "paint", dict.fromkeys(images.column("scenario").to_pylist())),
@@ -113,19 +117,20 @@ class PaintShard:
         return self.run.commit(GENERATE, shard, tables, status_counts(images), time.perf_counter() - started, facts)
 
     def images(
-        self, shard: Shard, masks: pa.Table, before: pa.Table | None = None
+        self, shard: Shard, masks: pa.Table, turn: Turn, before: pa.Table | None = None
     ) -> tuple[pa.Table, Work[Commission, Row]]:
         """The rows of IMAGES that a shard plans, in the plan's order, and the work that made them.
 
         Args:
             shard: photographs and plan.
             masks: of the photographs (MASKS).
+            turn: on the device.
             before: rows that were made already; only those of photographs that could not be read, and the rest, are
                 painted.
         """
         rows = {row["sample_id"]: row for row in _not_failed(before)}
         commissions = [one for one in self._commissions(shard, masks) if one.plan["sample_id"] not in rows]
-        work: Work[Commission, Row] = Work(self.model(), self.batch, self.turn, self.beat)
+        work: Work[Commission, Row] = Work(self.model(), self.batch, turn, self.beat)
         for one, row in zip(commissions, work.through(commissions), strict=True):
             rows[one.plan["sample_id"]] = one.refused(row) if isinstance(row, Rejected) else row
         planned = shard.plan.column("sample_id").to_pylist()

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from xray import schema
 from xray.codec import Limits
-from xray.device import Work
+from xray.device import Turn, Work
 from xray.errors import Rejected, XrayError
 from xray.mask import Beat, MaskUnit
 from xray.masks import Refined, measure
@@ -32,8 +32,9 @@ class ProbeMasks:
         """Refine a few photographs of a unit, twice: the first time pays for what is compiled and cached."""
         source = self.mask.run.unit(unit)
         few = source.filter(pc.equal(source.column("status"), schema.OK)).slice(0, max(FEW, self.mask.batch))
-        self.mask.rows(few)
-        rows, work = self.mask.rows(few)
+        with Turn(self.mask.turn) as turn:
+            self.mask.rows(few, turn)
+            rows, work = self.mask.rows(few, turn)
         return _told(work, sum(len(row["mask"]["bytes"]) for row in rows if row["mask"]))
 
 
@@ -50,8 +51,9 @@ class ProbePaintings:
         """Paint the first few pictures of a shard, twice: the first time pays for what is compiled and cached."""
         few = _first(self.paint.run, shard, max(FEW, self.paint.batch))
         masks = masks_in_the_middle(few.source, self.paint.recipe.limits)
-        self.paint.images(few, masks)
-        images, work = self.paint.images(few, masks)
+        with Turn(self.paint.turn) as turn:
+            self.paint.images(few, masks, turn)
+            images, work = self.paint.images(few, masks, turn)
         return _told(work, sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell))
 
 

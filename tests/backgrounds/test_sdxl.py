@@ -19,7 +19,7 @@ from xray.backgrounds.canvas import colours, field
 from xray.backgrounds.inpainting import Inpainting
 from xray.backgrounds.painter import Painted, Scene, build_painter
 from xray.backgrounds.sdxl import Sdxl
-from xray.device import Work
+from xray.device import Turn, Work
 from xray.errors import Rejected, XrayError
 from xray.scenarios.base import Photo
 
@@ -218,7 +218,7 @@ def test_a_batch_of_several_sizes_comes_back_in_its_order(model: Inpainting) -> 
 
 
 def test_it_works_as_a_device_model_beside_a_rejected_row(model: Inpainting) -> None:
-    made = list(Work(model, 2, threading.Lock()).through([scene(90, 70), scene(15, 70), scene(70, 90)]))
+    made = list(Work(model, 2, Turn(threading.Lock())).through([scene(90, 70), scene(15, 70), scene(70, 90)]))
     assert [getattr(one, "reason", "ok") for one in made] == ["ok", "too_small_to_paint", "ok"]
     assert np.array_equal(made[0].image, paint(model, scene(90, 70))[0].image)
 

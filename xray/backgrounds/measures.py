@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.codec import Decoded
-from xray.device import DeviceModel, Work
+from xray.device import DeviceModel, Turn, Work
 from xray.masks.base import Hint, Refined, Unrefined
 from xray.models.base import Loaded
 from xray.models.prediction import rows
@@ -47,7 +47,7 @@ def objects(refiner: DeviceModel[Unrefined, Refined], pictures: Sequence[Photo])
     One picture after the other: what a network makes of one hangs, in the last bits, on how many it sees at once.
     """
     asked = [Unrefined(Decoded(picture.image, None, ()), Hint(picture.mask), seed=0) for picture in pictures]
-    found = Work(refiner, 1, threading.Lock()).through(asked)
+    found = Work(refiner, 1, Turn(threading.Lock())).through(asked)
     return [refined.mask if isinstance(refined, Refined) and refined.mask.any() else None for refined in found]
 
 
