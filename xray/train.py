@@ -194,8 +194,9 @@ def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> Non
     predict = functools.partial(_predictions, learner, material, divided, str(facts["weights"]))
     predictions = pa.concat_tables([predict(scenario) for scenario in trial.tests])
     history = pa.Table.from_pylist([told(trial, row) for row in learner.history], schema=schema.HISTORY)
-    told = {"trial": list(trial.key), "categories": list(material.categories), **facts}
-    name, kept = checkpoints.finish(learner.best, told)
+    name, kept = checkpoints.finish(
+        learner.best, {"trial": list(trial.key), "categories": list(material.categories), **facts}
+    )
     counts = {scenario: {schema.OK: 0} for scenario in trial.tests}
     for scenario in predictions.column("scenario").to_pylist():
         counts[scenario][schema.OK] += 1
