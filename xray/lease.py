@@ -209,6 +209,6 @@ def _write(uri: str, holder: Holder) -> None:
 
 
 def _drop(uri: str) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, XrayError):
         if exists(uri):
             delete_file(uri)
