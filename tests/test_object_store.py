@@ -272,7 +272,8 @@ def test_evaluations_in_a_bucket(run: Run, golden: Run, folder: Path, store: Moo
 def test_trainings_in_a_bucket(tmp_path: Path, store: MoodyStore) -> None:
     """A worker is killed when it puts its second checkpoint, and the next one goes on from the first."""
     write_folder(tmp_path, per_category=6)
-    training = {**QUICK, "folds": None, "holdout": 0.3, "scenarios": ["original"]}
+    split = {"folds": None, "holdout": 0.3, "scenarios": ["original"]}
+    training = {**QUICK, **split, "epochs": 3, "checkpoint_seconds": 0}
     places = (str(tmp_path / "run"), store.place.format("swept"))
     runs = [planned(tmp_path, uri, scenarios=["original"], training=training) for uri in places]
     order = Order(kills, "PUT", "last.safetensors", after=1, times=1)
