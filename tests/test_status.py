@@ -48,7 +48,7 @@ def test_what_was_refused_and_what_failed_are_told_apart(run: Run, tmp_path: Pat
     assert status(run).table == [("original", 6, 6, 4, 1, 1), ("segmented", 6, 6, 4, 1, 1)]
     said = CliRunner().invoke(app, ["status", run.uri]).output
     assert "missing_file" in said
-    assert "corrupt_mask" in said
+    assert "mask_changed" in said
     assert said.splitlines()[-1] == f"12 of 12 images of 6 photographs (100%): {run.uri}"
 
 

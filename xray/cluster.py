@@ -114,10 +114,26 @@ def quietly() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), _keys_untold():
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _keys_untold() -> Iterator[None]:
+    """Keep Ray Tune from giving its workers the driver's AWS keys: they would stand in the dashboard and in Ray's logs.
+
+    Those workers have what all others have, from their node.
+    """
+    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+
+    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    ENV_VARS_TO_PROPAGATE.difference_update(keys)
+    try:
+        yield
+    finally:
+        ENV_VARS_TO_PROPAGATE.update(keys)
 
 
 def nodes() -> list[dict[str, float]]:

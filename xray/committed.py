@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.codec import ANY, decode
-from xray.errors import Rejected, XrayError
-from xray.files import read_bytes
+from xray.errors import Rejected, UnreachableError, XrayError
+from xray.files import read_committed
 from xray.masks import decode_mask
 from xray.render import status_counts
 from xray.stages import GENERATE, MASK, Receipt, Stage, sums, unit_of
@@ -83,10 +83,15 @@ def look_at(store: Store, stage: Stage, shard: str, *, planned: bool, pictures: 
         shard: that has a receipt there.
         planned: whether the plan has it.
         pictures: decode every image and mask, too.
+
+    Raises:
+        UnreachableError: nothing can be known of it now.
     """
     where = "/".join(("receipts", *stage, f"{shard}.json"))
     try:
         receipt = store.receipt(stage, shard)
+    except UnreachableError:
+        raise
     except (XrayError, Rejected, TypeError):
         return Looked((Problem("damaged", where, "not as it was written", stage, shard),))
     problems: list[Problem] = []
@@ -115,7 +120,7 @@ def look_at(store: Store, stage: Stage, shard: str, *, planned: bool, pictures: 
 def _file(store: Store, file: Any) -> pa.Table | tuple[str, str] | None:
     """A file's table, if it is one, or what is wrong with the file."""
     try:
-        data = read_bytes(store.path(*file["path"]))
+        data = read_committed(store.path(*file["path"]))
     except Rejected as verdict:
         return "missing", str(verdict)
     now = sums(data)

@@ -5,6 +5,7 @@ URIs are percent-encoded, so that any file name, also one that is not valid UTF-
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -12,18 +13,20 @@ import posixpath
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import parse_qs, quote, quote_from_bytes, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, quote_from_bytes, unquote_to_bytes, urlencode, urlsplit
 from urllib.request import urlopen
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from xray.errors import Rejected, XrayError
+from xray.errors import Rejected, UnreachableError, XrayError
 from xray.progress import readable_bytes
 
 _SCHEMES = ("file", "s3", "gs", "gcs")
+_SECRETS = ("key", "secret", "token", "password", "credential", "signature")
 _ONE_READER = threading.Lock()
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -42,9 +45,14 @@ def to_uri(location: str | os.PathLike[str]) -> str:
     if scheme not in _SCHEMES:
         raise XrayError(f"cannot read {text!r}: scheme {scheme!r} is none of {', '.join(_SCHEMES)}, or a plain path")
     path, mark, query = rest.partition("?")
-    if "@" in path.partition("/")[0]:
+    if "@" in path.partition("/")[0] or _has_secrets(query):
         raise XrayError(f"no credentials in a {scheme} URI, it is stored in tables: set AWS_ACCESS_KEY_ID and the like")
     return f"{scheme}://{quote(path.rstrip('/'), safe='/%')}{mark}{query}"
+
+
+def _has_secrets(query: str) -> bool:
+    pairs = [(name.lower(), value) for name, value in parse_qsl(query, keep_blank_values=True)]
+    return any("@" in value or any(word in name for word in _SECRETS) for name, value in pairs)
 
 
 def join(uri: str, *names: str) -> str:
@@ -80,8 +88,48 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     local = local_path(uri)
     if local is not None:
         return fs.LocalFileSystem(), str(local)
-    store, path = fs.FileSystem.from_uri(uri)
+    try:
+        with reaching(uri):
+            store, path = fs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        raise XrayError(f"cannot use {uri}: {error}") from error
     return store, path
+
+
+@contextlib.contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """Say in one line what an object store answers, once its client has given up; a disk's errors stay what they are.
+
+    Raises:
+        UnreachableError: it does not answer, or does not let us in.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if local_path(uri) is not None:
+            raise
+        raise UnreachableError(
+            f"cannot reach {uri} ({' '.join(str(error).split())}). What is committed stays; once the store answers and "
+            "lets you in (AWS_ACCESS_KEY_ID and the like), the same command goes on"
+        ) from error
+
+
+def check_bucket(uri: str) -> None:
+    """Refuse an object store's bucket that is not there, before there is anything to write to it.
+
+    Raises:
+        XrayError: there is none.
+    """
+    if local_path(uri) is not None:
+        return
+    store, path = open_store(uri)
+    bucket = path.partition("/")[0]
+    with reaching(uri):
+        there = store.get_file_info(bucket).type != fs.FileType.NotFound
+    if not there:
+        raise XrayError(f"no bucket {bucket!r}, for {uri}: make it first, or name another")
 
 
 def cell_uri(uri: str, row_group: int, row: int, column: str) -> str:
@@ -135,24 +183,41 @@ def read_bytes(uri: str) -> bytes:
         raise Rejected("unreadable_file", f"{uri}: {error}") from error
 
 
+def read_committed(uri: str) -> bytes:
+    """The bytes of a file that is known to be there: a store that is away is no damage.
+
+    Raises:
+        Rejected: missing_file; on a disk, unreadable_file.
+        UnreachableError: the store does not answer, or does not let us in.
+    """
+    if local_path(uri) is not None:
+        return read_bytes(uri)
+    store, path = open_store(uri)
+    try:
+        with reaching(uri), store.open_input_file(path) as stream:
+            return stream.read()  # type: ignore[no-any-return]
+    except FileNotFoundError as error:
+        raise Rejected("missing_file", uri) from error
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a file so that readers see all of it or none: on disk by another name, flushed, then renamed.
 
-    An object store shows an object only when it is complete, so there one put is enough.
+    An object store shows an object only when it is complete.
 
     Raises:
-        XrayError: it cannot be written: no room, a quota, no permission; what was there before stays.
+        XrayError: it cannot be written: no room, a quota, no permission, or the store does not answer; what was there
+            before stays.
     """
     local = local_path(uri)
+    if local is None:
+        with reaching(uri), ThreadPoolExecutor(1) as thread:
+            thread.submit(_put, uri, data).result()
+        return
     try:
-        if local is None:
-            store, path = open_store(uri)
-            with store.open_output_stream(path) as stream:
-                stream.write(data)
-        else:
-            _write_local(local, data)
+        _write_local(local, data)
     except OSError as error:
-        raise _refused("write", uri, error, len(data)) from error
+        raise _refused("write", local, error, len(data)) from error
 
 
 def _write_local(path: Path, data: bytes) -> None:
@@ -177,14 +242,12 @@ def _flush(folder: Path) -> None:
         os.close(opened)
 
 
-def _refused(verb: str, uri: str, error: OSError, size: int = 0) -> XrayError:
-    """Why a file cannot be written or removed, in one line: where, what it takes, and what to do."""
-    local = local_path(uri)
-    place = uri if local is None else repr(str(local))
-    told = error.strerror or " ".join(str(error).split())
-    if local is not None and error.errno in _FULL:
+def _refused(verb: str, path: Path, error: OSError, size: int = 0) -> XrayError:
+    """Why a file on disk cannot be written or removed, in one line: where, what it takes, and what to do."""
+    place, told = repr(str(path)), error.strerror or " ".join(str(error).split())
+    if error.errno in _FULL:
         said = (
-            f"no space left for {place}, {readable_bytes(size)} ({told}; {_room(local)}): make room, or raise the quota"
+            f"no space left for {place}, {readable_bytes(size)} ({told}; {_room(path)}): make room, or raise the quota"
         )
     elif error.errno in _FORBIDDEN:
         said = f"cannot {verb} {place} ({told}): its folder must be writable for you, and not mounted read-only"
@@ -200,6 +263,19 @@ def _room(path: Path) -> str:
     return f"{readable_bytes(disk.f_bavail * disk.f_frsize)} free{files}"
 
 
+def _put(uri: str, data: bytes) -> None:
+    """Write an object, in a thread of its own.
+
+    A stream that an exception leaves early shows what it was given so far as if it were whole. Only the main thread is
+    interrupted: by Ctrl-C, by SIGTERM, by Ray when it takes a task back.
+    """
+    if uri.startswith("s3://"):  # else even an empty object takes three requests, and leaves one half when it fails
+        uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
+    store, path = open_store(uri)
+    with store.open_output_stream(path) as stream:
+        stream.write(data)
+
+
 def delete_file(uri: str) -> None:
     """Remove a file that is there.
 
@@ -207,10 +283,14 @@ def delete_file(uri: str) -> None:
         XrayError: it cannot be removed.
     """
     store, path = open_store(uri)
+    local = local_path(uri)
     try:
-        store.delete_file(path)
+        with reaching(uri):
+            store.delete_file(path)
     except OSError as error:
-        raise _refused("remove", uri, error) from error
+        if local is None:
+            raise
+        raise _refused("remove", local, error) from error
 
 
 def exists(uri: str) -> bool:
@@ -219,13 +299,15 @@ def exists(uri: str) -> bool:
     if local is not None:
         return local.exists()
     store, path = open_store(uri)
-    return bool(store.get_file_info(path).type != fs.FileType.NotFound)
+    with reaching(uri):
+        return bool(store.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def is_folder(uri: str) -> bool:
     """Whether there is a folder; in an object store, whether anything lies below."""
     store, path = open_store(uri)
-    return bool(store.get_file_info(path).type == fs.FileType.Directory)
+    with reaching(uri):
+        return bool(store.get_file_info(path).type == fs.FileType.Directory)
 
 
 def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
@@ -242,7 +324,8 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
         return
     store, path = open_store(uri)
     try:
-        found = store.get_file_info(fs.FileSelector(path, recursive=recursive))
+        with reaching(uri):
+            found = store.get_file_info(fs.FileSelector(path, recursive=recursive))
     except FileNotFoundError as error:
         raise XrayError(f"no folder {uri!r}") from error
     base = len(path.rstrip("/")) + 1
@@ -259,7 +342,8 @@ def paths_below(uri: str) -> list[str]:
         found = (Path(folder, name) for folder, _, names in os.walk(local) for name in names)
         return sorted(path.relative_to(local).as_posix() for path in found)
     store, path = open_store(uri)
-    below = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    with reaching(uri):
+        below = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     base = len(path.rstrip("/")) + 1
     return sorted(info.path[base:] for info in below if info.type == fs.FileType.File)
 
@@ -270,7 +354,8 @@ def modified(uri: str) -> dict[str, float]:
     None where there is no such folder.
     """
     store, path = open_store(uri)
-    found = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    with reaching(uri):
+        found = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
     files = (info for info in found if info.type == fs.FileType.File and not info.base_name.startswith("."))
     return {join(uri, info.base_name): info.mtime_ns / 1e9 for info in files}
 
@@ -289,7 +374,8 @@ def list_folders(uri: str) -> Iterator[str]:
     else:
         store, path = open_store(uri)
         try:
-            found = store.get_file_info(fs.FileSelector(path))
+            with reaching(uri):
+                found = store.get_file_info(fs.FileSelector(path))
         except FileNotFoundError as error:
             raise XrayError(f"no folder {uri!r}") from error
         names = [info.base_name for info in found if info.type == fs.FileType.Directory]

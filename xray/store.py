@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from xray import schema
 from xray.errors import XrayError
 from xray.files import (
+    check_bucket,
     delete_file,
     exists,
     join,
@@ -36,7 +37,8 @@ from xray.files import (
     modified,
     name_of,
     open_store,
-    read_bytes,
+    reaching,
+    read_committed,
     to_uri,
     write_bytes,
 )
@@ -84,8 +86,15 @@ class Store:
 
     @property
     def planned(self) -> bool:
-        """Whether there is a plan."""
-        return exists(self.path("run.json"))
+        """Whether there is a plan.
+
+        Raises:
+            XrayError: there is not even the bucket.
+        """
+        if exists(self.path("run.json")):
+            return True
+        check_bucket(self.uri)
+        return False
 
     def record(self) -> dict[str, Any]:
         """What `commit_plan` wrote last.
@@ -160,15 +169,20 @@ class Store:
         with self.open_part(table, part) as file:
             return int(file.num_row_groups)
 
-    def open_part(self, table: str, part: str) -> pq.ParquetFile:
+    @contextlib.contextmanager
+    def open_part(self, table: str, part: str) -> Iterator[pq.ParquetFile]:
         """A part of `source` or `plan`, to read some of its row groups.
 
         Its footer grows with the plan, and every shard is looked up in it: it is read once.
         """
-        store, path = open_store(self.path(table, f"{part}.parquet"))
-        file = pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part)))
-        self._footers[table, part] = file.metadata
-        return file
+        uri = self.path(table, f"{part}.parquet")
+        store, path = open_store(uri)
+        with (
+            reaching(uri),
+            pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part))) as file,
+        ):
+            self._footers[table, part] = file.metadata
+            yield file
 
     def makes_masks(self, shard: str) -> bool:
         """Whether a shard is the first over its photographs: masks are kept once, however many scenarios are added."""
@@ -325,7 +339,7 @@ class Store:
     def receipt(self, stage: Stage, shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
         uri = self.path("receipts", *stage, f"{shard}.json")
-        return Receipt(**unsealed(read_bytes(uri), uri))
+        return Receipt(**unsealed(read_committed(uri), uri))
 
     def receipts(self, stage: Stage) -> list[Receipt]:
         """All receipts of a stage, in the order of the shards."""
@@ -385,9 +399,11 @@ class Store:
         where: ds.Expression | None = None,
     ) -> pa.Table:
         """What was committed of one shard, as `table` reads it."""
-        store, path = open_store(self.path(*self.receipt(stage, shard).files[table]["path"]))
+        uri = self.path(*self.receipt(stage, shard).files[table]["path"])
+        store, path = open_store(uri)
         wanted = list(columns) if columns else None
-        return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
+        with reaching(uri):
+            return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
 
     def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
         if table in ("source", "plan"):
@@ -433,11 +449,12 @@ class Store:
                 raise XrayError(f"{self.uri} has no table {name!r}")
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
-        dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
         wanted = list(columns) if columns else None
-        if limit is not None:
-            return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)
-        return dataset.to_table(columns=wanted, filter=where)
+        with reaching(self.uri):
+            dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
+            if limit is not None:
+                return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)
+            return dataset.to_table(columns=wanted, filter=where)
 
     def write_table(self, name: str, table: pa.Table) -> str:
         """Write a table such as `scores` at once, and return its URI."""
@@ -451,7 +468,7 @@ class Store:
 
     def read_file(self, name: str) -> bytes:
         """The bytes of a file at the top of the run."""
-        return read_bytes(self.path(name))
+        return read_committed(self.path(name))
 
 
 def _of_plan(name: str, parts: Collection[str]) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from xray import strict_yaml
 from xray.committed import Looked, Problem, look_at
-from xray.errors import Rejected, XrayError
-from xray.files import delete_file, paths_below, read_bytes
+from xray.errors import Rejected, UnreachableError, XrayError
+from xray.files import delete_file, paths_below, read_committed
 from xray.progress import Progress
 from xray.run import Run
 from xray.stages import GENERATE, MASK, Stage
@@ -60,6 +60,9 @@ def verify(run: Run, *, pictures: bool = True) -> Verified:
     Args:
         run: with a plan.
         pictures: decode every image and mask, too; their bytes are compared anyway.
+
+    Raises:
+        UnreachableError: the store is away, which is no damage.
     """
     there = paths_below(run.uri)  # before the receipts: what is committed meanwhile is no orphan
     damaged = list(_damage_of_plan(run))
@@ -106,12 +109,14 @@ def _is_of(parts: set[str], stage: Stage, shard: str) -> bool:
 def _damage_of_plan(run: Run) -> Iterator[Problem]:
     try:
         files: Mapping[str, str] = run.record()["files"]
+    except UnreachableError:
+        raise
     except (XrayError, Rejected):
         yield Problem("damaged", "run.json", "not as it was written")
         return
     for name, sha256 in files.items():
         try:
-            found = hashlib.sha256(read_bytes(run.path(*name.split("/")))).hexdigest()
+            found = hashlib.sha256(read_committed(run.path(*name.split("/")))).hexdigest()
         except Rejected as verdict:
             yield Problem("missing", name, str(verdict))
             continue
