@@ -1,6 +1,6 @@
 """Is anything lost, made twice or torn when something dies? Runs are killed, gone on with, and compared byte by byte.
 
-    python benchmarks/chaos.py --workers 100 --actors 100 --nodes 30 --drivers 50
+    python benchmarks/chaos.py --workers 100 --actors 100 --nodes 30 --drivers 50 --links 2
 
 - workers: processes of CPU tasks get SIGKILL, one to three at random moments, or one at a named point of a commit
   (`injected/reaching.py`), while the driver goes on;
@@ -8,12 +8,15 @@
   load, and in the middle of a picture;
 - nodes: the raylet of the second of two nodes gets SIGKILL at a random moment, and all its workers go with it;
 - drivers: `xray plan` or `xray generate` gets SIGKILL, at a random moment or when a worker reaches a named point, and
-  the same command is given again; every second one works on a cluster that outlives it.
+  the same command is given again; every second one works on a cluster that outlives it;
+- links: the link between two hosts (`chaos_links.py`) is cut for a minute, and the cut-off one goes on by itself; every
+  second time it is the driver's, and the same command is given again if it has ended otherwise than well.
 
 Each seed decides who dies, when, and where. A run is golden if, with no more than one resume, each file of images and
 masks equals that of a run that nobody disturbed. Lost and duplicated are planned images; torn are files that
 `xray verify` finds not as they were committed; wasted is work that was begun twice, in shards a killed process.
-Seconds of recovery are from the kill to the next receipt. Each arm is a process of its own, with a Ray of its own.
+Seconds of recovery are from the kill to the next receipt, and from the cut to the last. Each arm is a process of its
+own, with a Ray of its own.
 """
 
 from __future__ import annotations
@@ -36,18 +39,19 @@ INJECTED = Path(__file__).parent / "injected"
 os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
-def fight(arm: str, seeds: range, images: int) -> None:
+def fight(arm: str, seeds: range, images: int, cut: float) -> None:
     """Run one arm in this process; a line of JSON a run."""
     with tempfile.TemporaryDirectory() as name:
-        field = Field(Path(name), images)
+        field = Field(Path(name), images, cut)
         for outcome in ARMS[arm](field, seeds):
             print(json.dumps(asdict(outcome)), flush=True)
 
 
-def fought(arm: str, seeds: range, images: int, results: Path | None) -> list[Outcome]:
+def fought(arm: str, seeds: range, images: int, cut: float, results: Path | None) -> list[Outcome]:
     """Run one arm in a process of its own, and keep its log."""
     found: list[Outcome] = []
-    own = [sys.executable, __file__, "--arm", arm, "--seeds", f"{seeds.start}:{seeds.stop}", "--images", str(images)]
+    own = [sys.executable, __file__, "--arm", arm, "--seeds", f"{seeds.start}:{seeds.stop}"]
+    own += ["--images", str(images), "--cut", str(cut)]
     path = os.pathsep.join([str(INJECTED), os.environ.get("PYTHONPATH", "")])
     with (
         tempfile.TemporaryFile() as said,
@@ -90,26 +94,29 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for arm, runs in (("workers", 100), ("actors", 100), ("nodes", 30), ("drivers", 50)):
+    for arm, runs in (("workers", 100), ("actors", 100), ("nodes", 30), ("drivers", 50), ("links", 2)):
         options.add_argument(f"--{arm}", type=int, default=runs, help="runs")
     options.add_argument("--first", type=int, default=0, help="seed of the first run of each arm")
     options.add_argument("--images", type=int, default=24, help="photographs of each run")
+    options.add_argument("--cut", type=float, default=60, help="seconds for which a link is cut")
     options.add_argument("--results", type=Path, help="folder to keep the log of every run in")
     options.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
     options.add_argument("--seeds", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.arm:
-        fight(chosen.arm, range(*map(int, chosen.seeds.split(":"))), chosen.images)
+        fight(chosen.arm, range(*map(int, chosen.seeds.split(":"))), chosen.images, chosen.cut)
         return
     all_runs: list[Outcome] = []
     for arm in ARMS:
         runs = getattr(chosen, arm)
         if runs:
             seeds = range(chosen.first, chosen.first + runs)
-            outcomes = fought(arm, seeds, chosen.images, chosen.results)
+            outcomes = fought(arm, seeds, chosen.images, chosen.cut, chosen.results)
+            if not outcomes:
+                continue
             all_runs += outcomes
             told = summary(outcomes)
-            bound = f"at most {3 / len(outcomes):.1%} of such runs fail, with 95 % confidence" if outcomes else ""
+            bound = f"at most {3 / len(outcomes):.1%} of such runs fail, with 95 % confidence"
             sound = told["golden"] == runs
             print(f"{arm}: {json.dumps(told)} {bound if sound else ''}", flush=True)
     print(json.dumps(summary(all_runs)))

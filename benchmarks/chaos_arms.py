@@ -1,4 +1,4 @@
-"""Who dies in `chaos.py`, when and where: CPU workers, GPU actors, the second node, the driver."""
+"""Who dies in `chaos.py`, when and where: CPU workers, GPU actors, the second node, the driver, a link."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 from chaos_field import Field, Outcome
+from chaos_links import of_links
 
 from xray.generate import generate
 from xray.run import Run
@@ -237,4 +238,5 @@ ARMS: Mapping[str, Callable[[Field, range], Iterator[Outcome]]] = {
     "actors": of_actors,
     "nodes": of_nodes,
     "drivers": of_drivers,
+    "links": of_links,
 }

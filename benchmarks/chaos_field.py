@@ -58,10 +58,11 @@ class Field:
     Args:
         folder: to work in.
         images: photographs.
+        cut: seconds for which a link is cut.
     """
 
-    def __init__(self, folder: Path, images: int) -> None:
-        self.folder, self.images = folder, images
+    def __init__(self, folder: Path, images: int, cut: float = 60) -> None:
+        self.folder, self.images, self.cut = folder, images, cut
         self.desk = folder / "desk"
         self.desk.mkdir(parents=True)
         os.environ["CHAOS_DESK"] = str(self.desk)  # workers inherit it
@@ -112,6 +113,11 @@ class Field:
             what, _, of = line.split(" ", 2)
             found.setdefault(what, Counter())[of] += 1
         return found
+
+    def done_by(self, host: str) -> int:
+        """How much a host has read and made."""
+        log = self.desk / "log"
+        return sum(line.split(" ")[1].startswith(f"{host}/") for line in log.read_text().splitlines())
 
     def judged(self, run: Run, actors: int, seed: int, how: str, killed: list[float], died: int) -> Outcome:
         """Compare a run with the golden one."""

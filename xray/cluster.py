@@ -55,6 +55,9 @@ def connected(workers: int | None = None) -> Iterator[None]:
         workers: CPUs that a session of our own may use; default: all of this machine.
 
     A session of our own ends with the block; others stay as they were.
+
+    Raises:
+        XrayError: there is no Ray at `RAY_ADDRESS`.
     """
     if ray.is_initialized():
         yield
@@ -62,13 +65,16 @@ def connected(workers: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS", "local")
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     with _quiet_start() if local else contextlib.nullcontext(), _own_signals():
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": worker_environment()},
-            **local,
-        )
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": worker_environment()},
+                **local,
+            )
+        except ConnectionError as error:
+            raise XrayError(f"there is no Ray at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
     try:
         yield
     finally:
@@ -221,9 +227,11 @@ def stream(
 def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
     try:
         yield from dataset.iter_rows()
-    except ray.exceptions.RayActorError as error:
+    except ray.exceptions.RayTaskError:  # the work's own
+        raise
+    except ray.exceptions.RayError as error:
         raise XrayError(
-            "a worker died, or could not start; what is committed stays. "
+            "a worker or a node died, could not start, or was cut off; what is committed stays. "
             f"Ray says: {str(error).strip().splitlines()[0]}"
         ) from error
 

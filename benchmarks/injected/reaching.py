@@ -57,7 +57,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 def note(what: str, of: object) -> None:
     """Write down what was read or made; a line is written at once, or not at all."""
     log = os.open(f"{os.environ['CHAOS_DESK']}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(log, f"{what} {os.getpid()} {of}\n".encode())
+    os.write(log, f"{what} {os.uname().nodename}/{os.getpid()} {of}\n".encode())
     os.close(log)
 
 
