@@ -42,6 +42,9 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/statistics.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/rot.py
+	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/chaos.py --workers 10 --actors 10 --nodes 3 --drivers 5 --links 0
 
 clean:  ## Remove what was installed and made.
 	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -120,6 +120,7 @@ def main() -> None:
             sound = told["golden"] == runs
             print(f"{arm}: {json.dumps(told)} {bound if sound else ''}", flush=True)
     print(json.dumps(summary(all_runs)))
+    sys.exit(0 if all(one.golden for one in all_runs) else 1)
 
 
 if __name__ == "__main__":
