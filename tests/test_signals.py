@@ -12,6 +12,7 @@ import pytest
 from pooled import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
 from xray.run import Run
+from xray.signals import ending_on_signals
 from xray.stages import GENERATE
 from xray.verify import verify
 
@@ -108,3 +109,10 @@ def test_an_error_without_a_signal_stays_what_it_is() -> None:
     script = "from xray.signals import ending_on_signals\nwith ending_on_signals():\n    raise KeyError('x')"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (told.returncode, "KeyError" in told.stderr) == (1, True)
+
+
+def test_without_a_signal_all_is_as_before() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with ending_on_signals():
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

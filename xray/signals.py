@@ -46,11 +46,13 @@ def ending_on_signals() -> Iterator[None]:
         last.start()
         raise Interrupted(number)
 
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except BaseException:
         if asked:  # whatever it has become on its way through Ray
             sys.exit(128 + asked[0])
         raise
+    finally:
+        for number, handler in before.items() if not asked else ():
+            signal.signal(number, handler)
