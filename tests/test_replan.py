@@ -245,5 +245,12 @@ def test_the_command_says_what_is_made_and_what_is_kept(run: Run, folder: Path) 
     assert said.output.splitlines()[-1] == f"{told}; nothing written: {run.uri}"
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
     assert said.output.splitlines()[-1].startswith(f"replanned: {told}; xray generate {run.uri} goes on")
+    made_here(Run(run.uri))
+    said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
+    assert said.output.splitlines()[-1].endswith(f"; nothing written: {run.uri}")
+    recipe.write_text(recipe.read_text() + "name: another\n")
+    said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
+    assert said.output.splitlines()[-1].startswith("replanned: ")  # the recipe was written, though no image changes
+    assert Run(run.uri).recipe["name"] == "another"
     shutil.rmtree(folder / "run")
     assert "nothing to replan" in str(invoke(app, ["plan", str(recipe), run.uri, "--replan"]).exception)

@@ -90,6 +90,22 @@ def test_planning_anew_takes_back_the_trainings_that_saw_a_change(swept: Run, tm
     assert run.trained() == {("resnet", "segmented"): [0, 1, 2], ("vit", "segmented"): [0, 1, 2]}
 
 
+def test_planning_anew_that_is_refused_takes_nothing_back(swept: Run, tmp_path: Path) -> None:
+    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
+    run = Run(str(tmp_path / "run"))
+    values = {
+        **run.recipe,
+        "scenarios": {**run.recipe["scenarios"]},
+        "training": {**run.recipe["training"], "folds": 2},
+    }
+    values["scenarios"]["blur_background"] = {**values["scenarios"]["blur_background"], "sigma": 2.5}
+    recipe = recipe_from(values)
+    with pytest.raises(XrayError, match="models were trained with `folds: 3"):
+        write_plan_anew(run, recipe, survey(recipe))
+    assert run.trained() == swept.trained()
+    assert run.record() == swept.record()
+
+
 def test_what_is_recorded_of_a_training(swept: Run) -> None:
     receipt = swept.receipt(training("vit", "segmented"), "1")
     facts = receipt.facts

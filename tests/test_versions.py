@@ -54,6 +54,7 @@ def test_what_decides_no_pixel_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     _opened.cache_clear()
     make_shard(run.uri, run.shards()[1])
+    assert run.done(GENERATE) == set(run.shards()[:2])
 
 
 def test_networks_decide_what_is_refined_and_painted_but_not_what_is_rendered(

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.errors import Rejected
-from xray.files import read_bytes
+from xray.files import read_committed
 from xray.run import Run
 from xray.stages import GENERATE, MASK, Receipt, Shard, Stage, evaluation, sums
 from xray.tally import has_failed
@@ -85,7 +85,7 @@ def _sound(run: Run, stage: Stage, receipt: Receipt, table: str) -> pa.Table | N
         return None
     file = receipt.files[table]
     try:
-        data = read_bytes(run.path(*file["path"]))
+        data = read_committed(run.path(*file["path"]))
     except Rejected:
         return None
     return pq.read_table(pa.BufferReader(data)) if sums(data)["sha256"] == file["sha256"] else None

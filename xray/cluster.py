@@ -108,7 +108,13 @@ def _quiet_start() -> Iterator[None]:
 def _own_signals() -> Iterator[None]:
     """Keep what SIGTERM does: connecting to Ray sets a handler of its own, whose exit code tells nothing."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _restore(before: Any) -> None:
     if threading.current_thread() is threading.main_thread() and before is not None:
         signal.signal(signal.SIGTERM, before)
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from xray import schema
 from xray.codec import ANY, decode
-from xray.errors import Rejected, UnreachableError, XrayError
+from xray.errors import DamagedError, Rejected
 from xray.files import read_committed
 from xray.masks import decode_mask
 from xray.render import status_counts
@@ -90,9 +90,7 @@ def look_at(store: Store, stage: Stage, shard: str, *, planned: bool, pictures: 
     where = "/".join(("receipts", *stage, f"{shard}.json"))
     try:
         receipt = store.receipt(stage, shard)
-    except UnreachableError:
-        raise
-    except (XrayError, Rejected, TypeError):
+    except (DamagedError, Rejected, TypeError):
         return Looked((Problem("damaged", where, "not as it was written", stage, shard),))
     problems: list[Problem] = []
     tables: dict[str, pa.Table] = {}
@@ -170,7 +168,7 @@ def _made(store: Store, shard: str) -> list[str] | None:
     """The images of a shard that are there; None if it was rendered for the models alone, or cannot be read."""
     if not store.has_receipt(GENERATE, shard):
         return None
-    with contextlib.suppress(XrayError, Rejected, OSError, pa.ArrowException):  # told where images are looked at
+    with contextlib.suppress(DamagedError, Rejected, OSError, pa.ArrowException):  # told where images are looked at
         images = store.made(GENERATE, "images", shard, ["sample_id", "status"])
         return _ids(images.filter(pc.equal(images.column("status"), schema.OK)), "sample_id")
     return None

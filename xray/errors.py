@@ -24,6 +24,10 @@ class UnreachableError(XrayError):
     """An object store does not answer, or does not let us in: nothing is known of what lies there."""
 
 
+class DamagedError(XrayError):
+    """A file that vouches for others is not as it was written."""
+
+
 class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of the program
     """One image or mask cannot be used; the run goes on without it.
 

@@ -229,13 +229,14 @@ def _write_local(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-        _flush(path.parent)  # else a receipt might outlive a loss of power, and its file not
+        flush(path.parent)  # else a receipt might outlive a loss of power, and its file not
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _flush(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Let what was written to a file on disk, or renamed into a folder, outlive a loss of power."""
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:

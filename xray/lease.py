@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from xray.errors import Rejected, XrayError
-from xray.files import delete_file, exists, join, modified, read_bytes, write_bytes
+from xray.errors import DamagedError, Rejected, XrayError
+from xray.files import delete_file, exists, join, modified, read_committed, write_bytes
 from xray.progress import readable_time
 from xray.seal import sealed, unsealed
 
@@ -138,8 +138,8 @@ def signs(folder: str, now: float | None = None) -> list[Sign]:
     """
     found = []
     for uri, written in sorted(modified(folder).items()):
-        with contextlib.suppress(Rejected, XrayError):  # it was given back meanwhile
-            holder = Holder(**unsealed(read_bytes(uri), uri))
+        with contextlib.suppress(Rejected, DamagedError):  # it was given back meanwhile, or nobody can read it
+            holder = Holder(**unsealed(read_committed(uri), uri))
             found.append(Sign(uri, holder, max(0.0, (time.time() if now is None else now) - written)))
     return found
 

@@ -110,7 +110,10 @@ def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
         found: by `xray.survey.survey` without a run.
 
     Returns:
-        What is carried over, and what is to be made. If nothing is, nothing was written.
+        What is carried over, and what is to be made; whether anything was written.
+
+    Raises:
+        XrayError: painters refuse a prompt, or models were trained in other folds; the plan before stays.
     """
     recipe = replace(recipe, categories=found.categories)
     pins = pinned(sorted(references(recipe)))
@@ -118,8 +121,8 @@ def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
     draw = _draw(recipe, found)
     parts = _write_source(run, [], carrying.photographs(found.source), recipe, draw, carrying)
     if carrying.changes or recipe_values(recipe) != run.recipe:
-        take_back_trainings(run, carrying)
-        _commit(run, recipe, found, parts, pins)
+        _commit(run, recipe, found, parts, pins, carrying)
+        carrying.written = True
     else:
         run.drop_parts(parts)
     return carrying
@@ -140,13 +143,25 @@ def _draw(recipe: Recipe, found: Survey) -> Draw:
     return Draw(recipe.seed, Donors(found.backgrounds.to_pylist()), {item.name: item for item in found.categories})
 
 
-def _commit(run: Run, recipe: Recipe, found: Survey, parts: list[str], pins: Mapping[str, str]) -> None:
+def _commit(
+    run: Run,
+    recipe: Recipe,
+    found: Survey,
+    parts: list[str],
+    pins: Mapping[str, str],
+    carrying: Carrying | None = None,
+) -> None:
+    """Write down what parts rest on, and let them count; what may be refused is, before anything changes."""
+    new = [part for part in parts if part not in run.parts("plan")]
+    remarks = [*found.remarks, *_check_prompts(run, new, recipe)]
+    folds = _folds(run, recipe, found) if recipe.training is not None else None
+    if carrying is not None:
+        take_back_trainings(run, carrying)
     if len(found.backgrounds):
         run.write_table("backgrounds", found.backgrounds)
-    if recipe.training is not None:
-        run.write_table("folds", _folds(run, recipe, found))
-    new = [part for part in parts if part not in run.parts("plan")]
-    run.write_recipe(recipe, parts, [*found.remarks, *_check_prompts(run, new, recipe)], pins)
+    if folds is not None:
+        run.write_table("folds", folds)
+    run.write_recipe(recipe, parts, remarks, pins)
 
 
 def _folds(run: Run, recipe: Recipe, found: Survey) -> pa.Table:

@@ -60,7 +60,7 @@ class Planned:
         """What `commit_plan` wrote last.
 
         Raises:
-            XrayError: it is damaged.
+            DamagedError: it is not as it was written.
         """
         return unsealed(self.read_file("run.json"), self.path("run.json"))
 

@@ -86,7 +86,7 @@ def _replan(run: Run, recipe: Recipe, found: Survey, dry_run: bool) -> None:
     _print_carrying(carrying)
     anew, kept, gone = (sum(counts.values()) for counts in (carrying.anew, carrying.carried, carrying.gone))
     told = f"{anew:,} images to make, {kept:,} kept as they are, {gone:,} no longer planned"
-    if dry_run or not carrying.changes:
+    if not carrying.written:
         out.print(f"{told}; nothing written: {run.uri}")
     else:
         out.print(f"replanned: {told}; xray generate {run.uri} goes on, xray verify --clean removes what was replaced")

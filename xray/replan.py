@@ -102,16 +102,17 @@ class Earlier:
         prints = Fingerprints(run.recipe_object, run.record()["weights"])
         source = {row["image_id"]: row for row in run.table("source").to_pylist()}
         usable = functools.cache(functools.partial(_usable, run))
+        made, masked = run.done(GENERATE), run.done(MASK)
         images, scenarios = {}, {}
         for row in run.table("plan").to_pylist():
-            name = row["shard"] if run.has_receipt(GENERATE, row["shard"]) else row["carried_from"]
+            name = row["shard"] if row["shard"] in made else row["carried_from"]
             scenarios[row["sample_id"]] = row["scenario"]
             if name is not None and usable(GENERATE, name):
                 images[row["sample_id"]] = (name, prints.image(row, source[row["image_id"]]))
         masks = {}
         for unit in run.units():
             for row in run.unit(unit).to_pylist():
-                name = unit if run.has_receipt(MASK, unit) else row["mask_from"]
+                name = unit if unit in masked else row["mask_from"]
                 if name is not None and usable(MASK, name):
                     masks[row["image_id"]] = (name, prints.mask(row))
         return cls(images, masks, scenarios, list(source))
@@ -145,6 +146,8 @@ class Carrying:
         """Images that are carried over, by scenario."""
         self.anew: Counter[str] = Counter()
         """Images that are made, by scenario."""
+        self.written = False
+        """Whether the plan was committed."""
         self._gone = dict(earlier.scenarios)
 
     @property

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from xray.errors import XrayError
+from xray.errors import DamagedError
 
 _SEAL = "sha256"
 
@@ -33,7 +33,7 @@ def unsealed(data: bytes, name: str) -> dict[str, Any]:
         name: of the file, for people.
 
     Raises:
-        XrayError: a byte of it has changed.
+        DamagedError: a byte of it has changed.
     """
     try:
         values: dict[str, Any] = json.loads(data)
@@ -42,5 +42,5 @@ def unsealed(data: bytes, name: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
-        raise XrayError(f"{name} is damaged, or was changed by hand; `xray verify RUN` says what else is")
+        raise DamagedError(f"{name} is damaged, or was changed by hand; `xray verify RUN` says what else is")
     return values

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from xray import strict_yaml
 from xray.committed import Looked, Problem, look_at
-from xray.errors import Rejected, UnreachableError, XrayError
+from xray.errors import DamagedError, Rejected
 from xray.files import delete_file, paths_below, read_committed
 from xray.progress import Progress
 from xray.run import Run
@@ -109,9 +109,7 @@ def _is_of(parts: set[str], stage: Stage, shard: str) -> bool:
 def _damage_of_plan(run: Run) -> Iterator[Problem]:
     try:
         files: Mapping[str, str] = run.record()["files"]
-    except UnreachableError:
-        raise
-    except (XrayError, Rejected):
+    except (DamagedError, Rejected):
         yield Problem("damaged", "run.json", "not as it was written")
         return
     for name, sha256 in files.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xray.errors import XrayError, extra
+from xray.files import flush
 from xray.progress import Progress
 from xray.weights import download, hub
 from xray.weights.fingerprints import LOADED, combined, hashes
@@ -197,8 +197,8 @@ def _put_in_place(offer: Offer, staging: Path, target: Path) -> None:
             path.unlink()
     for path in staging.rglob("*"):
         if path.is_file():
-            _flush(path)
-    _flush(staging)
+            flush(path)
+    flush(staging)
     while True:
         try:
             staging.rename(target)
@@ -214,12 +214,4 @@ def _put_in_place(offer: Offer, staging: Path, target: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             target.rename(former)
         shutil.rmtree(former, ignore_errors=True)
-    _flush(target.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(target.parent)
