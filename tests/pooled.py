@@ -16,6 +16,7 @@ import functools
 import hashlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from xray.plan import survey, write_plan
 from xray.plugins import settings
 from xray.recipe import recipe_from
 from xray.run import Run
+from xray.stages import GENERATE
 from xray.weights import locate
 
 
@@ -187,6 +189,19 @@ def made_here(run: Run, nodes: Sequence[Mapping[str, float]] = ({"CPU": 4.0},)) 
             work = work(beat=lambda items, seconds: None) if stage.pool else work()  # type: ignore[assignment]
         for unit in flow.units:
             work(unit)
+
+
+def kill_after_a_receipt(run: Run, command: Sequence[str]) -> None:
+    """Start a command that makes a run's images, and kill it and its group when the first shard is there."""
+    driver = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not run.done(GENERATE) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    assert run.done(GENERATE)
 
 
 def logged(folder: Path, pool: str) -> list[tuple[int, int]]:

@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from drawn import recipe_values, write, write_folder
+from pooled import kill_after_a_receipt
 
 from xray.errors import XrayError
 from xray.forecast import forecast
@@ -129,19 +126,7 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path) -> None:
     generate(golden)
     run = planned(tmp_path)
     script = "import sys; from xray.run import Run; from xray.generate import generate; generate(Run(sys.argv[1]), workers=1)"
-    driver = subprocess.Popen(
-        [sys.executable, "-c", script, run.uri],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not run.done(GENERATE) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
+    kill_after_a_receipt(run, [sys.executable, "-c", script, run.uri])
     done = run.done(GENERATE)
     assert done
     assert all(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,16 @@ import pytest
 from drawn import recipe_values, write_folder
 from learned import QUICK
 from moody_store import MoodyStore, Order, drops, kills, refuses
-from pooled import made_here
+from pooled import kill_after_a_receipt, made_here
 from test_evaluate import saved_model
 
 from xray import strict_yaml
 from xray.errors import UnreachableError
 from xray.evaluate import evaluate
 from xray.files import exists, paths_below, read_bytes, write_bytes
+from xray.flow import make_shard
 from xray.generate import generate
-from xray.plan import survey, write_plan
+from xray.plan import survey, write_plan, write_plan_anew
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.stages import GENERATE
@@ -97,17 +96,7 @@ def said(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_killed_driver_loses_nothing(run: Run, golden: Run) -> None:
-    driver = subprocess.Popen(
-        [*XRAY, "generate", run.uri], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not run.done(GENERATE) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
-    assert len(run.done(GENERATE)) > 0
+    kill_after_a_receipt(run, [*XRAY, "generate", run.uri])
     generate(run)
     assert_whole(run, golden)
 
@@ -187,6 +176,17 @@ def test_a_store_that_is_away_is_no_damage(run: Run, store: MoodyStore) -> None:
         with store.under(Order(WRONG_KEY, "GET", path)), pytest.raises(UnreachableError, match=path):
             verify(Run(run.uri))
     assert verify(run).sound
+
+
+def test_what_is_to_be_carried_over_is_not_made_anew_when_the_store_is_away(
+    run: Run, folder: Path, store: MoodyStore
+) -> None:
+    made_here(run)
+    recipe = recipe_from(recipe_values(folder, scenarios=["original", "image_r"]))
+    assert write_plan_anew(run, recipe, survey(recipe)).changes
+    with store.under(Order(WRONG_KEY, "GET", "/images/")), pytest.raises(UnreachableError, match="/images/"):
+        make_shard(run.uri, run.shards()[0])
+    assert run.done(GENERATE) == set()
 
 
 MUCH = bytes(range(256)) * (12 << 12)

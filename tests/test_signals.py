@@ -70,39 +70,32 @@ def test_a_signal_ends_a_run_that_goes_on_later(tmp_path: Path, number: int, cod
     assert made_files(run) == made_files(golden)
 
 
-def test_a_second_signal_ends_at_once() -> None:
-    script = (
-        "import time; from xray.signals import ending_on_signals\n"
-        "with ending_on_signals():\n"
-        "    try:\n        print('ready', flush=True); time.sleep(60)\n"
-        "    finally:\n        print('cleaning', flush=True); time.sleep(60)\n"
-    )
+def waiting(script: str, *said: str) -> subprocess.Popen[str]:
+    """A process that ends on signals, under a SIGTERM for each thing that it has said."""
+    script = "import time; from xray import signals\nsignals.GRACE = 0.5\nwith signals.ending_on_signals():\n" + script
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    for said in ("ready\n", "cleaning\n"):
-        assert process.stdout.readline() == said
+    for line in said:
+        assert process.stdout.readline() == f"{line}\n"
         process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
-    assert process.returncode == 143
+    return process
+
+
+HANGS = (
+    "    try:\n        print('ready', flush=True); time.sleep(60)\n"
+    "    finally:\n        print('cleaning', flush=True); time.sleep(60)\n"
+)
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    assert waiting(f"    signals.GRACE = 60\n{HANGS}", "ready", "cleaning").returncode == 143
 
 
 def test_what_hangs_while_it_ends_is_ended() -> None:
-    script = (
-        "import time; from xray import signals; signals.GRACE = 0.5\n"
-        "with signals.ending_on_signals():\n"
-        "    try:\n        print('ready', flush=True); time.sleep(60)\n"
-        "    finally:\n        time.sleep(60)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert waiting(HANGS, "ready").returncode == 143
 
 
 def test_an_error_without_a_signal_stays_what_it_is() -> None:
