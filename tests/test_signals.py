@@ -70,6 +70,37 @@ def test_a_signal_ends_a_run_that_goes_on_later(tmp_path: Path, number: int, cod
     assert made_files(run) == made_files(golden)
 
 
+WHILE_RAY_STARTS = """
+import os, signal, threading, time
+from xray.cli import main
+
+def interrupt():
+    while getattr(signal.getsignal(signal.SIGTERM), "__module__", "") != "ray._private.worker":
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=interrupt, daemon=True).start()
+main()
+"""
+
+
+def test_a_signal_while_ray_starts_ends_as_any_other(tmp_path: Path) -> None:
+    """Ray has a handler of its own then."""
+    folder = pooled_folder(tmp_path)
+    run = planned(folder, pooled_values(folder))
+    ended = subprocess.run(
+        [sys.executable, "-c", WHILE_RAY_STARTS, "generate", run.uri],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 143, ended.stdout
+    assert f"SIGTERM: ending; what is committed stays. To go on: xray generate {run.uri}" in ended.stdout
+    assert run.at_work() == {}
+
+
 def waiting(script: str, *said: str) -> subprocess.Popen[str]:
     """A process that ends on signals, under a SIGTERM for each thing that it has said."""
     script = "import time; from xray import signals\nsignals.GRACE = 0.5\nwith signals.ending_on_signals():\n" + script

@@ -106,17 +106,17 @@ def _quiet_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep what SIGTERM does: connecting to Ray sets a handler of its own, whose exit code tells nothing."""
+    """Keep what SIGTERM does: while it connects, Ray has a handler of its own, that exits with the signal's number."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM and callable(before):
+            before(signal.SIGTERM, None)
+        raise
     finally:
-        _restore(before)
-
-
-def _restore(before: Any) -> None:
-    if threading.current_thread() is threading.main_thread() and before is not None:
-        signal.signal(signal.SIGTERM, before)
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
