@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from drawn import write_folder
@@ -53,3 +60,25 @@ def test_the_same_plan_gives_the_same_bytes_on_the_same_gpu(run: Run, folder: Pa
     again = planned(folder, tiny_values(folder, tiny_weights, pools={}), "again")
     made_here(again, NODES)
     assert made_files(again) == made_files(run)
+
+
+def test_a_painter_killed_on_the_gpu_costs_no_byte(run: Run, folder: Path, tiny_weights: Path) -> None:
+    again = planned(folder, tiny_values(folder, tiny_weights, pools={}), "killed")
+    command = [sys.executable, "-c", "from xray.cli import main; main()", "generate", again.uri]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    os.kill(_actor_of(driver, "PaintStage)).submit").pid, signal.SIGKILL)
+    said, _ = driver.communicate(timeout=240)
+    assert driver.returncode == 0, said
+    assert made_files(again) == made_files(run)
+
+
+def _actor_of(driver: subprocess.Popen[str], name: str) -> psutil.Process:
+    """The process of a pool's actor, once it is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and driver.poll() is None:
+        for process in psutil.Process(driver.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if name in " ".join(process.cmdline()):
+                    return process
+        time.sleep(0.05)
+    raise AssertionError(f"no actor {name} was seen")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tiny_sam import TINY
 
 from xray.codec import Decoded, decode
@@ -14,7 +15,7 @@ from xray.device import DeviceModel
 from xray.errors import Rejected
 from xray.masks import Hint, Refined, Refiner, Unrefined, iou
 from xray.masks.choosing import Chosen, choose, unite
-from xray.masks.sam import Offered, Sam, SamOnDevice
+from xray.masks.sam import Offered, Sam, SamOnDevice, read_network
 from xray.plugins import build
 from xray.sources.base import Box
 
@@ -259,6 +260,19 @@ def test_the_encoder_computes_in_the_precision_asked_for(kind: str, dtype: Any, 
     assert logits.dtype == wanted.dtype
     assert (logits != wanted).any()
     assert iou(logits.numpy() > 0, wanted.numpy() > 0) > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["sam_checkpoint", "sam_folder", "sam2_folder"])
+def test_weights_that_are_rounded_once_answer_as_those_that_autocast_rounds(
+    kind: str, dtype: Any, request: pytest.FixtureRequest
+) -> None:
+    reference: Path = request.getfixturevalue(kind)
+    model = Sam(model=str(reference), dtype=dtype).load("cpu")
+    whole = SamOnDevice(Sam(), read_network(reference, "cpu"), "cpu", getattr(torch, dtype))
+    item = asked(IMAGES["wide"], Hint(boxes=(BOX,)))
+    ((logits, _),), ((wanted, _),) = offered(model, item).masks, offered(whole, item).masks
+    assert torch.equal(logits, wanted)
 
 
 def test_a_coarse_mask_asks_for_each_of_its_parts(meta: SamOnDevice) -> None:

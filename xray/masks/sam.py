@@ -16,7 +16,7 @@ from xray.masks.base import Hint, Refined, Refiner, Unrefined
 from xray.masks.choosing import choose, unite
 from xray.masks.prompting import Prompt, Prompting
 from xray.masks.quality import agreement
-from xray.masks.sam_network import Framed, SamNetwork, queries_of
+from xray.masks.sam_network import Framed, SamNetwork, narrow, queries_of
 from xray.plugins import settings
 from xray.weights import locate
 
@@ -41,8 +41,8 @@ class Sam(Refiner):
     Args:
         model: a name of `xray weights list`, one of Meta's checkpoints of segment_anything (a file), or a folder or
             hub id of a SAM or SAM 2 of transformers.
-        dtype: in which the image encoder computes (by autocast: weights and the small mask decoder stay float32).
-            auto: float32 on a CPU; bfloat16 on a GPU, or float16 on one that lacks it.
+        dtype: in which the image encoder computes, by autocast; the small mask decoder stays in float32. auto: float32
+            on a CPU; bfloat16 on a GPU, or float16 on one that lacks it.
         multimask: whether SAM offers three masks for one prompt alone; false: always one.
         points: points that a coarse mask gives an object, at its deepest places. A mask that fills the box around it
             is taken for a drawn box and gives none.
@@ -73,7 +73,9 @@ class Sam(Refiner):
         dtype = _precision(self.dtype, device)
         path = locate(self.model)
         try:
-            loaded = SamOnDevice(self, read_network(path, device), device, dtype)
+            network = read_network(path, device)
+            narrow(network.encoder, dtype)
+            loaded = SamOnDevice(self, network, device, dtype)
             loaded.warm_up()
         except XrayError:
             raise

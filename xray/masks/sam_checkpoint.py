@@ -172,6 +172,11 @@ class MetaSam:
         self._resize = ResizeLongestSide(architecture.img_size)
         self.facts: Mapping[str, Any] = {"backend": "segment_anything", "architecture": architecture.facts}
 
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """See `SamNetwork.encoder`."""
+        return self._sam.image_encoder  # type: ignore[no-any-return]
+
     def frame(self, image_HWC: Pixels, queries: Sequence[Query]) -> Framed:
         """See `SamNetwork.frame`; the longer side becomes that of the network's frame."""
         import torch

@@ -61,6 +61,11 @@ class SamNetwork(Protocol):
         """Library and architecture."""
         ...
 
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """What sees the photograph."""
+        ...
+
     def frame(self, image_HWC: Pixels, queries: Sequence[Query]) -> Framed:
         """A photograph as the network takes it, on the CPU.
 
@@ -86,6 +91,19 @@ class SamNetwork(Protocol):
     def enlarge(self, logits_Chw: torch.Tensor, framed: Framed) -> torch.Tensor:
         """Logits at the photograph's size, shape (C, H, W)."""
         ...
+
+
+def narrow(encoder: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Round once what autocast would round in every call: the weights of linear layers and convolutions.
+
+    What comes out is the same, bit for bit; autocast keeps no rounded copies of weights that are not trained. At ViT-H
+    and one photograph at a time, rounding them took a third of the encoder's time (28 of 73 ms on an H200).
+    """
+    import torch
+
+    for layer in encoder.modules():
+        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            layer.to(dtype)
 
 
 def queries_of(prompts: Sequence[Prompt]) -> list[Query]:

@@ -71,6 +71,11 @@ class TransformersSam:
         architecture = {"class": type(module).__name__, "parameters_M": round(millions, 3)}
         self.facts: Mapping[str, Any] = {"backend": "transformers", "architecture": architecture}
 
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """See `SamNetwork.encoder`."""
+        return self._model.vision_encoder  # type: ignore[no-any-return]
+
     def frame(self, image_HWC: Pixels, queries: Sequence[Query]) -> Framed:
         """See `SamNetwork.frame`."""
         height, width = image_HWC.shape[:2]
