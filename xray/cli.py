@@ -345,4 +345,4 @@ def main() -> None:
             app()
     except (XrayError, Rejected) as error:
         print(f"xray: {error}", file=sys.stderr)
-        sys.exit(2)
+        raise SystemExit(2) from error

@@ -25,6 +25,7 @@ import ray
 import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from xray.access import keep_token_private, refuse_open_cluster
 from xray.errors import XrayError
 from xray.pools import Grant, PoolState
 from xray.pulse import Pulses, Watch
@@ -57,13 +58,16 @@ def connected(workers: int | None = None) -> Iterator[None]:
     A session of our own ends with the block; others stay as they were.
 
     Raises:
-        XrayError: there is no Ray at `RAY_ADDRESS`.
+        XrayError: there is no Ray at `RAY_ADDRESS`, or one that everybody can use who reaches it.
     """
     if ray.is_initialized():
+        refuse_open_cluster(_addresses())
         yield
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
+    if local:
+        keep_token_private()
     with _quiet_start() if local else contextlib.nullcontext(), _own_signals():
         try:
             ray.init(
@@ -76,9 +80,14 @@ def connected(workers: int | None = None) -> Iterator[None]:
         except ConnectionError as error:
             raise XrayError(f"there is no Ray at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
     try:
+        refuse_open_cluster(_addresses())
         yield
     finally:
         ray.shutdown()
+
+
+def _addresses() -> list[str]:
+    return [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,9 @@
+"""Ask models what they see in every image.
+
+ray job submit --working-dir . -- python jobs/evaluate.py RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("evaluate")

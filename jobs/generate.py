@@ -1,0 +1,9 @@
+"""Make all planned images that are not there yet.
+
+ray job submit --working-dir . -- python jobs/generate.py RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("generate")

@@ -1,0 +1,9 @@
+"""Make the masks of all photographs.
+
+ray job submit --working-dir . -- python jobs/mask.py RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("mask")

@@ -1,0 +1,9 @@
+"""All of it: plan, generate, evaluate, sweep, score, report.
+
+ray job submit --working-dir . -- python jobs/pipeline.py RECIPE RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("pipeline")

@@ -1,0 +1,9 @@
+"""Write down every image that will be made.
+
+ray job submit --working-dir . -- python jobs/plan.py RECIPE RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("plan")

@@ -1,0 +1,9 @@
+"""Write report.html.
+
+ray job submit --working-dir . -- python jobs/report.py RUN
+"""
+
+from xray.job import run_verb
+
+if __name__ == "__main__":
+    run_verb("report")

@@ -1,0 +1,101 @@
+"""A Ray cluster with a job server, as a person starts one: `ray start`, in processes of its own, for tests of jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head node that is up.
+
+    Args:
+        dashboard: address of its job server.
+        gcs: address that drivers and nodes join at.
+        environment: of who may use it.
+    """
+
+    dashboard: str
+    gcs: str
+    environment: Mapping[str, str]
+
+    def ray(self, *words: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """`ray …` of someone who has the token."""
+        return subprocess.run(
+            [*RAY, *words], env={**self.environment, **more}, cwd=ROOT, capture_output=True, text=True, check=check
+        )
+
+    def submit(self, name: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`ray job submit` of the repository, to its end."""
+        where = ("--address", self.dashboard, "--working-dir", ".", "--submission-id", name)
+        return self.ray("job", "submit", *where, "--", *command, check=check)
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def head(*options: str, address: str = "127.0.0.1", token: bool = True) -> Iterator[Head]:
+    """A head node with a dashboard, and nothing of it left behind; who comes without its token is turned away."""
+    folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # of a short name: Ray's sockets lie in it
+    secret = folder / "token"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(32))
+    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port",
+             "runtime-env-agent-port", "metrics-export-port")  # fmt: skip
+    ports = {name: free_port() for name in names}
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])  # a job's `python` is this one
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(secret)} if token else {"RAY_AUTH_MODE": "disabled"}
+    environment = {**mine, **auth, "RAY_USAGE_STATS_ENABLED": "0"}
+    arguments = [f"--{name}={port}" for name, port in ports.items()]
+    command = [*RAY, "start", "--head", "--block", f"--node-ip-address={address}", f"--temp-dir={folder / 'r'}"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, *arguments, *options], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
+        _await(process, dashboard, folder / "log")
+        yield Head(dashboard, f"{address}:{ports['port']}", environment)
+    finally:
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await(process: subprocess.Popen[bytes], dashboard: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{dashboard}/api/version", timeout=2).close()
+            return
+        except urllib.error.HTTPError:
+            return  # it asks for a token: it is there
+        except OSError:
+            time.sleep(0.2)
+    raise OSError(log.read_text())

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xray.access import ALLOW_OPEN, keep_token_private, refuse_open_cluster
+from xray.errors import XrayError
+
+FOREIGN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", ALLOW_OPEN)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder, and nothing said about tokens."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_the_token_is_made_for_its_owner_alone(home: Path) -> None:
+    keep_token_private()
+    token = home / ".ray" / "auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert len(bytes.fromhex(token.read_text())) == 32
+
+
+def test_a_token_that_others_may_read_is_narrowed_and_kept(home: Path) -> None:
+    token = home / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("mine")
+    token.chmod(0o644)
+    keep_token_private()
+    assert (token.stat().st_mode & 0o777, token.read_text()) == (0o600, "mine")
+
+
+@pytest.mark.parametrize(("name", "value"), [*((name, "x") for name in FOREIGN[:2]), ("RAY_AUTH_MODE", "disabled")])
+def test_a_token_from_elsewhere_is_left_to_who_gives_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    keep_token_private()
+    assert not (home / ".ray").exists()
+
+
+def test_ray_takes_the_token_that_was_made(home: Path) -> None:
+    """In a process of its own: Ray reads it once."""
+    program = (
+        "from xray.cluster import connected\n"
+        "with connected():\n"
+        "    import os, ray; print(os.environ['RAY_AUTH_MODE'], len(ray.nodes()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "token 1\n"
+    assert (home / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("home")
+class TestOpenClusters:
+    def test_one_that_others_reach_is_refused(self) -> None:
+        with pytest.raises(XrayError, match=r"listens on 10\.0\.0\.7, head without a token: .* RAY_AUTH_MODE=token"):
+            refuse_open_cluster(["127.0.0.1", "head", "10.0.0.7"])
+
+    def test_loopback_is_nobodys_business(self) -> None:
+        refuse_open_cluster(["127.0.0.1", "127.0.1.1", "::1", "localhost"])
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("RAY_AUTH_MODE", "token"), ("RAY_AUTH_MODE", "TOKEN"), (ALLOW_OPEN, "1")]
+    )
+    def test_a_token_or_a_word_of_the_user_lets_it_pass(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        refuse_open_cluster(["10.0.0.7"])
+
+    @pytest.mark.parametrize(("name", "value"), [("RAY_AUTH_MODE", "disabled"), (ALLOW_OPEN, "0"), (ALLOW_OPEN, "")])
+    def test_nothing_else_does(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(XrayError, match="without a token"):
+            refuse_open_cluster(["10.0.0.7"])

@@ -1,0 +1,63 @@
+"""Who may use a Ray cluster: whoever reaches one without a token can run code on it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from xray.errors import XrayError
+
+ALLOW_OPEN = "XRAY_ALLOW_OPEN_CLUSTER"
+"""Environment variable that lets xray use a cluster without a token, if it is 1."""
+
+
+def keep_token_private() -> None:
+    """Make Ray's token file before Ray does, and only for its owner; Ray would let everybody on the machine read it.
+
+    Where a token comes from elsewhere (`RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH`), or none is wanted
+    (`RAY_AUTH_MODE=disabled`), nothing is done. A file of ours that others may read is narrowed.
+    """
+    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if given or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        there = path.stat()
+        if there.st_mode & 0o077 and there.st_uid == os.getuid():
+            path.chmod(0o600)
+        return
+    with os.fdopen(opened, "w") as file:
+        file.write(secrets.token_hex(32))
+
+
+def refuse_open_cluster(addresses: Iterable[str]) -> None:
+    """Refuse a cluster that others can reach and that asks nobody for a token.
+
+    Args:
+        addresses: IP addresses or host names of its nodes.
+
+    Raises:
+        XrayError: one is no loopback address, `RAY_AUTH_MODE` is not `token`, and nobody allowed that.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or os.environ.get(ALLOW_OPEN) == "1":
+        return
+    reachable = sorted({address for address in addresses if not _is_loopback(address)})
+    if reachable:
+        raise XrayError(
+            f"this Ray cluster listens on {', '.join(reachable[:3])} without a token: whoever reaches it can run code "
+            "on it. Start its nodes, and this command, with RAY_AUTH_MODE=token and one token file "
+            f"(`ray get-auth-token --generate`), or say {ALLOW_OPEN}=1 if the network itself is closed"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
