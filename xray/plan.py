@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from xray import schema
 from xray.draw import Donors, Draw, digest
 from xray.errors import XrayError
+from xray.gather import gathered
 from xray.lease import alone
 from xray.parquet import to_parquet
 from xray.plugins import settings_of
@@ -80,7 +81,7 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
     """
     if sum(run.rows_by_unit().values()) != len(found.known):
         raise XrayError(f"{run.uri} was planned by somebody else while photographs were looked at; plan again")
-    recipe = replace(recipe, categories=found.categories)
+    found, recipe = gathered(run, recipe, found), replace(recipe, categories=found.categories)
     added: Mapping[str, ScenarioEntry] = {}
     pins: dict[str, str] = {}
     if run.planned:
@@ -115,7 +116,7 @@ def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
     Raises:
         XrayError: painters refuse a prompt, or models were trained in other folds; the plan before stays.
     """
-    recipe = replace(recipe, categories=found.categories)
+    found, recipe = gathered(run, recipe, found), replace(recipe, categories=found.categories)
     pins = pinned(sorted(references(recipe)))
     carrying = Carrying(Earlier.of(run), Fingerprints(recipe, pins))
     draw = _draw(recipe, found)

@@ -13,7 +13,10 @@ from typing import Any
 
 
 def cache_folder() -> Path:
-    """`$XRAY_CACHE`, or `~/.cache/xray`; on a cluster it must be a folder that all machines share."""
+    """`$XRAY_CACHE`, or `~/.cache/xray`.
+
+    On a cluster it must be a folder that all machines share; a run in an object store gets copies (`xray.gather`).
+    """
     return Path(os.environ.get("XRAY_CACHE") or Path.home() / ".cache" / "xray").absolute()
 
 
