@@ -57,15 +57,25 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def head(*options: str, address: str = "127.0.0.1", token: bool = True) -> Iterator[Head]:
-    """A head node with a dashboard, and nothing of it left behind; who comes without its token is turned away."""
+def head(
+    *options: str, address: str = "127.0.0.1", port: int | None = None, token: bool = True, **more: str
+) -> Iterator[Head]:
+    """A head node with a dashboard, and nothing of it left behind; who comes without its token is turned away.
+
+    Args:
+        options: of `ray start`.
+        address: that it listens on.
+        port: that drivers and nodes join at; default: a free one.
+        token: whether there is one.
+        more: environment variables of its processes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # of a short name: Ray's sockets lie in it
     secret = folder / "token"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_hex(32))
     names = ("port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port",
              "runtime-env-agent-port", "metrics-export-port")  # fmt: skip
-    ports = {name: free_port() for name in names}
+    ports = {name: free_port() for name in names} | ({"port": port} if port else {})
     mine = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])  # a job's `python` is this one
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(secret)} if token else {"RAY_AUTH_MODE": "disabled"}
@@ -74,7 +84,11 @@ def head(*options: str, address: str = "127.0.0.1", token: bool = True) -> Itera
     command = [*RAY, "start", "--head", "--block", f"--node-ip-address={address}", f"--temp-dir={folder / 'r'}"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*command, *arguments, *options], env=environment, stdout=log, stderr=log, start_new_session=True
+            [*command, *arguments, *options],
+            env={**environment, **more},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"

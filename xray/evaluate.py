@@ -82,15 +82,19 @@ def evaluate(
     if groups:
         with extra("ray"):
             from xray.cluster import Stage, connected, resources, stream
+            from xray.growth import await_gpus
 
+        pools = run.recipe_object.pools
         with connected():
+            if gpus != 0:
+                await_gpus(pools.gpus, pools.stall_seconds)
             pool = _pool(resources(), actors, gpus)
             for names, shards in groups.items():
                 facts = {name: {"spec": models[name]} for name in names}
                 stage = Stage("evaluate", EvaluateShard, (run.uri, facts, pool.device, from_plan), pool)
                 expected = run.planned_rows() * len(shards) * len(names) // max(len(run.shards()), 1)
                 with Progress("evaluate", expected, "predictions") as progress:
-                    for (result,) in stream(shards, [stage], stall_seconds=run.recipe_object.pools.stall_seconds):
+                    for (result,) in stream(shards, [stage], stall_seconds=pools.stall_seconds):
                         progress.advance(result["predictions"])
                         if from_plan:  # stored images passed the budget when they were made
                             budget.spend(Progressed(result["counts"], 0, 0, 1))

@@ -51,10 +51,13 @@ def generate(
     refuse_other_versions(run, GENERATE)
     with extra("ray"):
         from xray.cluster import connected, nodes, stream
+        from xray.growth import await_gpus
 
     with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
-        stages = flow.stages(nodes(), workers)
         pools = run.recipe_object.pools
+        if flow.pools():
+            await_gpus(pools.gpus, pools.stall_seconds)
+        stages = flow.stages(nodes(), workers)
 
         def watched(states: Mapping[str, PoolState]) -> None:
             progress.say(*told_of(states))

@@ -54,6 +54,7 @@ def mask(
     if units:
         with extra("ray"):
             from xray.cluster import Stage, connected, nodes, stream
+            from xray.growth import await_gpus
 
         total = len(run.table("source", ["image_id"]))
         with connected(), Progress("mask", total, "photographs", len(run.table("masks", ["image_id"]))) as progress:
@@ -64,6 +65,7 @@ def mask(
 
             stage = Stage("refine", mask_unit, (run.uri,))
             if recipe.masks.refine.accelerated:
+                await_gpus(recipe.pools.gpus, recipe.pools.stall_seconds)
                 pool = grant({"refine": recipe.pools.refine}, nodes())["refine"]
                 stage = Stage("refine", MaskUnit, (run.uri, pool.device, pool.batch), pool, overlap=2)
             for (said,) in stream(units, [stage], stall_seconds=recipe.pools.stall_seconds, watch=watched):

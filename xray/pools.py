@@ -54,12 +54,15 @@ class Pools:
     Args:
         refine: actors that refine masks.
         paint: actors that paint worlds.
+        gpus: that a cluster which grows is asked for before the pools begin, at most `stall_seconds` long; None: those
+            that are there. Evaluation asks for them, too.
         stall_seconds: a run ends if no pool finishes a batch, or nothing gets further, for so long; without pools, too.
         price_per_gpu_hour: in whatever currency; `--dry-run` multiplies with it.
     """
 
     refine: Pool = Pool()
     paint: Pool = Pool()
+    gpus: Annotated[int, Field(ge=1)] | None = None
     stall_seconds: Annotated[float, Field(gt=0)] = 1800.0
     price_per_gpu_hour: Annotated[float | None, Field(ge=0)] = None
 
