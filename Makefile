@@ -22,7 +22,7 @@ demo: install  ## From photographs to a robustness report, in minutes.
 	$(BIN)/xray pipeline jobs/recipes/$$recipe.yaml runs/demo-$$recipe
 
 test: install  ## Run all tests.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile
 
 check: install  ## Lint, check the format and the types.
 	$(BIN)/ruff check
@@ -39,6 +39,7 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/pools.py
+	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/statistics.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/sweep.py

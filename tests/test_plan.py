@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.codec import encode
+from xray.draw import Donors, Draw, digest
 from xray.errors import XrayError
-from xray.plan import Donors, Draw, digest, image_id, plan_rows, sample_id, survey, write_plan
+from xray.plan import image_id, plan_rows, sample_id, survey, write_plan
 from xray.recipe import recipe_from
 from xray.render import Renderer
 from xray.run import Run
@@ -23,10 +25,20 @@ SOURCES = [
     for i in range(6)
 ]
 ROWS = [{**row, "donor_id": row["image_id"]} for row in SOURCES]
-BANK = Donors(ROWS)
+BANK = Donors(pa.Table.from_pylist(ROWS))
 SCENARIOS = recipe_from(
     {"source": {"kind": "shapes"}, "scenarios": ["original", {"kind": "random_background", "variants": 3}]}
 ).scenarios
+
+
+def rows_of(sources: list[dict[str, str]], draw: Draw) -> list[dict[str, Any]]:
+    """Rows of PLAN."""
+    return plan_rows(pa.Table.from_pylist(sources), SCENARIOS, draw, "x").to_pylist()
+
+
+def draws(bank: Donors, times: int) -> list[int | None]:
+    """For a photograph of `SOURCES`, again and again."""
+    return bank.draw(range(times), ["a"] * times, ["p0"] * times, ["i0"] * times)
 
 
 def planned(folder: Path, **changes: object) -> Run:
@@ -52,8 +64,8 @@ def test_ids_are_unique_readable_and_safe(keys: list[str]) -> None:
 
 @given(st.permutations(SOURCES), st.integers(1, 6), st.integers(0, 2**63 - 1))
 def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], size: int, seed: int) -> None:
-    whole = {row["sample_id"]: row for row in plan_rows(SOURCES, SCENARIOS, Draw(seed, BANK, {}), "x")}
-    some = {row["sample_id"]: row for row in plan_rows(order[:size], SCENARIOS, Draw(seed, BANK, {}), "x")}
+    whole = {row["sample_id"]: row for row in rows_of(SOURCES, Draw(seed, BANK, {}))}
+    some = {row["sample_id"]: row for row in rows_of(order[:size], Draw(seed, BANK, {}))}
     assert len(whole) == len(SOURCES) * 4
     assert all(whole[name] == row for name, row in some.items())
 
@@ -61,7 +73,7 @@ def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], si
 @given(st.integers(0, 2**63 - 1))
 def test_donors_are_of_another_place_and_category(seed: int) -> None:
     by_id = {row["image_id"]: row for row in SOURCES}
-    for row in plan_rows(SOURCES, SCENARIOS, Draw(seed, BANK, {}), "x"):
+    for row in rows_of(SOURCES, Draw(seed, BANK, {})):
         if row["scenario"] == "random_background":
             own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
             assert own["category"] != donor["category"]
@@ -71,27 +83,48 @@ def test_donors_are_of_another_place_and_category(seed: int) -> None:
 
 
 def test_donors_are_drawn_evenly_and_only_if_there_are_any() -> None:
-    drawn = [BANK.draw(seed, "a", "p0", "i0") for seed in range(900)]
-    counts = {name: sum(row is not None and row["donor_id"] == name for row in drawn) for name in ("i1", "i5")}
+    drawn = draws(BANK, 900)
+    counts = {row: drawn.count(row) for row in (1, 5)}
     assert sum(counts.values()) == 900
     assert all(380 < count < 520 for count in counts.values())
-    assert Donors([]).draw(1, "a", None, "x") is None
-    assert Donors(ROWS[:1]).draw(1, "a", None, "x") is None
+    for few in ([], ROWS[:1]):
+        bank = pa.Table.from_pylist(few, schema=pa.Table.from_pylist(ROWS).schema)
+        assert Donors(bank).draw([1, 2], ["a"] * 2, [None] * 2, ["x"] * 2) == [None, None]
 
 
 def test_a_photograph_that_comes_changes_no_donor_but_to_itself() -> None:
-    more = Donors([*reversed(ROWS), {**ROWS[1], "donor_id": "new", "place": "elsewhere"}])
-    draws = [(BANK.draw(seed, "a", "p0", "i0"), more.draw(seed, "a", "p0", "i0")) for seed in range(600)]
-    changed = [after for before, after in draws if before != after]
-    assert all(after is not None and after["donor_id"] == "new" for after in changed)
+    rows = [*reversed(ROWS), {**ROWS[1], "donor_id": "new", "place": "elsewhere"}]
+    more = Donors(pa.Table.from_pylist(rows))
+    pairs = list(zip(draws(BANK, 600), draws(more, 600), strict=True))
+    assert all(before is not None and after is not None for before, after in pairs)
+    changed = [rows[after]["donor_id"] for before, after in pairs if ROWS[before] != rows[after]]  # type: ignore[index]
+    assert set(changed) == {"new"}
     assert 150 < len(changed) < 250
 
 
 def test_donors_of_a_large_bank_are_drawn_evenly() -> None:
-    bank = Donors([{"donor_id": str(i), "category": "x", "place": None} for i in range(2000)])
-    drawn = Counter(row["donor_id"] for seed in range(20_000) if (row := bank.draw(digest(seed), "a", None, "")))
+    bank = Donors(pa.table({"donor_id": map(str, range(2000)), "category": ["x"] * 2000, "place": [None] * 2000}))
+    seeds = [digest(seed, bits=63) for seed in range(20_000)]
+    drawn = Counter(row for seed in seeds for row in bank.draw([seed], ["a"], [None], [""]))
+    assert bank.draw(seeds[:50], ["a"] * 50, [None] * 50, [""] * 50) == [
+        row for seed in seeds[:50] for row in bank.draw([seed], ["a"], [None], [""])
+    ]
     assert len(drawn) > 1900
     assert max(drawn.values()) < 40
+
+
+def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path, per_category=4)
+    whole = planned(tmp_path)
+    columns = ["sample_id", "seed", "donor_id"]
+    rows = whole.table("plan", columns).sort_by("sample_id")
+    monkeypatch.setattr("xray.plan._PART", 3)
+    run = Run(str(tmp_path / "parts"))
+    recipe = recipe_from(recipe_values(tmp_path))
+    write_plan(run, recipe, survey(recipe, run))
+    assert run.parts("plan") == ["00-00", "01-01", "02-02"]
+    assert list(run.rows_by_unit().values()) == [2, 1, 2, 1, 2]
+    assert run.table("plan", columns).sort_by("sample_id").equals(rows)
 
 
 def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from xray.categories import Category
 from xray.scenarios import Prompt, Scenario
 
 _WINDOW = 256
-_64_BITS = 2**64 - 1
-Row = dict[str, Any]
+_NONE, _UNKNOWN = -1, -2
 
 
 def digest(*parts: object, bits: int = 80) -> int:
@@ -32,36 +32,74 @@ class Donors:
     IEEE/ACM Trans. Networking 6, 1998): each with equal chance, whatever the order of the bank.
 
     Args:
-        rows: of BACKGROUNDS.
+        bank: BACKGROUNDS.
     """
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._ring = sorted(((digest(row["donor_id"], bits=63), row) for row in rows), key=lambda item: item[0])
-        self._points = [point for point, _ in self._ring]
-        self._categories = Counter(row["category"] for _, row in self._ring)
+    def __init__(self, bank: pa.Table) -> None:
+        self._bank = bank
+        names = (name for some in bank.column("donor_id").chunks for name in some.to_pylist())
+        points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(bank))
+        self._order = np.argsort(points, kind="stable")
+        around = np.concatenate([self._order, self._order])  # whoever goes once around meets no end
+        self._points = points[around]
+        self._codes: dict[str, dict[str | None, int]] = {}
+        self._of: dict[str, NDArray[np.int32]] = {}
+        for column in ("category", "place"):
+            encoded = pc.dictionary_encode(bank.column(column).cast(pa.string())).unify_dictionaries()
+            known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+            self._codes[column] = {value: code for code, value in enumerate(known)}
+            codes = [np.asarray(some.indices.fill_null(_NONE), np.int32) for some in encoded.chunks]
+            self._of[column] = np.concatenate([np.empty(0, np.int32), *codes])[around]
 
-    def draw(self, seed: int, category: str, place: str | None, image: str) -> Row | None:
-        """A photograph of another place and category, each with equal chance; None if there is none."""
-        if len(self._ring) == self._categories[category]:
-            return None
-        start = bisect.bisect(self._points, digest(seed, "donor", bits=63))
-        ring = (self._ring[(start + step) % len(self._ring)] for step in range(len(self._ring)))
-        fitting = (
-            (point, row)
-            for point, row in ring
-            if row["category"] != category
-            and not (place is not None and row["place"] == place)
-            and row["donor_id"] != image
-        )
-        window = list(islice(fitting, _WINDOW))
-        return min(window, key=lambda item: _mixed(item[0] ^ seed))[1] if window else None
+    def columns(self, rows: Sequence[int | None]) -> dict[str, pa.Array]:
+        """`donor_id`, `donor_uri` and `donor_sha256` of rows of the bank; of None, null."""
+        names = {"donor_id": "donor_id", "donor_uri": "uri", "donor_sha256": "sha256"}
+        columns = {name: self._bank.column(column) for name, column in names.items()}
+        return {
+            name: pa.array([None if row is None else column[row].as_py() for row in rows], pa.string())
+            for name, column in columns.items()
+        }
+
+    def draw(
+        self, seeds: Sequence[int], categories: Sequence[str], places: Sequence[str | None], images: Sequence[str]
+    ) -> list[int | None]:
+        """For each photograph the row of one of another place and category, all with equal chance; None: there is none.
+
+        Args:
+            seeds: 0 … 2^63 - 1, which decide.
+            categories: of the photographs.
+            places: where they were taken, as far as that is known.
+            images: their ids.
+        """
+        count = len(self._order)
+        if not count or not seeds:
+            return [None] * len(seeds)
+        numbers = np.array(seeds, np.uint64)[:, None]
+        itself = np.array([digest(image, bits=63) for image in images], np.uint64)[:, None]
+        category = np.array([self._codes["category"].get(one, _UNKNOWN) for one in categories])[:, None]
+        place = np.array([self._codes["place"].get(one, _UNKNOWN) for one in places])[:, None]
+        points = np.array([digest(seed, "donor", bits=63) for seed in seeds], np.uint64)
+        starts = np.searchsorted(self._points[:count], points, side="right")
+        width = 2 * _WINDOW
+        while True:
+            ring = starts[:, None] + np.arange(min(width, count))
+            fits = (self._of["category"][ring] != category) & (self._of["place"][ring] != place)
+            fits &= self._points[ring] != itself
+            rank = fits.cumsum(axis=1)
+            if width >= count or rank[:, -1].min() >= _WINDOW:
+                break
+            width *= 8
+        fits &= rank <= _WINDOW
+        lowest = np.where(fits, _mixed(self._points[ring] ^ numbers), np.uint64(2**64 - 1)).argmin(axis=1)
+        rows = self._order[(starts + lowest) % count]
+        return [int(row) if some else None for row, some in zip(rows, fits.any(axis=1), strict=True)]
 
 
-def _mixed(number: int) -> int:
-    """A number of 64 bits in which every bit depends on every bit (the finaliser of SplitMix64, Steele et al. 2014)."""
-    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
-    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & _64_BITS
-    return number ^ (number >> 31)
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers of 64 bits in which every bit depends on every bit (finaliser of SplitMix64, Steele et al. 2014)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -78,13 +116,7 @@ class Draw:
     donors: Donors
     categories: Mapping[str, Category]
 
-    def donor(self, scenario: Scenario, number: int, row: Row) -> Row | None:
-        """The donor of a photograph (a row of SOURCE), if the scenario needs one and there is one."""
-        if not scenario.needs_donor:
-            return None
-        return self.donors.draw(number, row["category"], row["place"], row["image_id"])
-
-    def prompt(self, scenario: Scenario, number: int, variant: int, row: Row) -> Prompt | None:
-        """What to paint around the object of a photograph (a row of SOURCE), if the scenario paints."""
-        category = self.categories.get(row["category"])
-        return scenario.prompt(category, number, variant) if scenario.paints and category else None
+    def prompt(self, scenario: Scenario, number: int, category: str, variant: int) -> Prompt | None:
+        """What to paint around the object of a photograph, if the scenario paints."""
+        known = self.categories.get(category)
+        return scenario.prompt(known, number, variant) if scenario.paints and known else None

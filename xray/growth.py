@@ -36,8 +36,8 @@ def await_gpus(wanted: int | None, seconds: float) -> None:
                 progress.reach(there)
                 if time.monotonic() > deadline:
                     raise XrayError(
-                        f"the cluster has {there} GPUs after {seconds:,.0f} s, and `pools.gpus` asks for {wanted}. Does "
-                        "it grow so far, and has its provider so many? A smaller number does with fewer"
+                        f"the cluster has {there} GPUs after {seconds:,.0f} s, and `pools.gpus` asks for {wanted}. "
+                        "Does it grow so far, and has its provider so many? A smaller number does with fewer"
                     )
                 time.sleep(_LOOK_EVERY)
     finally:

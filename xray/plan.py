@@ -6,21 +6,20 @@ the number of workers can change an image.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray import schema
-from xray.draw import Donors, Draw, digest
+from xray.draw import Donors, Draw
 from xray.errors import XrayError
 from xray.gather import gathered
 from xray.lease import alone
 from xray.parquet import to_parquet
-from xray.plugins import settings_of
+from xray.plan_rows import plan_rows, sample_id
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.replan import Carrying, Earlier, Fingerprints, take_back_trainings
 from xray.run import Run
@@ -31,40 +30,8 @@ from xray.weights import pinned
 __all__ = ["Survey", "added_scenarios", "image_id", "plan_rows", "sample_id", "survey", "write_plan", "write_plan_anew"]
 
 _SHARD_PIXELS = 24_000_000
-Row = dict[str, Any]
-
-
-def sample_id(image: str, scenario: str, variant: int) -> str:
-    """The id of one planned image: 20 hexadecimal digits."""
-    return f"{digest(image, scenario, variant):020x}"
-
-
-def plan_rows(source: Iterable[Row], scenarios: Mapping[str, ScenarioEntry], draw: Draw, shard: str) -> Iterator[Row]:
-    """PLAN rows of some photographs: those of a scenario together, scenarios in their order."""
-    source = list(source)
-    for name, entry in scenarios.items():
-        settings = json.dumps(settings_of(entry.scenario), sort_keys=True)
-        for variant in range(entry.variants):
-            for row in source:
-                image = row["image_id"]
-                number = digest(draw.seed, image, name, variant, bits=63)
-                donor = draw.donor(entry.scenario, number, row)
-                prompt = draw.prompt(entry.scenario, digest(draw.seed, image, name, bits=63), variant, row)
-                yield {
-                    "sample_id": sample_id(image, name, variant),
-                    "shard": shard,
-                    "image_id": image,
-                    "scenario": name,
-                    "variant": variant,
-                    "seed": number,
-                    "prompt": prompt and prompt.text,
-                    "place": prompt and prompt.place,
-                    "donor_id": donor and donor["donor_id"],
-                    "donor_uri": donor and donor["uri"],
-                    "donor_sha256": donor and donor["sha256"],
-                    "settings": settings,
-                    "carried_from": None,
-                }
+_PART = 16_384
+"""Photographs in a part of the plan, at most."""
 
 
 @alone("images")
@@ -92,7 +59,7 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
     draw = _draw(recipe, found)
     parts = run.parts("plan")
     for old in run.parts("source") if added else ():
-        parts += _write_parts(run, parts, old, added, draw)
+        parts += _write_scenarios(run, parts, old, added, draw)
     if len(found.source):
         parts += _write_source(run, parts, found.source, recipe, draw)
     _commit(run, recipe, found, parts, pins)
@@ -133,15 +100,15 @@ def compare_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
     """What `write_plan_anew` would carry over and make; nothing is written."""
     recipe = replace(recipe, categories=found.categories)
     carrying = Carrying(Earlier.of(run), Fingerprints(recipe, pinned(sorted(references(recipe)))))
-    rows, draw = found.source.to_pylist(), _draw(recipe, found)
-    for start in range(0, len(rows), recipe.shard_size):
-        some = rows[start : start + recipe.shard_size]
-        carrying.images(list(plan_rows(some, recipe.scenarios, draw, "")), some)
+    draw = _draw(recipe, found)
+    for start in range(0, len(found.source), recipe.shard_size):
+        some = found.source.slice(start, recipe.shard_size)
+        carrying.images(plan_rows(some, recipe.scenarios, draw, "").to_pylist(), some.to_pylist())
     return carrying
 
 
 def _draw(recipe: Recipe, found: Survey) -> Draw:
-    return Draw(recipe.seed, Donors(found.backgrounds.to_pylist()), {item.name: item for item in found.categories})
+    return Draw(recipe.seed, Donors(found.backgrounds), {item.name: item for item in found.categories})
 
 
 def _commit(
@@ -187,11 +154,12 @@ def _check_prompts(run: Run, parts: Sequence[str], recipe: Recipe) -> list[str]:
     """Let painters refuse what they are planned to paint, before anything is committed."""
     prompts: dict[str, set[str]] = {}
     for part in parts:
-        with run.open_part("plan", part) as file:
-            table = file.read(["scenario", "prompt"])
-        for scenario, prompt in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            if prompt is not None:
-                prompts.setdefault(scenario, set()).add(prompt)
+        if run.has_prompts(part):
+            with run.open_part("plan", part) as file:
+                pairs = file.read(["scenario", "prompt"]).group_by(["scenario", "prompt"]).aggregate([])
+            for scenario, prompt in zip(*(column.to_pylist() for column in pairs.columns), strict=True):
+                if prompt is not None:
+                    prompts.setdefault(scenario, set()).add(prompt)
     remarks = []
     for scenario, texts in prompts.items():
         painter = recipe.scenarios[scenario].scenario.painter
@@ -232,30 +200,43 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
 def _write_source(
     run: Run, parts: Sequence[str], source: pa.Table, recipe: Recipe, draw: Draw, carrying: Carrying | None = None
 ) -> list[str]:
-    """Plan all scenarios of new photographs."""
-    known = [*run.parts("plan"), *run.replaced()]
-    new = f"{1 + max((int(part.partition('-')[2]) for part in known), default=-1):02d}"
-    run.write_part("source", new, to_parquet(source, list(_groups(source, recipe.shard_size))))
-    return _write_parts(run, parts, new, recipe.scenarios, draw, carrying)
+    """Plan all scenarios of new photographs, in parts of a size that memory does not feel."""
+    known = [*parts, *run.parts("plan"), *run.replaced()]
+    number = 1 + max((int(part.partition("-")[2]) for part in known), default=-1)
+    kinds = _kinds(recipe.scenarios)
+    first = _next_part(known)
+
+    def write(index: int) -> list[str]:
+        new, some = f"{number + index:02d}", source.slice(index * _PART, _PART)
+        run.write_part("source", new, to_parquet(some, list(_groups(some, recipe.shard_size))))
+        names = [f"{first + index * len(kinds) + place:02d}-{new}" for place in range(len(kinds))]
+        return [_write_part(run, name, kind, draw, carrying) for name, kind in zip(names, kinds, strict=True)]
+
+    # Reading and writing Parquet leaves the interpreter to the other; what is carried over is decided in order.
+    with ThreadPoolExecutor(1 if carrying else 2) as pool:
+        return [part for parts in pool.map(write, range(-(-len(source) // _PART))) for part in parts]
 
 
-def _write_parts(
-    run: Run,
-    parts: Sequence[str],
-    source_part: str,
-    scenarios: Mapping[str, ScenarioEntry],
-    draw: Draw,
-    carrying: Carrying | None = None,
+def _write_scenarios(
+    run: Run, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry], draw: Draw
 ) -> list[str]:
-    """Plan some scenarios of a part of the source; what is painted has shards of its own, on GPUs."""
+    """Plan some scenarios more of a part of the source."""
+    first = _next_part([*parts, *run.replaced()])
+    return [
+        _write_part(run, f"{first + place:02d}-{source_part}", kind, draw, None)
+        for place, kind in enumerate(_kinds(scenarios))
+    ]
+
+
+def _next_part(known: Sequence[str]) -> int:
+    return 1 + max((int(part.partition("-")[0]) for part in known), default=-1)
+
+
+def _kinds(scenarios: Mapping[str, ScenarioEntry]) -> list[dict[str, ScenarioEntry]]:
+    """What is rendered and what is painted, if any: the latter has shards of its own, on GPUs."""
     rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.paints}
     painted = {name: entry for name, entry in scenarios.items() if entry.scenario.paints}
-    known = {*parts, *run.parts("plan"), *run.replaced()}
-    number = 1 + max((int(part.partition("-")[0]) for part in known), default=-1)
-    written: list[str] = []
-    for kind in filter(None, (rendered, painted)):
-        written.append(_write_part(run, f"{number + len(written):02d}-{source_part}", kind, draw, carrying))
-    return written
+    return [kind for kind in (rendered, painted) if kind]
 
 
 def _write_part(
@@ -267,11 +248,14 @@ def _write_part(
         run.open_part("source", part.partition("-")[2]) as source,
         pq.ParquetWriter(sink, schema.PLAN, compression="zstd") as out,
     ):
+        needed = None if carrying else ["image_id", "category", "place"]
         for group in range(source.num_row_groups):
-            rows = source.read_row_group(group).to_pylist()
-            planned = list(plan_rows(rows, scenarios, draw, f"{part}-{group:05d}"))
+            photographs = source.read_row_group(group, columns=needed)
+            planned = plan_rows(photographs, scenarios, draw, f"{part}-{group:05d}")
             if carrying:
-                carrying.images(planned, rows)
-            out.write_table(pa.Table.from_pylist(planned, schema=schema.PLAN), row_group_size=len(planned))
+                rows = planned.to_pylist()
+                carrying.images(rows, photographs.to_pylist())
+                planned = pa.Table.from_pylist(rows, schema=schema.PLAN)
+            out.write_table(planned, row_group_size=len(planned))
     run.write_part("plan", part, bytes(sink.getvalue()))
     return part

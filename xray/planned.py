@@ -25,6 +25,7 @@ from xray.parquet import to_parquet
 from xray.seal import sealed, unsealed
 from xray.stages import Shard, unit_of
 
+_FOOTERS = 8
 _AT_THE_TOP = ("backgrounds.parquet", "folds.parquet", "recipe.yaml")
 """Files of the plan at the top of the run."""
 
@@ -133,7 +134,8 @@ class Planned:
     def open_part(self, table: str, part: str) -> Iterator[pq.ParquetFile]:
         """A part of `source` or `plan`, to read some of its row groups.
 
-        Its footer grows with the plan, and every shard is looked up in it: it is read once.
+        Its footer has an entry for every column of every shard, and each shard is looked up in it: those that were used
+        last are kept.
         """
         uri = self.path(table, f"{part}.parquet")
         store, path = open_store(uri)
@@ -141,7 +143,10 @@ class Planned:
             reaching(uri),
             pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part))) as file,
         ):
+            self._footers.pop((table, part), None)
             self._footers[table, part] = file.metadata
+            for used_before in list(self._footers)[:-_FOOTERS]:
+                self._footers.pop(used_before, None)
             yield file
 
     def makes_masks(self, shard: str) -> bool:
@@ -168,9 +173,10 @@ class Planned:
 
     def painted(self) -> set[str]:
         """The parts of the plan whose images are painted: the plan gives them shards of their own."""
-        return {part for part in self.parts("plan") if self._has_prompts(part)}
+        return {part for part in self.parts("plan") if self.has_prompts(part)}
 
-    def _has_prompts(self, part: str) -> bool:
+    def has_prompts(self, part: str) -> bool:
+        """Whether a part of the plan is painted."""
         with self.open_part("plan", part) as file:
             return bool(file.read_row_group(0, columns=["prompt"]).column("prompt")[0].is_valid)
 

@@ -1,0 +1,138 @@
+"""How fast is a large plan written, and in how much memory?
+
+    python benchmarks/plan.py [--rows 10000000] [--streams 100000000]
+
+Writes the plan of so many images, all 14 classical scenarios of photographs in 1,000 categories, each a possible donor
+of backgrounds to the others, in a process of its own. What looking at the photographs found is made up and not timed:
+reading files takes as long as the storage does. `driver_mb` is the most memory that the process ever had, with what was
+found; `before_mb` is what it had before planning. `--streams` plans so
+many rows once more as a stream, keeping nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from photographs import CATEGORIES
+
+from xray import schema
+from xray.draw import Donors, Draw
+from xray.plan import Survey, write_plan
+from xray.plan_rows import plan_rows
+from xray.recipe import Recipe, recipe_from
+from xray.run import Run
+
+SCENARIOS = 14
+_AT_ONCE = 8192
+
+
+def recipe() -> Recipe:
+    """All classical scenarios."""
+    return recipe_from(
+        {
+            "categories": CATEGORIES,
+            "source": {"kind": "imagefolder", "root": "/data/photos"},
+            "masks": {"annotations": {"kind": "png", "root": "/data/masks"}},
+        }
+    )
+
+
+def photographs(count: int) -> Iterator[pa.Table]:
+    """SOURCE, some at a time."""
+    for start in range(0, count, _AT_ONCE):
+        yield pa.Table.from_pylist(
+            [photograph(number) for number in range(start, min(start + _AT_ONCE, count))], schema=schema.SOURCE
+        )
+
+
+def photograph(number: int) -> dict[str, object]:
+    """A row of SOURCE, as long as those of ImageNet."""
+    found = hashlib.sha256(str(number).encode()).hexdigest()
+    name, category = f"ILSVRC2012_{number:08d}", f"n{number % 1000:08d}"
+    return {
+        "image_id": f"{name}-{found[:10]}", "category": category, "uri": f"file:///data/photos/{category}/{name}.JPEG",
+        "sha256": found, "width": 500, "height": 375, "mask_uri": f"file:///data/masks/{category}/{name}.png",
+        "mask_sha256": found, "boxes": [], "points": [], "place": None, "split": "val", "licence": "", "status": "ok",
+        "reason": "", "mask_from": None,
+    }  # fmt: skip
+
+
+def bank(source: pa.Table) -> pa.Table:
+    """BACKGROUNDS: every photograph."""
+    names = {"donor_id": "image_id"}
+    columns = {name: source.column(names.get(name, name)) for name in schema.BACKGROUNDS.names}
+    return pa.table(columns, schema=schema.BACKGROUNDS)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write(rows: int) -> None:
+    """What a driver does; prints rows, seconds, memory before and at most, bytes of the plan."""
+    wanted = recipe()
+    source = pa.concat_tables(photographs(rows // SCENARIOS + 1))
+    found = Survey(wanted.categories or (), source, bank(source), schema.SOURCE.empty_table(), ())
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(str(Path(folder) / "run"))
+        before, started = peak_mb(), time.perf_counter()
+        write_plan(run, wanted, found)
+        seconds = time.perf_counter() - started
+        size = sum(path.stat().st_size for path in (Path(folder) / "run").rglob("*.parquet"))
+        print(run.planned_rows(), seconds, before, peak_mb(), size)
+
+
+def stream(rows: int) -> None:
+    """Plan rows and forget them; the bank is 8,192 photographs. Prints rows, seconds, memory at most."""
+    wanted = recipe()
+    first = next(photographs(_AT_ONCE))
+    draw = Draw(0, Donors(bank(first)), {})
+    started, made = time.perf_counter(), 0
+    for some in photographs(rows // SCENARIOS + 1):
+        for start in range(0, len(some), wanted.shard_size):
+            made += len(plan_rows(some.slice(start, wanted.shard_size), wanted.scenarios, draw, "00-00-00000"))
+    print(made, time.perf_counter() - started, peak_mb())
+
+
+def told_by(what: str, rows: int) -> list[float]:
+    """What a process of its own prints last."""
+    done = subprocess.run([sys.executable, __file__, what, str(rows)], capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rows", type=int, default=10_000_000)
+    options.add_argument(
+        "--streams", type=int, default=0, metavar="ROWS", help="plan so many once more, keeping nothing"
+    )
+    options.add_argument("--write", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--stream", type=int, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.write or chosen.stream:
+        write(chosen.write) if chosen.write else stream(chosen.stream)
+        return
+    figures: dict[str, float] = {}
+    if chosen.rows:
+        rows, seconds, before, peak, size = told_by("--write", chosen.rows)
+        print(f"{rows:,.0f} rows in {seconds:.1f} s, {size / rows:.1f} bytes each; {peak:.0f} MB, {before:.0f} before")
+        figures |= {"rows": rows, "seconds": round(seconds, 1), "driver_mb": round(peak), "before_mb": round(before)}
+    if chosen.streams:
+        rows, seconds, peak = told_by("--stream", chosen.streams)
+        print(f"{rows:,.0f} rows as a stream in {seconds:.1f} s; {peak:.0f} MB")
+        figures |= {"streamed_rows": rows, "stream_seconds": round(seconds, 1), "stream_mb": round(peak)}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
