@@ -67,3 +67,13 @@ def test_mistakes_are_named(text: str, said: str) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Training(models=["a:b"]).epochs = 3  # type: ignore[misc]
+
+
+def test_a_password_is_not_kept_in_a_run() -> None:
+    text = HEAD + "training: {models: ['timm:resnet50'], mlflow: 'https://WHO@tracking.example'}"
+    with pytest.raises(XrayError, match="MLFLOW_TRACKING_PASSWORD in the environment") as refused:
+        parse_recipe(text.replace("WHO", "me:hush"))
+    assert "hush" not in str(refused.value)
+    training = parse_recipe(text.replace("WHO", "me")).training
+    assert training is not None
+    assert training.mlflow == "https://me@tracking.example"

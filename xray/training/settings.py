@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from xray.errors import XrayError, unknown
 from xray.models.names import models_by_name
 from xray.plugins import checked, settings
+
+
+def _without_password(uri: Any) -> Any:
+    if isinstance(uri, str) and urlsplit(uri).password is not None:
+        raise XrayError(
+            "a password would be kept in the run: give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+            "environment"
+        )
+    return uri
+
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -119,7 +130,7 @@ class Training:
     retries: Annotated[int, Field(ge=0)] = 2
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     search: Search | None = None
-    mlflow: str | None = None
+    mlflow: Annotated[str, BeforeValidator(checked(_without_password))] | None = None
 
     @model_validator(mode="after")
     def _one_split(self) -> Training:
