@@ -30,11 +30,13 @@ class Head:
     Args:
         dashboard: address of its job server.
         gcs: address that drivers and nodes join at.
+        metrics: address that Prometheus reads.
         environment: of who may use it.
     """
 
     dashboard: str
     gcs: str
+    metrics: str
     environment: Mapping[str, str]
 
     def ray(self, *words: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +82,7 @@ def head(
     mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])  # a job's `python` is this one
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(secret)} if token else {"RAY_AUTH_MODE": "disabled"}
     environment = {**mine, **auth, "RAY_USAGE_STATS_ENABLED": "0"}
+    more = {"RAY_metrics_report_interval_ms": "500", **more}
     arguments = [f"--{name}={port}" for name, port in ports.items()]
     command = [*RAY, "start", "--head", "--block", f"--node-ip-address={address}", f"--temp-dir={folder / 'r'}"]
     with (folder / "log").open("w") as log:
@@ -93,7 +96,8 @@ def head(
     try:
         dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
         _await(process, dashboard, folder / "log")
-        yield Head(dashboard, f"{address}:{ports['port']}", environment)
+        metrics = f"http://127.0.0.1:{ports['metrics-export-port']}/metrics"
+        yield Head(dashboard, f"{address}:{ports['port']}", metrics, environment)
     finally:
         for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from clusters import ROOT, Head, head
 from pooled import made_files
+from prometheus_client.parser import text_string_to_metric_families
 
 from xray.access import ALLOW_OPEN
 from xray.errors import XrayError
@@ -25,6 +27,7 @@ from xray.plan import survey, write_plan
 from xray.recipe import load_recipe
 from xray.run import Run
 
+LABELS = ("run", "verb", "scenario", "status", "pool")
 SMOKE = "jobs/recipes/smoke.yaml"
 
 
@@ -72,6 +75,38 @@ def test_its_last_line_says_what_it_did(smoke: tuple[Path, str]) -> None:
         "planned": 112, "done": 112, "ok": 112, "rejected": 0, "failed": 0,
         "predictions": {}, "trials": {},
     }  # fmt: skip
+
+
+def test_prometheus_reads_what_it_committed(cluster: Head, smoke: tuple[Path, str]) -> None:
+    seen = dict(measured(cluster))
+    about = (("run", f"file://{smoke[0]}/smoke"), ("verb", "generate"))
+    images = {key: value for key, value in seen.items() if key[0] == "ray_xray_images_total"}
+    assert len(images) == 14
+    assert set(images.values()) == {8.0}
+    assert seen["ray_xray_images_total", *about, ("scenario", "original"), ("status", "ok")] == 8
+    assert seen["ray_xray_bytes_total", *about] > 10_000
+    assert seen["ray_xray_shard_seconds_total", *about] > 0
+
+
+def measured(cluster: Head) -> Iterator[tuple[tuple[Any, ...], float]]:
+    """Values of our metrics, by name and our labels."""
+    with urllib.request.urlopen(cluster.metrics, timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    for sample in (sample for family in families for sample in family.samples):
+        if sample.name.startswith("ray_xray_"):
+            yield (
+                (sample.name, *((name, sample.labels[name]) for name in LABELS if name in sample.labels)),
+                sample.value,
+            )
+
+
+def test_the_dashboard_shows_what_there_is(cluster: Head, smoke: tuple[Path, str]) -> None:
+    board = json.loads((ROOT / "deploy/grafana/xray.json").read_text())
+    wanted = {name for panel in board["panels"] for target in panel["targets"]
+              for name in re.findall(r"ray_xray_\w+", target["expr"])}  # fmt: skip
+    source = (ROOT / "xray/meters.py").read_text()
+    assert wanted == {f"ray_{name}" for name in re.findall(r'"(xray_\w+)"', source)}
+    assert {key[0] for key, _ in measured(cluster)} <= wanted
 
 
 def test_the_same_job_again_goes_on_with_its_run(cluster: Head, smoke: tuple[Path, str]) -> None:

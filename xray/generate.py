@@ -52,21 +52,26 @@ def generate(
     with extra("ray"):
         from xray.cluster import connected, nodes, stream
         from xray.growth import await_gpus
+        from xray.meters import Meters
 
     with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
         pools = run.recipe_object.pools
         if flow.pools():
             await_gpus(pools.gpus, pools.stall_seconds)
         stages = flow.stages(nodes(), workers)
+        meters = Meters(run.uri, "generate", len(flow.units))
 
         def watched(states: Mapping[str, PoolState]) -> None:
             progress.say(*told_of(states))
+            meters.pools(states)
             watch(states)
 
         for told in stream(flow.units, stages, stall_seconds=pools.stall_seconds, watch=watched):
+            meters.done()
             for shard in (shard for stage in told for shard in stage["made"]):
                 made = Progressed(shard["counts"], shard["bytes"], shard["seconds"], 1)
                 progress.advance(made.rows)
+                meters.committed(made)
                 budget.spend(made)
         remember_rates(run, nodes())
     return Progressed.of(run.receipts(GENERATE))
