@@ -22,7 +22,7 @@ demo: install  ## From photographs to a robustness report, in minutes.
 	$(BIN)/xray pipeline jobs/recipes/$$recipe.yaml runs/demo-$$recipe
 
 test: install  ## Run all tests.
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/pytest
 
 check: install  ## Lint, check the format and the types.
 	$(BIN)/ruff check
@@ -40,6 +40,7 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/pools.py
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/statistics.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/sweep.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -16,11 +17,22 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+_HEAD_NODE = "f" * 51 + "00000"
+WATCH_GPUS = """
+import ray, time
+ray.init(log_to_driver=False, logging_level="ERROR")
+while True:
+    print(time.time(), sum(node["Alive"] and node["Resources"].get("GPU", 0) for node in ray.nodes()), flush=True)
+    time.sleep(0.5)
+"""
+"""A program that prints when how many GPUs are there."""
 
 
 @dataclass(frozen=True)
@@ -117,3 +129,42 @@ def _await(process: subprocess.Popen[bytes], dashboard: str, log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     raise OSError(log.read_text())
+
+
+@contextlib.contextmanager
+def growing_head(gpu_nodes: int, idle_seconds: float) -> Iterator[Head]:
+    """A head without GPUs, whose autoscaler starts up to so many nodes with a logical one, as processes of this machine.
+
+    Args:
+        gpu_nodes: at most.
+        idle_seconds: after which a node leaves that nobody uses.
+    """
+    from ray.util import get_node_ip_address
+
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "autoscaling.json"
+        config.write_text(json.dumps(_growing(gpu_nodes, idle_seconds, f"{get_node_ip_address()}:{port}")))
+        grows = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1",
+                 "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_NODE, "PYTHONPATH": str(TESTS)}  # fmt: skip
+        with head("--num-cpus=2", f"--autoscaling-config={config}", port=port, **grows) as started:
+            yield started
+
+
+def _growing(gpu_nodes: int, idle_seconds: float, gcs: str) -> dict[str, Any]:
+    """Written out, since Ray's wheel lacks the defaults of its own test provider."""
+    nothing = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
+               "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
+               "file_mounts_sync_continuously")  # fmt: skip
+    return {
+        "cluster_name": "growing", "max_workers": gpu_nodes, "upscaling_speed": 10.0,
+        "idle_timeout_minutes": idle_seconds / 60, "auth": {}, "docker": {}, "file_mounts": {},
+        "provider": {"type": "fake_multinode", "gcs_address": gcs, "disable_node_updaters": True,
+                     "disable_launch_config_check": True, "use_node_id_as_ip": True},
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0},
+            "gpu": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": gpu_nodes},
+        },
+        **{name: [] for name in nothing},
+    }  # fmt: skip

@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from clusters import Head, free_port, head
+from clusters import TESTS, WATCH_GPUS, Head, growing_head
 from pooled import made_files, made_here, planned, pooled_folder, pooled_values
-from ray.util import get_node_ip_address
 
-IDLE_SECONDS = 6.0
-PLUGINS = str(Path(__file__).parent)
 COMMAND = (sys.executable, "-c", "from xray.cli import main; main()")
-HEAD_NODE = "f" * 51 + "00000"
-
-
-def growing(gpu_nodes: int, gcs: str) -> dict[str, Any]:
-    """Configuration of an autoscaler whose nodes are processes of this machine."""
-    nothing = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
-               "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
-               "file_mounts_sync_continuously")  # fmt: skip
-    return {
-        "cluster_name": "growing", "max_workers": gpu_nodes, "upscaling_speed": 10.0,
-        "idle_timeout_minutes": IDLE_SECONDS / 60, "auth": {}, "docker": {}, "file_mounts": {},
-        "provider": {"type": "fake_multinode", "gcs_address": gcs, "disable_node_updaters": True,
-                     "disable_launch_config_check": True, "use_node_id_as_ip": True},
-        "head_node_type": "ray.head.default",
-        "available_node_types": {
-            "ray.head.default": {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0},
-            "gpu": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": gpu_nodes},
-        },
-        **{name: [] for name in nothing},
-    }  # fmt: skip
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Head]:
-    config = tmp_path / "autoscaling.json"
-    port = free_port()
-    config.write_text(json.dumps(growing(2, f"{get_node_ip_address()}:{port}")))
-    grows = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_NODE,
-             "PYTHONPATH": PLUGINS}  # fmt: skip
-    with head("--num-cpus=2", f"--autoscaling-config={config}", port=port, **grows) as started:
+def cluster() -> Iterator[Head]:
+    with growing_head(gpu_nodes=2, idle_seconds=6.0) as started:
         yield started
-
-
-WATCH = """
-import ray, time
-ray.init(log_to_driver=False, logging_level="ERROR")
-while True:
-    print(time.time(), sum(node["Alive"] and node["Resources"].get("GPU", 0) for node in ray.nodes()), flush=True)
-    time.sleep(0.5)
-"""
 
 
 def test_gpus_come_when_they_are_asked_for_and_go_when_nobody_needs_them(cluster: Head, tmp_path: Path) -> None:
@@ -65,10 +26,10 @@ def test_gpus_come_when_they_are_asked_for_and_go_when_nobody_needs_them(cluster
     (folder / "desk" / "late").write_text("200")
     on_gpus = {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}}
     run = planned(folder, pooled_values(folder, pools=on_gpus))
-    environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": PLUGINS}
+    environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": str(TESTS)}
     seen = tmp_path / "seen"
     with seen.open("w") as log:
-        watch = subprocess.Popen([sys.executable, "-c", WATCH], env=environment, stdout=log)
+        watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=log)
     try:
         done = subprocess.run(
             [*COMMAND, "generate", run.uri], env=environment, capture_output=True, text=True, timeout=240, check=False
