@@ -244,6 +244,7 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 def test_no_file_has_a_secret() -> None:
     files = [ROOT / "cluster.yaml", *(path for path in (ROOT / "deploy").rglob("*") if path.is_file())]
-    assert (len(files), [path.name for path in files if SECRET.search(path.read_text())]) == (6, [])
+    assert {"cluster.yaml", "Dockerfile", "rayjob.yaml", "xray.json"} <= {path.name for path in files}
+    assert not [path.name for path in files if SECRET.search(path.read_text())]
     for secret in ("-e RAY_AUTH_TOKEN=x", "AKIAABCDEFGHIJKLMNOP", "password: x", "0123456789abcdef" * 2):
         assert SECRET.search(secret)
