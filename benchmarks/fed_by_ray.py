@@ -15,10 +15,10 @@ from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from xray.cluster import connected
 from xray.material import Material
 from xray.models.spec import parse_model
 from xray.run import Run
+from xray.session import connected
 from xray.stream import hold
 from xray.sweep import planned
 from xray.train import train

@@ -34,7 +34,6 @@ import ray
 import rivals
 from photographs import CATEGORIES, write_photographs
 
-from xray.cluster import connected
 from xray.codec import decode, encode
 from xray.flow import make_shard
 from xray.generate import generate
@@ -42,6 +41,7 @@ from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
 from xray.scenarios import Photo, build_scenario
+from xray.session import connected
 
 PROCESSES = 2
 

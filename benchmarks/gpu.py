@@ -36,12 +36,12 @@ from full_size import SAM_TINY, SAM_VIT_H, SDXL, SDXL_TINY, sam, sdxl
 from generate import planned
 from safetensors.torch import save_file
 
-from xray.cluster import connected
 from xray.evaluate import evaluate
 from xray.generate import generate
 from xray.mask import mask
 from xray.pools import PoolState
 from xray.run import Run
+from xray.session import connected
 from xray.sweep import sweep
 
 ANY_MASK = {

@@ -26,12 +26,12 @@ import numpy as np
 import psutil
 from photographs import CATEGORIES
 
-from xray.cluster import connected
 from xray.codec import encode
 from xray.generate import generate
 from xray.plan import survey, write_plan
 from xray.recipe import recipe_from
 from xray.run import Run
+from xray.session import connected
 from xray.stages import GENERATE
 
 SCENARIOS = ["original", "blur_background", "image_r", "segmented", "bright_background"]

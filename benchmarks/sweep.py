@@ -29,10 +29,10 @@ import pyarrow as pa
 import torch
 from generate import cpu_seconds, planned
 
-from xray.cluster import connected
 from xray.flow import make_shard
 from xray.material import Material
 from xray.run import Run
+from xray.session import connected
 from xray.sweep import planned as planned_trials
 from xray.sweep import sweep
 from xray.train import learn

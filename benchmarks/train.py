@@ -34,8 +34,8 @@ os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLI
 import ray
 from generate import planned
 
-from xray.cluster import connected
 from xray.generate import generate
+from xray.session import connected
 from xray.sweep import planned as planned_trials
 from xray.training.folds import parts
 

@@ -49,7 +49,7 @@ def test_a_token_from_elsewhere_is_left_to_who_gives_it(
 def test_ray_takes_the_token_that_was_made(home: Path) -> None:
     """In a process of its own: Ray reads it once."""
     program = (
-        "from xray.cluster import connected\n"
+        "from xray.session import connected\n"
         "with connected():\n"
         "    import os, ray; print(os.environ['RAY_AUTH_MODE'], len(ray.nodes()))"
     )

@@ -10,7 +10,7 @@ import pytest
 from drawn import write
 from pooled import logged, made_here, planned, pooled_folder, pooled_values
 
-from xray import cluster
+from xray import cluster, session
 from xray.cluster import Stage
 from xray.errors import XrayError
 from xray.flow import Flow, PaintStage, RefineStage
@@ -40,8 +40,8 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> None:
         for unit in units:
             yield [stage.work(*stage.arguments, beat=lambda items, seconds: None)(unit) for stage in stages]
 
-    monkeypatch.setattr(cluster, "connected", contextlib.nullcontext)
-    monkeypatch.setattr(cluster, "nodes", lambda: NODES)
+    monkeypatch.setattr(session, "connected", contextlib.nullcontext)
+    monkeypatch.setattr(session, "nodes", lambda: NODES)
     monkeypatch.setattr(cluster, "stream", stream)
 
 

@@ -192,5 +192,5 @@ def test_a_cluster_that_asks_nobody_is_refused(tmp_path: Path) -> None:
         assert refused.returncode == 2
         assert refused.stderr.count("\n") == 1
         assert f"xray: this Ray cluster listens on {address} without a token" in refused.stderr
-        connect = [sys.executable, "-c", "from xray.cluster import connected\nwith connected(): pass"]
+        connect = [sys.executable, "-c", "from xray.session import connected\nwith connected(): pass"]
         subprocess.run(connect, env={**environment, ALLOW_OPEN: "1"}, check=True)

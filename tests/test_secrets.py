@@ -39,7 +39,7 @@ SCRIPT = """
 import sys
 import ray
 from xray.cli import app, main
-from xray.cluster import connected
+from xray.session import connected
 
 recipe, run, away = sys.argv[1:]
 with connected():

@@ -303,7 +303,7 @@ def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None) -> None
     from xray.run import Run
 
     with extra("ray"):
-        from xray.cluster import connected
+        from xray.session import connected
 
     planning.plan(recipe, run)
     with connected():

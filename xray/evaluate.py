@@ -81,8 +81,9 @@ def evaluate(
     budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
     if groups:
         with extra("ray"):
-            from xray.cluster import Stage, connected, resources, stream
+            from xray.cluster import Stage, stream
             from xray.growth import await_gpus
+            from xray.session import connected, resources
 
         pools = run.recipe_object.pools
         with connected():

@@ -86,7 +86,7 @@ def forecast(run: Run) -> Forecast:
         XrayError: no GPU for models that want one, or weights that are not there.
     """
     with extra("ray"):
-        from xray.cluster import connected, nodes
+        from xray.session import connected, nodes
 
     flow = Flow.of(run)
     needs: list[Need] = []

@@ -50,9 +50,10 @@ def generate(
         return before
     refuse_other_versions(run, GENERATE)
     with extra("ray"):
-        from xray.cluster import connected, nodes, stream
+        from xray.cluster import stream
         from xray.growth import await_gpus
         from xray.meters import Meters
+        from xray.session import connected, nodes
 
     with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
         pools = run.recipe_object.pools

@@ -7,9 +7,9 @@ import time
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from xray.cluster import resources
 from xray.errors import XrayError
 from xray.progress import Progress
+from xray.session import resources
 
 _LOOK_EVERY = 0.5
 

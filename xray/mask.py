@@ -53,8 +53,9 @@ def mask(
     units = [unit for unit in run.units() if unit not in masked]
     if units:
         with extra("ray"):
-            from xray.cluster import Stage, connected, nodes, stream
+            from xray.cluster import Stage, stream
             from xray.growth import await_gpus
+            from xray.session import connected, nodes
 
         total = len(run.table("source", ["image_id"]))
         with connected(), Progress("mask", total, "photographs", len(run.table("masks", ["image_id"]))) as progress:

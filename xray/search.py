@@ -16,11 +16,11 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from xray.cluster import quietly
 from xray.errors import XrayError
 from xray.files import exists, join, open_store, read_bytes, write_bytes
 from xray.material import Material
 from xray.run import Run
+from xray.session import quietly
 from xray.train import fit
 from xray.training.layout import Layout
 from xray.training.trial import Trial

@@ -13,9 +13,9 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from xray.cluster import resources
 from xray.errors import XrayError
 from xray.material import Material
+from xray.session import resources
 from xray.training.feed import Batch, Feed, HeldFeed, Pass
 from xray.training.pixels import Preparation, masks_of, pixels_of
 from xray.training.preparing import UNITS, prepare

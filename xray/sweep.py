@@ -12,7 +12,6 @@ from typing import Any
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from xray.cluster import connected, quietly, resources
 from xray.draw import digest
 from xray.errors import XrayError, extra
 from xray.files import exists, open_store
@@ -22,6 +21,7 @@ from xray.progress import Progress
 from xray.run import Run
 from xray.score import reference_scenario
 from xray.search import searched
+from xray.session import connected, quietly, resources
 from xray.stages import training
 from xray.stream import hold
 from xray.train import train
