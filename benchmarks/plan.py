@@ -5,8 +5,7 @@
 Writes the plan of so many images, all 14 classical scenarios of photographs in 1,000 categories, each a possible donor
 of backgrounds to the others, in a process of its own. What looking at the photographs found is made up and not timed:
 reading files takes as long as the storage does. `driver_mb` is the most memory that the process ever had, with what was
-found; `before_mb` is what it had before planning. `--streams` plans so
-many rows once more as a stream, keeping nothing.
+found; `before_mb` is what it had before planning. `--streams` plans so many rows once more, keeping nothing.
 """
 
 from __future__ import annotations

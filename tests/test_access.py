@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.access import ALLOW_OPEN, keep_token_private, refuse_open_cluster
+from xray.access import ALLOW_OPEN, _write_once, keep_token_private, refuse_open_cluster
 from xray.errors import XrayError
 
 FOREIGN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", ALLOW_OPEN)
@@ -58,6 +58,21 @@ def test_ray_takes_the_token_that_was_made(home: Path) -> None:
     assert (home / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
 
 
+def test_no_place_for_a_token_is_told_in_a_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").touch()
+    monkeypatch.setenv("HOME", str(home / "file"))
+    with pytest.raises(XrayError, match=r"cannot keep Ray's token in .*/file/\.ray/auth_token: Not a directory"):
+        keep_token_private()
+
+
+def test_of_two_that_write_a_token_the_first_stays(home: Path) -> None:
+    token = home / ".ray" / "auth_token"
+    _write_once(token, "first")
+    _write_once(token, "second")
+    assert token.read_text() == "first"
+    assert list(token.parent.iterdir()) == [token]
+
+
 @pytest.mark.usefixtures("home")
 class TestOpenClusters:
     def test_one_that_others_reach_is_refused(self) -> None:
@@ -65,7 +80,10 @@ class TestOpenClusters:
             refuse_open_cluster(["127.0.0.1", "head", "10.0.0.7"])
 
     def test_loopback_is_nobodys_business(self) -> None:
-        refuse_open_cluster(["127.0.0.1", "127.0.1.1", "::1", "localhost"])
+        loopback = ["127.0.0.1", "127.0.1.1", "::1", "localhost"]
+        refuse_open_cluster(loopback)
+        with pytest.raises(XrayError, match=r"listens on 10\.0\.0\.7 without"):
+            refuse_open_cluster([*loopback, "10.0.0.7"])
 
     @pytest.mark.parametrize(
         ("name", "value"), [("RAY_AUTH_MODE", "token"), ("RAY_AUTH_MODE", "TOKEN"), (ALLOW_OPEN, "1")]
@@ -73,6 +91,8 @@ class TestOpenClusters:
     def test_a_token_or_a_word_of_the_user_lets_it_pass(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
     ) -> None:
+        with pytest.raises(XrayError, match="without a token"):
+            refuse_open_cluster(["10.0.0.7"])
         monkeypatch.setenv(name, value)
         refuse_open_cluster(["10.0.0.7"])
 

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 from clusters import TESTS, WATCH_GPUS, Head, growing_head
 from pooled import made_files, made_here, planned, pooled_folder, pooled_values
+
+from xray.errors import XrayError
+from xray.growth import await_gpus
 
 COMMAND = (sys.executable, "-c", "from xray.cli import main; main()")
 
@@ -47,6 +51,15 @@ def test_gpus_come_when_they_are_asked_for_and_go_when_nobody_needs_them(cluster
     calm = planned(folder, pooled_values(folder, pools=on_gpus), "calm")
     made_here(calm, [{"CPU": 4.0, "GPU": 2.0}])
     assert made_files(run) == made_files(calm)
+
+
+def test_gpus_that_do_not_come_are_given_up(ray_with_gpus: None) -> None:
+    """A session of four logical GPUs, which does not grow."""
+    await_gpus(4, seconds=0)
+    await_gpus(None, seconds=0)
+    with pytest.raises(XrayError, match=r"the cluster has 4 GPUs after 0 s, and `pools\.gpus` asks for 5"):
+        await_gpus(5, seconds=0)
+    assert [group["state"] for group in ray.util.placement_group_table().values()] == ["REMOVED"]
 
 
 def nodes(log: Path) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,56 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     assert run.parts("plan") == ["00-00", "01-01", "02-02"]
     assert list(run.rows_by_unit().values()) == [2, 1, 2, 1, 2]
     assert run.table("plan", columns).sort_by("sample_id").equals(rows)
+
+
+def one_by_one(rows: list[dict[str, Any]], seed: int, category: str, place: str | None, image: str) -> int | None:
+    """As `Donors` says that it draws, without haste."""
+    ring = sorted(range(len(rows)), key=lambda row: digest(rows[row]["donor_id"], bits=63))
+    points = [digest(rows[row]["donor_id"], bits=63) for row in ring]
+    start = bisect.bisect(points, digest(seed, "donor", bits=63))
+    around = [ring[(start + step) % len(ring)] for step in range(len(ring))]
+    fitting = [
+        row
+        for row in around
+        if rows[row]["category"] != category
+        and (place is None or rows[row]["place"] != place)
+        and rows[row]["donor_id"] != image
+    ][:256]
+
+    def mixed(row: int) -> int:
+        number = digest(rows[row]["donor_id"], bits=63) ^ seed
+        number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
+        return number ^ (number >> 31)
+
+    return min(fitting, key=mixed, default=None)
+
+
+@pytest.mark.parametrize(("count", "share"), [(0, 0.5), (1, 0.5), (7, 0.5), (900, 0.5), (6000, 0.02)])
+def test_donors_are_drawn_together_as_one_by_one(count: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bank has so few of another category that most photographs must be looked for far around the ring."""
+    monkeypatch.setattr("xray.draw._AT_ONCE", 3 * 4096)
+    chance = np.random.default_rng(count)
+    rows = [
+        {
+            "donor_id": f"d{number}é",
+            "category": "rare" if chance.random() < share else chance.choice(["common", None]),
+            "place": chance.choice(["p", "q", "", None]),
+        }
+        for number in range(count)
+    ]
+    fields = pa.schema([(name, pa.string()) for name in ("donor_id", "category", "place")])
+    bank = Donors(pa.Table.from_pylist(rows, schema=fields))
+    asked = [
+        (
+            digest(number, bits=63),
+            str(chance.choice(["common", "rare", "x"])),
+            chance.choice(["p", "", None]),
+            f"d{number}é",
+        )
+        for number in range(60)
+    ]
+    assert bank.draw(*map(list, zip(*asked, strict=True))) == [one_by_one(rows, *photograph) for photograph in asked]
 
 
 def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:

@@ -95,6 +95,6 @@ def test_names_of_models() -> None:
     assert model_name("/models/my_net/") == "my_net"
 
 
-@pytest.mark.parametrize("name", ["stamps12", "shapes", "ximagenet12"])
+@pytest.mark.parametrize("name", ["stamps12", "shapes", "ximagenet12", "ximagenet12_worlds", "smoke", "imagenet1k"])
 def test_shipped_recipes_are_valid(name: str) -> None:
     assert load_recipe(f"jobs/recipes/{name}.yaml").name == name

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,21 +21,37 @@ def keep_token_private() -> None:
 
     Where a token comes from elsewhere (`RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH`), or none is wanted
     (`RAY_AUTH_MODE=disabled`), nothing is done. A file of ours that others may read is narrowed.
+
+    Raises:
+        XrayError: there is no place for it.
     """
     given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     if given or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return
     path = Path.home() / ".ray" / "auth_token"
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        if not path.exists():
+            _write_once(path, secrets.token_hex(32))
         there = path.stat()
         if there.st_mode & 0o077 and there.st_uid == os.getuid():
             path.chmod(0o600)
-        return
-    with os.fdopen(opened, "w") as file:
-        file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise XrayError(
+            f"cannot keep Ray's token in {path}: {error.strerror}; RAY_AUTH_TOKEN_PATH names a file with one elsewhere"
+        ) from error
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Another process sees the whole file or none; where two write, the first one's stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened, partial = tempfile.mkstemp(dir=path.parent)  # only for its owner
+    try:
+        with os.fdopen(opened, "w") as file:
+            file.write(text)
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
+    finally:
+        Path(partial).unlink()
 
 
 def refuse_open_cluster(addresses: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,18 @@ from numpy.typing import NDArray
 from xray.categories import Category
 from xray.scenarios import Prompt, Scenario
 
-_WINDOW = 256
+_WINDOW, _AT_ONCE = 256, 2**20
 _NONE, _UNKNOWN = -1, -2
 
 
 def digest(*parts: object, bits: int = 80) -> int:
     """A number of so many bits that depends on all parts and on nothing else."""
-    data = "\0".join(str(part) for part in parts).encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=16).digest()) >> (128 - bits)
+    return int(hashed("\0".join(str(part) for part in parts)), 16) >> (128 - bits)
+
+
+def hashed(text: str) -> str:
+    """32 hexadecimal digits, of which `digest` takes the first; its parts stand between zeros."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class Donors:
@@ -71,28 +76,41 @@ class Donors:
             places: where they were taken, as far as that is known.
             images: their ids.
         """
-        count = len(self._order)
-        if not count or not seeds:
+        if not len(self._order) or not seeds:
             return [None] * len(seeds)
-        numbers = np.array(seeds, np.uint64)[:, None]
-        itself = np.array([digest(image, bits=63) for image in images], np.uint64)[:, None]
-        category = np.array([self._codes["category"].get(one, _UNKNOWN) for one in categories])[:, None]
-        place = np.array([self._codes["place"].get(one, _UNKNOWN) for one in places])[:, None]
         points = np.array([digest(seed, "donor", bits=63) for seed in seeds], np.uint64)
-        starts = np.searchsorted(self._points[:count], points, side="right")
-        width = 2 * _WINDOW
-        while True:
-            ring = starts[:, None] + np.arange(min(width, count))
-            fits = (self._of["category"][ring] != category) & (self._of["place"][ring] != place)
-            fits &= self._points[ring] != itself
-            rank = fits.cumsum(axis=1)
-            if width >= count or rank[:, -1].min() >= _WINDOW:
-                break
-            width *= 8
+        photographs = (
+            np.array(seeds, np.uint64),
+            np.array([self._codes["category"].get(one, _UNKNOWN) for one in categories]),
+            np.array([self._codes["place"].get(one, _UNKNOWN) for one in places]),
+            np.array([digest(image, bits=63) for image in images], np.uint64),
+            np.searchsorted(self._points[: len(self._order)], points, side="right"),
+        )
+        return [None if row == _NONE else int(row) for row in self._drawn(photographs, 2 * _WINDOW)]
+
+    def _drawn(self, photographs: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
+        """Rows of the bank, or `_NONE`, shape (N,).
+
+        Args:
+            photographs: seeds, codes of categories and places, their own points, and where to start on the ring; (N,).
+            width: donors from there on that are looked at; more only for those that find too few among them.
+        """
+        if len(photographs[0]) > 1 and len(photographs[0]) * width > _AT_ONCE:
+            halves = zip(*(np.array_split(values, 2) for values in photographs), strict=True)
+            return np.concatenate([self._drawn(half, width) for half in halves])
+        seeds, category, place, itself, start = (values[:, None] for values in photographs)
+        count = len(self._order)
+        ring = start + np.arange(min(width, count))
+        fits = (self._of["category"][ring] != category) & (self._of["place"][ring] != place)
+        fits &= self._points[ring] != itself
+        rank = fits.cumsum(axis=1)
         fits &= rank <= _WINDOW
-        lowest = np.where(fits, _mixed(self._points[ring] ^ numbers), np.uint64(2**64 - 1)).argmin(axis=1)
-        rows = self._order[(starts + lowest) % count]
-        return [int(row) if some else None for row, some in zip(rows, fits.any(axis=1), strict=True)]
+        lowest = np.where(fits, _mixed(self._points[ring] ^ seeds), np.uint64(2**64 - 1)).argmin(axis=1)
+        rows = np.where(rank[:, -1] > 0, self._order[(start[:, 0] + lowest) % count], _NONE)
+        lack = rank[:, -1] < _WINDOW
+        if width < count and lack.any():
+            rows[lack] = self._drawn([values[lack] for values in photographs], 8 * width)
+        return rows
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

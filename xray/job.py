@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from xray.errors import XrayError
+from xray.errors import Rejected, XrayError
 
 JOB = "{job}"
 """Stands in a job's arguments for its submission id: who submits the same id again goes on with the same run."""
@@ -17,8 +17,8 @@ JOB = "{job}"
 def run_verb(verb: str) -> None:
     """Do as `xray VERB …` does with this process's arguments, and end with its exit code.
 
-    The last line of standard output is one JSON object: verb, exit code, seconds, error, and what `told_of` says of the
-    run. Arguments may hold `{job}`, the id that the job was submitted with.
+    The last line of standard output is one JSON object: verb, exit code, seconds, error, and what `told_of_run` says.
+    Arguments may hold `{job}`, the id that the job was submitted with.
 
     Args:
         verb: a command of xray.
@@ -42,7 +42,7 @@ def run_verb(verb: str) -> None:
         raise
     finally:
         told = {"verb": verb, "exit": code, "seconds": round(time.monotonic() - started, 1), "error": error or None}
-        print(json.dumps(told | told_of_run(arguments)), flush=True)
+        print(json.dumps(told | told_of_run(verb, arguments)), flush=True)
     sys.exit(code)
 
 
@@ -63,23 +63,28 @@ def with_job_id(arguments: list[str]) -> list[str]:
     return [argument.replace(JOB, name) for argument in arguments]
 
 
-def told_of_run(arguments: list[str]) -> dict[str, Any]:
-    """What has become of the run that is named in a command, if there is one.
+def told_of_run(verb: str, arguments: list[str]) -> dict[str, Any]:
+    """What has become of the run that a command names.
 
     Returns:
-        Its URI, and how many images are planned, done, ok, rejected and failed; predictions by model, trainings by
-        what has become of them, and whether there is a report.
+        Its URI, and how many images are planned, done, ok, rejected and failed; predictions by model, and trainings by
+        what has become of them. Nothing if there is no such run.
     """
+    from typer.main import get_command
+
+    from xray.cli import app
     from xray.run import Run
     from xray.status import status
 
-    for argument in arguments:
-        try:
-            run = Run.open(argument)
-            seen = status(run)
-        except (XrayError, OSError, ValueError):
-            continue
-        columns = ("planned", "done", "ok", "rejected", "failed")
-        counts = dict(zip(columns, map(sum, list(zip(*seen.table, strict=True))[1:]), strict=True))
-        return {"run": run.uri, **counts, "predictions": dict(seen.predicted), "trials": dict(seen.trials)}
-    return {}
+    command = get_command(app).commands[verb]  # type: ignore[attr-defined]
+    named = command.make_context(verb, [*arguments], resilient_parsing=True).params.get("run")
+    if named is None:
+        return {}
+    try:
+        run = Run.open(named)
+        seen = status(run)
+    except (XrayError, Rejected):  # the command has said so
+        return {}
+    columns = ("planned", "done", "ok", "rejected", "failed")
+    counts = dict(zip(columns, map(sum, list(zip(*seen.table, strict=True))[1:]), strict=True))
+    return {"run": run.uri, **counts, "predictions": dict(seen.predicted), "trials": dict(seen.trials)}

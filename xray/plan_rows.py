@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from xray import schema
-from xray.draw import Draw, digest
+from xray.draw import Draw, digest, hashed
 from xray.plugins import settings_of
 from xray.recipe import ScenarioEntry
 from xray.scenarios import Scenario
@@ -38,8 +37,9 @@ def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], draw: Dr
     for name, entry in scenarios.items():
         settings = _settings(entry.scenario)
         for variant in range(entry.variants):
-            seeds = [int(found[:16], 16) >> 1 for found in _hashes(images, f"{draw.seed}\0", f"\0{name}\0{variant}")]
-            columns["sample_id"] += [found[:20] for found in _hashes(images, "", f"\0{name}\0{variant}")]
+            # As `sample_id` and `digest` have it, without taking each apart and together again.
+            seeds = [int(hashed(f"{draw.seed}\0{image}\0{name}\0{variant}")[:16], 16) >> 1 for image in images]
+            columns["sample_id"] += [hashed(f"{image}\0{name}\0{variant}")[:20] for image in images]
             columns["image_id"] += images
             columns["seed"] += seeds
             for column, value in (("scenario", name), ("variant", variant), ("settings", settings)):
@@ -63,9 +63,3 @@ def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], draw: Dr
 @functools.lru_cache
 def _settings(scenario: Scenario) -> str:
     return json.dumps(settings_of(scenario), sort_keys=True)
-
-
-def _hashes(images: Iterable[str], before: str, after: str) -> list[str]:
-    """`xray.draw.digest` of many photographs at once, 32 hexadecimal digits each, of which it takes the first."""
-    texts = (f"{before}{image}{after}".encode("utf-8", "surrogateescape") for image in images)
-    return [hashlib.blake2b(text, digest_size=16).hexdigest() for text in texts]
