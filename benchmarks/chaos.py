@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from chaos_field import Field, Outcome
 
 INJECTED = Path(__file__).parent / "injected"
 os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def fight(arm: str, seeds: range, images: int, cut: float) -> None:
@@ -47,8 +49,8 @@ def fight(arm: str, seeds: range, images: int, cut: float) -> None:
             print(json.dumps(asdict(outcome)), flush=True)
 
 
-def fought(arm: str, seeds: range, images: int, cut: float, results: Path | None) -> list[Outcome]:
-    """Run one arm in a process of its own, and keep its log."""
+def fought(arm: str, seeds: range, images: int, cut: float, results: Path | None) -> tuple[list[Outcome], bool]:
+    """Run one arm in a process of its own, and keep its log; whether the process itself ended well comes with it."""
     found: list[Outcome] = []
     own = [sys.executable, __file__, "--arm", arm, "--seeds", f"{seeds.start}:{seeds.stop}"]
     own += ["--images", str(images), "--cut", str(cut)]
@@ -56,7 +58,7 @@ def fought(arm: str, seeds: range, images: int, cut: float, results: Path | None
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            own, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=said, text=True
+            own, env={**os.environ, **TOKEN, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=said, text=True
         ) as process,
     ):
         assert process.stdout is not None
@@ -72,7 +74,7 @@ def fought(arm: str, seeds: range, images: int, cut: float, results: Path | None
             said.seek(0)
             print(said.read().decode(errors="replace"), file=sys.stderr)
             print(f"  {arm} ended with {process.returncode} after {len(found)} of {len(seeds)} runs", flush=True)
-    return found
+    return found, not process.returncode
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -107,20 +109,21 @@ def main() -> None:
         fight(chosen.arm, range(*map(int, chosen.seeds.split(":"))), chosen.images, chosen.cut)
         return
     all_runs: list[Outcome] = []
+    sound = True
     for arm in ARMS:
         runs = getattr(chosen, arm)
         if runs:
             seeds = range(chosen.first, chosen.first + runs)
-            outcomes = fought(arm, seeds, chosen.images, chosen.cut, chosen.results)
+            outcomes, ended_well = fought(arm, seeds, chosen.images, chosen.cut, chosen.results)
+            sound &= ended_well
             if not outcomes:
                 continue
             all_runs += outcomes
             told = summary(outcomes)
-            bound = f"at most {3 / len(outcomes):.1%} of such runs fail, with 95 % confidence"
-            sound = told["golden"] == runs
-            print(f"{arm}: {json.dumps(told)} {bound if sound else ''}", flush=True)
+            bound = f"at most {min(3 / len(outcomes), 1):.1%} of such runs fail, with 95 % confidence"
+            print(f"{arm}: {json.dumps(told)} {bound if told['golden'] == runs else ''}", flush=True)
     print(json.dumps(summary(all_runs)))
-    sys.exit(0 if all(one.golden for one in all_runs) else 1)
+    sys.exit(0 if sound and all(one.golden for one in all_runs) else 1)
 
 
 if __name__ == "__main__":

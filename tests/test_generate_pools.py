@@ -192,9 +192,10 @@ def test_a_node_lost_with_its_gpu_and_a_painter_loses_nothing(folder: Path, desk
     run = planned(folder, pooled_values(folder, pools=pools), "node")
     (desk / "late").write_text("1000")
     here = Path(__file__).parent
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
     done = subprocess.run(
         [sys.executable, here / "lose_a_node.py", folder, "node"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
+        env={**os.environ, **token, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
         capture_output=True,
         text=True,
         timeout=240,

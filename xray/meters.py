@@ -20,7 +20,7 @@ class Meters:
     """
 
     def __init__(self, run: str, verb: str, units: int) -> None:
-        self._tags = {"run": run, "verb": verb}
+        self._tags = {"run": _ascii(run), "verb": verb}
         keys = tuple(self._tags)
         self._images = Counter("xray_images_total", "Images that were committed.", (*keys, "scenario", "status"))
         self._seconds = Counter("xray_shard_seconds_total", "Seconds that their shards took.", keys)
@@ -35,7 +35,8 @@ class Meters:
         """A shard is there."""
         for scenario, states in made.counts.items():
             for state, count in states.items():
-                self._images.inc(count, {**self._tags, "scenario": scenario, "status": state.partition(" ")[0]})
+                status = state.partition(" ")[0]
+                self._images.inc(count, {**self._tags, "scenario": _ascii(scenario), "status": status})
         for counter, value in ((self._seconds, made.seconds), (self._bytes, made.bytes)):
             if value > 0:
                 counter.inc(value, self._tags)
@@ -50,3 +51,8 @@ class Meters:
         for pool, state in states.items():
             self._busy.set(state.busy_share, {**self._tags, "pool": pool})
             self._items.set(state.items, {**self._tags, "pool": pool})
+
+
+def _ascii(text: str) -> str:
+    r"""`röd` as `r\xf6d`: Ray refuses tags with other characters."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")
