@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from xray.recipe import recipe_from
 from xray.run import Run
 
 SIDE = 32
-QUICK: dict[str, Any] = {"models": {"net": "reduced:vit"}, "folds": 3, "side": SIDE, "epochs": 2, "batch": 4}
+QUICK: dict[str, Any] = {"models": {"net": "reduced:vit"}, "folds": 3, "side": SIDE, "epochs": 2, "batch": 4, "cpus": 2}
 
 
 def plan(folder: Path, name: str = "run", **changes: Any) -> Run:
@@ -31,4 +32,13 @@ def made(folder: Path, name: str = "run", **changes: Any) -> Run:
         write_folder(folder, per_category=6)
     run = plan(folder, name, **changes)
     generate(run)
+    return run
+
+
+def copied(made: Run, folder: Path, name: str = "run", **training: Any) -> Run:
+    """A copy of a run with images, in a folder; `training` is laid over `QUICK`."""
+    shutil.copytree(made.uri.removeprefix("file://"), folder / name)
+    run = Run(str(folder / name))
+    recipe = recipe_from({**run.recipe, "training": {**QUICK, **training}})
+    write_plan(run, recipe, survey(recipe, run))
     return run

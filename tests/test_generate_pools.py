@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, Self
@@ -185,25 +182,3 @@ def test_real_models_in_pools_give_the_bytes_of_one_process(tmp_path: Path, tiny
     generate(run)
     assert_all_is_there_once(run)
     assert made_files(run) == made_files(golden)
-
-
-def test_a_node_lost_with_its_gpu_and_a_painter_loses_nothing(folder: Path, desk: Path, golden: dict[str, str]) -> None:
-    pools = {"refine": {"device": "cpu"}, "paint": {"device": "cpu", "gpus": 1, "actors": 2}, "stall_seconds": 120}
-    run = planned(folder, pooled_values(folder, pools=pools), "node")
-    (desk / "late").write_text("1000")
-    here = Path(__file__).parent
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-    done = subprocess.run(
-        [sys.executable, here / "lose_a_node.py", folder, "node"],
-        env={**os.environ, **token, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert "24 images with 1 GPU left" in done.stdout, done.stderr[-4000:]
-    assert made_files(run) == golden
-    assert_all_is_there_once(run)
-    times = begun(folder, "paint")
-    assert len(times) == PICTURES
-    assert sum(times.values()) <= PICTURES + SHARD

@@ -8,7 +8,7 @@ import pytest
 
 from xray.errors import XrayError
 from xray.schema import PREDICTIONS, SCORES
-from xray.score import reference_scenario, robustness, score, score_predictions
+from xray.score import robustness, score, score_predictions
 from xray.statistics import cross_terms
 from xray.summary import summary
 
@@ -100,12 +100,6 @@ def test_a_model_without_original_is_named():
 def test_no_predictions_say_what_to_do():
     with pytest.raises(XrayError, match="xray evaluate"):
         score(TableRun(PREDICTIONS.empty_table(), RECIPE))
-
-
-def test_the_reference_is_found_by_its_kind():
-    assert reference_scenario({"scenarios": {"x": {"kind": "image_grey"}, "y": {"kind": "original"}}}) == "y"
-    with pytest.raises(XrayError, match=r"original.*has grey"):
-        reference_scenario({"scenarios": {"grey": {"kind": "image_grey"}}})
 
 
 def test_drops_are_of_models_trained_on_the_original():

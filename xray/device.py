@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -211,10 +212,10 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
     True
     """
-    import torch
-
     words = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+    torch = sys.modules.get("torch")
+    ours = torch is not None and isinstance(error, torch.OutOfMemoryError)
+    return ours or any(word in str(error) for word in words)
 
 
 def _free_memory() -> None:
@@ -224,18 +225,27 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def _assert_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise XrayError("torch sees no CUDA device on this worker, although Ray gave it a GPU: is this a CPU build?")
+
+
 def ready(load: Callable[[str], Output], device: str) -> Output:
     """What `load` brings to a device, in a worker: one thread for what runs on the CPU.
 
     Raises:
         XrayError: there is no such device, or what `load` raises.
     """
-    import torch
-
-    torch.set_num_threads(1)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise XrayError("torch sees no CUDA device on this worker, although Ray gave it a GPU: is this a CPU build?")
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # torch reads it as it is imported, which takes seconds: not every model needs it
+    )
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    if device == "cuda":
+        _assert_cuda()
     try:
         with _LOADING:
             return load(device)

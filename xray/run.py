@@ -128,7 +128,7 @@ class Run(Store):
         A model that was trained here is there once for each scenario that it was trained within, as `series_name` calls
         it: `weights` are then the hashes of all its `folds`, with a space between them.
         """
-        from xray.score import series_name
+        from xray.series import series_name
 
         known = {model: dict(self.receipts(evaluation(model))[0].facts) for model in self.evaluated()}
         for model, scenario in self.trained():

@@ -10,7 +10,8 @@ import pandas as pd
 
 from xray.errors import XrayError, unknown
 from xray.schema import PREDICTIONS
-from xray.score import COLUMNS, PRETRAINED, control_scenarios, reference_scenario, series_name
+from xray.score import COLUMNS
+from xray.series import PRETRAINED, control_scenarios, reference_scenario, series_name
 from xray.statistics.checks import Missing
 from xray.statistics.regression import Regression, regression
 

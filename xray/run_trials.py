@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from xray.score import reference_scenario
+from xray.series import reference_scenario
 from xray.stages import Receipt, training
 from xray.training.checkpoint import Checkpoints
 from xray.training.trial import trials

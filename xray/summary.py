@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from xray.score import PRETRAINED, Scores, series_name
+from xray.score import Scores
+from xray.series import PRETRAINED, series_name
 
 _WIDTH = 120
 

@@ -19,8 +19,8 @@ from xray.lease import alone
 from xray.material import Material
 from xray.progress import Progress
 from xray.run import Run
-from xray.score import reference_scenario
 from xray.search import searched
+from xray.series import reference_scenario
 from xray.session import connected, quietly, resources
 from xray.stages import training
 from xray.stream import hold

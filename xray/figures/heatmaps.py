@@ -29,7 +29,7 @@ from xray.figures.style import (
     series_of,
     title,
 )
-from xray.score import series_name
+from xray.series import series_name
 
 _SHADES = "YlGnBu"
 _NUMBERED_ROWS = 26

@@ -23,7 +23,7 @@ from xray.figures.style import (
     rows_axis,
     series_of,
 )
-from xray.score import series_name
+from xray.series import series_name
 
 _PARTS = (("sigma2_cross", "σ² cross", LINES[1]), ("sigma2_inner", "σ² inner", LINES[5]))
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from xray.errors import XrayError, unknown
 from xray.names import shown
-from xray.score import series_name
+from xray.series import series_name
 
 INK = "#1c1e22"
 MUTED = "#7b8088"

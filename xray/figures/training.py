@@ -31,7 +31,7 @@ from xray.figures.style import (
     series_of,
     title,
 )
-from xray.score import series_name
+from xray.series import series_name
 
 _Line = Literal["-", "--"]
 _PARTS: tuple[tuple[str, str, str, _Line], ...] = (

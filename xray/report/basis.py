@@ -13,7 +13,7 @@ from xray.report.painters import judges, listed, refiner
 from xray.report.training import unfinished
 from xray.report.words import phrase
 from xray.schema import OK
-from xray.score import PRETRAINED
+from xray.series import PRETRAINED
 
 _SPLITS = {
     "train": "photographs that ImageNet models are trained on",

@@ -11,16 +11,8 @@ import pandas as pd
 from xray.errors import XrayError
 from xray.realism import judgements
 from xray.schema import OK
-from xray.score import (
-    COLUMNS,
-    PRETRAINED,
-    compared,
-    control_scenarios,
-    reference_scenario,
-    score_predictions,
-    series_name,
-    training_scenarios,
-)
+from xray.score import COLUMNS, compared, score_predictions
+from xray.series import PRETRAINED, control_scenarios, reference_scenario, series_name, training_scenarios
 from xray.stages import GENERATE, Receipt
 from xray.statistics import accuracy_table, segmentation, segmentation_table
 

@@ -21,7 +21,7 @@ from xray.report.training import trained
 from xray.report.words import headline, interval, leading, metric, number, percent, points, ranked_drops
 from xray.report.worlds import refused_worlds
 from xray.schema import OK
-from xray.score import series_name
+from xray.series import series_name
 
 if TYPE_CHECKING:
     from xray.run import Run

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xray.report.evidence import Evidence
-from xray.score import series_name
+from xray.series import series_name
 
 
 @dataclass(frozen=True)
