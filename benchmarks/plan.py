@@ -30,6 +30,7 @@ from xray.plan import Survey, write_plan
 from xray.plan_rows import plan_rows
 from xray.recipe import Recipe, recipe_from
 from xray.run import Run
+from xray.survey import source_table
 
 SCENARIOS = 14
 _AT_ONCE = 8192
@@ -49,9 +50,7 @@ def recipe() -> Recipe:
 def photographs(count: int) -> Iterator[pa.Table]:
     """SOURCE, some at a time."""
     for start in range(0, count, _AT_ONCE):
-        yield pa.Table.from_pylist(
-            [photograph(number) for number in range(start, min(start + _AT_ONCE, count))], schema=schema.SOURCE
-        )
+        yield source_table(photograph(number) for number in range(start, min(start + _AT_ONCE, count)))
 
 
 def photograph(number: int) -> dict[str, object]:
@@ -66,13 +65,6 @@ def photograph(number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def bank(source: pa.Table) -> pa.Table:
-    """BACKGROUNDS: every photograph."""
-    names = {"donor_id": "image_id"}
-    columns = {name: source.column(names.get(name, name)) for name in schema.BACKGROUNDS.names}
-    return pa.table(columns, schema=schema.BACKGROUNDS)
-
-
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -80,8 +72,8 @@ def peak_mb() -> float:
 def write(rows: int) -> None:
     """What a driver does; prints rows, seconds, memory before and at most, bytes of the plan."""
     wanted = recipe()
-    source = pa.concat_tables(photographs(rows // SCENARIOS + 1))
-    found = Survey(wanted.categories or (), source, bank(source), schema.SOURCE.empty_table(), ())
+    source = source_table(photograph(number) for number in range(rows // SCENARIOS + 1))
+    found = Survey(wanted.categories or (), source, wanted.backgrounds.own(source), schema.SOURCE.empty_table(), ())
     with tempfile.TemporaryDirectory() as folder:
         run = Run(str(Path(folder) / "run"))
         before, started = peak_mb(), time.perf_counter()
@@ -95,7 +87,7 @@ def stream(rows: int) -> None:
     """Plan rows and forget them; the bank is 8,192 photographs. Prints rows, seconds, memory at most."""
     wanted = recipe()
     first = next(photographs(_AT_ONCE))
-    draw = Draw(0, Donors(bank(first)), {})
+    draw = Draw(0, Donors(wanted.backgrounds.own(first)), {})
     started, made = time.perf_counter(), 0
     for some in photographs(rows // SCENARIOS + 1):
         for start in range(0, len(some), wanted.shard_size):

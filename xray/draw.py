@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xray.categories import Category
 from xray.scenarios import Prompt, Scenario
 
-_WINDOW, _AT_ONCE = 256, 2**20
+_WINDOW, _AT_ONCE = 256, 2**18
 _NONE, _UNKNOWN = -1, -2
 
 

@@ -55,10 +55,10 @@ def plan(
         _would_plan(opened, wanted, found)
     else:
         write_plan(opened, wanted, found)
-        bad = [row for row in found.source.select(["status"]).to_pylist() if row["status"] != "ok"]
+        bad = sum(status != "ok" for some in found.source.column("status").chunks for status in some.to_pylist())
         out.print(
             f"planned {opened.planned_rows():,} images of {len(found.source) + len(found.known):,} photographs "
-            f"({len(bad):,} of the new ones cannot be used) in {len(opened.shards()):,} shards: {opened.uri}"
+            f"({bad:,} of the new ones cannot be used) in {len(opened.shards()):,} shards: {opened.uri}"
         )
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xray import schema
 from xray.categories import Category
@@ -25,7 +26,7 @@ from xray.training.folds import fold_remarks
 from xray.training.trial import check_training
 from xray.weights import locate
 
-_READERS = 8
+_READERS, _AT_ONCE = 8, 4096
 Row = dict[str, Any]
 
 
@@ -87,11 +88,7 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     fresh = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
-    rows = []
-    for row in inspect(fresh, recipe.limits, whole=needs_donors):
-        rows.append(row)
-        tick(len(rows))
-    source = pa.Table.from_pylist(_distinct(rows), schema=schema.SOURCE)
+    source = _distinct(source_table(inspect(fresh, recipe.limits, whole=needs_donors), tick))
     if not len(source) + len(known):
         raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
     remarks = [*judged, *recipe.source.remarks(categories)]
@@ -104,14 +101,35 @@ def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] =
     return Survey(categories, source, backgrounds, known, tuple(remarks))
 
 
-def _distinct(rows: list[Row]) -> list[Row]:
+def source_table(rows: Iterable[Row], tick: Callable[[int], None] = lambda done: None) -> pa.Table:
+    """SOURCE, made of some rows at a time: as objects of Python they take several times as much memory.
+
+    Args:
+        rows: as `inspect` finds them.
+        tick: called with the number of rows so far.
+    """
+    some: list[Row] = []
+    tables = [schema.SOURCE.empty_table()]
+    for done, row in enumerate(rows, start=1):
+        some.append(row)
+        if len(some) == _AT_ONCE:
+            tables.append(pa.Table.from_pylist(some, schema=schema.SOURCE))
+            some = []
+        tick(done)
+    return pa.concat_tables([*tables, pa.Table.from_pylist(some, schema=schema.SOURCE)])
+
+
+def _distinct(source: pa.Table) -> pa.Table:
     """Give every further row of an id an id of its own, so that it is accounted for under its own name."""
+    ids = source.column("image_id")
+    if pc.count_distinct(ids).as_py() == len(source):
+        return source
     times: dict[str, int] = {}
-    for row in rows:
-        count = times[row["image_id"]] = times.get(row["image_id"], 0) + 1
-        if count > 1:
-            row["image_id"] = f"{row['image_id']}-again{count - 1}"
-    return rows
+    own = []
+    for name in ids.to_pylist():
+        count = times[name] = times.get(name, 0) + 1
+        own.append(name if count == 1 else f"{name}-again{count - 1}")
+    return source.set_column(source.schema.get_field_index("image_id"), schema.SOURCE.field("image_id"), pa.array(own))
 
 
 def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = False) -> Iterator[Row]:
@@ -169,8 +187,10 @@ def _mask_sha256(uri: str | None) -> str | None:
 
 
 def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
-    by_uri = {row["uri"]: row for row in source.to_pylist()}
+    """BACKGROUNDS, and what is to be remarked: the run's own photographs, then others, which are looked at first."""
     candidates = list(recipe.backgrounds.candidates(source))
+    seen = source.filter(pc.is_in(source["uri"], pa.array([item.uri for item in candidates], pa.string())))
+    by_uri = {row["uri"]: row for row in seen.to_pylist()}
     read = inspect((item for item in candidates if item.uri not in by_uri), recipe.limits, whole=True)
     rows, unusable = [], []
     for candidate in candidates:
@@ -179,11 +199,12 @@ def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
             unusable.append(f"{name_of(candidate.uri)} ({row['reason']})")
             continue
         rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or row["category"] or None})
-    if not rows:
+    others = [{name: row[name] for name in schema.BACKGROUNDS.names} for row in rows]
+    own = recipe.backgrounds.own(source)
+    bank = pa.concat_tables([own, pa.Table.from_pylist(others, schema=schema.BACKGROUNDS)])
+    if not len(bank):
         raise XrayError(f"the background bank {recipe.backgrounds!r} has no usable photograph")
     remarks = [f"backgrounds that cannot be used: {', '.join(sorted(unusable)[:5])}"] if unusable else []
-    names = schema.BACKGROUNDS.names
-    bank = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows], schema=schema.BACKGROUNDS)
     return bank, remarks
 
 

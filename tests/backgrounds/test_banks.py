@@ -128,13 +128,13 @@ def test_own_photos_are_the_usable_ones() -> None:
     table = pa.Table.from_pylist(
         [source_row("a", "ok"), source_row("b", "rejected"), source_row("c", "ok")], schema.SOURCE
     )
-    found = list(OwnPhotos().candidates(table))
-    assert [(one.key, one.category, one.place, one.split) for one in found] == [
-        ("a", "cat", "roof", "val"),
-        ("c", "cat", None, "val"),
-    ]
+    found = OwnPhotos().own(table)
+    assert found.schema == schema.BACKGROUNDS
+    rows = found.select(["donor_id", "category", "place", "licence"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [("a", "cat", "roof", "CC0"), ("c", "cat", None, "CC0")]
+    assert list(OwnPhotos().candidates(table)) == []
     with pytest.raises(XrayError, match="no usable photograph"):
-        next(OwnPhotos().candidates(NONE))
+        OwnPhotos().own(NONE)
 
 
 def test_stand_ins_are_said() -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from xray import schema
 from xray.sources.base import Candidate
 
 
@@ -18,8 +19,19 @@ class Bank:
     stand_in: ClassVar[str] = ""
     """What the reader must know of these backgrounds; said in the report."""
 
+    def own(self, source: pa.Table) -> pa.Table:
+        """The backgrounds (BACKGROUNDS) that are photographs of the run itself, which were looked at; default: none.
+
+        Args:
+            source: the run's own photographs (SOURCE).
+
+        Raises:
+            XrayError: they are wanted, and none is usable.
+        """
+        return schema.BACKGROUNDS.empty_table()
+
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
-        """The background photographs, in an order that does not depend on the machine.
+        """The other background photographs, in an order that does not depend on the machine.
 
         A candidate's `category` is that of an object in it, empty if there is none of the recipe's.
 
