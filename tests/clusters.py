@@ -44,12 +44,14 @@ class Head:
         gcs: address that drivers and nodes join at.
         metrics: address that Prometheus reads.
         environment: of who may use it.
+        logs: folder of what its processes say.
     """
 
     dashboard: str
     gcs: str
     metrics: str
     environment: Mapping[str, str]
+    logs: Path
 
     def ray(self, *words: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """`ray …` of someone who has the token."""
@@ -109,7 +111,7 @@ def head(
         dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
         _await(process, dashboard, folder / "log")
         metrics = f"http://127.0.0.1:{ports['metrics-export-port']}/metrics"
-        yield Head(dashboard, f"{address}:{ports['port']}", metrics, environment)
+        yield Head(dashboard, f"{address}:{ports['port']}", metrics, environment, folder / "r/session_latest/logs")
     finally:
         for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):

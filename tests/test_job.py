@@ -33,7 +33,7 @@ SMOKE = "jobs/recipes/smoke.yaml"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Head]:
-    with head("--num-cpus=2") as started:
+    with head("--num-cpus=2", RAY_LOGGING_CONFIG_ENCODING="JSON") as started:
         yield started
 
 
@@ -86,6 +86,21 @@ def test_prometheus_reads_what_it_committed(cluster: Head, smoke: tuple[Path, st
     assert seen["ray_xray_images_total", *about, ("scenario", "original"), ("status", "ok")] == 8
     assert seen["ray_xray_bytes_total", *about] > 10_000
     assert seen["ray_xray_shard_seconds_total", *about] > 0
+
+
+def test_logs_say_which_worker_did_what(cluster: Head, smoke: tuple[Path, str]) -> None:
+    told = [
+        json.loads(line)
+        for path in cluster.logs.glob("worker-*.err")
+        for line in path.read_text().splitlines()
+        if line.startswith("{")
+    ]
+    ours = [line for line in told if line.get("run") == f"file://{smoke[0]}/smoke"]
+    for message in ("begun", "done"):
+        units = [line["unit"] for line in ours if line["message"] == message]
+        assert sorted(units)[:2] == ["00-00-00000", "00-00-00001"]
+    assert all({"stage", "worker_id", "node_id", "job_id", "asctime"} <= line.keys() for line in ours)
+    assert all(line["seconds"] > 0 for line in ours if line["message"] == "done")
 
 
 def measured(cluster: Head) -> Iterator[tuple[tuple[Any, ...], float]]:

@@ -24,6 +24,7 @@ from xray.pools import Grant, PoolState
 from xray.pulse import Pulses, Watch
 from xray.session import resources
 
+_LOG = logging.getLogger(__name__)
 _TRIES = 5
 _LOOK_EVERY = 2.0
 _ROW = pa.schema([("unit", pa.string()), ("told", pa.string()), ("error", pa.string())])
@@ -56,6 +57,7 @@ def stream(
     units: Sequence[str],
     stages: Sequence[Stage],
     *,
+    run: str,
     stall_seconds: float | None = None,
     watch: Callable[[Mapping[str, PoolState]], None] = lambda pools: None,
 ) -> Iterator[list[dict[str, Any]]]:
@@ -66,6 +68,7 @@ def stream(
     Args:
         units: what the stages are given.
         stages: in their order.
+        run: its URI, for the logs of the workers.
         stall_seconds: give up when nothing got further, or no pool finished a batch, for so long; None: never.
         watch: called every few seconds with the state of the pools, in another thread.
 
@@ -83,7 +86,7 @@ def stream(
     dataset: ray.data.Dataset = ray.data.from_arrow(blocks)
     for stage in stages:
         dataset = dataset.map_batches(
-            _in_batches(stage, pulse),
+            _in_batches(stage, run, pulse),
             batch_size=1,
             batch_format="pyarrow",
             zero_copy_batch=True,
@@ -176,11 +179,11 @@ def guided(count: int, workers: int) -> list[int]:
     return sizes
 
 
-def _in_batches(stage: Stage, pulse: Any) -> Any:
+def _in_batches(stage: Stage, run: str, pulse: Any) -> Any:
     """The work as Ray Data calls it: on a table of one row, for a table of one row."""
     if not isinstance(stage.work, type):
         once = functools.partial(stage.work, *stage.arguments)
-        return functools.partial(_one_row, functools.partial(_counted, stage.name, pulse, once))
+        return functools.partial(_one_row, functools.partial(_counted, run, stage.name, pulse, once))
     work: Any = stage.work
 
     class Batches:
@@ -192,7 +195,7 @@ def _in_batches(stage: Stage, pulse: Any) -> Any:
                 self.work = functools.partial(_refuse, str(error))
 
         def __call__(self, batch: pa.Table) -> pa.Table:
-            return _one_row(functools.partial(_counted, stage.name, pulse, self.work), batch)
+            return _one_row(functools.partial(_counted, run, stage.name, pulse, self.work), batch)
 
     Batches.__name__ = work.__name__
     return Batches
@@ -218,10 +221,20 @@ def _has_ended(pulse: Any) -> bool:
         return True
 
 
-def _counted(stage: str, pulse: Any, work: Callable[[str], Mapping[str, Any]], unit: str) -> Mapping[str, Any]:
-    """The work, and before and after it a word to the heartbeat: who dies over it says no second one."""
+def _counted(
+    run: str, stage: str, pulse: Any, work: Callable[[str], Mapping[str, Any]], unit: str
+) -> Mapping[str, Any]:
+    """The work, and before and after it a word to the log and to the heartbeat: who dies over it says no second one."""
+    about = {"run": run, "stage": stage, "unit": unit}
     _refuse_deadly(stage, pulse, unit)
-    told = work(unit)
+    started = time.monotonic()
+    _LOG.info("begun", extra=about)
+    try:
+        told = work(unit)
+    except Exception as error:
+        _LOG.warning("failed: %s", error, extra=about)
+        raise
+    _LOG.info("done", extra={**about, "seconds": round(time.monotonic() - started, 3)})
     pulse.finish.remote(stage, unit)
     return told
 

@@ -95,7 +95,7 @@ def evaluate(
                 stage = Stage("evaluate", EvaluateShard, (run.uri, facts, pool.device, from_plan), pool)
                 expected = run.planned_rows() * len(shards) * len(names) // max(len(run.shards()), 1)
                 with Progress("evaluate", expected, "predictions") as progress:
-                    for (result,) in stream(shards, [stage], stall_seconds=pools.stall_seconds):
+                    for (result,) in stream(shards, [stage], run=run.uri, stall_seconds=pools.stall_seconds):
                         progress.advance(result["predictions"])
                         if from_plan:  # stored images passed the budget when they were made
                             budget.spend(Progressed(result["counts"], 0, 0, 1))

@@ -151,7 +151,8 @@ def _probe(flow: Flow, name: str, scenarios: Sequence[str], pool: Grant) -> Rate
         parts = {part for part in flow.painted if flow.run.scenarios_of(part) == tuple(scenarios)}
         unit = next(shard for shard in shards if shard.rpartition("-")[0] in parts)
     stage = Stage(name, _PROBES[name], (flow.run.uri, pool.device, pool.batch), replace(pool, least=1, most=1))
-    ((said,),) = stream([unit], [stage], stall_seconds=flow.run.recipe_object.pools.stall_seconds)
+    stall_seconds = flow.run.recipe_object.pools.stall_seconds
+    ((said,),) = stream([unit], [stage], run=flow.run.uri, stall_seconds=stall_seconds)
     return Rate(said["images"], said["seconds"], said["bytes"], "a probe just now")
 
 

@@ -67,7 +67,7 @@ def generate(
             meters.pools(states)
             watch(states)
 
-        for told in stream(flow.units, stages, stall_seconds=pools.stall_seconds, watch=watched):
+        for told in stream(flow.units, stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=watched):
             meters.done()
             for shard in (shard for stage in told for shard in stage["made"]):
                 made = Progressed(shard["counts"], shard["bytes"], shard["seconds"], 1)

@@ -69,7 +69,7 @@ def mask(
                 await_gpus(recipe.pools.gpus, recipe.pools.stall_seconds)
                 pool = grant({"refine": recipe.pools.refine}, nodes())["refine"]
                 stage = Stage("refine", MaskUnit, (run.uri, pool.device, pool.batch), pool, overlap=2)
-            for (said,) in stream(units, [stage], stall_seconds=recipe.pools.stall_seconds, watch=watched):
+            for (said,) in stream(units, [stage], run=run.uri, stall_seconds=recipe.pools.stall_seconds, watch=watched):
                 progress.advance(sum(said.get("masks", {}).values()))
     status = run.table("masks", ["status", "reason"]).to_pylist()
     counts = Counter(f"{row['status']} {row['reason']}".strip() for row in status)
