@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 from clusters import TESTS, WATCH_GPUS, Head, growing_head
-from pooled import made_files, made_here, planned, pooled_folder, pooled_values
+from pooled import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
 from xray.errors import XrayError
 from xray.growth import await_gpus
+from xray.stages import GENERATE
+from xray.tally import Progressed
 
 COMMAND = (sys.executable, "-c", "from xray.cli import main; main()")
 
@@ -25,32 +30,62 @@ def cluster() -> Iterator[Head]:
         yield started
 
 
-def test_gpus_come_when_they_are_asked_for_and_go_when_nobody_needs_them(cluster: Head, tmp_path: Path) -> None:
+def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster: Head, tmp_path: Path) -> None:
     folder = pooled_folder(tmp_path / "here", per_category=4)
-    (folder / "desk" / "late").write_text("200")
+    (folder / "desk" / "late").write_text("400")
     on_gpus = {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}}
     run = planned(folder, pooled_values(folder, pools=on_gpus))
     environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": str(TESTS)}
-    seen = tmp_path / "seen"
-    with seen.open("w") as log:
-        watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=log)
-    try:
-        done = subprocess.run(
-            [*COMMAND, "generate", run.uri], env=environment, capture_output=True, text=True, timeout=240, check=False
+    with watched_gpus(environment, tmp_path / "seen") as seen:
+        generating = subprocess.Popen(
+            [*COMMAND, "generate", run.uri],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        assert done.returncode == 0, done.stderr
+        while len({process for process, _ in logged(folder, "paint")}) < 2 and generating.poll() is None:
+            time.sleep(0.05)
+        nodes_with_gpus = raylets_with_gpus(cluster)
+        nodes_with_gpus[0].kill()
+        left = run.planned_rows() - Progressed.of(run.receipts(GENERATE)).rows
+        said, _ = generating.communicate(timeout=240)
+        assert generating.returncode == 0, said
         ended = time.time()
         while nodes(seen)[-1][1] > 0:
             assert time.time() - ended < 120, "the GPUs stay"
             time.sleep(0.5)
-    finally:
-        watch.kill()
-        watch.wait()
+    assert len(nodes_with_gpus) == 2
+    assert left > 0
     counts = [count for _, count in nodes(seen)]
     assert (counts[0], max(counts), counts[-1]) == (0, 2, 0)
     calm = planned(folder, pooled_values(folder, pools=on_gpus), "calm")
     made_here(calm, [{"CPU": 4.0, "GPU": 2.0}])
     assert made_files(run) == made_files(calm)
+
+
+@contextlib.contextmanager
+def watched_gpus(environment: Mapping[str, str], log: Path) -> Iterator[Path]:
+    """A log of when how many GPUs are there."""
+    with log.open("w") as out:
+        watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=out)
+    try:
+        yield log
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def raylets_with_gpus(cluster: Head) -> list[psutil.Process]:
+    """The daemons of the nodes with a GPU: a node goes with its own."""
+    port = cluster.gcs.rpartition(":")[2]
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "raylet"
+        and any("GPU,1" in word for word in process.info["cmdline"])
+        and any(word.endswith(f":{port}") for word in process.info["cmdline"])
+    ]
 
 
 def test_gpus_that_do_not_come_are_given_up(ray_with_gpus: None) -> None:
@@ -64,5 +99,5 @@ def test_gpus_that_do_not_come_are_given_up(ray_with_gpus: None) -> None:
 
 def nodes(log: Path) -> list[tuple[float, float]]:
     """When how many GPUs were there."""
-    lines = [line.split() for line in log.read_text().splitlines()]
+    lines = re.findall(r"^([\d.]+) ([\d.]+)$", log.read_text(), re.MULTILINE)  # Ray says things in between
     return [(float(when), float(gpus)) for when, gpus in lines] or [(0.0, 0.0)]
