@@ -10,8 +10,6 @@ import pyarrow.parquet as pq
 
 from xray import schema
 
-_GROUP = 32_768
-
 
 def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
     """A table as a Parquet file in memory; equal tables give equal bytes.
@@ -40,15 +38,6 @@ def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> byte
             writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
             start += rows
     return bytes(sink.getvalue())
-
-
-def even_groups(rows: int) -> list[int]:
-    """Row groups of a size that writing them takes little memory for.
-
-    >>> even_groups(10), even_groups(40_000)
-    ([10], [32768, 7232])
-    """
-    return [min(_GROUP, rows - start) for start in range(0, rows, _GROUP)]
 
 
 def consecutive(values: pa.ChunkedArray) -> list[int]:

@@ -21,7 +21,7 @@ from xray.files import (
     to_uri,
     write_bytes,
 )
-from xray.parquet import even_groups, to_parquet
+from xray.parquet import to_parquet
 from xray.seal import sealed, unsealed
 from xray.stages import Shard, unit_of
 
@@ -216,7 +216,7 @@ class Planned:
 
     def write_table(self, name: str, table: pa.Table) -> str:
         """Write a table such as `scores` at once, and return its URI."""
-        return self.write_file(f"{name}.parquet", to_parquet(table, even_groups(len(table))))
+        return self.write_file(f"{name}.parquet", to_parquet(table))
 
     def write_file(self, name: str, data: bytes) -> str:
         """Write a file at the top of the run, and return its URI."""
