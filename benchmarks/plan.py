@@ -71,6 +71,7 @@ def peak_mb() -> float:
 
 def write(rows: int) -> None:
     """What a driver does; prints rows, seconds, memory before and at most, bytes of the plan."""
+    pa.set_memory_pool(pa.system_memory_pool())  # as `xray plan` does
     wanted = recipe()
     source = source_table(photograph(number) for number in range(rows // SCENARIOS + 1))
     found = Survey(wanted.categories or (), source, wanted.backgrounds.own(source), schema.SOURCE.empty_table(), ())

@@ -37,11 +37,14 @@ def plan(
     A recipe, photograph, mask, weight or library that has changed is refused; with --replan just the images are made
     again that it changes.
     """
+    import pyarrow as pa
+
     from xray.plan import survey, write_plan
     from xray.progress import Progress
     from xray.recipe import load_recipe
     from xray.run import Run
 
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps half as much again of millions of rows
     wanted, opened = load_recipe(recipe), Run(run)
     if replan and not opened.planned:
         raise XrayError(f"there is nothing to replan: {opened.uri} has no plan yet")
