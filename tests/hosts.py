@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from clusters import RAY
 
 GCS = "10.77.0.1:6379"
 DASHBOARD = "http://10.77.0.1:8265"
 NOTICED_SOON = '--system-config={"health_check_period_ms": 1000, "health_check_failure_threshold": 3}'
 SPACES = ("--net", "--pid", "--mount", "--uts")
-RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
 BEGIN = """
 hostname xray-$0 && ip link set lo up && mount -t tmpfs none /tmp/ray && echo ready
 exec 3<&0

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import platform
 import signal
 import subprocess
 import threading
@@ -47,7 +48,7 @@ class Desk:
 
     def work(self, seed: int) -> None:
         with (self.folder / "log").open("a") as log:
-            log.write(f"{self.pool} {os.getpid()} {seed}\n")
+            log.write(f"{self.pool} {platform.node()}:{os.getpid()} {seed}\n")
         if (late := self.folder / "late").exists():
             most = int(late.read_text())
             time.sleep(int(hashlib.sha256(f"{most} {seed}".encode()).hexdigest()[:8], 16) % most / 1000)
@@ -204,11 +205,11 @@ def kill_after_a_receipt(run: Run, command: Sequence[str]) -> None:
     assert run.done(GENERATE)
 
 
-def logged(folder: Path, pool: str) -> list[tuple[int, int]]:
-    """Process and seed of each picture that a pool's models have begun."""
+def logged(folder: Path, pool: str) -> list[tuple[str, int]]:
+    """Process, as `host:pid`, and seed of each picture that a pool's models have begun."""
     path = folder / "desk/log"
     lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-    return [(int(pid), int(seed)) for name, pid, seed in lines if name == pool]
+    return [(process, int(seed)) for name, process, seed in lines if name == pool]
 
 
 def made_files(run: Run) -> dict[str, str]:

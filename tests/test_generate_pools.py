@@ -76,7 +76,7 @@ def test_one_actor_each_and_what_is_told_of_them(folder: Path, desk: Path, golde
     assert all(0 < state.busy <= state.ready for state in states.values())
     for pool in ("refine", "paint"):
         assert set(begun(folder, pool).values()) == {1}
-        assert len({pid for pid, _ in logged(folder, pool)}) == 1
+        assert len({process for process, _ in logged(folder, pool)}) == 1
 
 
 def test_killed_actors_cost_a_shard_at_most_and_change_nothing(

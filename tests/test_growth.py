@@ -47,6 +47,7 @@ def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster:
         while len({process for process, _ in logged(folder, "paint")}) < 2 and generating.poll() is None:
             time.sleep(0.05)
         nodes_with_gpus = raylets_with_gpus(cluster)
+        assert len(nodes_with_gpus) == 2
         nodes_with_gpus[0].kill()
         left = run.planned_rows() - Progressed.of(run.receipts(GENERATE)).rows
         said, _ = generating.communicate(timeout=240)
@@ -55,7 +56,6 @@ def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster:
         while nodes(seen)[-1][1] > 0:
             assert time.time() - ended < 120, "the GPUs stay"
             time.sleep(0.5)
-    assert len(nodes_with_gpus) == 2
     assert left > 0
     counts = [count for _, count in nodes(seen)]
     assert (counts[0], max(counts), counts[-1]) == (0, 2, 0)

@@ -9,10 +9,14 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 @pytest.mark.parametrize("name", ["röd", "as taken, 100 %", "犬\n\\x"])
-def test_names_may_be_anything(name: str) -> None:
+def test_names_may_be_anything(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     meters = Meters(f"file:///{name}", "generate", 2)
+    told: list[dict[str, str]] = []
+    count = meters._images.inc
+    monkeypatch.setattr(meters._images, "inc", lambda value, tags: (told.append(tags), count(value, tags)))
     meters.committed(Progressed({name: {"ok": 2}}, bytes=10, seconds=0.5, shards=1))
     meters.done()
+    assert [(tags["run"], tags["scenario"]) for tags in told] == [(f"file:///{_ascii(name)}", _ascii(name))]
 
 
 def test_different_names_stay_different() -> None:

@@ -38,6 +38,7 @@ def plan(
     again that it changes.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from xray.plan import survey, write_plan
     from xray.progress import Progress
@@ -58,7 +59,7 @@ def plan(
         _would_plan(opened, wanted, found)
     else:
         write_plan(opened, wanted, found)
-        bad = sum(status != "ok" for some in found.source.column("status").chunks for status in some.to_pylist())
+        bad = pc.sum(pc.not_equal(found.source["status"], "ok")).as_py() or 0
         out.print(
             f"planned {opened.planned_rows():,} images of {len(found.source) + len(found.known):,} photographs "
             f"({bad:,} of the new ones cannot be used) in {len(opened.shards()):,} shards: {opened.uri}"

@@ -28,7 +28,7 @@ class OwnPhotos(Bank):
         columns = {name: source[name] for name in schema.BACKGROUNDS.names if name != "donor_id"}
         bank = pa.table({"donor_id": source["image_id"], **columns}, schema=schema.BACKGROUNDS)
         usable = pc.equal(source["status"], schema.OK)
-        if not pc.all(usable, min_count=0).as_py():
+        if not pc.all(usable, min_count=0).as_py():  # else no column is copied
             bank = bank.filter(usable)
         if not len(bank):
             raise XrayError("no usable photograph in the run that could be a background")
