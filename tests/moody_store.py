@@ -109,12 +109,14 @@ class MoodyStore:
     """The store.
 
     Args:
+        address: of the server.
         place: of its bucket, as `s3://…{}…` with a place for the path.
         orders: that it is under now.
         requests: all that came: method, path and query.
         moto: what answers where no order does.
     """
 
+    address: str = ""
     place: str = ""
     orders: list[Order] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -152,6 +154,7 @@ def opened() -> Iterator[MoodyStore]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     where = f"127.0.0.1:{server.port}"
+    store.address = f"http://{where}"
     store.place = f"s3://{BUCKET}/{{}}?scheme=http&endpoint_override={where.replace(':', '%3A')}&region=us-east-1"
     fs.S3FileSystem(
         access_key="test", secret_key="test", scheme="http", endpoint_override=where, region="us-east-1",

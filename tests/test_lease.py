@@ -6,10 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import boto3
+import moody_store
 import pytest
+from moody_store import Order
 
 from xray import lease as module
 from xray.errors import XrayError
@@ -54,6 +59,7 @@ def test_never_two_at_a_time(folder: str) -> None:
     inside, most, entered = 0, 0, 0
     together = threading.Barrier(6)
     guard = threading.Lock()
+    refused: list[str] = []
 
     def work() -> None:
         nonlocal inside, most, entered
@@ -66,8 +72,8 @@ def test_never_two_at_a_time(folder: str) -> None:
                 time.sleep(0.3)
                 with guard:
                     inside -= 1
-        except XrayError:
-            pass
+        except XrayError as error:
+            refused.append(str(error))
 
     for _ in range(3):
         threads = [threading.Thread(target=work) for _ in range(6)]
@@ -77,6 +83,7 @@ def test_never_two_at_a_time(folder: str) -> None:
             thread.join()
     assert most == 1
     assert entered >= 3
+    assert [told for told in refused if "is at work on x" not in told] == []
 
 
 def test_a_process_of_this_host_that_was_killed_holds_nothing(folder: str) -> None:
@@ -135,3 +142,26 @@ def test_a_lease_that_nobody_can_read_holds_nothing(folder: str) -> None:
     write_bytes(join(folder, "0.json"), b"{")
     with lease(folder, "x"):
         assert len(signs(folder)) == 1
+
+
+@pytest.mark.parametrize("now", [None, 424242], ids=["given back", "written anew"])
+def test_a_lease_that_changes_between_two_requests_of_one_look(now: int | None) -> None:
+    """An object's size was asked for, and before its bytes are sent they are others, or gone."""
+    with moody_store.opened() as store:
+        folder = store.place.format("leases")
+        write_bytes(join(folder, "0.json"), sealed(vars(replace(ELSEWHERE, held=False))))
+        client = boto3.client("s3", endpoint_url=store.address, region_name="us-east-1")
+
+        def change(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+            if now is None:
+                client.delete_object(Bucket=moody_store.BUCKET, Key="leases/0.json")
+            else:
+                data = sealed(vars(replace(ELSEWHERE, process=now)))
+                client.put_object(Bucket=moody_store.BUCKET, Key="leases/0.json", Body=data)
+            return store.moto(request, start)  # type: ignore[no-any-return]
+
+        changes = Order(change, "GET", "/0.json", times=1)
+        with store.under(changes):
+            found = signs(folder)
+        assert changes.obeyed == 1
+        assert [sign.holder.process for sign in found] == ([] if now is None else [now])

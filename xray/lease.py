@@ -24,14 +24,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from xray.errors import DamagedError, Rejected, XrayError
+from xray.errors import DamagedError, Rejected, UnreachableError, XrayError
 from xray.files import delete_file, exists, join, modified, read_committed, write_bytes
 from xray.progress import readable_time
 from xray.seal import sealed, unsealed
 
 RENEWED, EXPIRES = 10.0, 60.0
 """Seconds between two signs, and seconds without one after which nobody is at work."""
-_LOOK = 0.5
+_LOOK, _LOOKS = 0.5, 5
 _LOG = logging.getLogger("xray")
 
 P = ParamSpec("P")
@@ -138,10 +138,32 @@ def signs(folder: str, now: float | None = None) -> list[Sign]:
     """
     found = []
     for uri, written in sorted(modified(folder).items()):
-        with contextlib.suppress(Rejected, DamagedError):  # it was given back meanwhile, or nobody can read it
-            holder = Holder(**unsealed(read_committed(uri), uri))
+        if (holder := _holder(uri)) is not None:
             found.append(Sign(uri, holder, max(0.0, (time.time() if now is None else now) - written)))
     return found
+
+
+def _holder(uri: str) -> Holder | None:
+    """Whose lease it is; nobody's if it was given back meanwhile, or cannot be read.
+
+    A client asks a store for an object's size and then for its bytes; one that is written anew or given back in
+    between reads like damage, or like a store that fails. Hence several looks.
+
+    Raises:
+        UnreachableError: the store does not answer, or does not let us in.
+    """
+    for look in range(_LOOKS):
+        try:
+            return Holder(**unsealed(read_committed(uri), uri))
+        except Rejected:
+            return None
+        except DamagedError:
+            time.sleep(_LOOK / _LOOKS)
+        except UnreachableError:
+            if look == _LOOKS - 1:
+                raise
+            time.sleep(_LOOK / _LOOKS)
+    return None
 
 
 @contextlib.contextmanager
