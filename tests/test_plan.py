@@ -119,10 +119,12 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     whole = planned(tmp_path)
     columns = ["sample_id", "seed", "donor_id"]
     rows = whole.table("plan", columns).sort_by("sample_id")
-    monkeypatch.setattr("xray.plan._PART", 3)
+    monkeypatch.setattr("xray.plan_parts._PART", 3)
     run = Run(str(tmp_path / "parts"))
     recipe = recipe_from(recipe_values(tmp_path))
-    write_plan(run, recipe, survey(recipe, run))
+    told: list[int] = []
+    write_plan(run, recipe, survey(recipe, run), told.append)
+    assert told == [3, 3, 2]
     assert run.parts("plan") == ["00-00", "01-01", "02-02"]
     assert list(run.rows_by_unit().values()) == [2, 1, 2, 1, 2]
     assert run.table("plan", columns).sort_by("sample_id").equals(rows)

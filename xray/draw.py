@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xray.categories import Category
 from xray.scenarios import Prompt, Scenario
 
-_WINDOW, _AT_ONCE = 256, 2**18
+_WINDOW, _SPARE, _AT_ONCE = 256, 32, 2**18
 _NONE, _UNKNOWN = -1, -2
 
 
@@ -26,7 +26,27 @@ def digest(*parts: object, bits: int = 80) -> int:
 
 def hashed(text: str) -> str:
     """32 hexadecimal digits, of which `digest` takes the first; its parts stand between zeros."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return hashlib.blake2b(_bytes(text), digest_size=16).hexdigest()
+
+
+def hashed_alike(beginnings: Iterable[str], endings: Iterable[str]) -> Iterator[list[bytes]]:
+    """For each ending, 16 bytes for each beginning: what `hashed` tells of the two together, in half the time.
+
+    >>> [one.hex() for one in next(hashed_alike(["red", "blue"], [" fox"]))] == [hashed("red fox"), hashed("blue fox")]
+    True
+    """
+    begun = [hashlib.blake2b(_bytes(text), digest_size=16) for text in beginnings]
+    for ending in map(_bytes, endings):
+        found = []
+        for state in begun:
+            ended = state.copy()
+            ended.update(ending)
+            found.append(ended.digest())
+        yield found
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 class Donors:
@@ -44,9 +64,8 @@ class Donors:
         self._bank = bank
         names = (name for some in bank.column("donor_id").chunks for name in some.to_pylist())
         points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(bank))
-        self._order = np.argsort(points, kind="stable")
-        around = np.concatenate([self._order, self._order])  # whoever goes once around meets no end
-        self._points = points[around]
+        self._order = np.argsort(points, kind="stable").astype(np.int32)
+        self._points = points[self._order]
         self._codes: dict[str, dict[str | None, int]] = {}
         self._of: dict[str, NDArray[np.int32]] = {}
         for column in ("category", "place"):
@@ -54,16 +73,18 @@ class Donors:
             known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
             self._codes[column] = {value: code for code, value in enumerate(known)}
             codes = [np.asarray(some.indices.fill_null(_NONE), np.int32) for some in encoded.chunks]
-            self._of[column] = np.concatenate([np.empty(0, np.int32), *codes])[around]
+            self._of[column] = np.concatenate([np.empty(0, np.int32), *codes])[self._order]
 
     def columns(self, rows: Sequence[int | None]) -> dict[str, pa.Array]:
         """`donor_id`, `donor_uri` and `donor_sha256` of rows of the bank; of None, null."""
-        names = {"donor_id": "donor_id", "donor_uri": "uri", "donor_sha256": "sha256"}
-        columns = {name: self._bank.column(column) for name, column in names.items()}
-        return {
-            name: pa.array([None if row is None else column[row].as_py() for row in rows], pa.string())
-            for name, column in columns.items()
-        }
+        drawn = [(place, row) for place, row in enumerate(rows) if row is not None]
+        columns = {}
+        for name, column in (("donor_id", "donor_id"), ("donor_uri", "uri"), ("donor_sha256", "sha256")):
+            known, values = self._bank.column(column), [None] * len(rows)
+            for place, row in drawn:  # `take` would put all chunks together first
+                values[place] = known[row].as_py()
+            columns[name] = pa.array(values, pa.string())
+        return columns
 
     def draw(
         self, seeds: Sequence[int], categories: Sequence[str], places: Sequence[str | None], images: Sequence[str]
@@ -84,9 +105,9 @@ class Donors:
             np.array([self._codes["category"].get(one, _UNKNOWN) for one in categories]),
             np.array([self._codes["place"].get(one, _UNKNOWN) for one in places]),
             np.array([digest(image, bits=63) for image in images], np.uint64),
-            np.searchsorted(self._points[: len(self._order)], points, side="right"),
+            np.searchsorted(self._points, points, side="right"),
         )
-        return [None if row == _NONE else int(row) for row in self._drawn(photographs, 2 * _WINDOW)]
+        return [None if row == _NONE else int(row) for row in self._drawn(photographs, _WINDOW + _SPARE)]
 
     def _drawn(self, photographs: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
         """Rows of the bank, or `_NONE`, shape (N,).
@@ -101,6 +122,7 @@ class Donors:
         seeds, category, place, itself, start = (values[:, None] for values in photographs)
         count = len(self._order)
         ring = start + np.arange(min(width, count))
+        ring -= count * (ring >= count)
         fits = (self._of["category"][ring] != category) & (self._of["place"][ring] != place)
         fits &= self._points[ring] != itself
         rank = fits.cumsum(axis=1)
@@ -109,7 +131,7 @@ class Donors:
         rows = np.where(rank[:, -1] > 0, self._order[(start[:, 0] + lowest) % count], _NONE)
         lack = rank[:, -1] < _WINDOW
         if width < count and lack.any():
-            rows[lack] = self._drawn([values[lack] for values in photographs], 8 * width)
+            rows[lack] = self._drawn([values[lack] for values in photographs], 4 * width)
         return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import groupby
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> byte
         for leaf in (("bytes", "path") if field.name in pictures else ("",))
     ]
     compact = [name for name in leaves if not name.endswith(".bytes")]
-    sink = pa.BufferOutputStream()
+    sink = BytesIO()  # whose bytes are the file; Arrow's own streams would be copied
     with pq.ParquetWriter(
         sink,
         table.schema,
@@ -37,7 +38,7 @@ def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> byte
         for rows in row_groups or [len(table)]:
             writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
             start += rows
-    return bytes(sink.getvalue())
+    return sink.getvalue()
 
 
 def consecutive(values: pa.ChunkedArray) -> list[int]:

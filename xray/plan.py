@@ -6,19 +6,17 @@ the number of workers can change an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xray import schema
 from xray.draw import Donors, Draw
 from xray.errors import XrayError
 from xray.gather import gathered
 from xray.lease import alone
-from xray.parquet import to_parquet
+from xray.plan_parts import Tick, Writing, untold
 from xray.plan_rows import plan_rows, sample_id
 from xray.recipe import Recipe, ScenarioEntry, recipe_values
 from xray.replan import Carrying, Earlier, Fingerprints, take_back_trainings
@@ -29,19 +27,16 @@ from xray.weights import pinned
 
 __all__ = ["Survey", "added_scenarios", "image_id", "plan_rows", "sample_id", "survey", "write_plan", "write_plan_anew"]
 
-_SHARD_PIXELS = 24_000_000
-_PART = 16_384
-"""Photographs in a part of the plan, at most."""
-
 
 @alone("images")
-def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
+def write_plan(run: Run, recipe: Recipe, found: Survey, tick: Tick = untold) -> None:
     """Write down what is not planned yet: new photographs in all scenarios, known ones in new scenarios.
 
     Args:
         run: that the plan is of.
         recipe: what is wanted.
         found: by `xray.survey.survey` for this run.
+        tick: called with the number of photographs that were just planned, known ones for new scenarios, too.
 
     Raises:
         XrayError: the recipe contradicts what the run has planned already.
@@ -56,17 +51,24 @@ def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
         recipe = replace(recipe, scenarios={**run.recipe_object.scenarios, **recipe.scenarios})
         pins = run.record()["weights"]
     pins |= pinned(sorted(references(recipe) - pins.keys()))
-    draw = _draw(recipe, found)
+    _commit(run, recipe, found, _write_missing(run, recipe, found, added, tick), pins)
+
+
+def _write_missing(
+    run: Run, recipe: Recipe, found: Survey, added: Mapping[str, ScenarioEntry], tick: Tick
+) -> list[str]:
+    """All parts of the plan, after those that were missing were written."""
+    writing = Writing(run, _draw(recipe, found), tick)
     parts = run.parts("plan")
     for old in run.parts("source") if added else ():
-        parts += _write_scenarios(run, parts, old, added, draw)
+        parts += writing.scenarios(parts, old, added)
     if len(found.source):
-        parts += _write_source(run, parts, found.source, recipe, draw)
-    _commit(run, recipe, found, parts, pins)
+        parts += writing.photographs(parts, found.source, recipe)
+    return parts
 
 
 @alone("images")
-def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
+def write_plan_anew(run: Run, recipe: Recipe, found: Survey, tick: Tick = untold) -> Carrying:
     """Plan all of it as recipe and photographs are now; an image that would come out the same is carried over.
 
     The files of the earlier plan stay until everything is made: `xray verify --clean` removes them then. Trainings
@@ -76,6 +78,7 @@ def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
         run: with a plan.
         recipe: what is wanted; nothing of the earlier recipe is kept.
         found: by `xray.survey.survey` without a run.
+        tick: called with the number of photographs that were just planned.
 
     Returns:
         What is carried over, and what is to be made; whether anything was written.
@@ -86,8 +89,8 @@ def write_plan_anew(run: Run, recipe: Recipe, found: Survey) -> Carrying:
     found, recipe = gathered(run, recipe, found), replace(recipe, categories=found.categories)
     pins = pinned(sorted(references(recipe)))
     carrying = Carrying(Earlier.of(run), Fingerprints(recipe, pins))
-    draw = _draw(recipe, found)
-    parts = _write_source(run, [], carrying.photographs(found.source), recipe, draw, carrying)
+    writing = Writing(run, _draw(recipe, found), tick, carrying)
+    parts = writing.photographs([], carrying.photographs(found.source), recipe)
     if carrying.changes or recipe_values(recipe) != run.recipe:
         _commit(run, recipe, found, parts, pins, carrying)
         carrying.written = True
@@ -121,7 +124,8 @@ def _commit(
 ) -> None:
     """Write down what parts rest on, and let them count; what may be refused is, before anything changes."""
     new = [part for part in parts if part not in run.parts("plan")]
-    remarks = [*found.remarks, *_check_prompts(run, new, recipe)]
+    paints = any(entry.scenario.paints for entry in recipe.scenarios.values())
+    remarks = [*found.remarks, *(_check_prompts(run, filter(run.has_prompts, new), recipe) if paints else ())]
     folds = _folds(run, recipe, found) if recipe.training is not None else None
     if carrying is not None:
         take_back_trainings(run, carrying)
@@ -150,32 +154,20 @@ def _folds(run: Run, recipe: Recipe, found: Survey) -> pa.Table:
     return pa.Table.from_pylist(told, schema=schema.FOLDS)
 
 
-def _check_prompts(run: Run, parts: Sequence[str], recipe: Recipe) -> list[str]:
+def _check_prompts(run: Run, parts: Iterable[str], recipe: Recipe) -> list[str]:
     """Let painters refuse what they are planned to paint, before anything is committed."""
     prompts: dict[str, set[str]] = {}
     for part in parts:
-        if run.has_prompts(part):
-            with run.open_part("plan", part) as file:
-                pairs = file.read(["scenario", "prompt"]).group_by(["scenario", "prompt"]).aggregate([])
-            for scenario, prompt in zip(*(column.to_pylist() for column in pairs.columns), strict=True):
-                if prompt is not None:
-                    prompts.setdefault(scenario, set()).add(prompt)
+        with run.open_part("plan", part) as file:
+            pairs = file.read(["scenario", "prompt"]).group_by(["scenario", "prompt"]).aggregate([])
+        for scenario, prompt in zip(*(column.to_pylist() for column in pairs.columns), strict=True):
+            if prompt is not None:
+                prompts.setdefault(scenario, set()).add(prompt)
     remarks = []
     for scenario, texts in prompts.items():
         painter = recipe.scenarios[scenario].scenario.painter
         remarks += painter.check(sorted(texts))
     return list(dict.fromkeys(remarks))
-
-
-def _groups(source: pa.Table, most: int) -> Iterator[int]:
-    """How many photographs go in each shard: at most so many, and not more pixels than a worker should hold."""
-    count, pixels = 0, 0
-    for width, height in zip(source.column("width").to_pylist(), source.column("height").to_pylist(), strict=True):
-        if count and (count == most or pixels + width * height > _SHARD_PIXELS):
-            yield count
-            count, pixels = 0, 0
-        count, pixels = count + 1, pixels + width * height
-    yield count
 
 
 def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
@@ -195,67 +187,3 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
                 f"scenario {name!r} was planned as {was}, the recipe says {now}; give it another name, or `--replan`"
             )
     return {name: entry for name, entry in new.scenarios.items() if name not in old.scenarios}
-
-
-def _write_source(
-    run: Run, parts: Sequence[str], source: pa.Table, recipe: Recipe, draw: Draw, carrying: Carrying | None = None
-) -> list[str]:
-    """Plan all scenarios of new photographs, in parts of a size that memory does not feel."""
-    known = [*parts, *run.parts("plan"), *run.replaced()]
-    number = 1 + max((int(part.partition("-")[2]) for part in known), default=-1)
-    kinds = _kinds(recipe.scenarios)
-    first = _next_part(known)
-
-    def write(index: int) -> list[str]:
-        new, some = f"{number + index:02d}", source.slice(index * _PART, _PART)
-        run.write_part("source", new, to_parquet(some, list(_groups(some, recipe.shard_size))))
-        names = [f"{first + index * len(kinds) + place:02d}-{new}" for place in range(len(kinds))]
-        return [_write_part(run, name, kind, draw, carrying) for name, kind in zip(names, kinds, strict=True)]
-
-    # Reading and writing Parquet leaves the interpreter to the other; what is carried over is decided in order.
-    with ThreadPoolExecutor(1 if carrying else 2) as pool:
-        return [part for parts in pool.map(write, range(-(-len(source) // _PART))) for part in parts]
-
-
-def _write_scenarios(
-    run: Run, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry], draw: Draw
-) -> list[str]:
-    """Plan some scenarios more of a part of the source."""
-    first = _next_part([*parts, *run.replaced()])
-    return [
-        _write_part(run, f"{first + place:02d}-{source_part}", kind, draw, None)
-        for place, kind in enumerate(_kinds(scenarios))
-    ]
-
-
-def _next_part(known: Sequence[str]) -> int:
-    return 1 + max((int(part.partition("-")[0]) for part in known), default=-1)
-
-
-def _kinds(scenarios: Mapping[str, ScenarioEntry]) -> list[dict[str, ScenarioEntry]]:
-    """What is rendered and what is painted, if any: the latter has shards of its own, on GPUs."""
-    rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.paints}
-    painted = {name: entry for name, entry in scenarios.items() if entry.scenario.paints}
-    return [kind for kind in (rendered, painted) if kind]
-
-
-def _write_part(
-    run: Run, part: str, scenarios: Mapping[str, ScenarioEntry], draw: Draw, carrying: Carrying | None
-) -> str:
-    """One row group of the plan for each of the source's, written as they come: memory hardly grows with them."""
-    sink = pa.BufferOutputStream()
-    with (
-        run.open_part("source", part.partition("-")[2]) as source,
-        pq.ParquetWriter(sink, schema.PLAN, compression="zstd") as out,
-    ):
-        needed = None if carrying else ["image_id", "category", "place"]
-        for group in range(source.num_row_groups):
-            photographs = source.read_row_group(group, columns=needed)
-            planned = plan_rows(photographs, scenarios, draw, f"{part}-{group:05d}")
-            if carrying:
-                rows = planned.to_pylist()
-                carrying.images(rows, photographs.to_pylist())
-                planned = pa.Table.from_pylist(rows, schema=schema.PLAN)
-            out.write_table(planned, row_group_size=len(planned))
-    run.write_part("plan", part, bytes(sink.getvalue()))
-    return part

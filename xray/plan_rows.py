@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from xray import schema
-from xray.draw import Draw, digest, hashed
+from xray.draw import Draw, digest, hashed_alike
 from xray.plugins import settings_of
 from xray.recipe import ScenarioEntry
 from xray.scenarios import Scenario
@@ -34,12 +34,15 @@ def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], draw: Dr
     count = len(source)
     columns: dict[str, list[Any]] = {name: [] for name in schema.PLAN.names}
     donors: list[int | None] = []
+    endings = [f"\0{name}\0{variant}" for name, entry in scenarios.items() for variant in range(entry.variants)]
+    ids = hashed_alike(images, endings)
+    seeding = hashed_alike([f"{draw.seed}\0{image}" for image in images], endings)
     for name, entry in scenarios.items():
         settings = _settings(entry.scenario)
         for variant in range(entry.variants):
-            # As `sample_id` and `digest` have it, without taking each apart and together again.
-            seeds = [int(hashed(f"{draw.seed}\0{image}\0{name}\0{variant}")[:16], 16) >> 1 for image in images]
-            columns["sample_id"] += [hashed(f"{image}\0{name}\0{variant}")[:20] for image in images]
+            # As `sample_id` and `digest` have it, without hashing the same beginnings again.
+            seeds = [int.from_bytes(seed[:8], "big") >> 1 for seed in next(seeding)]
+            columns["sample_id"] += [sample[:10].hex() for sample in next(ids)]
             columns["image_id"] += images
             columns["seed"] += seeds
             for column, value in (("scenario", name), ("variant", variant), ("settings", settings)):

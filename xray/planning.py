@@ -58,7 +58,9 @@ def plan(
     elif dry_run:
         _would_plan(opened, wanted, found)
     else:
-        write_plan(opened, wanted, found)
+        total = None if len(found.known) else len(found.source)  # of the known ones all, or none
+        with Progress("plan", total, "photographs") as progress:
+            write_plan(opened, wanted, found, progress.advance)
         bad = pc.sum(pc.not_equal(found.source["status"], "ok")).as_py() or 0
         out.print(
             f"planned {opened.planned_rows():,} images of {len(found.source) + len(found.known):,} photographs "
@@ -85,8 +87,13 @@ def _would_plan(run: Run, recipe: Recipe, found: Survey) -> None:
 
 def _replan(run: Run, recipe: Recipe, found: Survey, dry_run: bool) -> None:
     from xray.plan import compare_anew, write_plan_anew
+    from xray.progress import Progress
 
-    carrying = compare_anew(run, recipe, found) if dry_run else write_plan_anew(run, recipe, found)
+    if dry_run:
+        carrying = compare_anew(run, recipe, found)
+    else:
+        with Progress("plan", len(found.source), "photographs") as progress:
+            carrying = write_plan_anew(run, recipe, found, progress.advance)
     _print_carrying(carrying)
     anew, kept, gone = (sum(counts.values()) for counts in (carrying.anew, carrying.carried, carrying.gone))
     told = f"{anew:,} images to make, {kept:,} kept as they are, {gone:,} no longer planned"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from xray import strict_yaml
@@ -256,10 +256,10 @@ class Run(Store):
         """
         if scenario not in self.recipe_object.scenarios:
             raise unknown("scenario", scenario, self.recipe_object.scenarios)
-        where = ds.field("scenario") == scenario
+        where = pc.field("scenario") == scenario
         if image_ids is None:
             return Images(functools.partial(self.table, "images", where=where))
-        mine = ds.field("image_id").isin(list(image_ids))
+        mine = pc.field("image_id").isin(list(image_ids))
         shards = set(self.table("plan", ["shard"], where & mine).column("shard").to_pylist())
         return Images(functools.partial(self.table, "images", where=where & mine, shards=shards))
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xray import schema
@@ -209,7 +209,7 @@ class Store(Planned):
         table: str,
         shard: str,
         columns: Sequence[str] | None = None,
-        where: ds.Expression | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         """What was committed of one shard, as `table` reads it."""
         uri = self.path(*self.receipt(stage, shard).files[table]["path"])
@@ -240,7 +240,7 @@ class Store(Planned):
         self,
         name: str,
         columns: Sequence[str] | None = None,
-        where: ds.Expression | None = None,
+        where: pc.Expression | None = None,
         *,
         limit: int | None = None,
         shards: Collection[str] | None = None,
@@ -250,11 +250,13 @@ class Store(Planned):
         Args:
             name: source, backgrounds, plan, masks, images, predictions, scores, or one written by `write_table`.
             columns: only these; default: all.
-            where: only the rows for which this holds, such as `pyarrow.dataset.field("scenario") == "original"`:
+            where: only the rows for which this holds, such as `pyarrow.compute.field("scenario") == "original"`:
                 row groups without such rows are not read.
             limit: at most so many rows; no more are read than it takes.
             shards: only what was made of these.
         """
+        import pyarrow.dataset as ds  # which imports pandas, half a second and 35 MB of it
+
         known = _SCHEMAS.get(name)
         uris = list(self._uris(name, shards))
         if not uris:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -45,7 +45,7 @@ def judgements(run: Run) -> pd.DataFrame:
         and the filter looked at it), `kept`, and `why` not, a code of `xray.schema.REASONS` or empty.
     """
     images = run.table("images", ["sample_id", "image_id", "category", "scenario", "status", "reason"])
-    plan = run.table("plan", ["sample_id", "prompt", "place"], where=ds.field("prompt").is_valid())
+    plan = run.table("plan", ["sample_id", "prompt", "place"], where=pc.field("prompt").is_valid())
     rows = images.to_pandas().merge(plan.to_pandas(), on="sample_id")
     kept = (rows["status"] == OK).to_numpy(bool)
     refused = rows["reason"].map(lambda reason: not FILTERED.isdisjoint(reason.split())).to_numpy(bool) & ~kept

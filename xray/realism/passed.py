@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xray import schema
@@ -162,7 +162,7 @@ class Passed:
     def _rows(self, receipt: Receipt, scenario: str, columns: list[str]) -> list[dict[str, Any]]:
         """Rows of a scenario that passed; of the shard's file only its row group is read."""
         store, path = open_store(self._run.path(*receipt.files["images"]["path"]))
-        passed = (ds.field("scenario") == scenario) & (ds.field("status") == schema.OK)
+        passed = (pc.field("scenario") == scenario) & (pc.field("status") == schema.OK)
         table = pq.read_table(path, columns=columns, filters=passed, filesystem=store, partitioning=None)
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows

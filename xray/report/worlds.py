@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from xray.report.evidence import Evidence
 from xray.report.thumbnails import thumbnail
@@ -69,7 +69,7 @@ def worlds_of(evidence: Evidence, ids: Sequence[str], verdicts: Verdicts) -> dic
     """
     found: dict[str, list[Worlds]] = {image_id: [] for image_id in ids}
     for scenario in evidence.painted:
-        rows = _pictures(evidence, scenario, ids, ds.field("variant") < _VARIANTS)
+        rows = _pictures(evidence, scenario, ids, pc.field("variant") < _VARIANTS)
         variants = int(evidence.recipe["scenarios"][scenario]["variants"])
         for image_id, rows_shown in found.items():
             mine = sorted((row for row in rows if row["image_id"] == image_id), key=lambda row: row["variant"])
@@ -87,13 +87,13 @@ def refused_worlds(evidence: Evidence) -> list[World]:
     picked = rows.assign(turn=turn).sort_values(["turn", "reason", "sample_id"]).head(_REFUSED)
     found = {}
     for scenario, mine in picked.groupby("scenario"):
-        chosen = ds.field("sample_id").isin(mine["sample_id"].tolist())
+        chosen = pc.field("sample_id").isin(mine["sample_id"].tolist())
         for row in _pictures(evidence, str(scenario), mine["image_id"].unique().tolist(), chosen):
             found[row["sample_id"]] = _world(row, {})
     return [found[sample] for sample in picked["sample_id"]]
 
 
-def _pictures(evidence: Evidence, scenario: str, ids: Sequence[str], where: ds.Expression) -> list[dict[str, Any]]:
+def _pictures(evidence: Evidence, scenario: str, ids: Sequence[str], where: pc.Expression) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = evidence.run.images(scenario, ids).table.filter(where).to_pylist() if ids else []
     return rows
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from xray import schema
 from xray.run import Run
@@ -36,8 +36,8 @@ def prepare(uri: str, preparations: Sequence[Preparation], unit: pa.Table) -> pa
     (row,) = unit.to_pylist()
     preparation, run = preparations[row["preparation"]], Run(uri)
     columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
-    where = (ds.field("scenario") == row["scenario"]) & (ds.field("status") == schema.OK)
+    where = (pc.field("scenario") == row["scenario"]) & (pc.field("status") == schema.OK)
     if row["samples"] is not None:
-        where &= ds.field("sample_id").isin(row["samples"])
+        where &= pc.field("sample_id").isin(row["samples"])
     made = [run.made(GENERATE, "images", shard, columns, where) for shard in row["shards"]]
     return pa.concat_tables([preparation.prepared(table) for table in made])
