@@ -38,11 +38,16 @@ def run_regression(
     if rows not in ("cells", "predictions"):
         raise unknown("`rows` of a regression", rows, ("cells", "predictions"))
     table, notes = _predictions(run, factors or FACTORS, response)
+    against = dict(reference or {})
     if factors is None:
         factors = [name for name in FACTORS if table[name].nunique() > 1]
-        notes += [f"{name} {table[name].iloc[0]} is the only one: no factor" for name in FACTORS if name not in factors]
-    original = reference_scenario(run.recipe)
-    against = ({"scenario": original} if "scenario" in factors else {}) | dict(reference or {})
+        for name in FACTORS:
+            if name not in factors:
+                notes.append(f"{name} {(only := table[name].iloc[0])} is the only one: no factor")
+                if (level := against.pop(name, only)) != only:
+                    raise unknown(f"{name} as a reference", level, [only])
+    if "scenario" in factors:
+        against.setdefault("scenario", reference_scenario(run.recipe))
     if rows == "cells":
         if cluster is not None and cluster not in factors:
             raise XrayError(f"cells are not of one {cluster!r} each: rows='predictions' keeps the single predictions")
