@@ -45,3 +45,19 @@ def test_mistakes_in_the_work_keep_their_traceback() -> None:
     error = ray.exceptions.RayTaskError("work", "Traceback …", ValueError("a mistake"))  # type: ignore[no-untyped-call]
     with pytest.raises(ray.exceptions.RayTaskError):
         list(cluster._rows(Failing(error)))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_work_that_fails_says_so_in_the_log_of_its_worker(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(unit: str) -> dict[str, Any]:
+        raise ValueError(f"no {unit} today")
+
+    pulse = cluster._pulses()
+    with caplog.at_level("INFO"), pytest.raises(ValueError, match="no 00-00000 today"):
+        cluster._counted("file:///runs/mine", "render", pulse, fail, "00-00000")
+    begun, failed = (vars(record) for record in caplog.records if record.name == cluster._LOG.name)
+    assert (begun["message"], failed["message"]) == ("begun", "failed: no 00-00000 today")
+    for told in (begun, failed):
+        assert (told["run"], told["stage"], told["unit"]) == ("file:///runs/mine", "render", "00-00000")
+    assert ray.get(pulse.at_hand.remote()) == ["00-00000"]  # nobody took it for done
+    ray.kill(pulse)

@@ -185,7 +185,7 @@ def test_a_single_model_is_no_factor_unless_it_is_asked_for(tmp_path: Path) -> N
     assert "model resnet50 is the only one: no factor" in fit.notes
     same = run.regression(reference={"model": "resnet50"})
     assert same.fit.estimates_P == pytest.approx(fit.fit.estimates_P)
-    with pytest.raises(XrayError, match="unknown model as a reference 'vit'.*choices: resnet50"):
+    with pytest.raises(XrayError, match=r"unknown model as a reference 'vit'.*choices: resnet50"):
         run.regression(reference={"model": "vit"})
     with pytest.raises(XrayError, match="factor 'model' has the one level 'resnet50'"):
         run.regression(factors=["model", "scenario"])
