@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
 from xray.access import ALLOW_OPEN, _write_once, keep_token_private, refuse_open_cluster
@@ -73,31 +77,55 @@ def test_of_two_that_write_a_token_the_first_stays(home: Path) -> None:
     assert list(token.parent.iterdir()) == [token]
 
 
+@contextlib.contextmanager
+def answering(*, anybody: bool) -> Iterator[str]:
+    """The control service of a head: where it answers, or turns away who has no token."""
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if not anybody:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "Authentication token is missing or incorrect")
+        return b""
+
+    method = grpc.unary_unary_rpc_method_handler(answer)
+    service = grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", {"GetAllNodeInfo": method})
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
 @pytest.mark.usefixtures("home")
 class TestOpenClusters:
     def test_one_that_others_reach_is_refused(self) -> None:
-        with pytest.raises(XrayError, match=r"listens on 10\.0\.0\.7, head without a token: .* RAY_AUTH_MODE=token"):
-            refuse_open_cluster(["127.0.0.1", "head", "10.0.0.7"])
+        told = r"listens on 10\.0\.0\.7, head without a token: .* RAY_AUTH_MODE=token"
+        with answering(anybody=True) as head, pytest.raises(XrayError, match=told):
+            refuse_open_cluster(head, ["127.0.0.1", "head", "10.0.0.7"])
 
     def test_loopback_is_nobodys_business(self) -> None:
         loopback = ["127.0.0.1", "127.0.1.1", "::1", "localhost"]
-        refuse_open_cluster(loopback)
-        with pytest.raises(XrayError, match=r"listens on 10\.0\.0\.7 without"):
-            refuse_open_cluster([*loopback, "10.0.0.7"])
+        with answering(anybody=True) as head:
+            refuse_open_cluster(head, loopback)
+            with pytest.raises(XrayError, match=r"listens on 10\.0\.0\.7 without"):
+                refuse_open_cluster(head, [*loopback, "10.0.0.7"])
 
-    @pytest.mark.parametrize(
-        ("name", "value"), [("RAY_AUTH_MODE", "token"), ("RAY_AUTH_MODE", "TOKEN"), (ALLOW_OPEN, "1")]
-    )
-    def test_a_token_or_a_word_of_the_user_lets_it_pass(
-        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-    ) -> None:
-        with pytest.raises(XrayError, match="without a token"):
-            refuse_open_cluster(["10.0.0.7"])
-        monkeypatch.setenv(name, value)
-        refuse_open_cluster(["10.0.0.7"])
+    def test_one_that_asks_for_a_token_or_that_the_user_allowed_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with answering(anybody=False) as head:
+            refuse_open_cluster(head, ["10.0.0.7"])
+        monkeypatch.setenv(ALLOW_OPEN, "1")
+        with answering(anybody=True) as head:
+            refuse_open_cluster(head, ["10.0.0.7"])
+
+    def test_a_token_of_ours_makes_no_cluster_ask_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        with answering(anybody=True) as head, pytest.raises(XrayError, match="without a token"):
+            refuse_open_cluster(head, ["10.0.0.7"])
 
     @pytest.mark.parametrize(("name", "value"), [("RAY_AUTH_MODE", "disabled"), (ALLOW_OPEN, "0"), (ALLOW_OPEN, "")])
     def test_nothing_else_does(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
         monkeypatch.setenv(name, value)
-        with pytest.raises(XrayError, match="without a token"):
-            refuse_open_cluster(["10.0.0.7"])
+        with answering(anybody=True) as head, pytest.raises(XrayError, match="without a token"):
+            refuse_open_cluster(head, ["10.0.0.7"])

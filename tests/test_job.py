@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from xray.access import ALLOW_OPEN
 from xray.errors import XrayError
 from xray.generate import generate
-from xray.job import with_job_id
+from xray.job import run_verb, with_job_id
 from xray.plan import survey, write_plan
 from xray.recipe import load_recipe
 from xray.run import Run
@@ -146,6 +146,22 @@ def test_a_job_that_fails_says_why_and_ends_as_the_command(cluster: Head, tmp_pa
     assert "Traceback" not in failed.stdout
 
 
+def test_what_nobody_expected_is_told_before_the_last_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr("xray.cli.main", broken)
+    monkeypatch.setattr(sys, "argv", ["jobs/report.py", str(tmp_path / "nothing")])
+    with pytest.raises(SystemExit) as ended:
+        run_verb("report")
+    said = capfd.readouterr()
+    assert ended.value.code == 1
+    assert last_line(said.out)["error"] == "RuntimeError: nobody expected this"
+    assert said.err.startswith("Traceback")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("token", [None, "0" * 64])
 def test_who_has_no_token_is_turned_away(cluster: Head, method: str, token: str | None) -> None:
@@ -203,9 +219,10 @@ def test_a_cluster_that_asks_nobody_is_refused(tmp_path: Path) -> None:
     with head("--num-cpus=1", address=address, token=False) as started:
         command = [sys.executable, "-c", "from xray.cli import main; main()", "generate", run.uri]
         environment = {**started.environment, "RAY_ADDRESS": started.gcs}
-        refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert refused.returncode == 2
-        assert refused.stderr.count("\n") == 1
-        assert f"xray: this Ray cluster listens on {address} without a token" in refused.stderr
+        for token in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):  # open clusters look at none
+            refused = subprocess.run(command, env={**environment, **token}, capture_output=True, text=True, check=False)
+            assert refused.returncode == 2
+            assert refused.stderr.count("\n") == 1
+            assert f"xray: this Ray cluster listens on {address} without a token" in refused.stderr
         connect = [sys.executable, "-c", "from xray.session import connected\nwith connected(): pass"]
         subprocess.run(connect, env={**environment, ALLOW_OPEN: "1"}, check=True)

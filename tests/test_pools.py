@@ -174,7 +174,8 @@ def test_a_machine_with_fewer_cpus_than_gpus_does_without_even_if_others_have_ma
             {"paint": Pool()},
             [{"CPU": 4.0}],
             "the paint pool wants GPUs, and the cluster has 4 CPUs and 0 GPUs. Name a cluster with GPUs by "
-            "RAY_ADDRESS, or write `pools: {paint: {device: cpu}}` in the recipe",
+            "RAY_ADDRESS, ask a growing one for them by `pools: {gpus: 8}`, or write `pools: {paint: {device: cpu}}` in "
+            "the recipe",
         ),
         ({"refine": Pool(device="cpu", gpus=0.5)}, [{"CPU": 4.0}], "the refine pool wants GPUs"),
         ({"paint": Pool(gpus=0)}, [node()], "`pools.paint.gpus` is 0, but `device: cuda` needs a share of a GPU"),

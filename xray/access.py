@@ -14,6 +14,7 @@ from xray.errors import XrayError
 
 ALLOW_OPEN = "XRAY_ALLOW_OPEN_CLUSTER"
 """Environment variable that lets xray use a cluster without a token, if it is 1."""
+_PATIENCE = 10.0
 
 
 def keep_token_private() -> None:
@@ -54,24 +55,44 @@ def _write_once(path: Path, text: str) -> None:
         Path(partial).unlink()
 
 
-def refuse_open_cluster(addresses: Iterable[str]) -> None:
+def refuse_open_cluster(head: str, addresses: Iterable[str]) -> None:
     """Refuse a cluster that others can reach and that asks nobody for a token.
 
+    What this process was told of tokens says nothing of the cluster: Ray takes one where a file of it lies, and open
+    clusters do not look at it.
+
     Args:
-        addresses: IP addresses or host names of its nodes.
+        head: host and port of the head's control service.
+        addresses: IP addresses or host names of all nodes.
 
     Raises:
-        XrayError: one is no loopback address, `RAY_AUTH_MODE` is not `token`, and nobody allowed that.
+        XrayError: one is no loopback address, the head answers without a token, and nobody allowed that.
     """
-    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or os.environ.get(ALLOW_OPEN) == "1":
+    if os.environ.get(ALLOW_OPEN) == "1":
         return
     reachable = sorted({address for address in addresses if not _is_loopback(address)})
-    if reachable:
+    if reachable and answers_anybody(head):
         raise XrayError(
             f"this Ray cluster listens on {', '.join(reachable[:3])} without a token: whoever reaches it can run code "
             "on it. Start its nodes, and this command, with RAY_AUTH_MODE=token and one token file "
             f"(`ray get-auth-token --generate`), or say {ALLOW_OPEN}=1 if the network itself is closed"
         )
+
+
+def answers_anybody(head: str) -> bool:
+    """Whether a head tells its nodes to who has no token, nor a certificate.
+
+    Args:
+        head: host and port of its control service.
+    """
+    import grpc
+
+    with grpc.insecure_channel(head, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=_PATIENCE)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def _is_loopback(address: str) -> bool:

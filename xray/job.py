@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from typing import Any
 
 from xray.errors import Rejected, XrayError
@@ -37,9 +38,10 @@ def run_verb(verb: str) -> None:
     except XrayError as refused:
         code, error = 2, str(refused)
         print(f"xray: {refused}", file=sys.stderr)
-    except BaseException as unexpected:
+    except Exception as unexpected:  # noqa: BLE001 - whatever it is, it is told before the last line
         error = f"{type(unexpected).__name__}: {unexpected}"
-        raise
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         told = {"verb": verb, "exit": code, "seconds": round(time.monotonic() - started, 1), "error": error or None}
         print(json.dumps(told | told_of_run(verb, arguments)), flush=True)

@@ -161,7 +161,8 @@ def _check(name: str, pool: Pool, nodes: Sequence[Node]) -> None:
     if (pool.device == "cuda" or pool.gpus) and _total(nodes, "GPU") <= 0:
         raise XrayError(
             f"the {name} pool wants GPUs, and the cluster has {_told(nodes)}. Name a cluster with GPUs by "
-            f"RAY_ADDRESS, or write `pools: {{{name}: {{device: cpu}}}}` in the recipe"
+            f"RAY_ADDRESS, ask a growing one for them by `pools: {{gpus: 8}}`, or write "
+            f"`pools: {{{name}: {{device: cpu}}}}` in the recipe"
         )
     if pool.device == "cuda" and pool.gpus == 0:
         raise XrayError(f"`pools.{name}.gpus` is 0, but `device: cuda` needs a share of a GPU")

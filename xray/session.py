@@ -45,13 +45,18 @@ def connected(workers: int | None = None) -> Iterator[None]:
     A session of our own ends with the block; others stay as they were.
 
     Raises:
-        XrayError: there is no Ray at `RAY_ADDRESS`, or one that everybody can use who reaches it.
+        XrayError: there is no Ray at `RAY_ADDRESS`, or one that lets us not in, or everybody who reaches it.
     """
     if ray.is_initialized():
-        refuse_open_cluster(_addresses())
+        _refuse_if_open()
         yield
         return
     address = os.environ.get("RAY_ADDRESS", "local")
+    if address.startswith(("http://", "https://")):
+        raise XrayError(
+            f"RAY_ADDRESS={address} is where jobs are submitted; a command of its own wants RAY_ADDRESS=auto on the "
+            "cluster, or the head's HOST:6379; without RAY_ADDRESS it runs on this machine"
+        )
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     if local:
         keep_token_private()
@@ -66,15 +71,19 @@ def connected(workers: int | None = None) -> Iterator[None]:
             )
         except ConnectionError as error:
             raise XrayError(f"there is no Ray at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
+        except ray.exceptions.AuthenticationError as error:
+            said = " ".join(str(error).split())
+            raise XrayError(f"the Ray at RAY_ADDRESS={address} does not let this process in: {said}") from error
     try:
-        refuse_open_cluster(_addresses())
+        _refuse_if_open()
         yield
     finally:
         ray.shutdown()
 
 
-def _addresses() -> list[str]:
-    return [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+def _refuse_if_open() -> None:
+    addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    refuse_open_cluster(ray.get_runtime_context().gcs_address, addresses)
 
 
 @contextlib.contextmanager
