@@ -55,7 +55,7 @@ def growth(folder: Path) -> dict[str, float | bool]:
     (here / "desk" / "late").write_text("200")
     pools = {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}}
     run = planned(here, pooled_values(here, pools=pools))
-    with growing_head(2, IDLE_SECONDS) as cluster, (here / "seen").open("w") as log:
+    with growing_head(IDLE_SECONDS, gpu_nodes=2) as cluster, (here / "seen").open("w") as log:
         environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": str(TESTS)}
         watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=log)
         try:

@@ -134,38 +134,43 @@ def _await(process: subprocess.Popen[bytes], dashboard: str, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def growing_head(gpu_nodes: int, idle_seconds: float) -> Iterator[Head]:
-    """A head without GPUs, whose autoscaler starts up to so many nodes with a logical one, as processes of this machine.
+def growing_head(idle_seconds: float, *, gpu_nodes: int = 0, cpu_nodes: int = 0, cpus: int = 2) -> Iterator[Head]:
+    """A head without GPUs, whose autoscaler starts nodes when they are asked for, as processes of this machine.
 
     Args:
-        gpu_nodes: at most.
         idle_seconds: after which a node leaves that nobody uses.
+        gpu_nodes: with a logical GPU, at most.
+        cpu_nodes: without, at most.
+        cpus: of the head.
     """
     from ray.util import get_node_ip_address
 
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "autoscaling.json"
-        config.write_text(json.dumps(_growing(gpu_nodes, idle_seconds, f"{get_node_ip_address()}:{port}")))
+        config.write_text(
+            json.dumps(_growing(gpu_nodes, cpu_nodes, cpus, idle_seconds, f"{get_node_ip_address()}:{port}"))
+        )
         grows = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1",
                  "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_NODE, "PYTHONPATH": str(TESTS)}  # fmt: skip
-        with head("--num-cpus=2", f"--autoscaling-config={config}", port=port, **grows) as started:
+        with head(f"--num-cpus={cpus}", f"--autoscaling-config={config}", port=port, **grows) as started:
             yield started
 
 
-def _growing(gpu_nodes: int, idle_seconds: float, gcs: str) -> dict[str, Any]:
+def _growing(gpu_nodes: int, cpu_nodes: int, cpus: int, idle_seconds: float, gcs: str) -> dict[str, Any]:
     """Written out, since Ray's wheel lacks the defaults of its own test provider."""
     nothing = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
                "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
                "file_mounts_sync_continuously")  # fmt: skip
     return {
-        "cluster_name": "growing", "max_workers": gpu_nodes, "upscaling_speed": 10.0,
+        "cluster_name": "growing", "max_workers": gpu_nodes + cpu_nodes, "upscaling_speed": 10.0,
         "idle_timeout_minutes": idle_seconds / 60, "auth": {}, "docker": {}, "file_mounts": {},
         "provider": {"type": "fake_multinode", "gcs_address": gcs, "disable_node_updaters": True,
                      "disable_launch_config_check": True, "use_node_id_as_ip": True},
         "head_node_type": "ray.head.default",
         "available_node_types": {
-            "ray.head.default": {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0},
+            "ray.head.default": {"resources": {"CPU": cpus}, "node_config": {}, "max_workers": 0},
+            "cpu": {"resources": {"CPU": 2}, "node_config": {}, "min_workers": 0, "max_workers": cpu_nodes},
             "gpu": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": gpu_nodes},
         },
         **{name: [] for name in nothing},

@@ -26,7 +26,7 @@ COMMAND = (sys.executable, "-c", "from xray.cli import main; main()")
 
 @pytest.fixture
 def cluster() -> Iterator[Head]:
-    with growing_head(gpu_nodes=2, idle_seconds=6.0) as started:
+    with growing_head(idle_seconds=6.0, gpu_nodes=2) as started:
         yield started
 
 
@@ -62,6 +62,22 @@ def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster:
     calm = planned(folder, pooled_values(folder, pools=on_gpus), "calm")
     made_here(calm, [{"CPU": 4.0, "GPU": 2.0}])
     assert made_files(run) == made_files(calm)
+
+
+def test_a_head_that_runs_no_tasks_gets_workers_for_all_stages(tmp_path: Path) -> None:
+    """As every cluster of `deploy/` begins: not a CPU to work on."""
+    with growing_head(idle_seconds=30.0, cpu_nodes=1, cpus=0) as cluster:
+        done = subprocess.run(
+            [*COMMAND, "pipeline", "jobs/recipes/smoke.yaml", str(tmp_path / "run")],
+            env={**cluster.environment, "RAY_ADDRESS": cluster.gcs},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    assert "112 predictions" in done.stdout
 
 
 @contextlib.contextmanager
