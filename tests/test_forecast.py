@@ -215,3 +215,10 @@ def test_where_there_is_no_gpu_the_forecast_says_so(folder: Path) -> None:
     run = planned(folder, pooled_values(folder, pools={}))
     with pytest.raises(XrayError, match="the refine pool wants GPUs, and the cluster has 8 CPUs and 0 GPUs"):
         forecast(run)
+
+
+def test_a_growing_cluster_is_asked_for_gpus_before_they_are_measured(ray_with_gpus: None, folder: Path) -> None:
+    """This one has four, and does not grow."""
+    run = planned(folder, pooled_values(folder, pools={"gpus": 5, "stall_seconds": 1}))
+    with pytest.raises(XrayError, match=r"the cluster has 4 GPUs after 1 s, and `pools\.gpus` asks for 5"):
+        forecast(run)

@@ -80,19 +80,22 @@ def forecast(run: Run) -> Forecast:
     """What the rest of a run will take, stage by stage.
 
     The rate of a pool is that of this run's own receipts with the same settings, else of an earlier run with them, else
-    of a probe: a few images through one actor, now. Rendering is measured on three photographs, here.
+    of a probe: a few images through one actor, now. Rendering is measured on three photographs, here. A cluster that
+    grows is asked for the GPUs that the recipe wants, as the run itself asks.
 
     Raises:
         XrayError: no GPU for models that want one, or weights that are not there.
     """
     with extra("ray"):
+        from xray.growth import await_gpus
         from xray.session import connected, nodes
 
-    flow = Flow.of(run)
+    flow, pools = Flow.of(run), run.recipe_object.pools
     needs: list[Need] = []
     granted: Mapping[str, Grant] = {}
     if flow.pools():
         with connected():
+            await_gpus(pools.gpus, pools.stall_seconds)
             cluster = nodes()
             granted = grant(flow.pools(), cluster)
             for name, scenarios, images in _left(flow):
