@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
 import socket
 import subprocess
 import sys
@@ -134,6 +135,24 @@ def test_the_same_job_again_goes_on_with_its_run(cluster: Head, smoke: tuple[Pat
     assert last_line(again.stdout)["done"] == 112
     assert lost.exists()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_the_code_that_goes_along_is_the_code_that_runs(cluster: Head, tmp_path: Path) -> None:
+    """In the job, and in its workers; another xray is installed on the nodes."""
+    ours = tmp_path / "checkout"
+    shutil.copytree("xray", ours / "xray", ignore=shutil.ignore_patterns("__pycache__"))
+    (ours / "jobs").mkdir()
+    with (ours / "xray/__init__.py").open("a") as module:
+        module.write("\nMARK = 'changed a minute ago'\n")
+    (ours / "jobs/where.py").write_text(
+        "import ray, xray\n"
+        "there = ray.remote(lambda: __import__('xray').MARK)\n"
+        "ray.init('auto', log_to_driver=False)\n"
+        "print([xray.MARK, ray.get(there.remote())])\n"
+    )
+    where = ("--address", cluster.dashboard, "--working-dir", str(ours), "--submission-id", "where")
+    done = cluster.ray("job", "submit", *where, "--", "python", "jobs/where.py")
+    assert "['changed a minute ago', 'changed a minute ago']" in done.stdout
 
 
 def test_a_job_that_fails_says_why_and_ends_as_the_command(cluster: Head, tmp_path: Path) -> None:
