@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from xray.access import ALLOW_OPEN, _write_once, keep_token_private, refuse_open_cluster
+from xray.access import ALLOW_OPEN, _write_once, answers_anybody, keep_token_private, refuse_open_cluster
 from xray.errors import XrayError
 
 FOREIGN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", ALLOW_OPEN)
@@ -114,9 +114,17 @@ class TestOpenClusters:
 
     def test_one_that_asks_for_a_token_or_that_the_user_allowed_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with answering(anybody=False) as head:
+            assert not answers_anybody(head)
             refuse_open_cluster(head, ["10.0.0.7"])
         monkeypatch.setenv(ALLOW_OPEN, "1")
         with answering(anybody=True) as head:
+            assert answers_anybody(head)
+            refuse_open_cluster(head, ["10.0.0.7"])
+
+    def test_one_that_cannot_be_asked_is_refused(self) -> None:
+        with answering(anybody=False) as head:
+            pass  # nobody listens there any longer
+        with pytest.raises(XrayError, match=rf"cannot tell whether .* at {head} asks for tokens \(UNAVAILABLE: "):
             refuse_open_cluster(head, ["10.0.0.7"])
 
     def test_a_token_of_ours_makes_no_cluster_ask_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,8 @@ def refuse_open_cluster(head: str, addresses: Iterable[str]) -> None:
         addresses: IP addresses or host names of all nodes.
 
     Raises:
-        XrayError: one is no loopback address, the head answers without a token, and nobody allowed that.
+        XrayError: one is no loopback address, the head answers without a token or cannot be asked, and nobody
+            allowed that.
     """
     if os.environ.get(ALLOW_OPEN) == "1":
         return
@@ -80,18 +81,27 @@ def refuse_open_cluster(head: str, addresses: Iterable[str]) -> None:
 
 
 def answers_anybody(head: str) -> bool:
-    """Whether a head tells its nodes to who has no token, nor a certificate.
+    """Whether a head tells its nodes to who has no token.
 
     Args:
         head: host and port of its control service.
+
+    Raises:
+        XrayError: it says neither yes nor no.
     """
     import grpc
 
     with grpc.insecure_channel(head, [("grpc.enable_http_proxy", 0)]) as channel:
         try:
             channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=_PATIENCE)
-        except grpc.RpcError:
-            return False
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            raise XrayError(
+                f"cannot tell whether the Ray cluster at {head} asks for tokens ({error.code().name}: "
+                f"{' '.join(error.details().split())}); {ALLOW_OPEN}=1 says that it is closed to others, by TLS or its "
+                "network"
+            ) from error
     return True
 
 

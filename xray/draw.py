@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from xray.categories import Category
 from xray.scenarios import Prompt, Scenario
 
-_WINDOW, _SPARE, _AT_ONCE = 256, 32, 2**18
+_WINDOW, _SPARE = 256, 32
+"""Donors to choose among; and looked at besides, since some do not fit."""
+_AT_ONCE = 2**18
 _NONE, _UNKNOWN = -1, -2
 
 
