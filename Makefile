@@ -24,9 +24,10 @@ demo: install  ## From photographs to a robustness report, in minutes.
 test: install  ## Run all tests.
 	$(BIN)/pytest
 
-check: install  ## Lint, check the format and the types.
+check: install  ## Lint, check the format, the layering and the types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: install  ## Format the code.

@@ -16,9 +16,9 @@ import psutil
 from chaos_field import Field, Outcome
 from chaos_links import of_links
 
-from xray.generate import generate
-from xray.run import Run
-from xray.stages import GENERATE
+from xray.pipeline.generate.generate import generate
+from xray.runs.receipts import GENERATE
+from xray.runs.run import Run
 
 FILE_POINTS = ("open", "torn", "whole", "between", "receipt", "committed")
 
@@ -226,7 +226,7 @@ def command(*arguments: str, address: str | None = None) -> subprocess.Popen[byt
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"RAY_ADDRESS": address} if address else {}
     return subprocess.Popen(
-        [sys.executable, "-c", "from xray.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from xray.cli.app import main; main()", *arguments],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -11,12 +11,12 @@ from typing import Any
 
 from photographs import CATEGORIES, write_photographs
 
-from xray.generate import generate
-from xray.plan import survey, write_plan
-from xray.recipe import recipe_from
-from xray.run import Run
-from xray.stages import GENERATE
-from xray.verify import verify
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.verify.verify import verify
+from xray.runs.receipts import GENERATE
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
 
 SHARD = 2
 SCENARIOS = ("original", "blur_background", "image_r", "transparent", "segmented")

@@ -16,9 +16,9 @@ from chaos_field import Field, Outcome
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from hosts import NOTICED_SOON, Host, cable, host, lacking
+from support.hosts import NOTICED_SOON, Host, cable, host, lacking
 
-from xray.stages import GENERATE
+from xray.runs.receipts import GENERATE
 
 PATIENCE = 300
 """Seconds that a command may take once the link is back."""

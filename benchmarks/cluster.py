@@ -22,10 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from clusters import ROOT, TESTS, WATCH_GPUS, growing_head, head
-from pooled import planned, pooled_folder, pooled_values
+from support.clusters import ROOT, TESTS, WATCH_GPUS, growing_head, head
+from support.tiny_pools import planned, pooled_folder, pooled_values
 
-XRAY = (sys.executable, "-c", "from xray.cli import main; main()")
+XRAY = (sys.executable, "-c", "from xray.cli.app import main; main()")
 SMOKE = "jobs/recipes/smoke.yaml"
 IDLE_SECONDS = 10.0
 

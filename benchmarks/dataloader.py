@@ -1,4 +1,4 @@
-"""What a good engineer would write instead of `xray.train.train`: a plain torch script over folders of JPEGs.
+"""What a good engineer would write instead of xray's trainer: a plain torch script over folders of JPEGs.
 
     python benchmarks/dataloader.py FOLDER SPEC SIDE BATCH EPOCHS WORKERS
 
@@ -20,7 +20,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from xray.models.spec import parse_model
+from xray.models.registry import parse_model
 
 _PREDICTED_AT_ONCE = 64
 

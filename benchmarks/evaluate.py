@@ -24,10 +24,10 @@ import torch
 from generate import planned
 from safetensors.torch import save_file
 
-from xray.evaluate import EvaluateShard
-from xray.flow import make_shard
-from xray.run import Run
-from xray.stages import evaluation
+from xray.pipeline.evaluate.evaluate import EvaluateShard
+from xray.pipeline.generate.stages import make_shard
+from xray.runs.receipts import evaluation
+from xray.runs.run import Run
 
 MODELS = (
     "test_byobnet", "test_convnext", "test_efficientnet", "test_efficientnet_ln",

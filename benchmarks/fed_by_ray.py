@@ -15,13 +15,13 @@ from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from xray.material import Material
-from xray.models.spec import parse_model
-from xray.run import Run
-from xray.session import connected
-from xray.stream import hold
-from xray.sweep import planned
-from xray.train import train
+from xray.cluster.session import connected
+from xray.models.registry import parse_model
+from xray.pipeline.train.dataset import Material
+from xray.pipeline.train.streaming import hold
+from xray.pipeline.train.sweep import planned
+from xray.pipeline.train.trainer import train
+from xray.runs.run import Run
 
 
 def main() -> None:

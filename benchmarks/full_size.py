@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from xray.masks.sam_checkpoint import Architecture, build_module
+from xray.masks.sam.meta import Architecture, build_module
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _LETTERS = 512

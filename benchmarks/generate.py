@@ -34,14 +34,14 @@ import ray
 import rivals
 from photographs import CATEGORIES, write_photographs
 
-from xray.codec import decode, encode
-from xray.flow import make_shard
-from xray.generate import generate
-from xray.plan import survey, write_plan
-from xray.recipe import recipe_from
-from xray.run import Run
+from xray.cluster.session import connected
+from xray.core.images import decode, encode
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.generate.stages import make_shard
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
 from xray.scenarios import Photo, build_scenario
-from xray.session import connected
 
 PROCESSES = 2
 

@@ -36,13 +36,13 @@ from full_size import SAM_TINY, SAM_VIT_H, SDXL, SDXL_TINY, sam, sdxl
 from generate import planned
 from safetensors.torch import save_file
 
-from xray.evaluate import evaluate
-from xray.generate import generate
-from xray.mask import mask
-from xray.pools import PoolState
-from xray.run import Run
-from xray.session import connected
-from xray.sweep import sweep
+from xray.cluster.placement import PoolState
+from xray.cluster.session import connected
+from xray.pipeline.evaluate.evaluate import evaluate
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.generate.masks import mask
+from xray.pipeline.train.sweep import sweep
+from xray.runs.run import Run
 
 ANY_MASK = {
     "min_area": 0, "max_area": 1, "max_parts": 10**6, "max_holes": 10**6, "min_part": 0,

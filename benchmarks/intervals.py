@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from xray.statistics import s_robust, s_robusts
-from xray.statistics.resampling import image_accuracies
+from xray.statistics.robustness.bootstrap import image_accuracies
 
 MODELS, SCENARIOS, PHOTOGRAPHS, RESAMPLES = 8, 14, 15_000, 10_000
 PHOTOGRAPHS_OF_A_SIMULATION, SHARED = 400, 0.5

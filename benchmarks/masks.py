@@ -22,15 +22,15 @@ os.environ |= {"OMP_NUM_THREADS": "1"}
 
 import cv2
 
-from xray.codec import decode
-from xray.device import Work, ready
-from xray.errors import Rejected
-from xray.files import read_bytes
+from xray.core.device import Work, ready
+from xray.core.errors import Rejected
+from xray.core.files import read_bytes
+from xray.core.images import decode
 from xray.masks import Hint, Mask, Refined, Unrefined, iou
+from xray.masks.from_source import FromSource
 from xray.masks.grabcut import GrabCut
 from xray.masks.quality import box_of
-from xray.masks.sam import Sam
-from xray.masks.source import FromSource
+from xray.masks.sam.refiner import Sam
 from xray.sources.base import Box
 from xray.sources.stamps import Stamps
 

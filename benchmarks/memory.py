@@ -20,12 +20,12 @@ import numpy as np
 import psutil
 from photographs import CATEGORIES, write_photographs
 
-from xray.codec import encode
-from xray.generate import generate
-from xray.plan import survey, write_plan
-from xray.recipe import Recipe, recipe_from
-from xray.run import Run
-from xray.session import connected
+from xray.cluster.session import connected
+from xray.core.images import encode
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.runs.recipe import Recipe, recipe_from
+from xray.runs.run import Run
 
 SCENARIOS = 14
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from xray.codec import encode
+from xray.core.images import encode
 
 CATEGORIES = {"ball": [430], "cup": [968]}
 HEIGHT, WIDTH = 375, 500

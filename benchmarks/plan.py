@@ -24,13 +24,13 @@ from pathlib import Path
 import pyarrow as pa
 from photographs import CATEGORIES
 
-from xray import schema
-from xray.draw import Donors, Draw
-from xray.plan import Survey, write_plan
-from xray.plan_rows import plan_rows
-from xray.recipe import Recipe, recipe_from
-from xray.run import Run
-from xray.survey import source_table
+from xray.core import schema
+from xray.pipeline.plan.donors import Donors, Draw
+from xray.pipeline.plan.plan import Survey, write_plan
+from xray.pipeline.plan.rows import plan_rows
+from xray.pipeline.plan.survey import source_table
+from xray.runs.recipe import Recipe, recipe_from
+from xray.runs.run import Run
 
 SCENARIOS = 14
 _AT_ONCE = 8192

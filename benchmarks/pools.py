@@ -42,13 +42,13 @@ import psutil
 import ray
 from photographs import CATEGORIES, write_photographs
 
-from xray.generate import generate
-from xray.mask import mask
-from xray.plan import survey, write_plan
-from xray.pools import PoolState
-from xray.recipe import recipe_from
-from xray.run import Run
-from xray.session import worker_environment
+from xray.cluster.placement import PoolState
+from xray.cluster.session import worker_environment
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.generate.masks import mask
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
 
 CORES = os.cpu_count() or 1
 NICENESS = os.nice(0)

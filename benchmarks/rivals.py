@@ -86,10 +86,10 @@ def render_row(uri: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         import cv2
         import pyarrow as pa
 
-        from xray import schema
-        from xray.render import Renderer
-        from xray.run import Run
-        from xray.stages import Shard
+        from xray.core import schema
+        from xray.pipeline.generate.render import Renderer
+        from xray.runs.receipts import Shard
+        from xray.runs.run import Run
 
         cv2.setNumThreads(1)
         renderer = Renderer(Run(uri).recipe_object)

@@ -17,10 +17,10 @@ import numpy as np
 from chaos_field import SCENARIOS
 from generate import planned
 
-from xray.files import paths_below
-from xray.flow import make_shard
-from xray.run import Run
-from xray.verify import repair, verify
+from xray.core.files import paths_below
+from xray.pipeline.generate.stages import make_shard
+from xray.pipeline.verify.verify import repair, verify
+from xray.runs.run import Run
 
 
 def contents(folder: Path) -> dict[str, bytes]:

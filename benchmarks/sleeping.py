@@ -15,14 +15,14 @@ from typing import Any, ClassVar, TextIO
 import cv2
 import numpy as np
 
-from xray.backgrounds.painter import Painter, Scene
-from xray.backgrounds.sdxl import Sdxl
-from xray.backgrounds.tokens import Tokenizers
-from xray.errors import XrayError
+from xray.backgrounds.inpainting.base import Painter, Scene
+from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.backgrounds.inpainting.tokenizers import Tokenizers
+from xray.core.errors import XrayError
+from xray.core.plugins import settings
 from xray.masks.base import Refiner
-from xray.masks.sam import Sam
-from xray.masks.sam_network import Framed, Query
-from xray.plugins import settings
+from xray.masks.sam.network import Framed, Query
+from xray.masks.sam.refiner import Sam
 from xray.scenarios import Photo
 
 SAM_SIDE, SDXL_SIDE = 1024, 1024
@@ -63,7 +63,7 @@ class Device:
 
 
 class SamNetwork:
-    """A `xray.masks.sam_network.SamNetwork` that offers an ellipse in each box."""
+    """A `xray.masks.sam.network.SamNetwork` that offers an ellipse in each box."""
 
     def __init__(self, device: Device) -> None:
         from segment_anything.utils.transforms import ResizeLongestSide
@@ -141,7 +141,7 @@ class SleepingSam(Refiner):
     def load(self, device: str) -> Any:
         import torch
 
-        from xray.masks.sam import SamOnDevice
+        from xray.masks.sam.refiner import SamOnDevice
 
         sleeping = Device("refine", self.seconds, self.notes, self.actors)
         loaded = SamOnDevice(Sam(), SamNetwork(sleeping), device, torch.float32)
@@ -168,7 +168,7 @@ class SleepingSdxl(Painter):
         return []
 
     def load(self, device: str) -> Any:
-        from xray.backgrounds.inpainting import Inpainting
+        from xray.backgrounds.inpainting.pipeline import Inpainting
 
         sleeping = Device("paint", self.seconds, self.notes, self.actors)
         loaded = Inpainting(Sdxl(size=SDXL_SIDE), Pipeline(sleeping), Tokenizers((words,), 77), {})

@@ -26,13 +26,13 @@ import numpy as np
 import psutil
 from photographs import CATEGORIES
 
-from xray.codec import encode
-from xray.generate import generate
-from xray.plan import survey, write_plan
-from xray.recipe import recipe_from
-from xray.run import Run
-from xray.session import connected
-from xray.stages import GENERATE
+from xray.cluster.session import connected
+from xray.core.images import encode
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.runs.receipts import GENERATE
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
 
 SCENARIOS = ["original", "blur_background", "image_r", "segmented", "bright_background"]
 HEIGHT, WIDTH = 48, 64
@@ -112,7 +112,7 @@ def main() -> None:
         generate(Run(run.uri))
         verb = time.monotonic() - started
         started = time.monotonic()
-        command = [sys.executable, "-c", "from xray.cli import main; main()", "generate", run.uri]
+        command = [sys.executable, "-c", "from xray.cli.app import main; main()", "generate", run.uri]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         resumed = time.monotonic() - started
     peak = max(one[1] for one in gauge.taken) / 1e6

@@ -29,17 +29,17 @@ import pyarrow as pa
 import torch
 from generate import cpu_seconds, planned
 
-from xray.flow import make_shard
-from xray.material import Material
-from xray.run import Run
-from xray.session import connected
-from xray.sweep import planned as planned_trials
-from xray.sweep import sweep
-from xray.train import learn
-from xray.training.checkpoint import Checkpoints
-from xray.training.feed import HeldFeed
-from xray.training.learner import Place
-from xray.training.preparing import UNITS, prepare
+from xray.cluster.session import connected
+from xray.pipeline.generate.stages import make_shard
+from xray.pipeline.train.dataset import Material
+from xray.pipeline.train.feed import HeldFeed
+from xray.pipeline.train.learner import Place
+from xray.pipeline.train.prepare import UNITS, prepare
+from xray.pipeline.train.sweep import planned as planned_trials
+from xray.pipeline.train.sweep import sweep
+from xray.pipeline.train.trainer import learn
+from xray.runs.checkpoints import Checkpoints
+from xray.runs.run import Run
 
 PROCESSES = 2
 MODELS = ("reduced:resnet", "reduced:vit", "reduced:swin")
@@ -58,7 +58,9 @@ def one_process(run: Run) -> None:
             unit = {"scenario": name, "preparation": 0, "shards": sorted(set(found.shard)), "samples": None}
             table = prepare(run.uri, [preparation], pa.Table.from_pylist([unit], UNITS))
             feeds[name, preparation] = HeldFeed([table], preparation)
-    with mock.patch("xray.train.feed_of", lambda material, name, model: feeds[name, material.preparations[model]]):
+    with mock.patch(
+        "xray.pipeline.train.trainer.feed_of", lambda material, name, model: feeds[name, material.preparations[model]]
+    ):
         for trial in missing:
             learn(trial, material, Place(), Checkpoints(run.trial_folder(*trial.key)), lambda row: None)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/train.py --images 1024 --rounds 3
 
-- auto: `xray.train.train` as it is by default: decoded and made square once by Ray Data, then from shared memory;
+- auto: xray's trainer as it is by default: decoded and made square once by Ray Data, then from shared memory;
 - stream: the same, decoded by Ray Data in every epoch (`feed: stream`), as what does not fit the memory is;
 - dataloader: `dataloader.py`, a torch script over the same JPEGs as files.
 
@@ -34,10 +34,10 @@ os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLI
 import ray
 from generate import planned
 
-from xray.generate import generate
-from xray.session import connected
-from xray.sweep import planned as planned_trials
-from xray.training.folds import parts
+from xray.cluster.session import connected
+from xray.pipeline.generate.generate import generate
+from xray.pipeline.train.sweep import planned as planned_trials
+from xray.runs.folds import parts
 
 PROCESSES = 2
 BESIDE = Path(__file__).parent
@@ -110,7 +110,7 @@ def decoding_share(folder: Path, chosen: argparse.Namespace) -> float:
     from dataloader import Jpegs, one_thread
     from torch.nn.functional import cross_entropy
 
-    from xray.models.spec import parse_model
+    from xray.models.registry import parse_model
 
     one_thread(0)
     photographs = Jpegs(folder / "jpegs" / "train", chosen.side)

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from xray.backgrounds.landscapes import landscape
-from xray.codec import Pixels, encode
-from xray.recipe import default_scenarios
+from xray.core.images import Pixels, encode
+from xray.runs.recipe import default_scenarios
 from xray.scenarios import Photo, build_scenario
+from xray.sources.landscapes import landscape
 from xray.sources.shapes import draw_scene
 
 SIZE = (180, 240)

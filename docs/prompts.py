@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xray.backgrounds.prompts import LIGHTS, published, worlds
+from xray.backgrounds.inpainting.prompts import LIGHTS, published, worlds
 
 INTRODUCTION = """# Prompts
 

@@ -3,7 +3,7 @@
 ray job submit --working-dir . -- python jobs/score.py RUN
 """
 
-from xray.job import run_verb
+from xray.cli.job import run_verb
 
 if __name__ == "__main__":
     run_verb("score")

@@ -105,8 +105,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a SAM, `sam.pth`, and a Stable Diffusion XL, `sdxl`, of random weights."""
     import torch
-    from tiny_models import tiny_sdxl
-    from tiny_sam import tiny_sam_checkpoint
+    from support.tiny_models import tiny_sdxl
+    from support.tiny_sam import tiny_sam_checkpoint
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("weights")

@@ -5,8 +5,8 @@
 >>> run.images("blur_background").show(12)  # doctest: +SKIP
 >>> run.drops()  # doctest: +SKIP
 
-The verbs are functions of the modules of their names, in the order of the flow: `xray.plan.write_plan`,
-`xray.generate.generate`, `xray.evaluate.evaluate`, `xray.sweep.sweep`, `xray.score.score`, `xray.report.write_report`.
+The verbs are functions in `xray.pipeline`, one module or folder each, in the order of the flow: plan, generate,
+evaluate, train, score; `xray.report` writes the report.
 Everything is imported when it is first used, so that looking at a finished run needs neither torch nor Ray.
 """
 
@@ -16,16 +16,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xray.run import Run
+    from xray.api import Run
 
 _HOME = {
-    "XrayError": "xray.errors",
-    "load_recipe": "xray.recipe",
-    "parse_recipe": "xray.recipe",
-    "Run": "xray.run",
-    "survey": "xray.plan",
-    "write_plan": "xray.plan",
+    "XrayError": "xray.core.errors",
+    "load_recipe": "xray.runs.recipe",
+    "parse_recipe": "xray.runs.recipe",
+    "Run": "xray.api",
+    "survey": "xray.pipeline.plan.plan",
+    "write_plan": "xray.pipeline.plan.plan",
     "write_report": "xray.report",
+    "figures": "xray.report",
     "Photo": "xray.scenarios",
     "build_scenario": "xray.scenarios",
     "parse_model": "xray.models",
@@ -39,7 +40,7 @@ def open(uri: str) -> Run:
     Raises:
         XrayError: there is none.
     """
-    from xray.run import Run
+    from xray.api import Run
 
     return Run.open(uri)
 
@@ -47,7 +48,8 @@ def open(uri: str) -> Run:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'xray' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    home = importlib.import_module(_HOME[name])
+    return importlib.import_module(f"{_HOME[name]}.{name}") if name == "figures" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import reaching
 
-from xray.backgrounds.painter import Painted, Painter, Scene
-from xray.errors import Rejected
+from xray.backgrounds.inpainting.base import Painted, Painter, Scene
+from xray.core.errors import Rejected
+from xray.core.plugins import settings
 from xray.masks import Refined, Refiner, Unrefined
-from xray.plugins import settings
 
 SECONDS = 0.02
 """That a picture takes: else all would be over before anybody is killed."""

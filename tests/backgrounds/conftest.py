@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny_models
+from support import tiny_models
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,22 +6,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xray import codec, files, schema
 from xray.backgrounds.base import Bank
 from xray.backgrounds.drawn import Drawn
-from xray.backgrounds.landscapes import PLACES, landscape
-from xray.backgrounds.nature import NATURE_PACKAGE
+from xray.backgrounds.own_photos import OwnPhotos
 from xray.backgrounds.photos import Photos
 from xray.backgrounds.places import Places
-from xray.backgrounds.sources import OwnPhotos
-from xray.errors import XrayError
-from xray.plugins import available, build
+from xray.core import files, schema
+from xray.core.errors import XrayError
+from xray.core.images import encode, read_header
+from xray.core.plugins import available, build
+from xray.sources.landscapes import PLACES, landscape
+from xray.sources.nature import NATURE_PACKAGE
 
 NONE = schema.SOURCE.empty_table()
 
 
 def picture(height: int, width: int) -> bytes:
-    return codec.encode(np.full((height, width, 3), 99, np.uint8), "jpeg")
+    return encode(np.full((height, width, 3), 99, np.uint8), "jpeg")
 
 
 def test_banks_by_name() -> None:
@@ -85,7 +86,7 @@ def test_places_are_scaled_down_once(cache: Path) -> None:
     bank = Places(longest=100, cache=cache)
     found = list(bank.candidates(NONE))
     assert [(one.key, one.place, one.category) for one in found] == [("Dune", "Dune", ""), ("Storm", "Storm", "")]
-    headers = [codec.read_header(files.read_bytes(one.uri)) for one in found]
+    headers = [read_header(files.read_bytes(one.uri)) for one in found]
     assert [(header.width, header.height) for header in headers] == [(100, 75), (50, 90)]
     (folder,) = (cache / "places").iterdir()
     before = folder.stat().st_mtime_ns

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_sam import tiny_sam2_folder, tiny_sam_checkpoint, tiny_sam_folder
+from support.tiny_sam import tiny_sam2_folder, tiny_sam_checkpoint, tiny_sam_folder
 
-from xray import codec
+from xray.core.images import Decoded, decode
 from xray.masks import Mask
 
 HEIGHT, WIDTH = 40, 60
@@ -26,19 +26,19 @@ def mask() -> Mask:
 
 
 @pytest.fixture(scope="session")
-def photo() -> codec.Decoded:
-    return codec.Decoded(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, ())
+def photo() -> Decoded:
+    return Decoded(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, ())
 
 
 @pytest.fixture(scope="session")
-def turned(mask: Mask) -> tuple[codec.Decoded, Mask]:
+def turned(mask: Mask) -> tuple[Decoded, Mask]:
     """A JPEG with EXIF orientation 6, decoded, and the mask on its stored pixels (width and height swapped)."""
     stored = np.ascontiguousarray(np.rot90(mask))  # orientation 6: turned 90° clockwise to be upright
     exif = Image.Exif()
     exif[0x0112] = 6
     stream = io.BytesIO()
     Image.fromarray(stored.astype(np.uint8) * 255).convert("RGB").save(stream, "JPEG", quality=95, exif=exif)
-    return codec.decode(stream.getvalue()), stored
+    return decode(stream.getvalue()), stored
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.schema import REASONS
 from xray.masks import Gates, Mask, Refined, accept, check, iou
 from xray.masks.quality import agreement
-from xray.schema import REASONS
 
 LARGE = np.zeros((100, 100), bool)
 LARGE[10:60, 10:60] = True

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xray import codec
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded, decode
 from xray.masks import Hint, Mask
 from xray.masks.alpha import Alpha
+from xray.masks.from_source import FromSource
 from xray.masks.given import Given
-from xray.masks.source import FromSource
 from xray.sources.base import Candidate
 
 
@@ -25,9 +25,9 @@ def candidate(key: str, mask_uri: str) -> Candidate:
     return Candidate(key=key, category="c", uri="file:///photos/x.jpg", mask_uri=mask_uri)
 
 
-def cutout(mask: Mask) -> codec.Decoded:
+def cutout(mask: Mask) -> Decoded:
     alpha = np.where(mask, 128, 127).astype(np.uint8)
-    return codec.decode(png(np.dstack([np.full((*mask.shape, 3), 90, np.uint8), alpha])))
+    return decode(png(np.dstack([np.full((*mask.shape, 3), 90, np.uint8), alpha])))
 
 
 def test_alpha_is_the_object_from_half_opacity_on(mask: Mask) -> None:
@@ -40,7 +40,7 @@ def test_alpha_ignores_the_masks_of_the_source() -> None:
 
 
 @pytest.mark.parametrize("annotations", [Alpha(), FromSource()])
-def test_without_transparency_there_is_no_mask(annotations: Alpha | FromSource, photo: codec.Decoded) -> None:
+def test_without_transparency_there_is_no_mask(annotations: Alpha | FromSource, photo: Decoded) -> None:
     with pytest.raises(Rejected) as caught:
         annotations.read(None, photo)
     assert caught.value.reason == "missing_mask"
@@ -57,7 +57,7 @@ def test_a_given_mask_goes_before_the_alpha_channel(mask: Mask) -> None:
     assert list(FromSource().attach([kept])) == [kept]
 
 
-def test_given_says_where_the_mask_is_from(mask: Mask, photo: codec.Decoded) -> None:
+def test_given_says_where_the_mask_is_from(mask: Mask, photo: Decoded) -> None:
     assert Given().refine(photo, Hint(mask), seed=0).origin == "given"
     assert Given().refine(cutout(mask), Hint(mask), seed=0).origin == "alpha"
     other = Given().refine(cutout(mask), Hint(~mask), seed=0)

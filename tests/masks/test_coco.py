@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as pycoco
 
-from xray import files
-from xray.codec import Decoded
-from xray.errors import Rejected, XrayError
+from xray.core import files
+from xray.core.errors import Rejected, XrayError
+from xray.core.images import Decoded
 from xray.masks import Mask
 from xray.masks.coco import Coco, run_lengths
 from xray.sources.base import Candidate

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
 from xray.masks import Hint, iou
 from xray.masks.grabcut import GrabCut
 from xray.sources.base import Box

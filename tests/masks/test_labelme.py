@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
 from xray.masks import Mask
 from xray.masks.labelme import Labelme
 from xray.sources.base import Candidate

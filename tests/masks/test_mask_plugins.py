@@ -5,8 +5,8 @@ import pickle
 import pydantic
 import pytest
 
+from xray.core.plugins import available, build, settings_of
 from xray.masks import Annotations, Gates, Refiner
-from xray.plugins import available, build, settings_of
 
 
 def test_formats_and_refiners_are_found_by_name() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from xray.errors import Rejected
+from xray.core.errors import Rejected
 from xray.masks import Gates, check, decode_mask, encode_mask, measure
 
 

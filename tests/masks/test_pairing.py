@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from xray.categories import load_categories
-from xray.files import join, write_bytes
+from xray.core.files import write_bytes
+from xray.core.uri import join
 from xray.masks.png import Png
+from xray.sources.categories import load_categories
 from xray.sources.imagefolder import ImageFolder
 
 CATEGORIES = load_categories({"red fox": [277]})

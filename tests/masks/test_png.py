@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from xray.codec import Decoded
-from xray.errors import Rejected, XrayError
+from xray.core.errors import Rejected, XrayError
+from xray.core.images import Decoded
 from xray.masks import Mask
+from xray.masks.from_source import FromSource
 from xray.masks.imagenet_s import ImageNetS
 from xray.masks.png import Png, read_png_mask
-from xray.masks.source import FromSource
 from xray.sources.base import Candidate
 
 HEIGHT, WIDTH = 40, 60

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
 from xray.masks.voc import Voc, parse_voc
 from xray.sources.base import Candidate
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xray import codec
+from xray.core.images import encode
 
 TIMM = "test_efficientnet"
 TORCHVISION = "mobilenet_v3_small"
@@ -93,5 +93,5 @@ def images() -> list[bytes]:
     for k in range(7):
         base = numbers.integers(0, 200, 3)
         pixels = base + numbers.integers(0, 55, (90 + 10 * k, 140 - 5 * k, 3))
-        found.append(codec.encode(pixels.astype(np.uint8)))
+        found.append(encode(pixels.astype(np.uint8)))
     return found

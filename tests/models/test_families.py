@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from xray import codec
-from xray.errors import XrayError
+from xray.core.errors import XrayError
+from xray.core.images import decode
 from xray.models import Loaded, parse_model
-from xray.models.checkpoint import weights_sha256
+from xray.models.weights.checkpoint import weights_sha256
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def loaded(specs: dict[str, str]) -> dict[str, Loaded]:
 
 @pytest.fixture(scope="session")
 def image(images: list[bytes]) -> np.ndarray:
-    return codec.decode(images[0]).image
+    return decode(images[0]).image
 
 
 FAMILIES = ("timm file", "timm folder", "torchvision file", "hf folder", "lite")
@@ -127,7 +127,7 @@ def test_lite_is_right_about_real_photographs(photos12: Path, loaded: dict[str, 
     assert len(paths) >= 60
     paths = paths[::2]
     model = loaded["lite"]
-    inputs = torch.stack([model.preprocess(codec.decode(path.read_bytes()).image) for path in paths])
+    inputs = torch.stack([model.preprocess(decode(path.read_bytes()).image) for path in paths])
     top1 = np.concatenate([model.predict(batch).argmax(axis=1) for batch in inputs.split(16)])
     right = [int(index) in groups[path.parent.name] for index, path in zip(top1, paths, strict=True)]
     assert np.mean(right) > 0.8

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from xray.models import parse_model
 from xray.models.head import skeleton
 from xray.models.reduced import Reduced
 
-PAGE = (Path(__file__).parents[2] / "docs/models.md").read_text()
+PAGE = (ROOT / "docs/models.md").read_text()
 ROWS = {
     spec: (float(millions), int(side))
     for spec, millions, side in re.findall(r"^\| [^|]+ \| `(\S+)` \| ([\d.]+) \| (\d+) \|", PAGE, flags=re.MULTILINE)

@@ -6,14 +6,14 @@ from types import ModuleType
 
 import pytest
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
+from xray.core.plugins import settings
 from xray.models import Classifier, parse_model
 from xray.models.lite import Lite
-from xray.models.spec import families
+from xray.models.registry import families
 from xray.models.timm import Timm
 from xray.models.torchvision import Torchvision
 from xray.models.transformers import Transformers
-from xray.plugins import settings
 
 
 def test_families() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 from xray.models import parse_model
 from xray.models.reduced import Reduced
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 from xray.models import parse_model
-from xray.models.segmenter import ARCHITECTURES
 from xray.models.smp import Smp
+from xray.models.smp_network import ARCHITECTURES
 
 
 def test_architectures_are_those_of_the_library() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 from xray.models import Trainable, parse_model
 from xray.models.head import accepted_side, head_axes, skeleton, with_weights
 

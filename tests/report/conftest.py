@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from xray import schema
-from xray.codec import encode
-from xray.errors import XrayError
-from xray.files import join
+from xray.core import schema
+from xray.core.errors import XrayError
+from xray.core.images import encode
+from xray.core.schema import FILTERED
+from xray.core.uri import join
 from xray.masks import encode_mask
-from xray.run_trials import KINDS as KINDS_OF_TRIALS
-from xray.schema import FILTERED
-from xray.stages import Receipt
+from xray.runs.receipts import Receipt
+from xray.runs.trials_table import KINDS as KINDS_OF_TRIALS
 
 KINDS = (
     "original",
@@ -46,7 +46,7 @@ LOSS = {"random_background": 0.25, "no_object": 0.55, "segmented": 0.1, "blur_ob
 
 @dataclass
 class SyntheticRun:
-    """What `xray.run.Run` offers to a report, from tables in memory."""
+    """What `xray.runs.run.Run` offers to a report, from tables in memory."""
 
     recipe: dict
     tables: dict[str, pa.Table]

@@ -4,7 +4,7 @@ import subprocess
 
 import cv2
 import pytest
-from trainings import SCENARIOS, train
+from support.trained_tables import SCENARIOS, train
 
 from xray.report import build_report
 

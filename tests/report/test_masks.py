@@ -3,7 +3,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from xray.report.evidence import gather
+from xray.report.data import gather
 from xray.report.masks import fates, measures, origins, outlines
 
 KINDS = ("original",)

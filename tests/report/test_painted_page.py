@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
-from page import Page
+from support.html_page import Page
 
+from xray.core.schema import REASONS
 from xray.report import build_report
-from xray.schema import REASONS
 
 KINDS = ("original", "blur_background", "generated_background")
 REALISM = {

@@ -1,7 +1,7 @@
 import dataclasses
 
-from xray.backgrounds.judging import MEASURES
-from xray.report.evidence import gather
+from xray.backgrounds.filtering.judge import MEASURES
+from xray.report.data import gather
 from xray.report.painters import Weights, checks, judges, painters, refiner
 
 KINDS = ("original", "generated_background", "generated_background_2")

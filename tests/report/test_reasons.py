@@ -1,8 +1,8 @@
 import pyarrow as pa
 
-from xray.report.evidence import gather
+from xray.core.schema import REASONS
+from xray.report.data import gather
 from xray.report.reasons import progress, reasons
-from xray.schema import REASONS
 
 KINDS = ("original", "segmented", "random_background")
 

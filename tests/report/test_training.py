@@ -1,11 +1,11 @@
 import pyarrow as pa
 import pytest
-from page import Page
-from trainings import FOLDS, SCENARIOS, train
+from support.html_page import Page
+from support.trained_tables import FOLDS, SCENARIOS, train
 
-from xray import schema
+from xray.core import schema
 from xray.report import build_report
-from xray.report.evidence import gather
+from xray.report.data import gather
 
 
 @pytest.fixture

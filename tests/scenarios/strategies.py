@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 from hypothesis import strategies as st
 
-from xray.backgrounds.painter import Painter
-from xray.backgrounds.sdxl import Sdxl
-from xray.plugins import available
+from xray.backgrounds.inpainting.base import Painter
+from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.core.plugins import available
+from xray.core.types import Pixels
 from xray.scenarios import Photo, Scenario
-from xray.scenarios.base import Pixels
 
 VALUES: Mapping[str, tuple[Any, ...]] = {
     "kernel": (1, 3, 15, 31),

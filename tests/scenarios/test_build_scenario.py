@@ -4,18 +4,18 @@ import doctest
 import importlib
 import pickle
 import pkgutil
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 import xray.scenarios
-from xray.errors import XrayError
-from xray.plugins import available, build, settings_of
+from xray.core.errors import XrayError
+from xray.core.plugins import available, build, settings_of
 from xray.scenarios import Scenario, build_scenario
 
 from .strategies import EVERY
 
-DOCS = Path(__file__).parents[2] / "docs/scenarios.md"
+DOCS = ROOT / "docs/scenarios.md"
 DIFFERS = {
     "blur_background": {"bleed": True},
     "generated_background": {"prompts": "fig14"},

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray.backgrounds.prompts import LIGHTS, prompts_of
-from xray.backgrounds.sdxl import Sdxl
-from xray.categories import Category
-from xray.categories.stamps12 import STAMPS12
-from xray.categories.ximagenet12 import XIMAGENET12
-from xray.errors import XrayError
-from xray.plugins import settings_of
+from xray.backgrounds.inpainting.prompts import LIGHTS, prompts_of
+from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.core.errors import XrayError
+from xray.core.plugins import settings_of
+from xray.core.types import Prompt
 from xray.scenarios import Photo, build_scenario
-from xray.scenarios.base import Prompt
 from xray.scenarios.generated import GeneratedBackground, shuffled
+from xray.sources.categories import Category
+from xray.sources.categories.stamps12 import STAMPS12
+from xray.sources.categories.ximagenet12 import XIMAGENET12
 
 from .strategies import photos, pixels, seeds
 

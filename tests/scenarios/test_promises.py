@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from xray.plugins import available
+from xray.core.plugins import available
 from xray.scenarios import Photo, Scenario, build_scenario
 
 from .strategies import EVERY, donor_for, images, photos, pixels, seeds

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray.errors import Rejected
+from xray.core.compositing import cover
+from xray.core.errors import Rejected
 from xray.scenarios import Photo, build_scenario
-from xray.scenarios.compose import cover
 
 from .strategies import images, photos, pixels, seeds
 

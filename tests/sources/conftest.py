@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xray.codec import encode
+from xray.core.images import encode
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 from xray.sources.debian import fetch, version_of
 
 pytestmark = pytest.mark.skipif(

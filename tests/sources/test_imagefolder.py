@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from xray import codec, files
-from xray.categories import Category, load_categories
-from xray.errors import XrayError
-from xray.plugins import build
+from xray.core import files
+from xray.core.errors import XrayError
+from xray.core.images import decode, read_header
+from xray.core.plugins import build
+from xray.core.uri import join
 from xray.sources.base import Source
+from xray.sources.categories import Category, load_categories
 from xray.sources.imagefolder import ImageFolder, relative_key
 
 FOX = Category(name="red fox", indices=(277,), wnids=("n02119022",))
@@ -77,7 +79,7 @@ def test_odd_file_names_come_through(tmp_path: Path, jpeg: bytes) -> None:
         assert one.uri.isascii()
         assert "\n" not in one.uri
         one.key.encode()
-        assert codec.decode(files.read_bytes(one.uri)).image.shape == (48, 64, 3)
+        assert decode(files.read_bytes(one.uri)).image.shape == (48, 64, 3)
 
 
 def test_keys_do_not_depend_on_where_the_folder_is(tmp_path: Path, jpeg: bytes) -> None:
@@ -139,7 +141,7 @@ def test_extensions_can_be_chosen(photos: Path) -> None:
 
 def test_object_store(bucket: str, jpeg: bytes) -> None:
     for name in ("n02119022/1.jpg", "Red Fox/ü %?#.jpg", "dog/1.jpg", "loose.jpg"):
-        files.write_bytes(files.join(bucket.format("my%20photos"), *name.split("/")), jpeg)
+        files.write_bytes(join(bucket.format("my%20photos"), *name.split("/")), jpeg)
     source = ImageFolder(root=bucket.format("my%20photos/"))
     found = list(source.candidates([FOX]))
     assert [one.key for one in found] == ["Red Fox/ü %25?#.jpg", "n02119022/1.jpg"]
@@ -157,4 +159,4 @@ def test_real_photographs(photos12: Path) -> None:
     categories = load_categories(groups)
     found = list(ImageFolder(root=str(photos12 / "images")).candidates(categories))
     assert {one.category for one in found} == {"bird", "dog"}
-    assert codec.read_header(files.read_bytes(found[0].uri)).format == "JPEG"
+    assert read_header(files.read_bytes(found[0].uri)).format == "JPEG"

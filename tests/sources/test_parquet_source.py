@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xray import files
-from xray.categories import Category
-from xray.errors import Rejected, XrayError
-from xray.schema import IMAGE
+from xray.core import files
+from xray.core.errors import Rejected, XrayError
+from xray.core.schema import IMAGE
+from xray.sources.categories import Category
 from xray.sources.parquet import Parquet
 
 FOX = Category(name="red fox", indices=(277,), wnids=("n02119022",))

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xray import codec, files
-from xray.backgrounds.landscapes import PLACES
-from xray.categories import Category, load_categories
-from xray.errors import XrayError
+from xray.core import files
+from xray.core.errors import XrayError
+from xray.core.images import decode
+from xray.sources.categories import Category, load_categories
 from xray.sources.drawn_objects import DRAWINGS, DRAWN8
+from xray.sources.landscapes import PLACES
 from xray.sources.shapes import Shapes, draw_object, draw_scene
 from xray.sources.sketch import Sketch, ellipse
 
@@ -101,8 +102,8 @@ def test_source(tmp_path: Path) -> None:
     assert {one.place for one in found} <= set(PLACES)
     assert all(found[i].place != found[i + 1].place for i in range(0, len(found), 2))
     for one in found:
-        image = codec.decode(files.read_bytes(one.uri)).image
-        mask = codec.decode(files.read_bytes(one.mask_uri or "")).image
+        image = decode(files.read_bytes(one.uri)).image
+        mask = decode(files.read_bytes(one.mask_uri or "")).image
         assert image.shape == mask.shape == (*SMALL, 3)
         assert set(np.unique(mask)) == {0, 255}
 

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from xray import codec, files
-from xray.backgrounds.nature import NATURE_PACKAGE
-from xray.categories import Category, load_categories
-from xray.errors import XrayError
+from xray.core import files
+from xray.core.errors import XrayError
+from xray.core.images import decode, encode
+from xray.sources.categories import Category, load_categories
+from xray.sources.nature import NATURE_PACKAGE
 from xray.sources.stamps import STAMPS_FOLDER, STAMPS_PACKAGE, Stamps, compose, cut_out, place_object, stamp_list
 
 
@@ -36,7 +37,7 @@ def lay_out(folder: Path) -> tuple[Path, dict[str, Path]]:
     backgrounds = {}
     for place, colour in (("blue", (20, 40, 200)), ("grey", (128, 128, 128))):
         backgrounds[place] = folder / f"{place}.jpg"
-        backgrounds[place].write_bytes(codec.encode(np.full((150, 200, 3), colour, np.uint8), "jpeg", 100))
+        backgrounds[place].write_bytes(encode(np.full((150, 200, 3), colour, np.uint8), "jpeg", 100))
     return folder / "stamps", backgrounds
 
 
@@ -53,7 +54,7 @@ def test_composite_is_alpha_blending(tmp_path: Path) -> None:
     for scene in compose(stamps, backgrounds, 128, 7, ROWS):
         assert scene.image.shape == (128, 128, 3)
         assert scene.image.dtype == np.uint8
-        background = codec.decode(backgrounds[scene.place].read_bytes()).image[0, 0].astype(int)
+        background = decode(backgrounds[scene.place].read_bytes()).image[0, 0].astype(int)
         inside = cv2.erode(scene.mask.view(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
         outside = ~cv2.dilate(scene.mask.view(np.uint8), np.ones((21, 21), np.uint8)).astype(bool)
         assert inside.any()
@@ -123,7 +124,7 @@ def cache(tmp_path: Path) -> Path:
     nature = unpacked / NATURE_PACKAGE / "usr/share/backgrounds/mate/nature"
     nature.mkdir(parents=True)
     for place in ("Dune", "Storm"):
-        (nature / f"{place}.jpg").write_bytes(codec.encode(np.full((200, 300, 3), 90, np.uint8), "jpeg"))
+        (nature / f"{place}.jpg").write_bytes(encode(np.full((200, 300, 3), 90, np.uint8), "jpeg"))
     for package in (STAMPS_PACKAGE, NATURE_PACKAGE):
         (unpacked / package / "DEBIAN").mkdir()
         (unpacked / package / "DEBIAN" / "control").write_text(f"Package: {package}\nVersion: 1\n")
@@ -138,8 +139,8 @@ def test_source_is_a_folder_of_photographs_with_masks(cache: Path) -> None:
     assert {one.split for one in found} == {"unknown"}
     assert found[0].key == "fruit/food-fruit-Strawberry2"
     assert found[0].licence == "GPL-2 (tuxpaint-stamps-default) over GPL-2+ (mate-backgrounds)"
-    image = codec.decode(files.read_bytes(found[0].uri)).image
-    mask = codec.decode(files.read_bytes(found[0].mask_uri or "")).image
+    image = decode(files.read_bytes(found[0].uri)).image
+    mask = decode(files.read_bytes(found[0].mask_uri or "")).image
     assert image.shape == mask.shape == (96, 96, 3)
     assert set(np.unique(mask)) == {0, 255}
     assert image[mask[:, :, 0] > 0].mean(axis=0)[0] > 200

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from xray import schema
+from xray.core import schema
 from xray.sources.base import Candidate
 
 

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from xray import files
 from xray.backgrounds.base import Bank
-from xray.backgrounds.landscapes import PLACES, landscape
-from xray.codec import encode
-from xray.plugins import settings
+from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.images import encode
+from xray.core.plugins import settings
+from xray.core.uri import to_uri
 from xray.sources.base import Candidate
-from xray.sources.cache import cache_folder, digest, filled_once
+from xray.sources.landscapes import PLACES, landscape
 
 _DRAWING = 1  # another number draws all landscapes anew
 
@@ -47,7 +47,7 @@ class Drawn(Bank):
         for place in PLACES:
             for number in range(self.per_place):
                 stem = f"{place}-{number:04d}"
-                uri = files.to_uri(folder / f"{stem}.jpg")
+                uri = to_uri(folder / f"{stem}.jpg")
                 yield Candidate(stem, category="", uri=uri, place=place, licence="Apache-2.0 (drawn by xray)")
 
     def _draw(self, folder: Path) -> None:

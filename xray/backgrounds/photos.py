@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from xray import files
 from xray.backgrounds.base import Bank
-from xray.errors import XrayError
-from xray.plugins import settings
+from xray.core import files
+from xray.core.errors import XrayError
+from xray.core.plugins import settings
+from xray.core.uri import name_of, to_uri
 from xray.sources.base import Candidate
 from xray.sources.imagefolder import is_image, relative_key
 
@@ -32,10 +33,10 @@ class Photos(Bank):
 
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
         """The photographs by their path."""
-        root = files.to_uri(self.root)
+        root = to_uri(self.root)
         found = [uri for uri in files.list_files(root) if is_image(uri)]
         if not found:
             raise XrayError(f"no photographs for backgrounds in {self.root!r}")
         for uri in found:
-            place = files.name_of(uri).rpartition(".")[0]
+            place = name_of(uri).rpartition(".")[0]
             yield Candidate(relative_key(uri, root), category="", uri=uri, place=place, licence=self.licence)

@@ -10,14 +10,15 @@ import cv2
 import pyarrow as pa
 from pydantic import Field
 
-from xray import codec, files
 from xray.backgrounds.base import Bank
-from xray.backgrounds.nature import NATURE_LICENCE, NATURE_PACKAGE, nature_photos
-from xray.errors import XrayError
-from xray.plugins import settings
+from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.errors import XrayError
+from xray.core.images import decode, encode
+from xray.core.plugins import settings
+from xray.core.uri import to_uri
 from xray.sources import debian
 from xray.sources.base import Candidate
-from xray.sources.cache import cache_folder, digest, filled_once
+from xray.sources.nature import NATURE_LICENCE, NATURE_PACKAGE, nature_photos
 
 
 @settings
@@ -50,15 +51,15 @@ class Places(Bank):
         folder = cache / "places" / digest(made_from)
         filled_once(folder, lambda partial: scale_down(photos, self.longest, partial))
         for place in photos:
-            uri = files.to_uri(folder / f"{place}.jpg")
+            uri = to_uri(folder / f"{place}.jpg")
             yield Candidate(place, category="", uri=uri, place=place, licence=NATURE_LICENCE)
 
 
 def scale_down(photos: Mapping[str, Path], longest: int, folder: Path) -> None:
     """Write photographs as JPEG files (quality 95) whose longer side is `longest` pixels at most."""
     for place, path in photos.items():
-        image = codec.decode(path.read_bytes()).image
+        image = decode(path.read_bytes()).image
         scale = min(1.0, longest / max(image.shape[:2]))
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        (folder / f"{place}.jpg").write_bytes(codec.encode(small, "jpeg", 95))  # type: ignore[arg-type]
+        (folder / f"{place}.jpg").write_bytes(encode(small, "jpeg", 95))  # type: ignore[arg-type]

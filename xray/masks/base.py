@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.codec import Decoded
-from xray.device import DeviceModel
+from xray.core.device import DeviceModel
+from xray.core.images import Decoded
 from xray.sources.base import Box, Candidate, Point
 
 Mask = NDArray[np.bool_]
@@ -109,7 +109,7 @@ class Refiner:
     accelerated: ClassVar[bool] = False
 
     def weights(self) -> Mapping[str, str]:
-        """What `load` reads, by role: names, folders or files for `xray.weights`; their hashes go in the plan."""
+        """What `load` reads, by role: names, folders or files of weights; the plan holds their hashes."""
         return {}
 
     def load(self, device: str) -> DeviceModel[Unrefined, Refined]:

@@ -14,13 +14,14 @@ from urllib.parse import unquote
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
-from xray import files
-from xray.codec import Decoded
-from xray.errors import Rejected, XrayError, unknown
+from xray.core import files
+from xray.core.errors import Rejected, XrayError, unknown
+from xray.core.images import Decoded
+from xray.core.plugins import settings
+from xray.core.uri import to_uri
 from xray.masks.base import Annotations, Mask
 from xray.masks.documents import parse_json
 from xray.masks.fitting import turn, turn_needed
-from xray.plugins import settings
 from xray.sources.base import Box, Candidate
 
 Polygon = Annotated[list[FiniteFloat], Field(min_length=6)]
@@ -178,7 +179,7 @@ class Coco(Annotations):
 
     def _read_index(self) -> _Index:
         try:
-            dataset = parse_json(_Dataset, files.read_bytes(files.to_uri(self.file)))
+            dataset = parse_json(_Dataset, files.read_bytes(to_uri(self.file)))
         except (Rejected, ValueError) as error:
             raise XrayError(f"cannot read COCO annotations {self.file!r}: {error}") from error
         ids = {category.name: category.id for category in dataset.categories}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from xray.errors import Rejected
+from xray.core.errors import Rejected
 from xray.masks.base import Mask
 
 # One bit a pixel at zlib's level 1 takes a third to a half less time and space than OpenCV's default for 8 bits.

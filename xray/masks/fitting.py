@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xray.codec import Decoded, upright
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded, upright
 from xray.masks.base import Mask
 
 

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.alpha import alpha_mask
 from xray.masks.base import Hint, Refined, Refiner
-from xray.plugins import settings
 
 
 @settings

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.base import Hint, Refined, Refiner
 from xray.masks.quality import agreement, box_of
-from xray.plugins import settings
 from xray.sources.base import Box
 
 _COLOURS = 5

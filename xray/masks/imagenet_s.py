@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
 from xray.masks.fitting import turn
 from xray.masks.pairing import Pairing
 from xray.masks.png import load_label_image
-from xray.plugins import settings
 from xray.sources.base import Candidate
 
 _BACKGROUND, _IGNORE = 0, 1000

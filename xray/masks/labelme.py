@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt
 
-from xray import files
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core import files
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
 from xray.masks.documents import parse_json
 from xray.masks.fitting import turn, turn_needed
 from xray.masks.pairing import Pairing
-from xray.plugins import settings
 from xray.sources.base import Candidate, Point
 
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]

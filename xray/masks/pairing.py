@@ -8,7 +8,8 @@ import posixpath
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes
 
-from xray import files
+from xray.core import files
+from xray.core.uri import to_uri
 from xray.sources.base import Candidate
 
 
@@ -39,7 +40,7 @@ class Pairing:
         self._beside = functools.lru_cache(maxsize=16)(self._list_folder)
 
     def _list(self, root: str) -> dict[str, str]:
-        base = files.to_uri(root).rstrip("/")
+        base = to_uri(root).rstrip("/")
         start = len(base.partition("?")[0]) + 1
         paths = {uri.partition("?")[0][start:]: uri for uri in files.list_files(base)}
         return {path.removesuffix(self._suffix): uri for path, uri in paths.items() if path.endswith(self._suffix)}

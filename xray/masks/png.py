@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
 from xray.masks.fitting import turn, turn_needed
 from xray.masks.pairing import Pairing
-from xray.plugins import settings
 from xray.sources.base import Candidate
 
 _FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")

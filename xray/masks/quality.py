@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray.errors import Rejected
+from xray.core.errors import Rejected
+from xray.core.plugins import settings
 from xray.masks.base import Mask, Refined
-from xray.plugins import settings
 from xray.sources.base import Box
 
 Share = Annotated[float, Field(ge=0, le=1)]

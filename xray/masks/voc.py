@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from xray import files
-from xray.codec import Decoded
-from xray.errors import Rejected
+from xray.core import files
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
 from xray.masks.pairing import Pairing
-from xray.plugins import settings
 from xray.sources.base import Box, Candidate
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from xray.models.base import Classifier, Loaded, Task, Trainable
-from xray.models.prediction import Panel, rows
-from xray.models.spec import parse_model
+from xray.models.registry import parse_model
 
-__all__ = ["Classifier", "Loaded", "Panel", "Task", "Trainable", "parse_model", "rows"]
+__all__ = ["Classifier", "Loaded", "Task", "Trainable", "parse_model"]

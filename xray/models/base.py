@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 
 if TYPE_CHECKING:
     import torch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xray.errors import XrayError
-from xray.models.checkpoint import Weights, load_strictly
+from xray.core.errors import XrayError
+from xray.models.weights.checkpoint import Weights, load_strictly
 
 if TYPE_CHECKING:
     import torch

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from xray.errors import XrayError, unknown
+from xray.core.errors import XrayError, unknown
+from xray.core.plugins import settings
 from xray.models.base import CLASSES, Classifier, Trainable
-from xray.models.checkpoint import Weights, read_weights
+from xray.models.classifier import Network, place
 from xray.models.head import accepted_side, check_classes, with_weights
-from xray.models.network import Network, place
 from xray.models.timm import timm_preprocessing
-from xray.plugins import settings
+from xray.models.weights.checkpoint import Weights, read_weights
 
 if TYPE_CHECKING:
     import torch

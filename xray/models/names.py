@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
 
 
 def models_by_name(value: Any) -> dict[str, str]:

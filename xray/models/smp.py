@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from xray.errors import XrayError, unknown
+from xray.core.errors import XrayError, unknown
+from xray.core.plugins import settings
 from xray.models.base import Classifier, Loaded, Task, Trainable
-from xray.models.checkpoint import check_exists, not_to_be_had, read_weights
 from xray.models.head import accepted_side, check_classes, with_weights
-from xray.models.segmenter import ARCHITECTURES, build_segmenter, check_encoder, encoder_normalisation
-from xray.plugins import settings
+from xray.models.smp_network import ARCHITECTURES, build_segmenter, check_encoder, encoder_normalisation
+from xray.models.weights.checkpoint import check_exists, not_to_be_had, read_weights
 
 if TYPE_CHECKING:
     import torch

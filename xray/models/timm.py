@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
+from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Pixels, Trainable, unknown_architecture
-from xray.models.checkpoint import check_exists, load_strictly, not_to_be_had, read_weights
+from xray.models.classifier import Network, Preprocessing, place
 from xray.models.head import accepted_side, check_classes, with_weights
-from xray.models.network import Network, Preprocessing, place
-from xray.plugins import settings
+from xray.models.weights.checkpoint import check_exists, load_strictly, not_to_be_had, read_weights
 
 if TYPE_CHECKING:
     import torch

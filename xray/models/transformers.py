@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.errors import XrayError
+from xray.core.errors import XrayError
+from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Pixels, Trainable
-from xray.models.checkpoint import not_to_be_had
+from xray.models.classifier import Network, Preprocessing, place
 from xray.models.head import accepted_side, check_classes, with_weights
-from xray.models.network import Network, Preprocessing, place
-from xray.plugins import settings
+from xray.models.weights.checkpoint import not_to_be_had
 
 if TYPE_CHECKING:
     import torch

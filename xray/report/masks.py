@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from xray.report.evidence import Evidence
+from xray.core.schema import OK, REASONS
+from xray.report.data import Evidence
 from xray.report.thumbnails import outlined
-from xray.schema import OK, REASONS
 
 _SIDE = 280
 _SHOWN = 8

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xray.backgrounds.judging import MEASURES
-from xray.report.evidence import Evidence
+from xray.backgrounds.filtering.judge import MEASURES
+from xray.report.data import Evidence
 
 _DIGITS = 12
 _IN_COLUMNS = {"painter", "weights", "steps", "guidance"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from xray.files import name_of
-from xray.report.evidence import Evidence
-from xray.schema import OK, REASONS
+from xray.core.schema import OK, REASONS
+from xray.core.uri import name_of
+from xray.report.data import Evidence
 
 _EXAMPLES = 3
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.codec import Limits, decode, encode
+from xray.core.images import Limits, decode, encode
 from xray.masks import decode_mask
 
 Pixels = NDArray[np.uint8]

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from xray import figures
-from xray.names import shown
-from xray.report.evidence import Evidence
-from xray.report.words import percent
+from xray.core.text import shown
+from xray.report import figures
+from xray.report.data import Evidence
+from xray.report.text import percent
 
 _BACKGROUNDS = ("original", "generated_background", "random_background")
 _DONE = "done"

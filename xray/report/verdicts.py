@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xray.report.evidence import Evidence
-from xray.series import series_name
+from xray.report.data import Evidence
+from xray.runs.roles import series_name
 
 
 @dataclass(frozen=True)

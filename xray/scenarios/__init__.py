@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xray.errors import XrayError, unknown
-from xray.plugins import build, find
-from xray.scenarios.base import Photo, Picture, Prompt, Scenario
+from xray.core.errors import XrayError, unknown
+from xray.core.plugins import build, find
+from xray.core.types import Photo, Picture, Prompt
+from xray.scenarios.base import Scenario
 
 __all__ = ["Photo", "Picture", "Prompt", "Scenario", "build_scenario"]
 

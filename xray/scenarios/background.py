@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 
 import cv2
 
-from xray.errors import Rejected
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
-from xray.scenarios.compose import cover, restore, stretch
+from xray.core.compositing import cover, restore, stretch
+from xray.core.errors import Rejected
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 
 @settings

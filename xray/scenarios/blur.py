@@ -8,9 +8,10 @@ import cv2
 from cv2.typing import MatLike
 from pydantic import AfterValidator, Field
 
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
-from xray.scenarios.compose import restore
+from xray.core.compositing import restore
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 
 def _odd(size: int) -> int:

@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar
 import cv2
 from pydantic import Field
 
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
-from xray.scenarios.compose import restore
+from xray.core.compositing import restore
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 
 def brighten(image: Pixels, gain: float) -> Pixels:

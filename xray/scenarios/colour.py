@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
-from xray.scenarios.compose import draw_below, rest_of, restore
+from xray.core.compositing import draw_below, rest_of, restore
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 HUES = 180
 """OpenCV's 8-bit hues: 0–179, in steps of two degrees."""

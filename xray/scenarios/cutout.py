@@ -6,9 +6,10 @@ from typing import ClassVar, Literal
 
 import cv2
 
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
-from xray.scenarios.compose import Fill, fill_rest
+from xray.core.compositing import Fill, fill_rest
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 
 @settings

@@ -6,13 +6,14 @@ import random
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, TypeVar
 
-from xray.backgrounds.painter import Painter, build_painter
-from xray.backgrounds.prompts import Places, Wording, prompts_of
-from xray.backgrounds.sdxl import Sdxl
-from xray.categories.base import Category
-from xray.plugins import field_of, settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Prompt, Region, Scenario
-from xray.scenarios.compose import draw_below, restore
+from xray.backgrounds.inpainting.base import Painter, build_painter
+from xray.backgrounds.inpainting.prompts import Places, Wording, prompts_of
+from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.core.compositing import draw_below, restore
+from xray.core.plugins import field_of, settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Prompt, Region
+from xray.scenarios.base import Scenario
+from xray.sources.categories.base import Category
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class GeneratedBackground(Scenario):
 
     Args:
         painter: who paints the world.
-        prompts: `ours`, or `fig14`, the published ones; see `xray.backgrounds.prompts`. Prompts that the recipe gives a
+        prompts: `ours`, or `fig14`, the published ones; see docs/prompts.md. Prompts that the recipe gives a
             category take the place of ours.
         places: typical ones for the category, atypical ones, or both in turn.
     """

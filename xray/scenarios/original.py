@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from xray.plugins import settings
-from xray.scenarios.base import Photo, Picture, Pixels, Presets, Region, Scenario
+from xray.core.plugins import settings
+from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.scenarios.base import Scenario
 
 
 @settings

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from xray.categories.base import Category
+from xray.sources.categories.base import Category
 
 Split = Literal["train", "val", "test", "unknown"]
 Box = tuple[float, float, float, float]
@@ -20,7 +20,7 @@ class Candidate:
     Args:
         key: identity inside the source, stable between machines: a relative path or an id.
         category: name of its category.
-        uri: where its bytes are, percent-encoded (see `xray.files`).
+        uri: where its bytes are, percent-encoded (see `xray.core.files`).
         mask_uri: where its mask is, if the source knows.
         boxes: one an object, each x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive.
         points: each x, y in upright pixels, and 1 on the object or 0 beside it.

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from email.parser import HeaderParser
 from pathlib import Path
 
-from xray.errors import XrayError
-from xray.sources.cache import filled_once
+from xray.core.cache import filled_once
+from xray.core.errors import XrayError
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from xray.categories.base import Category
+from xray.sources.categories.base import Category
 from xray.sources.sketch import Sketch, arc, ellipse, mirrored, rounded, smooth, stripes
 
 

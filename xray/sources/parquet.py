@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xray import files
-from xray.categories.base import Category, categories_by_label, category_of_folder
-from xray.categories.imagenet1k import categories_called
-from xray.errors import XrayError, unknown
-from xray.plugins import settings
+from xray.core import files
+from xray.core.errors import XrayError, unknown
+from xray.core.plugins import settings
+from xray.core.uri import cell_uri, name_of, open_store, to_uri
 from xray.sources.base import Candidate, Source, Split, remark, without_duplicates
+from xray.sources.categories.base import Category, categories_by_label, category_of_folder
+from xray.sources.categories.imagenet1k import categories_called
 from xray.sources.imagefolder import relative_key
 
 
@@ -66,10 +67,10 @@ class Parquet(Source):
 
     def _candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         by_label = categories_by_label(categories)
-        root = files.to_uri(self.uri)
+        root = to_uri(self.uri)
         found = False
         for file in self._files():
-            stem = relative_key(file, root) or files.name_of(file)
+            stem = relative_key(file, root) or name_of(file)
             number = -1
             for group, row, label, key in self._rows(file):
                 number += 1
@@ -80,8 +81,8 @@ class Parquet(Source):
                 yield Candidate(
                     key=f"{stem}:{number}" if key is None else key,
                     category=category.name,
-                    uri=files.cell_uri(file, group, row, self.image),
-                    mask_uri=files.cell_uri(file, group, row, self.mask) if self.mask else None,
+                    uri=cell_uri(file, group, row, self.image),
+                    mask_uri=cell_uri(file, group, row, self.mask) if self.mask else None,
                     split=self.split,
                     licence=self.licence,
                 )
@@ -89,16 +90,16 @@ class Parquet(Source):
             raise XrayError(f"no row of {self.uri!r} has one of the categories in its column {self.category!r}")
 
     def _files(self) -> list[str]:
-        uri = files.to_uri(self.uri)
+        uri = to_uri(self.uri)
         if not files.is_folder(uri):
             return [uri]
-        found = [file for file in files.list_files(uri) if files.name_of(file).endswith(".parquet")]
+        found = [file for file in files.list_files(uri) if name_of(file).endswith(".parquet")]
         if not found:
             raise XrayError(f"no .parquet files in {self.uri!r}")
         return found
 
     def _open(self, uri: str) -> pq.ParquetFile:
-        store, path = files.open_store(uri)
+        store, path = open_store(uri)
         try:
             file = pq.ParquetFile(path, filesystem=store)
         except FileNotFoundError as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xray import files
-from xray.codec import Pixels, encode
+from xray.core.images import Pixels, encode
+from xray.core.uri import to_uri
 from xray.sources.base import Candidate
 
 _TABLE = "scenes.csv"
@@ -61,8 +61,8 @@ def read_scenes(folder: Path, licence: str) -> Iterator[Candidate]:
             yield Candidate(
                 key=f"{row['category']}/{row['stem']}",
                 category=row["category"],
-                uri=files.to_uri(image),
-                mask_uri=files.to_uri(mask),
+                uri=to_uri(image),
+                mask_uri=to_uri(mask),
                 place=row["place"],
                 licence=licence,
             )

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray.backgrounds.landscapes import PLACES, landscape
-from xray.categories.base import Category, categories_by_label, category_of_folder
-from xray.codec import Pixels
-from xray.errors import XrayError
-from xray.plugins import settings
+from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.errors import XrayError
+from xray.core.images import Pixels
+from xray.core.plugins import settings
 from xray.sources.base import Candidate, Source, some
-from xray.sources.cache import cache_folder, digest, filled_once
+from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 from xray.sources.drawn_objects import DRAWINGS, DRAWN8
+from xray.sources.landscapes import PLACES, landscape
 from xray.sources.scenes import Scene, read_scenes, write_scenes
 from xray.sources.sketch import Sketch
 
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 
 @settings
 class Shapes(Source):
-    """Objects drawn before landscapes, once, into the cache (see `xray.sources.cache`).
+    """Objects drawn before landscapes, once, into the cache (see `xray.core.cache`).
 
     Args:
         per_category: pictures of each category.

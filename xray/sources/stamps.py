@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray import codec
-from xray.backgrounds.nature import NATURE_PACKAGE, nature_photos
-from xray.categories.base import Category, categories_by_label, category_of_folder
-from xray.categories.stamps12 import STAMPS12
-from xray.errors import XrayError
-from xray.plugins import settings
+from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.errors import XrayError
+from xray.core.images import Pixels, decode
+from xray.core.plugins import settings
 from xray.sources import debian
 from xray.sources.base import Candidate, Source, some
-from xray.sources.cache import cache_folder, digest, filled_once
+from xray.sources.categories.base import Category, categories_by_label, category_of_folder
+from xray.sources.categories.stamps12 import STAMPS12
+from xray.sources.nature import NATURE_PACKAGE, nature_photos
 from xray.sources.scenes import Scene, read_scenes, write_scenes
 
 STAMPS_PACKAGE = "tuxpaint-stamps-default"
@@ -46,7 +46,7 @@ Floats = NDArray[np.float32]
 class Stamps(Source):
     """Cut-outs of Debian's `tuxpaint-stamps-default` over photographs of `mate-backgrounds`.
 
-    The packages are fetched and the scenes composed once, into the cache (see `xray.sources.cache`). Nobody can tell
+    The packages are fetched and the scenes composed once, into the cache (see `xray.core.cache`). Nobody can tell
     whether a pretrained model has seen the cut-outs: the split is `unknown`.
 
     Args:
@@ -125,7 +125,7 @@ def compose(
     Raises:
         XrayError: a stamp is missing or has no alpha.
     """
-    photos = {place: codec.decode(path.read_bytes()).image for place, path in sorted(backgrounds.items())}
+    photos = {place: decode(path.read_bytes()).image for place, path in sorted(backgrounds.items())}
     for row in stamp_list() if rows is None else rows:
         path = stamps / row["stamp"]
         if not path.is_file():
@@ -150,7 +150,7 @@ def cut_out(path: Path) -> Floats:
     return floats
 
 
-def crop(photo: codec.Pixels, size: int, chance: random.Random) -> codec.Pixels:
+def crop(photo: Pixels, size: int, chance: random.Random) -> Pixels:
     """A square part of a photograph, 40–60 % of its shorter side, brought to `size`."""
     height, width = photo.shape[:2]
     side = round(min(height, width) * chance.uniform(*_PART))
@@ -160,9 +160,7 @@ def crop(photo: codec.Pixels, size: int, chance: random.Random) -> codec.Pixels:
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
-def place_object(
-    cut: Floats, background: codec.Pixels, chance: random.Random
-) -> tuple[codec.Pixels, NDArray[np.bool_]]:
+def place_object(cut: Floats, background: Pixels, chance: random.Random) -> tuple[Pixels, NDArray[np.bool_]]:
     """A cut-out near the centre of a background, and where it is: alpha of one half or more.
 
     Its longer side takes 80 % of the frame; that of a small one less, down to 60 %, rather than that it is enlarged

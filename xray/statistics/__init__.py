@@ -1,12 +1,13 @@
 """Statistics of predictions and accuracies: pure functions on DataFrames, without Ray and torch."""
 
-from xray.statistics.accuracy import accuracy_table
-from xray.statistics.chance import chance_warnings
-from xray.statistics.comparison import compare, compare_s_robust
-from xray.statistics.definition import SRobust, cross_term, s_robust, s_robust_by_class
-from xray.statistics.dropped_accuracy import drops
-from xray.statistics.matched import matched_s_robusts
-from xray.statistics.measures import (
+from xray.statistics.regression.least_squares import Regression, regression
+from xray.statistics.robustness.accuracy import accuracy_table
+from xray.statistics.robustness.bootstrap import Bootstrap
+from xray.statistics.robustness.by_model import cross_terms, s_robusts
+from xray.statistics.robustness.chance import chance_warnings
+from xray.statistics.robustness.completeness import matched_s_robusts
+from xray.statistics.robustness.drops import drops
+from xray.statistics.robustness.other_benchmarks import (
     bg_gap,
     effective_robustness,
     error_ratio,
@@ -14,10 +15,9 @@ from xray.statistics.measures import (
     worst_category,
     worst_scenario,
 )
-from xray.statistics.regression import Regression, regression
-from xray.statistics.resampling import Bootstrap
-from xray.statistics.robustness import cross_terms, s_robusts
-from xray.statistics.segmentation import segmentation_table
+from xray.statistics.robustness.paired_tests import compare, compare_s_robust
+from xray.statistics.robustness.s_robust import SRobust, cross_term, s_robust, s_robust_by_class
+from xray.statistics.robustness.segmentation import segmentation_table
 
 __all__ = [
     "Bootstrap",

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from xray.core.errors import Rejected
+from xray.core.images import Limits, decode, encode, flatten, read_header, upright
+
+RNG = np.random.default_rng(0)
+SMOOTH = np.stack(np.meshgrid(np.arange(64), np.arange(48), indexing="xy"), -1).sum(-1)[..., None].repeat(3, 2)
+PHOTO = (SMOOTH * 2 % 256).astype(np.uint8)
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, format, **options)
+    return sink.getvalue()
+
+
+def reason(data: bytes, **options: object) -> str:
+    with pytest.raises(Rejected) as caught:
+        decode(data, **options)  # type: ignore[arg-type]
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG"])
+def test_every_format_is_read_as_rgb(format: str) -> None:
+    options = {"lossless": True} if format == "WEBP" else {"quality": 100} if format == "JPEG" else {}
+    decoded = decode(saved(Image.fromarray(PHOTO), format, **options))
+    assert decoded.image.shape == PHOTO.shape
+    assert decoded.image.dtype == np.uint8
+    tolerance = {"JPEG": 6, "GIF": 8}.get(format, 0)
+    assert int(np.abs(decoded.image.astype(int) - PHOTO).max()) <= tolerance
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(0, 2**32 - 1))
+def test_png_round_trip_is_exact(height: int, width: int, channels: int, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    decoded = decode(encode(image, "png"), Limits(min_side=1))
+    if channels == 3:
+        assert np.array_equal(decoded.image, image)
+    elif decoded.alpha is not None:
+        assert np.array_equal(decoded.alpha, image[..., 3])
+        assert np.array_equal(decoded.image, flatten(image))
+
+
+def test_jpeg_keeps_full_colour_resolution() -> None:
+    """One red pixel column on green is still there: chroma is not subsampled."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[..., 1] = 200
+    image[:, 31] = (255, 0, 0)
+    back = decode(encode(image, "jpeg", 100)).image.astype(int)
+    assert back[32, 31, 0] - back[32, 31, 1] > 150
+
+
+def test_flatten_on_black_and_on_a_colour() -> None:
+    rgba = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 128]]], np.uint8)
+    assert flatten(rgba).tolist() == [[[200, 100, 50], [0, 0, 0], [100, 50, 25]]]
+    assert flatten(rgba, (255, 255, 255))[0, 1].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_is_undone_as_pillow_does(orientation: int) -> None:
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(Image.fromarray(PHOTO), "PNG", exif=exif)
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    decoded = decode(data)
+    assert np.array_equal(decoded.image, wanted)
+    assert decoded.orientation == orientation
+    assert ("rotated_by_exif" in decoded.notes) == (orientation != 1)
+    header = read_header(data)
+    assert (header.height, header.width) == wanted.shape[:2]
+    assert np.array_equal(upright(PHOTO, orientation), wanted)
+
+
+def test_cmyk_jpeg_is_converted_and_said() -> None:
+    decoded = decode(saved(Image.fromarray(PHOTO).convert("CMYK"), "JPEG", quality=100))
+    assert decoded.notes == ("converted_cmyk",)
+    assert np.abs(decoded.image.astype(int) - PHOTO).mean() < 3
+
+
+def test_16_bit_grey_is_scaled_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
+    decoded = decode(saved(Image.fromarray(ramp), "PNG"))
+    assert decoded.notes == ("converted_16_bit",)
+    assert np.array_equal(decoded.image[..., 0], (ramp >> 8).astype(np.uint8))
+
+
+@pytest.mark.parametrize("values", [np.full((48, 64), 70_000, np.int32), np.full((48, 64), 0.5, np.float32)])
+def test_deeper_samples_are_refused_not_wrapped(values: np.ndarray[Any, Any]) -> None:
+    assert reason(saved(Image.fromarray(values), "TIFF")) == "unsupported_depth"
+
+
+def test_palette_and_rgba_are_said() -> None:
+    palette = Image.fromarray(PHOTO).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert decode(saved(palette, "PNG")).notes == ("converted_palette",)
+    rgba = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    assert decode(saved(Image.fromarray(rgba), "PNG")).notes == ()
+    rgba[:10, :, 3] = 0
+    decoded = decode(saved(Image.fromarray(rgba), "PNG"))
+    assert decoded.notes == ("flattened_alpha",)
+    assert decoded.image[:10].max() == 0
+
+
+def test_animated_image_is_refused() -> None:
+    frames = [Image.fromarray(np.full((40, 40, 3), value, np.uint8)) for value in (0, 120, 240)]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert reason(data) == "animated_image"
+
+
+def test_wrong_extension_is_read_by_content_and_said() -> None:
+    assert decode(encode(PHOTO, "png"), name="photo.jpg").notes == ("wrong_extension",)
+    assert decode(encode(PHOTO), name="photo.JPEG").notes == ()
+
+
+def test_empty_unknown_and_tiny() -> None:
+    assert reason(b"") == "empty_file"
+    assert reason(b"GARBAGE" * 10) == "unknown_format"
+    assert reason(encode(PHOTO[:1, :1], "png")) == "too_small"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_truncated_at_any_length_is_refused_never_a_crash(format: str) -> None:
+    data = encode(RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8), format)  # type: ignore[arg-type]
+    for length in range(0, len(data) - 60, 37):
+        assert reason(data[:length]) in {"empty_file", "unknown_format", "corrupt_image"}
+
+
+def test_flipped_bits_never_crash_and_damage_is_found() -> None:
+    data = encode(PHOTO)
+    found = 0
+    for position in range(2, len(data), 5):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x10
+        try:
+            decode(bytes(damaged))
+        except Rejected:
+            found += 1
+    assert found > 0
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+def bomb_jpeg(side: int) -> bytes:
+    data = bytearray(encode(PHOTO))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("data", [bomb_png(20_000, 20_000), bomb_png(10_000, 10_000), bomb_jpeg(65_500)])
+def test_pixel_bombs_are_refused_from_the_header(data: bytes, recwarn: pytest.WarningsRecorder) -> None:
+    tracemalloc.start()
+    try:
+        assert reason(data) == "too_many_pixels"
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_limits_are_settable() -> None:
+    assert reason(encode(PHOTO), limits=Limits(max_pixels=100)) == "too_many_pixels"
+    assert reason(encode(PHOTO), limits=Limits(min_side=50)) == "too_small"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from xray.cli.options import repeated
+from xray.core.errors import XrayError
+from xray.core.files import write_bytes
+from xray.core.tabular import read_table
+
+
+def written(folder: Path, text: str, name: str = "t.csv") -> str:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return str(path)
+
+
+def test_text_is_read_exactly_as_written(tmp_path: Path) -> None:
+    path = written(tmp_path, "class,accuracy\n01,0.5\nNA,0.6\nTrue,0.7\n1e3,0.8\n 2 ,0.9\n")
+    table = read_table(path, ["class"], ["accuracy"])
+    assert table["class"].tolist() == ["01", "NA", "True", "1e3", " 2 "]
+    assert table["accuracy"].tolist() == [0.5, 0.6, 0.7, 0.8, 0.9]
+    assert table.index.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_only_empty_cells_are_missing_among_names(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, 'class,accuracy\na,0.5\n,0.6\n"",NA\nnan,\n'), ["class"], ["accuracy"])
+    assert table["class"].isna().tolist() == [False, True, True, False]
+    assert table["accuracy"].isna().tolist() == [False, False, True, True]
+
+
+def test_hostile_cells_are_text(tmp_path: Path) -> None:
+    names = ["=1+1", "a,b", 'say "x"', "line\nbreak", "🦊", "__import__('os').system('touch PWNED')"]
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"model": names, "accuracy": 0.5}).to_csv(path, index=False)
+    assert read_table(str(path), ["model"], ["accuracy"])["model"].tolist() == names
+
+
+@pytest.mark.parametrize(("name", "mark"), [("t.csv", ","), ("t.tsv", "\t"), ("T.CSV", ","), ("t.tab", "\t")])
+def test_delimiters_follow_the_name(name: str, mark: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f"\ufeffmodel{mark}accuracy\na;b{mark}0.5\n", name)  # Excel begins with this mark
+    assert read_table(path, ["model"], ["accuracy"]).values.tolist() == [["a;b", 0.5]]
+
+
+def test_compressed_tables(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"model,accuracy\na,0.5\n"))
+    assert read_table(str(tmp_path / "t.csv.gz"), ["model"], ["accuracy"]).values.tolist() == [["a", 0.5]]
+
+
+def test_parquet_keeps_its_types(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"class": [10, 9], "right": [True, None], "model": ["", "a"], "more": [1, 2]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read_table(str(tmp_path / "t.parquet"), ["class", "model"], ["right"])
+    assert table["class"].tolist() == [10, 9]
+    assert table["right"].iloc[0] == 1.0
+    assert table["right"].isna().tolist() == [False, True]
+    assert table["model"].tolist() == ["", "a"]
+    assert list(table.columns) == ["class", "model", "right"]
+
+
+def test_right_and_wrong_are_numbers(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "model,correct\na,True\na,\nb,False\n"), ["model"], ["correct"])
+    assert table["correct"].tolist()[::2] == [1.0, 0.0]
+    assert table["correct"].dtype == "float64"
+
+
+def test_a_bucket_is_as_good_as_a_disk(bucket: str) -> None:
+    write_bytes(bucket.format("tables/t.csv"), b"model,accuracy\na,0.5\n")
+    assert len(read_table(bucket.format("tables/t.csv"), ["model"], ["accuracy"])) == 1
+    with pytest.raises(XrayError, match="no file"):
+        read_table(bucket.format("tables/u.csv"), ["model"], ["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model,acuracy\na,0.5\n", r"unknown column 'accuracy'; did you mean 'acuracy'\?"),
+        ("model,accuracy,accuracy\na,0.5,0.6\n", "column 'accuracy' is there twice"),
+        ("model,accuracy\na,0.5\nb,0.6,0.7\n", r"cannot read .* as csv: .*[Ee]xpected 2 columns"),
+        ("", "cannot read .* as csv: Empty CSV file"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match=message):
+        read_table(written(tmp_path, text), ["model"], ["accuracy"])
+
+
+def test_what_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match=r"no file 'nowhere\.csv'"):
+        read_table("nowhere.csv", ["model"], ["accuracy"])
+    with pytest.raises(XrayError, match=r"unknown kind of table '\.xlsx'.*\.csv"):
+        read_table(written(tmp_path, "x", "t.xlsx"), ["model"], ["accuracy"])
+    with pytest.raises(XrayError, match=r"cannot read .* as parquet"):
+        read_table(written(tmp_path, "model,accuracy\n", "t.parquet"), ["model"], ["accuracy"])
+    (tmp_path / "latin.csv").write_bytes("model,accuracy\nWörter,0.5\n".encode("latin-1"))
+    with pytest.raises(XrayError, match=r"cannot read .* as csv: .*UTF8"):
+        read_table(str(tmp_path / "latin.csv"), ["model"], ["accuracy"])
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(XrayError, match="cannot read"):
+        read_table(str(tmp_path / "folder.csv"), ["model"], ["accuracy"])
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda word: not word.startswith("-"))
+
+
+@given(st.lists(WORDS, min_size=1), st.lists(WORDS, min_size=1))
+@hypothesis_settings(deadline=None)
+def test_several_words_are_as_many_options(factors: list[str], levels: list[str]) -> None:
+    words = ["t.csv", "--factors", *factors, "--force", "--reference", *levels]
+    expected = ["t.csv", *(f"--factors={word}" for word in factors), "--force", *(f"--reference={w}" for w in levels)]
+    assert list(repeated(words, {"--factors", "--reference"})) == expected

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from xray.core.errors import XrayError
+from xray.core.yaml import dump, load
+
+
+def test_values_and_lines() -> None:
+    value, lines = load("seed: 3\nsource:\n  kind: shapes\n  size: [240, 320]\nname: null\n", "r")
+    assert value == {"seed": 3, "source": {"kind": "shapes", "size": [240, 320]}, "name": None}
+    assert lines[("source", "kind")] == 3
+    assert lines[("source", "size", 1)] == 4
+    assert lines[("name",)] == 5
+
+
+def test_dates_and_keys_stay_text() -> None:
+    assert load("on: 2024-01-01\nno: yes\n", "r")[0] == {"on": "2024-01-01", "no": True}
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: !!python/object/apply:os.system [id]\n", "line 2: tags such as"),
+        ("a: !custom 1\n", "line 1: tags"),
+        (BOMB, "line 1: anchors and aliases"),
+        ("seed: 1\nname: x\nseed: 2\n", "line 3: 'seed' is given twice (first in line 1)"),
+        ("a: [1, 2\n", "line 2"),
+        ("? [a, b]\n: 1\n", "line 1: a key must be plain text"),
+        ("", "is empty"),
+        ("[" * 30 + "]" * 30, "nested more than 20 levels"),
+        ("[" * 5000 + "]" * 5000, "nested more than 20 levels"),
+        ("a: 0x_", "line 1: '0x_' is no number"),
+        ("a: \x00", "recipe.yaml"),
+        ("a: 1\n---\nb: 2\n", "line 2"),
+    ],
+)
+def test_refused_with_the_line(text: str, said: str) -> None:
+    with pytest.raises(XrayError, match=r"recipe\.yaml") as caught:
+        load(text, "recipe.yaml")
+    assert said in str(caught.value)
+
+
+def test_dump_reads_back() -> None:
+    value = {"b": [1, 2.5, "x"], "a": {"ü": None}}
+    assert load(dump(value), "r")[0] == value
+    assert list(load(dump(value), "r")[0]) == ["b", "a"]

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.drawn_photos import drawn, recipe_values, write, write_folder
+
+from xray.core.errors import XrayError
+from xray.core.hashing import digest
+from xray.core.images import encode
+from xray.pipeline.generate.render import Renderer
+from xray.pipeline.plan.donors import Donors, Draw
+from xray.pipeline.plan.plan import image_id, plan_rows, sample_id, survey, write_plan
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
+
+SOURCES = [
+    {"image_id": f"i{i}", "category": "ab"[i % 2], "place": f"p{i % 3}", "uri": f"file:///{i}", "sha256": str(i)}
+    for i in range(6)
+]
+ROWS = [{**row, "donor_id": row["image_id"]} for row in SOURCES]
+BANK = Donors(pa.Table.from_pylist(ROWS))
+SCENARIOS = recipe_from(
+    {"source": {"kind": "shapes"}, "scenarios": ["original", {"kind": "random_background", "variants": 3}]}
+).scenarios
+
+
+def rows_of(sources: list[dict[str, str]], draw: Draw) -> list[dict[str, Any]]:
+    """Rows of PLAN."""
+    return plan_rows(pa.Table.from_pylist(sources), SCENARIOS, draw, "x").to_pylist()
+
+
+def draws(bank: Donors, times: int) -> list[int | None]:
+    """For a photograph of `SOURCES`, again and again."""
+    return bank.draw(range(times), ["a"] * times, ["p0"] * times, ["i0"] * times)
+
+
+def planned(folder: Path, **changes: object) -> Run:
+    recipe = recipe_from(recipe_values(folder, **changes))
+    run = Run(str(folder / "run"))
+    write_plan(run, recipe, survey(recipe, run))
+    return run
+
+
+def test_hashes_are_what_they_were() -> None:
+    """A change here changes every image of every run ever planned."""
+    assert digest(0, "a", "original", 0, bits=63) == 3807548676117189903
+    assert sample_id("a", "original", 0) == "6b9bdf835ac553b6f446"
+    assert image_id("red fox/photo 1.jpg") == "photo_1-076c2524fa"
+
+
+@given(st.lists(st.text(), unique=True))
+def test_ids_are_unique_readable_and_safe(keys: list[str]) -> None:
+    ids = [image_id(key) for key in keys]
+    assert len(set(ids)) == len(keys)
+    assert all(name.replace("-", "").replace("_", "").isalnum() and name.isascii() for name in ids)
+
+
+@given(st.permutations(SOURCES), st.integers(1, 6), st.integers(0, 2**63 - 1))
+def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], size: int, seed: int) -> None:
+    whole = {row["sample_id"]: row for row in rows_of(SOURCES, Draw(seed, BANK, {}))}
+    some = {row["sample_id"]: row for row in rows_of(order[:size], Draw(seed, BANK, {}))}
+    assert len(whole) == len(SOURCES) * 4
+    assert all(whole[name] == row for name, row in some.items())
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_donors_are_of_another_place_and_category(seed: int) -> None:
+    by_id = {row["image_id"]: row for row in SOURCES}
+    for row in rows_of(SOURCES, Draw(seed, BANK, {})):
+        if row["scenario"] == "random_background":
+            own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
+            assert own["category"] != donor["category"]
+            assert own["place"] != donor["place"]
+        else:
+            assert row["donor_id"] is None
+
+
+def test_donors_are_drawn_evenly_and_only_if_there_are_any() -> None:
+    drawn = draws(BANK, 900)
+    counts = {row: drawn.count(row) for row in (1, 5)}
+    assert sum(counts.values()) == 900
+    assert all(380 < count < 520 for count in counts.values())
+    for few in ([], ROWS[:1]):
+        bank = pa.Table.from_pylist(few, schema=pa.Table.from_pylist(ROWS).schema)
+        assert Donors(bank).draw([1, 2], ["a"] * 2, [None] * 2, ["x"] * 2) == [None, None]
+
+
+def test_a_photograph_that_comes_changes_no_donor_but_to_itself() -> None:
+    rows = [*reversed(ROWS), {**ROWS[1], "donor_id": "new", "place": "elsewhere"}]
+    more = Donors(pa.Table.from_pylist(rows))
+    pairs = list(zip(draws(BANK, 600), draws(more, 600), strict=True))
+    assert all(before is not None and after is not None for before, after in pairs)
+    changed = [rows[after]["donor_id"] for before, after in pairs if ROWS[before] != rows[after]]  # type: ignore[index]
+    assert set(changed) == {"new"}
+    assert 150 < len(changed) < 250
+
+
+def test_donors_of_a_large_bank_are_drawn_evenly() -> None:
+    bank = Donors(pa.table({"donor_id": map(str, range(2000)), "category": ["x"] * 2000, "place": [None] * 2000}))
+    seeds = [digest(seed, bits=63) for seed in range(20_000)]
+    drawn = Counter(row for seed in seeds for row in bank.draw([seed], ["a"], [None], [""]))
+    assert bank.draw(seeds[:50], ["a"] * 50, [None] * 50, [""] * 50) == [
+        row for seed in seeds[:50] for row in bank.draw([seed], ["a"], [None], [""])
+    ]
+    assert len(drawn) > 1900
+    assert max(drawn.values()) < 40
+
+
+def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path, per_category=4)
+    whole = planned(tmp_path)
+    columns = ["sample_id", "seed", "donor_id"]
+    rows = whole.table("plan", columns).sort_by("sample_id")
+    monkeypatch.setattr("xray.pipeline.plan.writer._PART", 3)
+    run = Run(str(tmp_path / "parts"))
+    recipe = recipe_from(recipe_values(tmp_path))
+    told: list[int] = []
+    write_plan(run, recipe, survey(recipe, run), told.append)
+    assert told == [3, 3, 2]
+    assert run.parts("plan") == ["00-00", "01-01", "02-02"]
+    assert list(run.rows_by_unit().values()) == [2, 1, 2, 1, 2]
+    assert run.table("plan", columns).sort_by("sample_id").equals(rows)
+
+
+def one_by_one(rows: list[dict[str, Any]], seed: int, category: str, place: str | None, image: str) -> int | None:
+    """As `Donors` says that it draws, without haste."""
+    ring = sorted(range(len(rows)), key=lambda row: digest(rows[row]["donor_id"], bits=63))
+    points = [digest(rows[row]["donor_id"], bits=63) for row in ring]
+    start = bisect.bisect(points, digest(seed, "donor", bits=63))
+    around = [ring[(start + step) % len(ring)] for step in range(len(ring))]
+    fitting = [
+        row
+        for row in around
+        if rows[row]["category"] != category
+        and (place is None or rows[row]["place"] != place)
+        and rows[row]["donor_id"] != image
+    ][:256]
+
+    def mixed(row: int) -> int:
+        number = digest(rows[row]["donor_id"], bits=63) ^ seed
+        number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
+        return number ^ (number >> 31)
+
+    return min(fitting, key=mixed, default=None)
+
+
+@pytest.mark.parametrize(("count", "share"), [(0, 0.5), (1, 0.5), (7, 0.5), (900, 0.5), (6000, 0.02)])
+def test_donors_are_drawn_together_as_one_by_one(count: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bank has so few of another category that most photographs must be looked for far around the ring."""
+    monkeypatch.setattr("xray.pipeline.plan.donors._AT_ONCE", 3 * 4096)
+    chance = np.random.default_rng(count)
+    rows = [
+        {
+            "donor_id": f"d{number}é",
+            "category": "rare" if chance.random() < share else chance.choice(["common", None]),
+            "place": chance.choice(["p", "q", "", None]),
+        }
+        for number in range(count)
+    ]
+    fields = pa.schema([(name, pa.string()) for name in ("donor_id", "category", "place")])
+    bank = Donors(pa.Table.from_pylist(rows, schema=fields))
+    asked = [
+        (
+            digest(number, bits=63),
+            str(chance.choice(["common", "rare", "x"])),
+            chance.choice(["p", "", None]),
+            f"d{number}é",
+        )
+        for number in range(60)
+    ]
+    assert bank.draw(*map(list, zip(*asked, strict=True))) == [one_by_one(rows, *photograph) for photograph in asked]
+
+
+def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write(tmp_path / "photos/ball/bad.jpg", b"no image")
+    run = planned(tmp_path)
+    source, plan = run.source(), run.table("plan").to_pandas()
+    assert len(source) == 7
+    assert len(plan) == 35
+    assert plan.sample_id.is_unique
+    assert run.shards() == [f"00-00-{i:05d}" for i in range(4)]
+    assert plan.groupby("shard").image_id.nunique().tolist() == [2, 2, 2, 1]
+    (bad,) = source[source.status != "ok"].itertuples()
+    assert (bad.status, bad.reason) == ("rejected", "unknown_format")
+    assert set(source.split) == {"val"}
+    assert (source.width[source.status == "ok"] == 96).all()
+
+
+def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, scenarios=["original"])
+    before = run.table("plan")
+    write_folder(tmp_path, per_category=4)
+    run = planned(tmp_path, scenarios=["original", "image_b"])
+    after = run.table("plan").to_pandas()
+    assert after.sample_id.is_unique
+    assert len(after) == 16
+    assert set(before.column("sample_id").to_pylist()) <= set(after.sample_id)
+    assert run.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
+    assert list(run.recipe["scenarios"]) == ["original", "image_b"]
+    assert len(planned(tmp_path, scenarios=["original", "image_b"]).table("plan")) == 16
+
+
+def test_a_smaller_recipe_keeps_the_bank_for_new_photographs(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    planned(tmp_path, scenarios=["original", "random_background"])
+    write_folder(tmp_path, per_category=4)
+    run = planned(tmp_path, scenarios=["original"])
+    plan = run.table("plan").to_pandas()
+    assert plan[plan.scenario == "random_background"].donor_id.notna().all()
+    assert len(plan) == 16
+
+
+def test_large_photographs_make_small_shards(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    for number in range(3):
+        write(tmp_path / f"photos/ball/large{number}.jpg", encode(np.zeros((3000, 4000, 3), np.uint8)))
+    run = planned(tmp_path, scenarios=["original"], shard_size=32)
+    assert [len(run.shard(shard).source) for shard in run.shards()] == [4, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 5}, "planned with `seed: 0`, the recipe says 5"),
+        ({"scenarios": [{"kind": "blur_background", "sigma": 9}]}, "scenario 'blur_background' was planned as"),
+        ({"images": {"quality": 50}}, "planned with `images:"),
+    ],
+)
+def test_a_recipe_that_contradicts_the_plan_is_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path)
+    before = run.record()
+    with pytest.raises(XrayError, match="was planned") as caught:
+        planned(tmp_path, **changes)
+    assert said in str(caught.value)
+    assert run.record() == before
+
+
+def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path)
+    golden = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    (tmp_path / "run").rename(tmp_path / "golden")
+    planned(tmp_path, scenarios=["original"])
+
+    def killed(self: Run, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "commit_plan", killed)
+        with pytest.raises(KeyboardInterrupt):
+            planned(tmp_path, scenarios=["original", "image_b"])
+    assert len(Run(str(tmp_path / "run")).table("plan")) == 6
+    again = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    keys = [("sample_id", "ascending")]
+    assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
+
+
+def test_duplicate_ids_are_rows_of_their_own(tmp_path: Path) -> None:
+    """Of two photographs with one id the first is used; the other is rejected, and counted."""
+    cells = [{"bytes": encode(drawn(seed)[0]), "path": None} for seed in (1, 2)]
+    masks = [{"bytes": encode(drawn(seed)[1], "png"), "path": None} for seed in (1, 2)]
+    table = pa.table({"id": ["same", "same"], "image": cells, "mask": masks, "label": ["ball", "ball"]})
+    pq.write_table(table, tmp_path / "photos.parquet")
+    source = {
+        "kind": "parquet",
+        "uri": str(tmp_path / "photos.parquet"),
+        "id": "id",
+        "category": "label",
+        "mask": "mask",
+    }
+    run = planned(tmp_path, source=source, masks={}, scenarios=["original"])
+    assert run.source().reason.tolist() == ["", "duplicate_id"]
+    assert run.source().image_id.is_unique
+    plan = run.table("plan").to_pandas()
+    assert len(plan) == 2
+    assert plan.sample_id.is_unique
+    made = Renderer(run.recipe_object).shard(run.shard(run.shards()[0])).images.to_pylist()
+    assert [(row["status"], row["reason"]) for row in made] == [("ok", ""), ("rejected", "duplicate_id")]
+
+
+def test_no_photograph_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "photos/ball/readme.txt", b"x")
+    write(tmp_path / "masks/ball/readme.txt", b"x")
+    with pytest.raises(XrayError, match="no photograph"):
+        planned(tmp_path)

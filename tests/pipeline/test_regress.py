@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import runpy
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import published_tables as published
+from support.paths import ROOT
+from typer.testing import CliRunner
+
+from xray.cli.app import app
+from xray.core.errors import XrayError
+from xray.pipeline.regress import references
+from xray.report.regression import MADE_BY, write
+from xray.statistics import regression
+from xray.statistics.regression.marginal_means import contrasts
+from xray.statistics.regression.tables_text import prism_table
+
+RUNNER = CliRunner()
+DOCS = ROOT / "docs"
+FIG9 = ["--response", "accuracy", "--factors", "model", "scenario", "class"]
+FIG9 += ["--reference", *(f"{factor}={level}" for factor, level in published.FIG9_REFERENCE.items())]
+TABLES = ("parameters", "anova", "marginal_means", "contrasts", "power", "residuals")
+FILES = {
+    *(f"{name}.csv" for name in TABLES),
+    *("fit.json", "diagnostics.json", "table.md", "table.tex", "reading.md"),
+    *("figures/effects.svg", "figures/diagnostics.svg", "figures/means_1_model.svg"),
+    *("figures/means_2_scenario.svg", "figures/means_3_class.svg"),
+}
+
+
+def said(*arguments: str | Path) -> str:
+    """What the command prints; its errors are raised."""
+    result = RUNNER.invoke(app, ["regress", *map(str, arguments)], catch_exceptions=False)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def fig9(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fig9") / "fig9.csv"
+    published.fig9_table().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def regressed(fig9: Path) -> tuple[str, Path]:
+    told = said(fig9, *FIG9, "--out", fig9.parent / "out")
+    return told, fig9.parent / "out"
+
+
+def test_the_published_table_comes_out_as_printed(regressed: tuple[str, Path]) -> None:
+    told, folder = regressed
+    rows = published.printed("fig9")
+    lines = {line.split("  ")[0]: line for line in told.splitlines() if line}
+    markdown = (folder / "table.md").read_text().replace("\\", "")
+    parameters = pd.read_csv(folder / "parameters.csv")
+    assert len(parameters) == len(rows) == 24
+    for row in rows.to_dict("records"):
+        term = f"{row['factor']}[{row['level']}]" if row["factor"] else "Intercept"
+        interval = f"{row['ci_low']} to {row['ci_high']}"
+        cells = [row["estimate"], row["std_error"], interval, row["abs_t"], row["p"], row["p_summary"]]
+        assert re.split(r"\s{2,}", lines[term].strip()) == [term, *cells]
+        assert "| " + " | ".join([term, *cells]) + " |" in markdown
+    assert "n 540, 24 parameters, 516 degrees of freedom" in told
+    assert f"{len(FILES)} files in {folder}" in told
+
+
+def test_the_page_shows_what_the_command_prints(fig9: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fig9.parent)
+    page = (DOCS / "statistics.md").read_text(encoding="utf-8")
+    command = re.search(r"```sh\nxray regress (fig9\.csv.*?)\n```", page, re.DOTALL)
+    assert command
+    assert f"```\n{said(*command[1].replace(chr(92), '').split())}```\n" in page
+
+
+def test_the_example_of_the_page_is_computed() -> None:
+    made = runpy.run_path(str(DOCS / "readings.py"))
+    page = made["PAGE"].read_text(encoding="utf-8")
+    assert made["page"](page) == page, "run: python docs/readings.py"
+    table = made["table"]().set_index("model")
+    assert table["μ, std"].astype(float).idxmin() == "better elsewhere"
+    assert (table.filter(regex=",|and").map(lambda cell: float(cell.split()[0])).idxmax() == "guessing").all()
+
+
+def test_all_files_are_there_and_say_the_same(regressed: tuple[str, Path]) -> None:
+    told, folder = regressed
+    assert names_in(folder) == FILES
+    tables = {name: pd.read_csv(folder / f"{name}.csv", dtype={"class": str, "level": str}) for name in TABLES}
+    record = json.loads((folder / "fit.json").read_text())
+    assert set(record["files"]) == FILES
+    terms = [f"{f['name']}[{level}]" for f in record["factors"] for level in f["levels"][1:]]
+    assert set(tables["parameters"]["term"]) == {"Intercept", *terms}
+    assert {f["name"]: f["reference"] for f in record["factors"]} == published.FIG9_REFERENCE
+    assert list(tables["parameters"]) == ["term", "estimate", "std_error", "ci_low", "ci_high", "t", "p", "p_summary"]
+    goodness = record["goodness"]
+    residual = tables["anova"].set_index("term").loc["Residual"]
+    assert (goodness["n"], goodness["df"]) == (540, 516) == (len(tables["residuals"]), residual["df"])
+    assert (tables["residuals"]["residual"] ** 2).sum() == pytest.approx(goodness["sum_of_squares"])
+    assert residual["sum_of_squares"] == pytest.approx(goodness["sum_of_squares"])
+    assert tables["power"]["term"].tolist() == tables["parameters"]["term"].tolist()
+    assert len(tables["contrasts"]) == sum(k * (k - 1) // 2 for k in (5, 9, 12))
+    means = tables["marginal_means"].set_index(["factor", "level"])["mean"]
+    effect = tables["parameters"].set_index("term").loc["scenario[image_g]", "estimate"]
+    assert means["scenario", "image_g"] - means["scenario", "Original"] == pytest.approx(effect)
+    diagnostics = json.loads((folder / "diagnostics.json").read_text())
+    assert len(diagnostics["multicollinearity"]) == 23
+    assert set(record["environment"]["libraries"]) >= {"numpy", "scipy", "statsmodels", "pandas"}
+    for sentence in (folder / "reading.md").read_text().replace("\\", "").splitlines():
+        assert sentence.removeprefix("- ") in told.replace("note: ", "")
+
+
+def test_the_reading_of_the_published_table(regressed: tuple[str, Path]) -> None:
+    told, _ = regressed
+    sentences = [line for line in told.splitlines() if re.match(r"\d\. ", line)]
+    assert len(sentences) == 3
+    assert "70.8 points of accuracy lower than Original" in sentences[0]
+    assert "30.1 points of accuracy lower than Original" in sentences[1]
+    assert "16.5 points of accuracy higher than 0" in sentences[2]
+    assert "of 540 cells 24 above 1 are fitted" in told
+
+
+def test_figures_are_svg_and_the_same_each_time(regressed: tuple[str, Path], fig9: Path) -> None:
+    _, folder = regressed
+    for path in (folder / "figures").iterdir():
+        assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    said(fig9, *FIG9, "--out", folder)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
+
+
+def test_options_one_at_a_time_and_another_reference(fig9: Path, tmp_path: Path) -> None:
+    said(fig9, "--factors", "model", "--factors", "scenario", "--factors=class", "--out", tmp_path / "out",
+         "--reference", "model=ResNet50 Best Weight", "--reference", "scenario=Original", "--confidence", "0.9")  # fmt: skip
+    made = pd.read_csv(tmp_path / "out/parameters.csv").set_index("term")
+    reference = {"model": "ResNet50 Best Weight", "scenario": "Original"}
+    wanted = regression(
+        published.fig9_table(), factors=["model", "scenario", "class"], reference=reference, confidence=0.9
+    )
+    np.testing.assert_allclose(made["ci_low"], wanted.parameters["ci_low"], rtol=1e-9, atol=1e-12)
+    assert "90% CI" in (tmp_path / "out/table.md").read_text()
+
+
+def counted(folder: Path) -> Path:
+    """Right answers by model, scenario and photograph's group."""
+    rows = pd.DataFrame(
+        itertools.product("ab", ["original", "grey"], range(12)), columns=["model", "scenario", "group"]
+    )
+    generator = np.random.Generator(np.random.PCG64(5))
+    chance = 0.8 - 0.3 * (rows["scenario"] == "grey") - 0.1 * (rows["model"] == "b")
+    rows["n"] = 40
+    rows["correct"] = generator.binomial(40, chance)
+    rows["accuracy"] = rows["correct"] / rows["n"]
+    rows.to_csv(folder / "counts.csv", index=False)
+    return folder / "counts.csv"
+
+
+def test_everything_beside_it(tmp_path: Path) -> None:
+    path, out = counted(tmp_path), tmp_path / "out"
+    told = said(path, "--factors", "model", "scenario", "--cluster", "group", "--glm", "--interactions",
+                "model:scenario", "--reference", "scenario=original", "--weights", "n", "--out", out)  # fmt: skip
+    assert "errors: clustered by group (12 clusters" in told
+    table = pd.read_csv(path)
+    options = {"factors": ["model", "scenario"], "reference": {"scenario": "original"}}
+    wanted = regression(table, **options, cluster="group", weights="n", interactions=[("model", "scenario")])
+    made = pd.read_csv(out / "parameters_clustered.csv")
+    np.testing.assert_allclose(made["std_error"], wanted.clustered.parameters["std_error"], rtol=1e-9)
+    assert made["term"].tolist()[-1] == "model[b]:scenario[grey]"
+    record = json.loads((out / "fit.json").read_text())
+    assert (record["cluster"], record["weights"], record["interactions"]) == ("group", "n", [["model", "scenario"]])
+    assert record["binomial"]["aic"] > 0
+    assert "its errors take all answers as independent: clusters by group are not in them" in told
+    assert "clusters by group" in record["binomial"]["notes"][-1]
+    odds = pd.read_csv(out / "odds_ratios.csv").set_index("term")["ratio"]
+    sums = table.groupby(["model", "scenario"])["correct"].sum() / 480
+    ratio = sums["a", "grey"] / (1 - sums["a", "grey"]) / (sums["a", "original"] / (1 - sums["a", "original"]))
+    assert odds["scenario[grey]"] == pytest.approx(ratio)
+    assert np.exp(
+        pd.read_csv(out / "binomial.csv").set_index("term").loc["scenario[grey]", "estimate"]
+    ) == pytest.approx(ratio)
+    made = pd.read_csv(out / "contrasts.csv").query("factor == 'scenario'")["std_error"]
+    np.testing.assert_allclose(made, contrasts(wanted.clustered, "scenario")["std_error"])
+
+
+RECORD = {"made_by": MADE_BY, "files": ["a.csv", "figures/b.svg", "fit.json"]}
+
+
+def test_a_later_regression_leaves_nothing_stale_and_nothing_of_others_harmed(tmp_path: Path) -> None:
+    write({"a.csv": b"1", "figures/b.svg": b"1", "fit.json": json.dumps(RECORD).encode()}, str(tmp_path))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "figures/mine.svg").write_text("mine")
+    write({"a.csv": b"2", "figures/c.svg": b"2", "fit.json": b"{}"}, str(tmp_path))
+    assert names_in(tmp_path) == {"a.csv", "figures/c.svg", "fit.json", "notes.txt", "figures/mine.svg"}
+    assert (tmp_path / "a.csv").read_bytes() == b"2"
+
+
+def test_files_of_others_are_replaced_by_force_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("mine")
+    for record in ("[1", "[]", '{"files": ["a.csv"]}'):
+        with pytest.raises(XrayError, match=r"has a\.csv, which is not of `xray regress`.*--force"):
+            write({"a.csv": b"2"}, str(tmp_path))
+        (tmp_path / "fit.json").write_text(record)
+    write({"a.csv": b"2"}, str(tmp_path), force=True)
+    assert (tmp_path / "a.csv").read_bytes() == b"2"
+    with pytest.raises(XrayError, match="is a file"):
+        write({"a.csv": b"2"}, str(tmp_path / "a.csv"))
+
+
+def test_a_record_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/fit.json").write_text(json.dumps(RECORD | {"files": ["../precious"]}))
+    with pytest.raises(XrayError, match=r"'\.\.' cannot be the name"):
+        write({"a.csv": b"2"}, str(tmp_path / "out"))
+    assert (tmp_path / "precious").exists()
+
+
+def test_without_out_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = counted(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert "nothing written" in said(path, "--factors", "model", "scenario")
+    assert names_in(tmp_path) == {"counts.csv"}
+
+
+def test_out_may_be_a_bucket(bucket: str, tmp_path: Path) -> None:
+    uri = bucket.format("regressions/one")
+    assert "14 files" in said(counted(tmp_path), "--factors", "model", "--out", uri)
+    said(counted(tmp_path), "--factors", "model", "--out", uri)
+
+
+COMMAND = "__import__('os').system('touch PWNED')"
+HOSTILE = [
+    "=cmd|' /C calc'!A0",
+    "a,b",
+    'say "x"',
+    "line\nbreak",
+    "<script>alert(1)</script>",
+    "`touch PWNED`",
+    "$x_1$",
+    "🦊",
+    "NA",
+    "-1",
+]
+
+
+def test_hostile_names_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame(itertools.product(HOSTILE, HOSTILE[::-1], range(2)), columns=[COMMAND, "=scenario", "k"])
+    rows["@accuracy"] = np.random.Generator(np.random.PCG64(1)).uniform(0.2, 0.8, len(rows))
+    rows.to_csv("hostile.csv", index=False)
+    factors = ["--factors", COMMAND, "=scenario", "--reference", f"{COMMAND}={HOSTILE[0]}", "=scenario=NA"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = said("hostile.csv", "--response", "@accuracy", *factors, "--out", "out")
+    assert not list(tmp_path.rglob("PWNED"))
+    assert "\x1b" not in told
+    made = pd.read_csv("out/parameters.csv", keep_default_na=False)
+    tame = rows.rename(columns={COMMAND: "model", "=scenario": "scenario", "@accuracy": "accuracy"})
+    tame = tame.replace({name: f"n{place}" for place, name in enumerate(HOSTILE)})
+    wanted = regression(tame, factors=["model", "scenario"], reference={"model": "n0", "scenario": "n8"}).parameters
+    np.testing.assert_allclose(np.sort(made["estimate"]), np.sort(wanted["estimate"]), rtol=1e-9, atol=1e-12)
+    assert f"{COMMAND}[line\nbreak]" in set(made["term"])
+    for path in Path("out").glob("*.csv"):
+        for column in (table := pd.read_csv(path, dtype=str, keep_default_na=False)):
+            texts = [column, *table[column]]
+            assert [text for text in texts if re.match(r"[=+@\t\r]", text) or re.match(r"-[^\d]", text)] == []
+    assert "<script>" not in re.sub(r"\\(.)", r"&\1", Path("out/reading.md").read_text())
+    assert all("<script" not in path.read_text() for path in Path("out/figures").iterdir())
+    assert all(re.fullmatch(r"[a-z0-9_]+\.svg", path.name) for path in Path("out/figures").iterdir())
+    json.loads(Path("out/diagnostics.json").read_text(), parse_constant=pytest.fail)
+    json.loads(Path("out/fit.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_names_in_a_csv_stay_as_written(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("class,accuracy\n01,0.5\n01,0.6\n1,0.7\n1,0.9\nNA,0.1\nNA,0.2\n")
+    said(tmp_path / "t.csv", "--factors", "class", "--reference", "class=01", "--out", tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out/parameters.csv")["term"].tolist() == ["Intercept", "class[1]", "class[NA]"]
+
+
+def test_too_many_rows_leave_single_residuals_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["xray.statistics.regression.least_squares"], "ROWS_KEPT", 10)
+    said(counted(tmp_path), "--factors", "model", "scenario", "--out", tmp_path / "out")
+    assert {"residuals.csv", "figures/diagnostics.svg"} & names_in(tmp_path / "out") == set()
+    assert json.loads((tmp_path / "out/diagnostics.json").read_text())["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv"], "xray: no file 'nowhere.csv'"),
+        (["counts.csv"], "xray: unknown column 'category'"),
+        (["counts.csv", "--factors", "model", "scenari"], "xray: unknown column 'scenari'; did you mean 'scenario'?"),
+        (["counts.csv", "--factors", "model", "--response", "model"], "xray: column 'model' is both response and factor"),
+        (["counts.csv", "--factors", "model", "--response", "n"], "xray: n has the value 40, outside of 0 … 1. Per cent?"),
+        (["counts.csv", "--factors", "model", "--unit", "percentage"], "xray: unknown unit 'percentage'; did you mean"),
+        (["counts.csv", "--factors", "model", "--missing", "skip"], "xray: unknown handling of missing values 'skip'"),
+        (["counts.csv", "--factors", "model", "--confidence", "95"], "xray: a confidence lies inside (0, 1)"),
+        (["counts.csv", "--factors", "model", "--reference", "model=c"], "xray: unknown level of factor 'model' 'c'"),
+        (["counts.csv", "--factors", "model", "--reference", "modl=a"], "xray: unknown factor of a reference 'modl'; did"),
+        (["counts.csv", "--factors", "model", "--reference", "a"], "xray: a reference is FACTOR=LEVEL, not 'a'"),
+        (["counts.csv", "--factors", "model", "--interactions", "model:scenario"], "xray: unknown factor of an interaction"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    counted(tmp_path)
+    with pytest.raises(XrayError) as error:
+        RUNNER.invoke(
+            app,
+            ["regress", *[str(tmp_path / a) if a == "counts.csv" else a for a in arguments]],
+            catch_exceptions=False,
+        )
+    assert f"xray: {error.value}".startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_mistakes_end_the_program_with_exit_code_2(tmp_path: Path) -> None:
+    words = ["regress", str(counted(tmp_path)), "--factors", "model", "scenari"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from xray.cli.app import main; main()", *words],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("xray: unknown column 'scenari'")
+
+
+def test_empty_cells_are_left_out_on_request(tmp_path: Path) -> None:
+    text = counted(tmp_path).read_text().splitlines()
+    holes = [*text[:5], re.sub("^a", "", text[5]), re.sub(r"[\d.]+$", "", text[6]), *text[7:]]
+    (tmp_path / "holes.csv").write_text("\n".join(holes))
+    words = [tmp_path / "holes.csv", "--factors", "model", "scenario", "--glm"]
+    with pytest.raises(XrayError, match=r"2 of 48 rows lack a value; the first is row 5, column 'model'"):
+        said(*words)
+    told = said(*words, "--missing", "drop")
+    assert "n 46, 3 parameters" in told
+    assert "note: 2 rows in which something is empty were left out" in told
+    assert "note on the binomial regression: 1 rows in which something is empty were left out" in told
+
+
+def test_a_table_that_is_fitted_exactly_is_told_with_everything_beside_it(tmp_path: Path) -> None:
+    rows = [(m, s, 0.9 - 0.1 * i - 0.25 * j) for i, m in enumerate("abc") for j, s in enumerate("xy")]
+    pd.DataFrame(rows, columns=["model", "scenario", "accuracy"]).to_csv(tmp_path / "t.csv", index=False)
+    told = said(tmp_path / "t.csv", "--factors", "model", "scenario", "--out", tmp_path / "out")
+    assert "25.0 points of accuracy lower than x, all else equal (no interval)" in told
+    assert "fits all rows exactly: errors and P values mean nothing" in told
+    fit = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert (fit["goodness"]["sum_of_squares"], fit["goodness"]["aicc"]) == (0, None)
+    assert pd.read_csv(tmp_path / "out" / "anova.csv")["p"].isna().all()
+
+
+def test_references_may_hold_the_sign_itself() -> None:
+    assert references(["a=b=c", "a b=1"], ["a", "a=b", "a b"]) == {"a=b": "c", "a b": "1"}
+    with pytest.raises(XrayError, match="factor 'a' has one reference, not both '1' and another"):
+        references(["a=1", "a=2"], ["a"])
+
+
+def test_it_needs_neither_torch_nor_ray(fig9: Path) -> None:
+    script = (
+        "import sys; from xray.cli.app import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'ray', 'timm', 'transformers'} & sys.modules.keys()))"
+    )
+    words = ["regress", str(fig9), *FIG9, "--out", str(fig9.parent / "other")]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert prism_table(regression(published.fig9_table(), factors=["model"]).fit)["Variable"].iloc[0] in done.stdout

@@ -1,0 +1,290 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from xray.cli.summary import summary
+from xray.core.errors import XrayError
+from xray.core.schema import PREDICTIONS, SCORES
+from xray.pipeline.score import robustness, score, score_predictions
+from xray.statistics import cross_terms
+
+
+@dataclass
+class TableRun:
+    predictions: pa.Table
+    recipe: dict
+    written: dict[str, pa.Table] = field(default_factory=dict)
+
+    def table(self, name, columns=None):
+        assert name == "predictions"
+        return self.predictions.select(columns or self.predictions.schema.names)
+
+    def write_table(self, name, table):
+        self.written[name] = table
+
+
+RECIPE = {"seed": 7, "scenarios": {"original": {"kind": "original"}, "grey": {"kind": "image_grey"}}}
+PATTERN = {  # right answers of model m by scenario, over the photographs 0 … 7
+    "original": [1, 1, 1, 1, 1, 1, 0, 0],
+    "grey": [1, 1, 1, 0, 0, 0, 0, 0],
+}
+
+
+def predictions(model="m", pattern=PATTERN, trained_on="pretrained", fold=-1, first=0, **more):
+    rows = [
+        {
+            "sample_id": f"{scenario}-{first + k}",
+            "image_id": f"i{first + k}",
+            "category": ("fox", "whale")[k % 2],
+            "scenario": scenario,
+            "variant": 0,
+            "model": model,
+            "weights": "00",
+            "trained_on": trained_on,
+            "fold": fold,
+            "top1": 277,
+            "top5": [277, 1, 2, 3, 4],
+            "p_true": 0.5,
+            "correct": bool(right),
+            **{name: values[k] for name, values in more.items()},
+        }
+        for scenario, verdicts in pattern.items()
+        for k, right in enumerate(verdicts)
+    ]
+    return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+
+def test_score_writes_the_tables_of_the_run():
+    run = TableRun(predictions(), RECIPE)
+    scores = score(run)
+    assert run.written["scores"].schema.equals(SCORES, check_metadata=True)
+    cells = run.written["scores"].to_pandas().set_index(["tested_on", "category"])
+    assert cells.loc[("original", "fox"), ["n", "correct"]].tolist() == [4, 3]
+    assert cells.loc[("grey", "whale"), "accuracy"] == 0.25
+    assert run.written["drops"].to_pandas()["drop"].tolist() == [0.375]
+    assert run.written["robustness"].to_pandas()["cross"].tolist() == [pytest.approx(0.375**2)]
+    assert scores.reference == "original"
+    pd.testing.assert_frame_equal(
+        run.written["drops"].to_pandas(), scores.drops, check_dtype=False, check_column_type=False
+    )
+
+
+def test_the_seed_is_the_recipes():
+    generator = np.random.Generator(np.random.PCG64(0))
+    pattern = {name: generator.random(57) < 0.9 - 0.2 * k for k, name in enumerate(["original", "grey", "blur", "r"])}
+    table = predictions(pattern=pattern)
+    cross = score(TableRun(table, RECIPE)).cross
+    pd.testing.assert_frame_equal(cross, cross_terms(table.to_pandas(), seed=RECIPE["seed"]))
+    assert not cross.equals(cross_terms(table.to_pandas(), seed=0))
+
+
+def test_accuracies_by_scenario_and_by_category():
+    scores = score_predictions(predictions().to_pandas())
+    assert scores.accuracy.set_index("scenario")["accuracy"].to_dict() == {"original": 0.75, "grey": 0.375}
+    assert len(scores.by_category) == 4
+    assert (scores.by_category["n"] == 4).all()
+
+
+def test_a_model_without_original_is_named():
+    lonely = predictions("lonely", {"grey": [1, 0]})
+    run = TableRun(pa.concat_tables([predictions(), lonely]), RECIPE)
+    with pytest.raises(XrayError, match=r"'lonely'.*'original'"):
+        score(run)
+    assert run.written == {}
+
+
+def test_no_predictions_say_what_to_do():
+    with pytest.raises(XrayError, match="xray evaluate"):
+        score(TableRun(PREDICTIONS.empty_table(), RECIPE))
+
+
+def test_drops_are_of_models_trained_on_the_original():
+    both = pa.concat_tables([predictions(), predictions(trained_on="grey", pattern={"grey": [1] * 8})])
+    scores = score_predictions(both.to_pandas())
+    assert set(scores.drops["trained_on"]) == {"pretrained"}
+    assert set(scores.accuracy["trained_on"]) == {"pretrained", "grey"}
+
+
+def test_controls_have_a_drop_and_are_no_part_of_the_cross_term():
+    recipe = RECIPE | {"scenarios": RECIPE["scenarios"] | {"without": {"kind": "no_object"}}}
+    scores = score(TableRun(predictions(pattern=PATTERN | {"without": [0] * 8}), recipe))
+    assert set(scores.drops["scenario"]) == {"grey", "without"}
+    assert scores.cross["cross"].tolist() == [pytest.approx(0.375**2)]
+    assert scores.cross["n_scenarios"].tolist() == [1]
+
+
+def test_summary_lists_the_largest_drop_first():
+    pattern = PATTERN | {"blur": [1, 1, 1, 1, 1, 0, 0, 0], "sharp": [1] * 8}
+    text = summary(score_predictions(predictions(pattern=pattern).to_pandas()))
+    lines = text.splitlines()
+    assert [line.split()[1] for line in lines[1:5]] == ["original", "grey", "blur", "sharp"]
+    assert lines[1].split()[2:] == ["75.0", "%", "8"]
+    assert "37.5" in lines[2]
+    assert "-25.0" in lines[4]
+    assert "cross term of S_robust 0.0729 [" in lines[-1]
+    assert "variance about mu" in lines[-1]
+
+
+def right(n, of=20):
+    return [1] * n + [0] * (of - n)
+
+
+def trained(model="net", inner=("grey", "blur"), cross=("grey", "blur"), **more):
+    """Of 20 photographs right on the original: 18, grey 14, blur 16; trained within: grey 17, blur 20."""
+    seen = {"original": right(18), "grey": right(14), "blur": right(16), "without": right(0)}
+    own = {"grey": right(17), "blur": right(20)}
+    tables = [predictions(model, {name: seen[name] for name in ("original", *cross)}, "original", 0, **more)]
+    tables += [predictions(model, {name: own[name]}, name, 0, **more) for name in inner]
+    return pa.concat_tables(tables)
+
+
+KINDS = {"original": "original", "grey": "image_grey", "blur": "blur_background", "without": "no_object"}
+TRAINING = {
+    "seed": 7,
+    "scenarios": {name: {"kind": kind} for name, kind in KINDS.items()},
+    "training": {"scenarios": None},
+}
+
+
+class TestSRobust:
+    def test_by_hand(self):
+        scores = score(run := TableRun(trained(cross=("grey", "blur", "without")), TRAINING))
+        (row,) = scores.s_robust.to_dict("records")
+        # mu 0.9; C: grey 0.7, blur 0.8; C': grey 0.85, blur 1.0; the control is no part of it
+        assert row["sigma2_cross"] == pytest.approx((0.2**2 + 0.1**2) / 2)
+        assert row["sigma2_inner"] == pytest.approx((0.05**2 + 0.1**2) / 2)
+        assert row["s_robust"] == pytest.approx(1 - 0.025 - 0.00625)
+        assert row["mu"] == pytest.approx(0.9)
+        assert (row["missing"], row["scenarios"], row["n_images"]) == ("", "blur, grey", 20)
+        assert row["ci_low"] < row["s_robust"] < row["ci_high"]
+        (written,) = run.written["robustness"].to_pylist()
+        assert written["s_robust"] == row["s_robust"]
+        assert (written["s_robust_low"], written["s_robust_high"]) == (row["ci_low"], row["ci_high"])
+        assert written["cross"] == pytest.approx(0.025)
+
+    def test_pretrained_and_trained_models_side_by_side(self):
+        both = pa.concat_tables([predictions(pattern=PATTERN | {"blur": [1] * 8}), trained()])
+        scores = score(TableRun(both, TRAINING))
+        table = robustness(scores).set_index(["model", "trained_on"])
+        assert table.loc[("net", "original"), "s_robust"] == pytest.approx(0.96875)
+        assert np.isnan(table.loc[("m", "pretrained"), "s_robust"])
+        assert table.loc[("m", "pretrained"), "sigma2_cross"] == pytest.approx((0.375**2 + 0.25**2) / 2)
+        assert table.loc[("m", "pretrained"), "missing"] == "pretrained, so not trained within scenarios (inner half)"
+
+    @pytest.mark.parametrize(
+        ("table", "said"),
+        [
+            (trained(inner=("grey",)), "not trained within blur (inner half)"),
+            (trained(inner=()), "not trained within blur, grey (inner half)"),
+            (trained(cross=("grey",)), "trained on original, but not tested on blur (cross half)"),
+            (predictions("net", {"grey": right(9)}, "grey", 0), "not trained on original (mu, cross half)"),
+        ],
+    )
+    def test_what_is_missing_is_named_and_costs_no_other_model(self, table, said):
+        scores = score(TableRun(pa.concat_tables([table, trained("whole")]), TRAINING))
+        told = scores.s_robust.set_index("model")
+        assert said in told.loc["net", "missing"]
+        assert np.isnan(told.loc["net", "s_robust"])
+        assert told.loc["whole", "s_robust"] == pytest.approx(0.96875)
+        assert f"net, trained on original: no S_robust: {told.loc['net', 'missing']}" in summary(scores)
+
+    def test_the_part_that_is_whole_is_given(self):
+        (row,) = score(TableRun(trained(inner=("grey",)), TRAINING)).s_robust.to_dict("records")
+        assert row["sigma2_cross"] == pytest.approx(0.025)
+        assert np.isnan(row["sigma2_inner"])
+
+    def test_both_halves_are_of_the_scenarios_that_are_trained_within(self):
+        recipe = TRAINING | {"training": {"scenarios": ["original", "grey"]}}
+        (row,) = score(TableRun(trained(inner=("grey",)), recipe)).s_robust.to_dict("records")
+        assert row["s_robust"] == pytest.approx(1 - (0.2**2 + 0.05**2))
+        assert (row["scenarios"], row["n_scenarios"]) == ("grey", 1)
+        from_table = score_predictions(trained(inner=("grey",)).to_pandas()).s_robust  # no recipe says what is planned
+        assert from_table["s_robust"].tolist() == [row["s_robust"]]
+
+    def test_a_fold_that_is_missing_is_named(self):
+        second = trained(inner=("blur",), first=20).to_pandas().assign(fold=1)
+        second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
+        (row,) = score(TableRun(pa.concat_tables([trained(), second]), TRAINING)).s_robust.to_dict("records")
+        assert row["missing"] == "not trained within grey in fold 1 (inner half)"
+        first = pa.concat_tables([trained(inner=(), cross=("grey", "blur")), second])
+        first = first.filter(pc.not_equal(first["trained_on"], "original"))
+        (row,) = score(TableRun(pa.concat_tables([trained(), first]), TRAINING)).s_robust.to_dict("records")
+        assert "not trained on original in fold 1 (mu, cross half)" in row["missing"]
+        assert "not trained within grey in fold 1 (inner half)" in row["missing"]
+
+    def test_folds_are_pooled_over_photographs_and_kept_in_the_table(self):
+        second = trained(first=20).to_pandas().assign(fold=1)
+        second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
+        run = TableRun(pa.concat_tables([trained(), second]), TRAINING)
+        scores = score(run)
+        cells = scores.accuracy.set_index(["trained_on", "scenario"])
+        assert cells.loc[("grey", "grey"), ["n", "correct"]].tolist() == [40, 34]
+        assert scores.s_robust["s_robust"].tolist() == [pytest.approx(0.96875)]
+        assert set(run.written["scores"].column("fold").to_pylist()) == {0, 1}
+
+    def test_its_own_scenario_alone_is_no_error(self):
+        scores = score(TableRun(predictions("net", {"grey": right(9)}, "grey", 0), TRAINING))
+        assert scores.drops.empty
+        assert scores.cross.empty
+        assert "net, % right by what it was trained on" in summary(scores)
+
+    def test_chance_is_warned_of(self):
+        second = pa.concat_tables([trained(), trained(first=20)])
+        assert score(TableRun(second, TRAINING)).warnings == ()  # the least is 0.7 of 40: [0.546, 0.819], chance is 0.5
+        lucky = {"original": right(11), "grey": right(10), "blur": right(19)}
+        tables = [predictions("net", lucky, "original", 0)]
+        tables += [predictions("net", {name: right(19)}, name, 0) for name in ("grey", "blur")]
+        scores = score(TableRun(pa.concat_tables(tables), TRAINING))
+        (said,) = scores.warnings
+        assert "net: no better than chance (50.0 %): mu, 55.0 % [34.2, 74.2], and 1 of the 4 accuracies" in said
+        assert "note: net: no better" in summary(scores)
+
+
+def test_segmenters_by_hand():
+    pattern = {"original": [1, 0, 0], "grey": [1, 1, 1]}
+    measured = {"intersection": [30, 0, 10], "union": [40, 60, 40], "pixel_accuracy": [0.9, 0.5, 0.7]}
+    both = pa.concat_tables([predictions("unet", pattern, "original", 0, **measured), predictions()])
+    scores = score(run := TableRun(both, RECIPE))
+    assert scores.segmentation["model"].tolist() == ["unet", "unet"]
+    row = scores.segmentation.set_index("tested_on").loc["original"]
+    assert (row["n"], row["n_images"]) == (3, 3)
+    assert row["iou"] == pytest.approx((0.75 + 0 + 0.25) / 3)
+    assert row["dice"] == pytest.approx((60 / 70 + 0 + 20 / 50) / 3)
+    assert row["pixel_accuracy"] == pytest.approx(0.7)
+    assert row["iou_low"] == 0.0
+    assert row["iou_high"] == 0.75
+    assert run.written["segmentation"].num_rows == 2
+    text = summary(scores)
+    assert "the share of images whose IoU is at least 0.5" in text
+    assert "unet, trained on original  original   3  33.3 [0.0, 75.0]" in text
+    assert "segmentation" not in score(alone := TableRun(predictions(), RECIPE)).accuracy
+    assert "segmentation" not in alone.written
+
+
+def test_summary_of_three_models_in_four_scenarios_is_compact():
+    tables = [trained(model) for model in ("alpha", "beta", "gamma")]
+    text = summary(score(TableRun(pa.concat_tables([*tables, predictions()]), TRAINING)))
+    assert max(map(len, text.splitlines())) < 220
+    matrix = text.split("beta, % right")[1].split("\n\n")[0].splitlines()[1:]
+    assert [line.split() for line in matrix] == [
+        ["original", "blur", "grey"],
+        ["original", "90.0", "80.0", "70.0"],
+        ["blur", "–", "100.0", "–"],
+        ["grey", "–", "–", "85.0"],
+    ]
+    assert "beta: S_robust 0.9688 [" in text
+    assert "= 1 − (cross 0.0250 + inner 0.006" in text
+    assert "mu = 0.9000, 2 scenarios (blur, grey), n = 20 photographs" in text
+    assert "reading poster (variance about mu)" in text
+
+
+def test_many_scenarios_are_numbered():
+    names = [f"a_scenario_with_a_long_name_{k}" for k in range(6)]
+    table = predictions("net", {name: right(9) for name in names}, names[0], 0)
+    text = summary(score_predictions(table.to_pandas()))
+    assert "(1) a_scenario_with_a_long_name_0, (2)" in text
+    assert max(len(line) for line in text.splitlines() if "45.0" in line) < 100

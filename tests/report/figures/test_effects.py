@@ -1,0 +1,130 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from xray.core.errors import XrayError
+from xray.report.figures import forest, marginal_plot
+from xray.statistics import regression
+from xray.statistics.regression.marginal_means import marginal_means
+
+FACTORS = ["model", "scenario"]
+
+
+def table(levels=("a", "b", "c"), scenarios=("original", "grey"), seed=0):
+    generator = np.random.Generator(np.random.PCG64(seed))
+    rows = [(m, s, generator.uniform()) for m in levels for s in scenarios for _ in range(3)]
+    return pd.DataFrame(rows, columns=[*FACTORS, "accuracy"])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return regression(table(), factors=FACTORS, reference={"model": "b", "scenario": "original"})
+
+
+def stars(ax):
+    return {text.xy[1]: text.get_text() for text in ax.texts}
+
+
+class TestForest:
+    def test_each_factor_is_headed_by_its_reference_at_0(self, fitted, ticks):
+        ax = forest(fitted)
+        assert ticks(ax.yaxis) == ["model, against b", "a", "c", "scenario, against original", "grey"]
+        (hollow,) = (line for line in ax.lines if line.get_markerfacecolor() == "white")
+        assert hollow.get_xdata().tolist() == [0, 0]
+        assert hollow.get_ydata().tolist() == [0, 3]
+        assert [label.get_fontweight() == "bold" for label in ax.get_yticklabels()] == [True, False, False, True, False]
+        assert ax.get_xlabel() == "effect on accuracy (95 % interval)"
+
+    def test_dots_intervals_and_stars_are_those_of_the_parameters(self, fitted, dots):
+        ax = forest(fitted)
+        rows = fitted.parameters.set_index("term").loc[["model[a]", "model[c]", "scenario[grey]"]]
+        assert dots(ax) == {
+            height: pytest.approx(tuple(row))
+            for height, row in zip((1, 2, 4), rows[["ci_low", "estimate", "ci_high"]].to_numpy(), strict=True)
+        }
+        assert stars(ax) == dict(zip((1, 2, 4), rows["p_summary"], strict=True))
+
+    def test_a_table_of_parameters_draws_the_same(self, fitted, ticks, dots):
+        ax = forest(fitted.parameters, reference={"model": "b", "scenario": "original"})
+        assert ticks(ax.yaxis) == ticks(forest(fitted).yaxis)
+        assert dots(ax) == dots(forest(fitted.fit))
+        assert ticks(forest(fitted.parameters).yaxis)[0] == "model"
+
+    def test_sorted_within_each_factor(self, dots):
+        made = forest(regression(table(tuple("abcdefgh")), factors=FACTORS), sort=True)
+        estimates = [centre for height, (_, centre, _) in sorted(dots(made).items()) if height < 8]
+        assert len(estimates) == 7
+        assert estimates == sorted(estimates, reverse=True)
+
+    def test_chosen_terms_in_their_order(self, fitted, ticks):
+        assert ticks(forest(fitted, ["scenario", "model"]).yaxis)[::2] == [
+            "scenario, against original",
+            "model, against b",
+            "c",
+        ]
+        with pytest.raises(XrayError, match="unknown term 'modle'; did you mean 'model'"):
+            forest(fitted, ["modle"])
+
+    def test_interactions_are_groups(self, ticks):
+        made = regression(table(), factors=FACTORS, interactions=[FACTORS])
+        for ax in (forest(made, ["model:scenario"]), forest(made.parameters, ["model:scenario"])):
+            assert ticks(ax.yaxis) == ["model × scenario", "b × original", "c × original"]
+
+    @pytest.mark.parametrize("level", ["x]:y[z", "[", "Intercept", "a:b", "$x_1$", "__import__('os').getcwd()"])
+    def test_names_that_look_like_terms_stay_levels_of_their_factor(self, level, ticks):
+        made = forest(regression(table(("a", level)), factors=FACTORS, reference={"model": "a"}))
+        assert ticks(made.yaxis)[:2] == ["model, against a", level]
+        assert not any(label.get_parse_math() for label in made.get_yticklabels())
+
+    def test_an_estimate_that_is_nan_is_missing(self, fitted):
+        parameters = fitted.parameters
+        parameters.loc[1, ["estimate", "ci_low", "ci_high"]] = np.nan
+        assert stars(forest(parameters))[1] == "–"
+
+    def test_thirty_levels_have_a_row_each(self, ticks):
+        ax = forest(regression(table(tuple(f"level {k}" for k in range(31))), factors=FACTORS), ["model"])
+        assert len(ticks(ax.yaxis)) == 31
+        assert ax.figure.get_size_inches()[1] == pytest.approx(0.7 + 31 * 0.21)
+
+    def test_nothing_to_draw_is_a_named_error(self, fitted):
+        with pytest.raises(XrayError, match="no effects to draw"):
+            forest(fitted.parameters.iloc[:0])
+        with pytest.raises(XrayError, match="an intercept alone"):
+            forest(fitted.parameters.iloc[:1])
+        with pytest.raises(XrayError, match="unknown column of the effects 'ci_low'"):
+            forest(fitted.parameters.drop(columns="ci_low"))
+
+    def test_draws_on_given_axes(self, fitted):
+        given = Figure().add_subplot()
+        assert forest(fitted, ax=given) is given
+
+
+class TestMarginalPlot:
+    MEANS = pd.DataFrame(
+        [("a", 0.4, 0.3, 0.5), ("b", np.nan, np.nan, np.nan), ("c", 0.9, 0.8, 1.0)],
+        columns=["level", "mean", "ci_low", "ci_high"],
+    )
+
+    def test_means_in_their_order_and_gaps(self, ticks, dots):
+        ax = marginal_plot(self.MEANS, "model")
+        assert ticks(ax.yaxis) == ["a", "b", "c"]
+        assert {k: v for k, v in dots(ax).items() if k != 1} == {0: (0.3, 0.4, 0.5), 2: (0.8, 0.9, 1.0)}
+        assert stars(ax) == {1: "–"}
+        assert ax.get_title(loc="left") == "model"
+
+    def test_of_a_fit(self, fitted, ticks, dots):
+        ax = marginal_plot(marginal_means(fitted.fit, "model"), "model")
+        assert ticks(ax.yaxis) == ["b", "a", "c"]
+        assert dots(ax)[0][1] == pytest.approx(table().query("model == 'b'")["accuracy"].mean())
+
+    def test_the_largest_on_top(self, ticks):
+        assert ticks(marginal_plot(self.MEANS, sort=True).yaxis) == ["c", "a", "b"]
+
+    def test_nothing_to_draw_is_a_named_error(self):
+        with pytest.raises(XrayError, match="no marginal means to draw"):
+            marginal_plot(self.MEANS.iloc[:0])
+
+    def test_draws_on_given_axes(self):
+        given = Figure().add_subplot()
+        assert marginal_plot(self.MEANS, ax=given) is given

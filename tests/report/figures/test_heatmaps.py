@@ -1,0 +1,183 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from xray.core.errors import XrayError
+from xray.report.figures import accuracy_heatmap, density_map, density_maps, train_test_map
+
+ACCURACY = pd.DataFrame(
+    [("a", "pretrained", "original", 0.9), ("a", "pretrained", "grey", 0.25), ("b", "grey", "original", 0.0)],
+    columns=["model", "trained_on", "scenario", "accuracy"],
+)
+SCENARIOS = [f"scenario_{k}" for k in range(14)]
+
+
+def categories(names, models=("m",), scenarios=("original", "grey")):
+    rows = [
+        (model, "pretrained", scenario, name, k / len(names) / (1 + j))
+        for j, model in enumerate(models)
+        for scenario in scenarios
+        for k, name in enumerate(names)
+    ]
+    return pd.DataFrame(rows, columns=["model", "trained_on", "scenario", "category", "accuracy"])
+
+
+def grid(trained, tested, model="m"):
+    rows = [(model, a, b, 0.9 if a == b else 0.5) for a in trained for b in tested]
+    return pd.DataFrame(rows, columns=["model", "trained_on", "tested_on", "accuracy"])
+
+
+def printed(ax):
+    return {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): t.get_text() for t in ax.texts}
+
+
+def painted(ax):
+    return np.ma.filled(ax.collections[0].get_array(), np.nan)
+
+
+class TestAccuracyHeatmap:
+    def test_numbers_stand_in_their_cells(self, ticks):
+        ax = accuracy_heatmap(ACCURACY, ["grey", "original"])
+        assert printed(ax) == {(0, 0): "25", (0, 1): "90", (1, 0): "–", (1, 1): "0"}
+        assert ticks(ax.yaxis) == ["a", "b, trained on grey"]
+        assert ticks(ax.xaxis) == ["grey", "original"]
+        assert ax.yaxis_inverted()
+
+    def test_colours_are_the_accuracies_and_gaps_have_none(self):
+        np.testing.assert_equal(painted(accuracy_heatmap(ACCURACY, ["grey", "original"])), [[0.25, 0.9], [np.nan, 0]])
+
+    def test_a_scenario_without_predictions_keeps_its_column(self, ticks):
+        ax = accuracy_heatmap(ACCURACY, ["original", "rejected"])
+        assert ticks(ax.xaxis) == ["original", "rejected"]
+        assert [t.get_text() for t in ax.texts] == ["90", "–", "0", "–"]
+
+    def test_models_that_are_called_alike_are_not_mixed(self):
+        rows = [("a, trained on grey", "pretrained", "original", 0.1), ("a", "grey", "original", 0.9)]
+        ax = accuracy_heatmap(pd.DataFrame(rows, columns=ACCURACY.columns))
+        assert sorted(t.get_text() for t in ax.texts) == ["10", "90"]
+
+    def test_rows_of_one_cell_are_pooled_by_their_counts_and_never_averaged(self):
+        twice = pd.concat([ACCURACY, ACCURACY])
+        with pytest.raises(XrayError, match=r"2 accuracies for one cell .*: pool them"):
+            accuracy_heatmap(twice)
+        folds = ACCURACY.iloc[[0, 0]].assign(n=[10, 90], correct=[10, 0], accuracy=[1.0, 0.0])
+        assert printed(accuracy_heatmap(folds)) == {(0, 0): "10"}
+
+    def test_fourteen_scenarios_of_eight_models_fit_on_a_page(self):
+        rows = [(f"model {m}", "pretrained", s, 0.5) for m in range(8) for s in SCENARIOS]
+        width, height = accuracy_heatmap(pd.DataFrame(rows, columns=ACCURACY.columns)).figure.get_size_inches()
+        assert width < 11
+        assert height < 5
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.permutations(range(4)))
+    def test_the_order_of_rows_does_not_matter(self, values, order):
+        rows = [("m", "pretrained", f"s{k}", value) for k, value in enumerate(values)]
+        shuffled = pd.DataFrame([rows[k] for k in order], columns=ACCURACY.columns)
+        ax = accuracy_heatmap(shuffled, ["s0", "s1", "s2", "s3"])
+        assert printed(ax) == {(0, k): f"{100 * value:.0f}" for k, value in enumerate(values)}
+
+
+class TestDensityMap:
+    def test_the_easiest_category_is_on_top(self, ticks):
+        ax = density_map(categories(["hard", "middle", "easy"]), "m")
+        assert ticks(ax.yaxis) == ["easy", "middle", "hard"]
+
+    def test_many_categories_have_a_scale_instead_of_numbers(self):
+        few, many = (density_map(categories([f"c{k}" for k in range(n)]), "m") for n in (26, 50))
+        assert len(few.texts) == 52
+        assert len(few.figure.axes) == 1
+        assert not many.texts
+        assert len(many.figure.axes) == 2
+        assert many.figure.get_size_inches()[1] < 13
+
+    def test_a_model_that_is_not_there_is_named_with_those_that_are(self):
+        with pytest.raises(XrayError, match=r"unknown model of the accuracies 'n'.*choices: m"):
+            density_map(categories(["c"]), "n")
+
+
+class TestDensityMaps:
+    def test_each_model_has_a_map_with_the_same_rows(self, ticks):
+        figure = density_maps(categories(["hard", "easy"], models=("x", "y", "z")), columns=2)
+        maps = figure.axes[:3]
+        assert [ax.get_title(loc="left") for ax in maps] == ["x", "y", "z"]
+        for place, ax in enumerate(maps):
+            np.testing.assert_allclose(painted(ax), np.array([[0.5, 0.5], [0, 0]]) / (1 + place))
+        assert [ticks(ax.yaxis) for ax in maps] == [["easy", "hard"], [], ["easy", "hard"]]
+        assert [ticks(ax.xaxis) for ax in maps] == [[], ["original", "grey"], ["original", "grey"]]
+        assert len(figure.axes) == 4
+
+    def test_short_names_are_not_shortened_where_scenarios_are_few(self):
+        table = categories(["c"], models=("a model of thirty characters", "b"))
+        assert density_maps(table).axes[0].get_title(loc="left") == "a model of thirty characters"
+
+    def test_what_a_model_lacks_is_missing(self):
+        table = categories(["hard", "easy"], models=("x", "y"))
+        table = table[(table["model"] == "x") | (table["category"] == "easy")]
+        np.testing.assert_equal(painted(density_maps(table).axes[1]), [[0.25, 0.25], [np.nan, np.nan]])
+
+    def test_chosen_models_in_their_order(self):
+        table = categories(["c"], models=("x", "y", "z"))
+        figure = density_maps(table, [("z", "pretrained"), ("x", "pretrained")])
+        assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["z", "x"]
+        with pytest.raises(XrayError, match="unknown model"):
+            density_maps(table, [("w", "pretrained")])
+
+    def test_eight_models_fit_on_a_page(self):
+        table = categories([f"category {k}" for k in range(12)], [f"model {k}" for k in range(8)], SCENARIOS)
+        width, height = density_maps(table).get_size_inches()
+        assert width < 14
+        assert height < 8
+
+
+class TestTrainTestMap:
+    def test_rows_are_trained_and_columns_tested_on(self, ticks):
+        table = grid(["grey", "original"], ["original", "grey"])
+        table.loc[(table["trained_on"] == "grey") & (table["tested_on"] == "original"), "accuracy"] = 0.31
+        ax = train_test_map(table)
+        assert ticks(ax.yaxis) == ticks(ax.xaxis) == ["original", "grey"]
+        assert printed(ax) == {(0, 0): "90", (0, 1): "50", (1, 0): "31", (1, 1): "90"}
+        assert (ax.get_ylabel(), ax.get_xlabel()) == ("trained on", "tested on")
+
+    def test_the_diagonal_is_marked_and_pretrained_stands_below(self, ticks):
+        ax = train_test_map(grid(["pretrained", "b", "a"], ["a", "b", "c"]))
+        assert ticks(ax.yaxis) == ["a", "b", "pretrained"]
+        assert [patch.get_xy() for patch in ax.patches] == [(0, 0), (1, 1)]
+
+    def test_a_column_scenario_will_do_and_folds_are_pooled(self):
+        table = grid(["a", "a"], ["a"]).assign(n=[30, 10], correct=[30, 0])
+        assert printed(train_test_map(table.rename(columns={"tested_on": "scenario"}))) == {(0, 0): "75"}
+
+    def test_of_several_models_one_is_named(self):
+        both = pd.concat([grid(["a"], ["a"], "m"), grid(["a"], ["a"], "n")])
+        assert train_test_map(both, "n").texts
+        with pytest.raises(XrayError, match="name one model; the table has m, n"):
+            train_test_map(both)
+        with pytest.raises(XrayError, match="unknown model of the accuracies 'o'"):
+            train_test_map(both, "o")
+
+
+@pytest.mark.parametrize(
+    ("draw", "table"),
+    [
+        (accuracy_heatmap, ACCURACY),
+        (lambda table: density_map(table, "m"), categories(["c"])),
+        (density_maps, categories(["c"])),
+        (train_test_map, grid(["a"], ["a"])),
+    ],
+)
+def test_nothing_to_draw_is_a_named_error(draw, table):
+    with pytest.raises(XrayError, match="no accuracies to draw"):
+        draw(table.iloc[:0])
+    with pytest.raises(XrayError, match="unknown column of the accuracies 'accuracy'"):
+        draw(table.drop(columns="accuracy"))
+
+
+def test_draws_on_given_axes():
+    given_axes = Figure().add_subplot()
+    assert accuracy_heatmap(ACCURACY, ax=given_axes) is given_axes
+    assert density_map(categories(["c"]), "m", ax=given_axes) is given_axes
+    assert train_test_map(grid(["a"], ["a"]), ax=given_axes) is given_axes

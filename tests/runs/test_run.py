@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from statsmodels.regression.linear_model import OLS
+from support.answers import answer
+from support.daub_painter import Daub
+from support.drawn_photos import recipe_values, write_folder
+from support.html_page import Page
+
+import xray
+from xray.core.errors import XrayError
+from xray.core.files import write_bytes
+from xray.core.plugins import settings
+from xray.core.schema import HISTORY, PREDICTIONS
+from xray.pipeline.generate.stages import make_shard
+from xray.pipeline.plan.plan import survey, write_plan
+from xray.runs.checkpoints import Checkpoints
+from xray.runs.receipts import training as stage_of_training
+from xray.runs.recipe import recipe_from
+from xray.runs.run import Run
+from xray.statistics import accuracy_table, regression
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    write_folder(tmp_path)
+    recipe = recipe_from(recipe_values(tmp_path))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    for shard in run.shards():
+        make_shard(run.uri, shard)
+    return xray.open(str(tmp_path / "run"))
+
+
+def test_images_of_one_scenario_are_shown(run: Run) -> None:
+    images = run.images("blur_background")
+    assert len(images) == 6
+    assert set(images.table.column("scenario").to_pylist()) == {"blur_background"}
+    figure = images.show(4, columns=2)
+    assert len(figure.axes) == 4
+    some = run.images("transparent", image_ids=run.source().image_id[:2].tolist())
+    assert len(some) == 2
+    with pytest.raises(XrayError, match="did you mean 'blur_background'"):
+        run.images("blur_backgrond")
+
+
+def test_what_a_run_knows_of_itself(run: Run) -> None:
+    assert run.environment["libraries"]["xray-robustness"] == "0.1.0"
+    assert run.environment["python"].startswith("3.")
+    assert run.recipe["scenarios"]["blur_background"]["sigma"] == 3.0
+    assert run.models() == {}
+    assert len(run.predictions()) == 0
+    assert any("own" in note or "visible" in note for note in run.notes())
+
+
+@settings
+class Brush(Daub):
+    """Has the settings that regressions are about, and nothing to load."""
+
+    name: ClassVar[str] = "brush"
+    model: str = "bristles"
+    steps: int = 7
+    guidance: float = 0.0
+
+    def weights(self) -> Mapping[str, str]:
+        return {}
+
+
+@pytest.fixture
+def painted(tmp_path: Path) -> Run:
+    write_folder(tmp_path)
+    brush = f"{Brush.__module__}:Brush"
+    scenarios = [
+        "original",
+        {"kind": "generated_background", "variants": 2, "painter": {"kind": brush}},
+        {"kind": "generated_background", "name": "slow", "painter": {"kind": brush, "steps": 50, "model": "hair"}},
+        {"kind": "generated_background", "name": "daubed", "painter": {"kind": "support.daub_painter:Daub"}},
+    ]
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    return run
+
+
+def test_factors_of_every_planned_sample(painted: Run) -> None:
+    factors = painted.factors()
+    plan = painted.table("plan").to_pandas()
+    assert factors["sample_id"].tolist() == plan["sample_id"].tolist()
+    assert factors.scenario.value_counts().to_dict() == {
+        "original": 6,
+        "generated_background": 12,
+        "slow": 6,
+        "daubed": 6,
+    }
+    columns = ["painter_model", "steps", "guidance"]
+    told = {name: rows[columns].drop_duplicates().values.tolist() for name, rows in factors.groupby("scenario")}
+    assert told["generated_background"] == [["bristles", 7.0, 0.0]]
+    assert told["slow"] == [["hair", 50.0, 0.0]]
+    for name in ("original", "daubed"):
+        assert factors.loc[factors.scenario == name, columns].isna().all(axis=None)
+    worlds = factors[factors.scenario != "original"]
+    assert worlds.prompt.tolist() == plan.loc[plan.scenario != "original", "prompt"].tolist()
+    assert worlds[["prompt", "place"]].notna().all(axis=None)
+    assert factors.loc[factors.scenario == "original", ["prompt", "place"]].isna().all(axis=None)
+
+
+def test_factors_of_a_run_that_does_not_paint(run: Run) -> None:
+    factors = run.factors()
+    assert len(factors) == 30
+    assert factors[["prompt", "place", "painter_model", "steps", "guidance"]].isna().all(axis=None)
+    assert len(run.predictions().merge(factors)) == 0
+
+
+def test_notes_say_what_is_painted(painted: Run) -> None:
+    assert "the worlds of slow are painted from prompts by brush, not photographed" in painted.notes()
+    assert not any("original" in note for note in painted.notes())
+
+
+LOSS = {"transparent": 0.4, "random_background": 0.6}
+
+
+@pytest.fixture
+def answered(tmp_path: Path) -> Run:
+    write_folder(tmp_path, per_category=12)
+    scenarios = ["original", "blur_background", "transparent", "random_background", "no_object"]
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    answer(run, "resnet50", LOSS)
+    answer(run, "vit", LOSS | {"transparent": 0.2})
+    return run
+
+
+def test_a_run_is_regressed_by_cells_as_published(answered: Run) -> None:
+    fit = answered.regression({"model": "vit"})
+    assert fit.design.shape == (2, 4, 2)
+    assert [factor.reference for factor in fit.design.factors] == ["vit", "original", "ball"]
+    assert fit.design.factor("scenario").levels == ("original", "blur_background", "transparent", "random_background")
+    kept = answered.predictions().query("scenario != 'no_object'")
+    cells = accuracy_table(kept, by=("model", "scenario", "category"))
+    wanted = regression(cells, reference={"model": "vit", "scenario": "original"})
+    estimates = fit.parameters.set_index("term")["estimate"]
+    assert estimates.to_dict() == pytest.approx(wanted.parameters.set_index("term")["estimate"].to_dict())
+    assert estimates["scenario[random_background]"] < -0.3
+    assert fit.clustered is None
+    assert "no_object is left out: without the object, losing accuracy is right" in fit.notes
+    assert set(answered.notes()) <= set(fit.notes)
+    assert "accuracy ~ model + scenario + category" in Page(fit._repr_html_()).words
+    assert list(fit.tables()) == ["parameters", "anova", "marginal_means", "contrasts", "power", "residuals"]
+
+
+def test_a_single_model_is_no_factor_unless_it_is_asked_for(tmp_path: Path) -> None:
+    write_folder(tmp_path, per_category=6)
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=["original", "random_background"]))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    answer(run, "resnet50", LOSS)
+    fit = run.regression()
+    assert fit.design.names == ["scenario", "category"]
+    assert "model resnet50 is the only one: no factor" in fit.notes
+    same = run.regression(reference={"model": "resnet50"})
+    assert same.fit.estimates_P == pytest.approx(fit.fit.estimates_P)
+    with pytest.raises(XrayError, match=r"unknown model as a reference 'vit'.*choices: resnet50"):
+        run.regression(reference={"model": "vit"})
+    with pytest.raises(XrayError, match="factor 'model' has the one level 'resnet50'"):
+        run.regression(factors=["model", "scenario"])
+
+
+def test_predictions_are_regressed_one_by_one_and_clustered_by_photograph(answered: Run) -> None:
+    fit = answered.regression(rows="predictions")
+    kept = answered.predictions().query("scenario != 'no_object'")
+    assert fit.cells.rows == len(kept) == 2 * 4 * 24
+    cells = answered.regression()
+    assert fit.fit.estimates_P == pytest.approx(cells.fit.estimates_P)  # the design is balanced
+    design = np.column_stack(
+        [
+            np.ones(len(kept)),
+            kept["model"] == "vit",
+            *(kept["scenario"] == name for name in ("blur_background", "transparent", "random_background")),
+            kept["category"] == "cup",
+        ]
+    ).astype(float)
+    groups = {"groups": kept["image_id"].astype("category").cat.codes}
+    wanted = OLS(kept["correct"].to_numpy(float), design).fit(cov_type="cluster", cov_kwds=groups, use_t=True)
+    assert fit.clustered is not None
+    assert fit.clustered.parameters["std_error"].to_numpy() == pytest.approx(wanted.bse)
+    assert "clustered by image_id (24 clusters" in str(fit)
+
+
+def test_models_trained_within_scenarios_stay_out(answered: Run) -> None:
+    before = answered.regression()
+    answer(answered, "resnet50", LOSS, trained_on="transparent")
+    fit = answered.regression()
+    assert fit.parameters.equals(before.parameters)
+    assert any("models trained on transparent are left out" in note for note in fit.notes)
+    answer(answered, "resnet50", LOSS, trained_on="original")
+    levels = answered.regression().design.factor("model").levels
+    assert levels == ("resnet50", "resnet50, trained on original", "vit")
+
+
+def test_other_responses_and_weights(answered: Run) -> None:
+    fit = answered.regression(response="p_true", factors=["model", "scenario"], weights="n")
+    kept = answered.predictions().query("scenario == 'original' and model == 'vit'")
+    means = pd.DataFrame(fit.cells.codes_CF, columns=["model", "scenario"]).assign(mean=fit.cells.mean_C)
+    assert means.query("model == 1 and scenario == 0")["mean"].item() == pytest.approx(kept["p_true"].mean())
+    assert (fit.cells.weight_C == 24).all()
+
+
+def test_what_is_painted_can_be_a_factor(painted: Run) -> None:
+    answer(painted, "vit", {"slow": 0.3})
+    answer(painted, "net", {"slow": 0.3})
+    fit = painted.regression(factors=["model", "painter_model"], rows="predictions", missing="drop")
+    assert fit.design.factor("painter_model").levels == ("bristles", "hair")
+    assert any("rows in which something is empty were left out" in note for note in fit.notes)
+    with pytest.raises(XrayError, match=r"column 'painter_model'"):
+        painted.regression(factors=["model", "painter_model"])
+
+
+def test_a_run_without_predictions_says_what_to_do(run: Run) -> None:
+    with pytest.raises(XrayError, match="no predictions of models pretrained or trained on 'original': run `xray ev"):
+        run.regression()
+
+
+def test_regressions_that_cannot_be(answered: Run) -> None:
+    with pytest.raises(XrayError, match=r"cells are not of one 'image_id' each: rows='predictions'"):
+        answered.regression(cluster="image_id")
+    with pytest.raises(XrayError, match="unknown column 'categori'; did you mean 'category'"):
+        answered.regression(factors=["model", "categori"])
+    with pytest.raises(XrayError, match="unknown column 'accurracy'; did you mean 'accuracy'"):
+        answered.regression(response="accurracy")
+    with pytest.raises(XrayError, match="unknown `rows` of a regression 'cell'; did you mean 'cells'"):
+        answered.regression(rows="cell")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Run:
+    """Of four planned trainings one is done, one failed, one begun."""
+    write_folder(tmp_path)
+    training = {"models": {"net": "reduced:resnet"}, "folds": 2, "validation": "test", "pretrained": True, "epochs": 2}
+    scenarios = ["original", "image_grey", "no_object"]
+    recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios, training=training))
+    run = Run(str(tmp_path / "run"))
+    write_plan(run, recipe, survey(recipe))
+    finish(run, "net", "original", 1)
+    Checkpoints(run.trial_folder("net", "image_grey", 0)).fail("the loss is no number")
+    write_bytes(f"{run.trial_folder('net', 'image_grey', 1)}/last.safetensors", b"as far as it got")
+    return run
+
+
+def finish(run: Run, model: str, scenario: str, fold: int) -> None:
+    """Commit what a training leaves behind."""
+    losses = [0.7, 0.4, 0.5]
+    history = [
+        {
+            "model": model, "trained_on": scenario, "fold": fold, "epoch": epoch, "learning_rate": 1e-3,
+            "train_loss": loss, "train_score": 0.5, "validation_loss": loss, "validation_score": 0.5, "metric": "top1",
+            "images": 4, "seconds": 1.0,
+        }
+        for epoch, loss in enumerate(losses)
+    ]  # fmt: skip
+    facts = {
+        "spec": "reduced:resnet", "weights": f"{fold}f" * 32, "origin": "reduced:resnet, from scratch", "epochs": 3,
+        "best_epoch": 1, "photographs": {"train": 2, "validation": 1, "test": 3}, "preprocessing": "64", "workers": 1,
+        "device": "cpu",
+    }  # fmt: skip
+    tables = {
+        "history": (pa.Table.from_pylist(history, HISTORY), None),
+        "predictions": (PREDICTIONS.empty_table(), None),
+    }
+    run.commit(stage_of_training(model, scenario), str(fold), tables, {}, 3.5, facts)
+
+
+def test_every_planned_training_has_a_row(trained: Run) -> None:
+    table = trained.trials()
+    told = table.set_index(["trained_on", "fold"])
+    assert told["status"].to_dict() == {
+        ("original", 0): "planned",
+        ("original", 1): "done",
+        ("image_grey", 0): "failed",
+        ("image_grey", 1): "begun",
+    }
+    assert told.loc[("image_grey", 0), "reason"] == "the loss is no number"
+    done = told.loc[("original", 1)]
+    assert (done["epochs"], done["best_epoch"], done["validation_loss"], done["seconds"]) == (3, 1, 0.4, 3.5)
+    assert (done["train"], done["validation"], done["test"]) == (2, 1, 3)
+    assert (done["spec"], done["origin"]) == ("reduced:resnet", "reduced:resnet, from scratch")
+    assert told.loc[("original", 0), ["epochs", "seconds", "weights"]].isna().all()
+
+
+def test_a_training_that_an_earlier_recipe_planned_is_there_too(trained: Run) -> None:
+    finish(trained, "old", "original", 0)
+    assert trained.trials().query("model == 'old'")["status"].tolist() == ["done"]
+
+
+def test_a_run_without_trainings_has_no_trials(run: Run) -> None:
+    assert run.trials().empty
+    assert {"model", "trained_on", "fold", "status", "reason"} <= set(run.trials().columns)
+
+
+def test_trained_models_are_known_with_the_weights_of_their_folds(trained: Run) -> None:
+    finish(trained, "net", "original", 0)
+    models = trained.models()
+    assert list(models) == ["net, trained on original"]
+    assert models["net, trained on original"]["weights"] == f"{'0f' * 32} {'1f' * 32}"
+    assert models["net, trained on original"]["folds"] == 2
+
+
+def test_notes_say_what_makes_trained_models_optimistic(trained: Run) -> None:
+    notes = " ".join(trained.notes())
+    assert "chosen on the photographs that it was then tested on" in notes
+    assert "began with pretrained weights" in notes
+
+
+def test_trials_and_their_report_need_neither_torch_nor_ray(trained: Run) -> None:
+    script = (
+        "import sys, xray; run = xray.open(sys.argv[1]); run.trials(); run.models(); "
+        "from xray.report import write_report; write_report(run); "
+        "print(sorted({'torch', 'ray', 'timm', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, trained.uri], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_looking_at_a_run_needs_neither_torch_nor_ray(run: Run) -> None:
+    script = (
+        "import sys, xray; run = xray.open(sys.argv[1]); run.images('original').show(2); run.predictions(); "
+        "from xray.report import write_report; write_report(run); "
+        "print(sorted({'torch', 'ray', 'timm', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, run.uri], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

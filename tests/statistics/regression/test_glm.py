@@ -1,0 +1,218 @@
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from scipy import special
+
+from xray.core.errors import XrayError
+from xray.statistics.regression.glm import binomial, poisson, ratios
+
+FACTORS = ["model", "scenario"]
+
+
+def counted(seed=0, repeated=3):
+    draw = np.random.Generator(np.random.PCG64(seed))
+    cells = pd.MultiIndex.from_product([["a", "b", "c"], ["original", "grey", "blur", "cut"]], names=FACTORS)
+    table = pd.concat([cells.to_frame(index=False)] * repeated, ignore_index=True)
+    chance = special.expit(1 - 0.4 * pd.factorize(table["model"])[0])
+    table["n"] = draw.integers(20, 60, len(table))
+    table["correct"] = draw.binomial(table["n"], chance)
+    table["mistakes"] = table["n"] - table["correct"]
+    return table
+
+
+def single(table):
+    """A row for each prediction."""
+    rows = table.loc[table.index.repeat(table["n"]), FACTORS]
+    right = [np.arange(n) < k for n, k in zip(table["n"], table["correct"], strict=True)]
+    return rows.assign(correct=np.concatenate(right)).reset_index(drop=True)
+
+
+def matrix_of(found, table):
+    design = found.fit.design
+    return design.matrix(design.codes(table)).toarray()
+
+
+class TestBinomial:
+    @pytest.mark.parametrize("interactions", [[], [FACTORS]])
+    def test_equal_to_the_fit_of_the_rows(self, interactions):
+        table = counted()
+        found = binomial(table, FACTORS, {"scenario": "original"}, n="n", interactions=interactions)
+        theirs = sm.GLM(table[["correct", "mistakes"]], matrix_of(found, table), sm.families.Binomial()).fit(tol=1e-13)
+        np.testing.assert_allclose(found.fit.estimates_P, theirs.params, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(found.parameters["std_error"], theirs.bse, rtol=1e-8)
+        np.testing.assert_allclose(found.parameters["p"], theirs.pvalues, rtol=1e-6)
+        assert found.deviance == pytest.approx(theirs.deviance, rel=1e-9)
+        assert found.null_deviance == pytest.approx(theirs.null_deviance, rel=1e-9)
+        assert found.pearson_chi2 == pytest.approx(theirs.pearson_chi2, rel=1e-8)
+        assert found.log_likelihood == pytest.approx(theirs.llf, rel=1e-9)
+        assert found.aic == pytest.approx(theirs.aic, rel=1e-9)
+        assert found.df == theirs.df_resid
+
+    def test_of_single_predictions_has_the_same_estimates_and_its_own_deviance(self):
+        table = counted()
+        rows = single(table)
+        grouped, found = binomial(table, FACTORS, n="n"), binomial(rows, FACTORS)
+        theirs = sm.GLM(rows["correct"].astype(float), matrix_of(found, rows), sm.families.Binomial()).fit(tol=1e-13)
+        np.testing.assert_allclose(found.fit.estimates_P, grouped.fit.estimates_P, rtol=1e-10)
+        np.testing.assert_allclose(found.fit.covariance_PP, grouped.fit.covariance_PP, rtol=1e-8, atol=1e-15)
+        assert found.deviance == pytest.approx(theirs.deviance, rel=1e-9)
+        assert found.deviance == pytest.approx(-2 * found.log_likelihood)
+        assert found.null_deviance == pytest.approx(theirs.null_deviance, rel=1e-9)
+        assert found.pearson_chi2 == pytest.approx(theirs.pearson_chi2, rel=1e-8)
+
+    def test_accuracies_are_read_as_counts(self):
+        table = counted()
+        wanted = binomial(table, FACTORS, n="n")
+        table["accuracy"] = table["correct"] / table["n"]
+        found = binomial(table.drop(columns="correct"), FACTORS, correct=None, accuracy="accuracy", n="n")
+        np.testing.assert_allclose(found.fit.estimates_P, wanted.fit.estimates_P, rtol=1e-12)
+        assert found.deviance == pytest.approx(wanted.deviance)
+
+    def test_predictions_are_probabilities_of_the_cells(self):
+        table = counted()
+        found = binomial(table, FACTORS, n="n").predicted
+        sums = table.groupby(FACTORS)[["correct", "n"]].sum()
+        assert len(found) == 12
+        for row in found.itertuples():
+            assert (row.correct, row.n) == tuple(sums.loc[(row.model, row.scenario)])
+            assert 0 < row.ci_low < row.predicted < row.ci_high < 1
+        for _, level in found.groupby("model"):  # the score equations: sums over each level are met
+            assert (level["predicted"] * level["n"]).sum() == pytest.approx(level["correct"].sum())
+
+    def test_ratios_are_those_of_odds(self):
+        table = pd.DataFrame({"model": ["a", "b"] * 2, "correct": [30, 10, 30, 15], "n": [40, 40, 40, 40]})
+        found = binomial(table, ["model"], n="n")
+        assert found.ratios["ratio"].tolist() == pytest.approx([60 / 20, (25 / 55) / (60 / 20)])
+        assert ratios(found.fit).equals(found.ratios)
+        error = np.sqrt(1 / 60 + 1 / 20 + 1 / 25 + 1 / 55)  # Woolf
+        assert found.parameters["std_error"][1] == pytest.approx(error)
+
+    def test_scatter_beyond_the_distribution_is_noted(self):
+        table = counted()
+        assert not binomial(table, FACTORS, n="n").notes
+        table["correct"] = np.where(np.arange(len(table)) < 12, table["n"], table["correct"] // 3)
+        assert "errors are too small" in binomial(table, FACTORS, n="n").notes[0]
+
+    @pytest.mark.parametrize(("share", "word"), [(1, "always right"), (0, "never right")])
+    def test_a_level_that_is_right_or_wrong_throughout_is_named(self, share, word):
+        table = counted()
+        table.loc[table["scenario"] == "blur", "correct"] = share * table["n"]
+        with pytest.raises(XrayError, match=rf"scenario\[blur\] is {word}: estimates would be infinite"):
+            binomial(table, FACTORS, n="n")
+
+    def test_separation_that_no_single_level_shows_is_found(self):
+        table = pd.DataFrame(
+            {"model": list("aabb"), "scenario": list("xyxy"), "correct": [10, 4, 6, 10], "n": [10, 10, 10, 10]}
+        )
+        assert np.isfinite(binomial(table, FACTORS, n="n").parameters["std_error"]).all()
+        # along intercept − model[b] − scenario[y] the mixed cells stay where they are, and the others get better
+        with pytest.raises(XrayError, match=r"together Intercept, model\[b\], scenario\[y\] part"):
+            binomial(table.assign(correct=[10, 4, 6, 0]), FACTORS, n="n")
+
+    def test_a_cell_of_an_interaction_without_a_wrong_answer_is_found(self):
+        table = counted()
+        table.loc[(table["model"] == "b") & (table["scenario"] == "cut"), "correct"] = table["n"]
+        binomial(table, FACTORS, n="n")
+        with pytest.raises(XrayError, match=r"model\[b\]:scenario\[cut\]"):
+            binomial(table, FACTORS, n="n", interactions=[FACTORS])
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"correct": 10.5}, "correct is 10.5 in some row; counts are whole numbers"),
+            ({"correct": 10**6}, "correct: 1e[+]06 of .* are right in row 0"),
+            ({"correct": -1}, "correct: -1 of"),
+            ({"n": 0}, "column 'n' has 0"),
+            ({"n": 30.5, "correct": 3}, "n is 30.5"),
+            ({"model": "a"}, "one level 'a'"),
+        ],
+    )
+    def test_bad_counts_are_refused(self, change, message):
+        with pytest.raises(XrayError, match=message):
+            binomial(counted().assign(**change), FACTORS, n="n")
+
+    def test_accuracies_that_are_no_counts_are_refused(self):
+        with pytest.raises(XrayError, match="accuracy × n"):
+            binomial(counted().assign(accuracy=0.1234), FACTORS, correct=None, accuracy="accuracy", n="n")
+
+    @pytest.mark.parametrize(
+        "asked", [{"correct": None}, {"accuracy": "a", "n": "n"}, {"correct": None, "accuracy": "a"}]
+    )
+    def test_what_is_counted_must_be_said_once(self, asked):
+        with pytest.raises(XrayError, match="needs `correct`"):
+            binomial(counted(), FACTORS, **asked)
+
+
+class TestPoisson:
+    @pytest.mark.parametrize("exposure", [None, "n"])
+    def test_equal_to_the_fit_of_the_rows(self, exposure):
+        table = counted()
+        found = poisson(table, "mistakes", FACTORS, {"model": "c"}, exposure=exposure)
+        offset = None if exposure is None else np.log(table["n"])
+        family = sm.families.Poisson()
+        theirs = sm.GLM(table["mistakes"], matrix_of(found, table), family, offset=offset).fit(tol=1e-13)
+        np.testing.assert_allclose(found.fit.estimates_P, theirs.params, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(found.parameters["std_error"], theirs.bse, rtol=1e-8)
+        assert found.deviance == pytest.approx(theirs.deviance, rel=1e-9)
+        assert found.null_deviance == pytest.approx(theirs.null_deviance, rel=1e-8)
+        assert found.pearson_chi2 == pytest.approx(theirs.pearson_chi2, rel=1e-8)
+        assert found.log_likelihood == pytest.approx(theirs.llf, rel=1e-9)
+        assert found.dispersion == pytest.approx(theirs.pearson_chi2 / theirs.df_resid, rel=1e-8)
+
+    def test_a_level_without_counts_is_named(self):
+        table = counted()
+        table.loc[table["scenario"] == "cut", "mistakes"] = 0
+        with pytest.raises(XrayError, match=r"scenario\[cut\] is never counted"):
+            poisson(table, "mistakes", FACTORS)
+
+    @pytest.mark.parametrize(("value", "message"), [(-1, "0 or more"), (1.5, "whole")])
+    def test_what_is_no_count_is_refused(self, value, message):
+        with pytest.raises(XrayError, match=message):
+            poisson(counted().assign(mistakes=value), "mistakes", FACTORS)
+
+
+@given(seed=st.integers(0, 10**6))
+@hypothesis_settings(deadline=None, max_examples=20)
+def test_splitting_rows_changes_no_estimate(seed):
+    table = counted(seed)
+    whole = binomial(table, FACTORS, n="n")
+    half = table["n"] // 2
+    right = np.minimum(table["correct"], half)
+    parts = [table.assign(n=half, correct=right), table.assign(n=table["n"] - half, correct=table["correct"] - right)]
+    split = binomial(pd.concat(parts, ignore_index=True), FACTORS, n="n")
+    np.testing.assert_allclose(split.fit.estimates_P, whole.fit.estimates_P, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(split.predicted["predicted"], whole.predicted["predicted"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("of", ["binomial", "poisson"])
+def test_rows_in_which_something_is_empty_are_left_out_on_request(of):
+    def fitted(table, **options):
+        if of == "binomial":
+            return binomial(table, ["model"], n="n", **options)
+        return poisson(table, "correct", ["model"], exposure="n", **options)
+
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [5, 80, 50, 40], "n": [np.nan, 100, 100, 90]})
+    found, expected = fitted(table, missing="drop"), fitted(table.iloc[1:])
+    np.testing.assert_array_equal(found.fit.estimates_P, expected.fit.estimates_P)
+    assert found.notes[0] == "1 rows in which something is empty were left out"
+    with pytest.raises(XrayError, match="1 of 4 rows lack a value; the first is row 0, column 'n'"):
+        fitted(table)
+
+
+def test_a_row_is_named_as_the_table_names_it():
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [np.nan, 80, 50, 140], "n": 100}, index=[*"pqrs"])
+    with pytest.raises(XrayError, match="correct: 140 of 100 are right in row s"):
+        binomial(table, ["model"], n="n", missing="drop")
+
+
+def test_it_shows_itself_as_a_table():
+    table = pd.DataFrame({"model": [*"aabb"], "correct": [20, 90, 50, 40], "n": 100})
+    lines = repr(binomial(table, ["model"], n="n")).splitlines()
+    assert lines[0] == "model (binomial (logit)), compared with model a"
+    assert lines[4].split()[0] == "model[b]"
+    assert lines[6].startswith("n 4, log likelihood ")
+    assert lines[8].startswith("note: rows scatter")

@@ -1,0 +1,1 @@
+"""Inputs and machinery that tests share."""

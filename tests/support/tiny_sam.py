@@ -1,0 +1,147 @@
+"""Tiny SAMs with random weights, written to disk in the real formats; a photograph takes some milliseconds.
+
+    tiny_sam_checkpoint(file, *, seed=0) -> Path        Meta's segment_anything: a `.pth` file
+    tiny_sam_folder(folder, *, seed=0) -> Path          SAM of transformers
+    tiny_sam2_folder(folder, *, seed=0, video=False) -> Path    SAM 2 of transformers; with `video` as it is published
+
+All make the folder, fill it and return the path. They work at a side of 128 pixels. Their masks are noise, and so are
+their own estimates: `Gates(min_area=0, max_area=1, max_parts=10**6, max_holes=10**6, min_part=0, min_predicted_iou=0,
+min_stability=0, min_agreement=0)` lets them pass.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from xray.masks.sam.meta import Architecture, build_module
+
+SIDE = 128
+TINY = Architecture(
+    embed_dim=32,
+    depth=2,
+    num_heads=2,
+    mlp_ratio=2.0,
+    patch_size=16,
+    img_size=SIDE,
+    window_size=3,
+    global_attn_indexes=(1,),
+    prompt_embed_dim=32,
+    mask_in_chans=16,
+    num_multimask_outputs=3,
+    decoder_depth=2,
+    decoder_mlp_dim=64,
+    iou_head_depth=3,
+    iou_head_hidden_dim=32,
+)
+
+
+def _seeded(seed: int) -> None:
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def _with_life(module: Any) -> Any:
+    """Weights as large as those of a trained one: signals do not die out, and estimates of the IoU are about one half."""
+    import torch
+
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            if weight.ndim > 1 or "no_memory" in name:
+                weight.copy_(torch.randn(weight.shape) * (0.5 if "pos" in name else weight[0].numel() ** -0.5))
+            if "output_hypernetworks" in name:
+                weight.mul_(3)
+        head = module.mask_decoder.iou_prediction_head
+        last = head.layers[-1] if not hasattr(head, "proj_out") else head.proj_out
+        last.bias.copy_(torch.linspace(0.4, 0.6, last.bias.numel()))
+    return module
+
+
+def tiny_sam_checkpoint(file: Path, *, seed: int = 0) -> Path:
+    """A checkpoint as Meta publishes them: the state dict, pickled by `torch.save`."""
+    import torch
+
+    _seeded(seed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(_with_life(build_module(TINY)).state_dict(), file)
+    return file
+
+
+def tiny_sam_folder(folder: Path, *, seed: int = 0) -> Path:
+    """A folder as SAM's are on the hub."""
+    from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
+
+    _seeded(seed)
+    frame = {"image_size": SIDE, "patch_size": 16}
+    config = SamConfig(
+        vision_config={
+            **frame,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "mlp_dim": 64,
+            "window_size": 3,
+            "global_attn_indexes": [1],
+            "output_channels": 32,
+            "num_pos_feats": 16,
+        },
+        prompt_encoder_config={**frame, "hidden_size": 32, "image_embedding_size": 8},
+        mask_decoder_config={"hidden_size": 32, "mlp_dim": 64, "iou_head_hidden_dim": 32},
+    )
+    _with_life(SamModel(config)).save_pretrained(folder)
+    square = {"height": SIDE, "width": SIDE}
+    SamProcessor(SamImageProcessor(size={"longest_edge": SIDE}, pad_size=square)).save_pretrained(folder)
+    return folder
+
+
+def tiny_sam2_folder(folder: Path, *, seed: int = 0, video: bool = False) -> Path:
+    """A folder as SAM 2's are on the hub: there they hold the video model, of which the image model is a part."""
+    import transformers as hf
+
+    _seeded(seed)
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 8,
+        "image_size": [SIDE, SIDE],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 2, 2],
+        "window_size_per_stage": [4, 4, 4, 4],
+        "global_attention_blocks": [3],
+    }
+    parts: dict[str, Any] = {
+        "vision_config": {
+            "model_type": "sam2_vision_model",
+            "backbone_config": backbone,
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            "fpn_hidden_size": 32,
+        },
+        "prompt_encoder_config": {"hidden_size": 32, "image_size": SIDE, "patch_size": 16},
+        "mask_decoder_config": {"hidden_size": 32, "mlp_dim": 64, "iou_head_hidden_dim": 32},
+    }
+    if video:
+        memory = {
+            "image_size": SIDE,
+            "memory_attention_hidden_size": 32,
+            "memory_attention_num_layers": 1,
+            "memory_attention_feed_forward_hidden_size": 32,
+            "memory_attention_rope_feat_sizes": [8, 8],
+            "memory_encoder_hidden_size": 32,
+            "memory_encoder_output_channels": 8,
+            "mask_downsampler_embed_dim": 32,
+            "memory_fuser_embed_dim": 32,
+            "memory_fuser_intermediate_dim": 32,
+        }
+        model: Any = hf.Sam2VideoModel(hf.Sam2VideoConfig(**parts, **memory))
+    else:
+        model = hf.Sam2Model(hf.Sam2Config(**parts))
+    _with_life(model).save_pretrained(folder)
+    square = {"height": SIDE, "width": SIDE}
+    images = hf.Sam2ImageProcessor(size=square, mask_size={"height": 32, "width": 32})
+    processor: Any = hf.Sam2Processor(images)
+    if video:
+        processor = hf.Sam2VideoProcessor(images, hf.Sam2VideoVideoProcessor(size=square))
+    processor.save_pretrained(folder)
+    return folder

@@ -1,0 +1,1 @@
+"""Automatic checks of inpainted images: settings, measures and verdicts."""

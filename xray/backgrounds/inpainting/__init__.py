@@ -1,0 +1,1 @@
+"""New backgrounds around an object, inpainted by Stable Diffusion models."""

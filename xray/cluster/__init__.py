@@ -1,0 +1,1 @@
+"""Ray: connect, place actor pools, stream shards, report a heartbeat and metrics."""

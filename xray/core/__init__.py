@@ -1,0 +1,1 @@
+"""The ground that every room stands on: errors, value types, schemas, plug-ins, images, files, hashing."""

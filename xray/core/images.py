@@ -1,0 +1,222 @@
+"""Bytes to pixels and back: one decoder, one rule for every odd image, one encoder.
+
+JPEG goes through libjpeg-turbo in strict mode, so that damaged data is an error and not grey blocks; the rest through
+Pillow. The header is looked at first: an image that claims too many pixels is refused before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from xray.core.errors import Rejected
+from xray.core.plugins import settings
+
+Pixels = NDArray[np.uint8]
+Format = Literal["jpeg", "png"]
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
+_SUFFIXES = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo"), "TIFF": ("tif", "tiff")}
+_ORIENTATION = 0x0112
+
+
+@settings
+class Limits:
+    """Which images are refused from their header.
+
+    Args:
+        max_pixels: width × height at most; the default is an 8-bit RGB image of 192 MB. Pillow refuses formats other
+            than JPEG above 178,956,970 whatever is set here.
+        min_side: the shorter side at least, in pixels.
+    """
+
+    max_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    min_side: Annotated[int, Field(ge=1)] = 32
+
+
+DEFAULT = Limits()
+ANY = Limits(max_pixels=2**31, min_side=1)
+"""For images that xray made itself."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image says about itself before it is decoded.
+
+    Args:
+        format: Pillow's name of the format.
+        width: pixels, upright.
+        height: pixels, upright.
+        orientation: EXIF orientation, 1–8; 1 is upright.
+        mode: Pillow's pixel mode, such as RGB, L, CMYK, P, RGBA or I;16.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright image.
+
+    Args:
+        image: RGB, shape (H, W, 3).
+        alpha: opacity 0–255, shape (H, W), where the file has one.
+        notes: reason codes of the conversions that were made.
+        orientation: the EXIF orientation that was undone, 1–8; 1 is none.
+    """
+
+    image: Pixels
+    alpha: Pixels | None
+    notes: tuple[str, ...]
+    orientation: int = 1
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise Rejected("empty_file")
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise Rejected("unknown_format", f"begins with {data[:8]!r}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Rejected("too_many_pixels", str(error)) from error
+    except _DAMAGED as error:
+        raise Rejected("corrupt_image", str(error)) from error
+
+
+def _check(picture: Image.Image, limits: Limits) -> Header:
+    width, height = picture.size
+    if width * height > limits.max_pixels:
+        raise Rejected("too_many_pixels", f"{width}×{height}, at most {limits.max_pixels:,} pixels")
+    if min(width, height) < limits.min_side:
+        raise Rejected("too_small", f"{width}×{height}, at least {limits.min_side} pixels a side")
+    try:
+        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except _DAMAGED as error:
+        raise Rejected("corrupt_image", str(error)) from error
+    if frames > 1:
+        raise Rejected("animated_image", f"{frames} frames")
+    if orientation not in range(1, 9):
+        orientation = 1
+    if orientation >= 5:
+        width, height = height, width
+    return Header(picture.format or "", width, height, orientation, picture.mode)
+
+
+def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
+    """The header of an image, without decoding its pixels.
+
+    Raises:
+        Rejected: empty_file, unknown_format, corrupt_image, too_many_pixels, too_small, animated_image.
+    """
+    return _check(_open(data), limits)
+
+
+def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
+    """Decode an image to upright 8-bit RGB.
+
+    Args:
+        data: the file's bytes.
+        limits: what to refuse.
+        name: the file's name, to notice content of another format.
+
+    Raises:
+        Rejected: as `read_header`, and corrupt_image for damaged pixel data.
+
+    >>> decode(encode(np.zeros((40, 60, 3), np.uint8), "png")).image.shape
+    (40, 60, 3)
+    """
+    picture = _open(data)
+    header = _check(picture, limits)
+    notes = []
+    suffix = name.rpartition(".")[2].lower() if "." in name else ""
+    if suffix and suffix not in _SUFFIXES.get(header.format, (header.format.lower(),)):
+        notes.append("wrong_extension")
+    alpha = None
+    if header.format in ("JPEG", "MPO") and header.mode in ("RGB", "L"):
+        image = _decode_jpeg(data)
+    else:
+        image, alpha, more = _decode_other(picture)
+        notes += more
+    if header.orientation != 1:
+        image = upright(image, header.orientation)
+        alpha = None if alpha is None else upright(alpha, header.orientation)
+        notes.append("rotated_by_exif")
+    return Decoded(image, alpha, tuple(notes), header.orientation)
+
+
+def _decode_jpeg(data: bytes) -> Pixels:
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", strict=True)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise Rejected("corrupt_image", str(error)) from error
+
+
+def _decode_other(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str]]:
+    try:
+        picture.load()
+    except _DAMAGED as error:
+        raise Rejected("corrupt_image", str(error)) from error
+    mode = picture.mode
+    if mode == "F" or mode.startswith("I"):
+        grey = np.asarray(picture)
+        if mode == "F" or grey.min(initial=0) < 0 or grey.max(initial=0) > 65_535:
+            raise Rejected("unsupported_depth", f"mode {mode}, values {grey.min()} to {grey.max()}")
+        grey = grey >> 8 if grey.max(initial=0) > 255 else grey
+        return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2), None, ["converted_16_bit"]
+    notes = {"CMYK": ["converted_cmyk"], "P": ["converted_palette"]}.get(mode, [])
+    if mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        rgba = np.asarray(picture.convert("RGBA"))
+        alpha = np.ascontiguousarray(rgba[:, :, 3])
+        if alpha.min() < 255:
+            return flatten(rgba), alpha, [*notes, "flattened_alpha"]
+        return np.ascontiguousarray(rgba[:, :, :3]), None, notes
+    return np.array(picture.convert("RGB")), None, notes
+
+
+def flatten(rgba_HWC: Pixels, colour: tuple[int, int, int] = (0, 0, 0)) -> Pixels:
+    """An RGBA image over one colour, as RGB; rounded to the nearest value."""
+    alpha = rgba_HWC[:, :, 3:].astype(np.uint16)
+    over = rgba_HWC[:, :, :3] * alpha + np.asarray(colour, np.uint16) * (255 - alpha)
+    return ((over + 127) // 255).astype(np.uint8)
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (1–8, EXIF 2.32 section 4.6.4) of an array whose first two axes are rows and columns."""
+    turned = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    return np.ascontiguousarray(np.flip(turned, flips))
+
+
+def encode(image: Pixels, format: Format = "jpeg", quality: int = 95) -> bytes:
+    """Encode an image.
+
+    Args:
+        image: shape (H, W, 3) RGB, (H, W, 4) RGBA (PNG only) or (H, W) grey (PNG only).
+        format: `jpeg`, with full colour resolution (4:4:4: an object's colours are not mixed with those of the
+            background beside it), or lossless `png`.
+        quality: of JPEG, 1–100.
+    """
+    if format == "jpeg":
+        return simplejpeg.encode_jpeg(  # type: ignore[no-any-return]
+            np.ascontiguousarray(image), quality, "RGB", colorsubsampling="444"
+        )
+    if image.ndim == 3:
+        to_bgr = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+        return cv2.imencode(".png", cv2.cvtColor(image, to_bgr))[1].tobytes()
+    return cv2.imencode(".png", image)[1].tobytes()

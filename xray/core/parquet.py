@@ -1,0 +1,50 @@
+"""Tables as Parquet files in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xray.core import schema
+
+
+def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
+    """A table as a Parquet file in memory; equal tables give equal bytes.
+
+    Args:
+        table: image columns are stored as they are, the others compressed.
+        row_groups: rows in each row group; default: one.
+    """
+    pictures = {field.name for field in table.schema if field.type == schema.IMAGE}
+    leaves = [
+        f"{field.name}.{leaf}" if field.name in pictures else field.name
+        for field in table.schema
+        for leaf in (("bytes", "path") if field.name in pictures else ("",))
+    ]
+    compact = [name for name in leaves if not name.endswith(".bytes")]
+    sink = BytesIO()  # whose bytes are the file; Arrow's own streams would be copied
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression={name: "zstd" if name in compact else "none" for name in leaves},
+        use_dictionary=compact,
+        write_statistics=compact,
+    ) as writer:
+        start = 0
+        for rows in row_groups or [len(table)]:
+            writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
+            start += rows
+    return sink.getvalue()
+
+
+def consecutive(values: pa.ChunkedArray) -> list[int]:
+    """Lengths of the runs of equal values, in order.
+
+    >>> consecutive(pa.chunked_array([["a", "a", "b", "a"]]))
+    [2, 1, 1]
+    """
+    return [len(list(run)) for _, run in groupby(values.to_pylist())]

@@ -1,0 +1,93 @@
+"""YAML without surprises: no tags, no aliases, no duplicate keys; every value knows its line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from xray.core.errors import XrayError
+
+Path = tuple[str | int, ...]
+Lines = dict[Path, int]
+
+_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str")}
+_MAX_DEPTH = 20
+
+
+def load(text: str, name: str) -> tuple[Any, Lines]:
+    """The value of a YAML document, and the line (from 1) of every key and item in it.
+
+    Args:
+        text: the document.
+        name: what to call it in errors.
+
+    Raises:
+        XrayError: no valid YAML, or something that a recipe must not hold: names the line.
+
+    >>> load("a: {b: 2}", "recipe")
+    ({'a': {'b': 2}}, {(): 1, ('a',): 1, ('a', 'b'): 1})
+    """
+    try:
+        events = list(yaml.parse(text, Loader=yaml.SafeLoader))
+        _refuse_what_recipes_must_not_hold(events, name)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise XrayError(f"{name}, line {line}: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise XrayError(f"{name}: {error}") from error
+    if node is None:
+        raise XrayError(f"{name} is empty")
+    lines: Lines = {(): 1}
+    return _value(node, (), lines, name), lines
+
+
+def dump(value: Any) -> str:
+    """A document that `load` reads back, keys in the order given."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _refuse_what_recipes_must_not_hold(events: list[yaml.Event], name: str) -> None:
+    depth = 0
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise XrayError(f"{name}, line {line}: nested more than {_MAX_DEPTH} levels deep")
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise XrayError(f"{name}, line {line}: anchors and aliases (& and *) are not allowed")
+        if tag := getattr(event, "tag", None):
+            raise XrayError(f"{name}, line {line}: tags such as {tag!r} are not allowed")
+
+
+def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_located(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines, name)
+    if node.tag not in _SCALARS:  # dates and the like are the text they are
+        return node.value
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except ValueError as error:
+        raise XrayError(f"{name}, line {node.start_mark.line + 1}: {node.value!r} is no number: {error}") from error
+
+
+def _located(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
+    lines[path] = node.start_mark.line + 1
+    return _value(node, path, lines, name)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, lines: Lines, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise XrayError(f"{name}, line {line}: a key must be plain text")
+        key = key_node.value
+        if key in found:
+            raise XrayError(f"{name}, line {line}: {key!r} is given twice (first in line {lines[(*path, key)]})")
+        lines[(*path, key)] = line
+        found[key] = _value(value_node, (*path, key), lines, name)
+    return found

@@ -1,0 +1,35 @@
+"""The masks that come with the photographs: the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
+from xray.masks.alpha import alpha_mask
+from xray.masks.base import Annotations, Mask
+from xray.masks.png import read_png_mask
+from xray.sources.base import Candidate
+
+
+@settings
+class FromSource(Annotations):
+    """What the source gives: a mask image by the rule of `read_png_mask`, or else the image's alpha channel."""
+
+    name: ClassVar[str] = "source"
+    summary: ClassVar[str] = "masks that the source gives as PNG, else the images' alpha channel"
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """The candidates as they are."""
+        yield from candidates
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `Annotations.read`."""
+        if data is not None:
+            return read_png_mask(data, decoded)
+        mask = alpha_mask(decoded)
+        if mask is None:
+            raise Rejected("missing_mask", "the source gives none, and the image has no transparency")
+        return mask, ()

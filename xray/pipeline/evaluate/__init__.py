@@ -1,0 +1,1 @@
+"""Evaluate models on the images of a run."""

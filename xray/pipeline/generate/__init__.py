@@ -1,0 +1,1 @@
+"""Generate the planned images: refine masks, inpaint backgrounds, render scenarios."""

@@ -1,0 +1,1 @@
+"""Train models within scenarios, fold by fold."""

@@ -1,0 +1,1 @@
+"""Check every byte, row and picture of a run against what was committed."""

@@ -1,8 +1,0 @@
-"""How real painted pictures are, and how many of them the filter kept; reads a run, writes its table `realism`."""
-
-from __future__ import annotations
-
-from xray.realism.keeping import judgements, keep_rates, rates
-from xray.realism.tables import realism
-
-__all__ = ["judgements", "keep_rates", "rates", "realism"]

@@ -1,0 +1,160 @@
+"""The four plots that show whether a regression's assumptions hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from xray.core.errors import XrayError
+from xray.report.figures.style import FONT, INK, LINES, MUTED, new_axes, new_figure, plain, require
+from xray.statistics.regression.diagnostics import residuals as residuals_of
+from xray.statistics.regression.least_squares import Regression
+
+Values = NDArray[np.float64]
+_SIZE = (4.2, 3.2)
+_PICTURED = 5_000
+"""More points than that become pixels inside of the vector figure, which would be slow to show else."""
+_GROUPS = 10
+_BAND = 400
+"""Points that the edge of a band has at most, evenly along the axis."""
+
+
+def residuals_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Residuals against fitted values: a bend speaks against the model's form.
+
+    Args:
+        residuals: one row an observation with `fitted` and `residual`, as `diagnostics.residuals` makes them.
+        ax: where to draw.
+
+    Raises:
+        XrayError: no rows in which both are known, or a column that is not there.
+    """
+    fitted_N, residual_N = _known(residuals, "fitted", "residual")
+    ax = _points(fitted_N, residual_N, ax)
+    ax.axhline(0, color=MUTED, linewidth=1)
+    return _labelled(ax, "fitted", "residual", "Residuals")
+
+
+def scale_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Absolute residuals against fitted values: a slope speaks against errors of one size (homoscedasticity).
+
+    The line joins the means of ten groups of rows with ever larger fitted values (fewer groups where rows are few).
+
+    Args:
+        residuals: as `residuals_plot`.
+        ax: where to draw.
+
+    Raises:
+        XrayError: as `residuals_plot`.
+    """
+    fitted_N, residual_N = _known(residuals, "fitted", "residual")
+    size_N = np.abs(residual_N)
+    ax = _points(fitted_N, size_N, ax)
+    groups = np.array_split(np.argsort(fitted_N, kind="stable"), min(_GROUPS, len(fitted_N)))
+    means = [(fitted_N[group].mean(), size_N[group].mean()) for group in groups]
+    ax.plot(*zip(*means, strict=True), color=LINES[1], linewidth=1.6)
+    ax.set_ylim(bottom=0)
+    return _labelled(ax, "fitted", "|residual|", "Homoscedasticity")
+
+
+def qq_plot(residuals: pd.DataFrame, confidence: float = 0.95, ax: Axes | None = None) -> Axes:
+    """Standardised residuals in order against what normal ones would be, with a pointwise band.
+
+    The k-th smallest of n normal values is Φ⁻¹(U) with U ~ Beta(k, n + 1 − k): its median is drawn on the x axis, its
+    central interval is the band. Of n points about (1 − confidence) n leave it also when all is well.
+
+    Args:
+        residuals: one row an observation with `standardised`.
+        confidence: of the band at each point.
+        ax: where to draw.
+
+    Raises:
+        XrayError: no row in which it is known, or the column is not there.
+    """
+    (standardised_N,) = _known(residuals, "standardised")
+    n, tail = len(standardised_N), (1 - confidence) / 2
+
+    def quantile(level: float, place_K: NDArray[np.intp]) -> Values:
+        return np.asarray(stats.norm.ppf(stats.beta.ppf(level, place_K + 1, n - place_K)))
+
+    median_N = quantile(0.5, np.arange(n))
+    band_K = np.unique(np.searchsorted(median_N, np.linspace(median_N[0], median_N[-1], _BAND)))
+    ax = _points(median_N, np.sort(standardised_N), ax)
+    low_K, high_K = (quantile(level, band_K) for level in (tail, 1 - tail))
+    ax.fill_between(median_N[band_K], low_K, high_K, color=MUTED, alpha=0.2, linewidth=0)
+    ax.axline((0, 0), slope=1, color=MUTED, linewidth=1)
+    return _labelled(
+        ax, f"normal quantile (band: {100 * confidence:g} % at each point)", "standardised residual", "QQ plot"
+    )
+
+
+def order_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Residuals in the order of the rows: runs and drifts speak against independence.
+
+    Args:
+        residuals: one row an observation with `residual`.
+        ax: where to draw.
+
+    Raises:
+        XrayError: no row in which it is known, or the column is not there.
+    """
+    require(residuals, ("residual",), "residuals")
+    order = pd.DataFrame({"row": np.arange(1, len(residuals) + 1), "residual": residuals["residual"].to_numpy(float)})
+    row_N, residual_N = _known(order, "row", "residual")
+    ax = _points(row_N, residual_N, ax)
+    ax.axhline(0, color=MUTED, linewidth=1)
+    return _labelled(ax, "row", "residual", "Residuals in order")
+
+
+def diagnostic_plots(regression: Regression | pd.DataFrame) -> Figure:
+    """The four plots in one figure.
+
+    Args:
+        regression: or its table of residuals.
+
+    Raises:
+        XrayError: the regression has kept no rows, or as the single plots.
+    """
+    table = residuals_of(regression) if isinstance(regression, Regression) else regression
+    figure = new_figure(2 * _SIZE[0], 2 * _SIZE[1])
+    axes = figure.subplots(2, 2)
+    residuals_plot(table, ax=axes[0, 0])
+    scale_plot(table, ax=axes[0, 1])
+    qq_plot(table, ax=axes[1, 0])
+    order_plot(table, ax=axes[1, 1])
+    for ax in axes.flat:
+        ax.set_facecolor("none")
+    return figure
+
+
+def _known(residuals: pd.DataFrame, *columns: str) -> list[Values]:
+    """Columns as numbers, without rows in which one is missing."""
+    values_NC = require(residuals, columns, "residuals")[list(columns)].to_numpy(float)
+    values_NC = values_NC[np.isfinite(values_NC).all(axis=1)]
+    if not len(values_NC):
+        raise XrayError(f"there are no residuals to draw: {' or '.join(columns)} is missing in every row")
+    return list(values_NC.T)
+
+
+def _points(x_N: Values, y_N: Values, ax: Axes | None) -> Axes:
+    ax = ax or new_axes(*_SIZE)
+    alpha = float(np.clip(300 / len(x_N), 0.15, 0.6))
+    ax.plot(
+        x_N, y_N, "o", color=LINES[0], markersize=3.5, markeredgewidth=0, alpha=alpha, rasterized=len(x_N) > _PICTURED
+    )
+    return ax
+
+
+def _labelled(ax: Axes, x: str, y: str, name: str) -> Axes:
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.set_title(name, loc="left", fontsize=FONT, color=INK)
+    ax.grid(color=MUTED, alpha=0.25, linewidth=0.7)
+    ax.set_axisbelow(True)
+    ax.locator_params(nbins=6)
+    plain(ax)
+    return ax

@@ -1,0 +1,264 @@
+"""What a run is, as a YAML file: validated, typos refused by name and line."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from xray.backgrounds.base import Bank
+from xray.backgrounds.filtering.settings import Filter
+from xray.backgrounds.own_photos import OwnPhotos
+from xray.core import yaml
+from xray.core.errors import XrayError, unknown
+from xray.core.files import read_bytes
+from xray.core.images import Format, Limits
+from xray.core.plugins import available, checked, dump, field_of, settings, settings_of
+from xray.core.uri import to_uri
+from xray.masks import Annotations, Gates, Refiner
+from xray.masks.from_source import FromSource
+from xray.masks.given import Given
+from xray.models.names import models_by_name
+from xray.runs.resources import Pools
+from xray.runs.training import Training, training_fields
+from xray.scenarios import Scenario, build_scenario
+from xray.sources.base import Source
+from xray.sources.categories import Category, load_categories
+
+T = TypeVar("T")
+
+
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+@settings
+class ScenarioEntry:
+    """A scenario in a recipe.
+
+    Args:
+        scenario: the scenario with its settings.
+        variants: how many different ones of each photograph, ≥ 1; differ where the seed decides something.
+    """
+
+    scenario: Annotated[Scenario, PlainValidator(lambda value: value), PlainSerializer(dump(Scenario))]
+    variants: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
+    """Entries by name, from a list of names and mappings, or from a mapping by name."""
+    entries: dict[str, ScenarioEntry] = {}
+    if isinstance(value, Mapping):
+        entries = {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        fields = {"kind": item} if isinstance(item, str) else item
+        name = fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None
+        if name in entries:
+            raise XrayError(f"two scenarios are called {name!r}; give one of them another `name`", (index,))
+        entries[str(name)] = _checked_at((index,), _scenario_entry, fields)
+    if not entries:
+        raise XrayError("no scenario is named: a list is needed, such as [original, blur_background]")
+    return entries
+
+
+def _scenario_entry(value: Any) -> ScenarioEntry:
+    if isinstance(value, ScenarioEntry):
+        return value
+    if not isinstance(value, Mapping):
+        raise XrayError(f"a scenario is a name, or a mapping with `kind`; got {value!r}")
+    fields = {key: setting for key, setting in value.items() if key not in ("name", "variants")}
+    return ScenarioEntry(scenario=build_scenario(fields), variants=value.get("variants", 1))
+
+
+def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: Any) -> T:
+    try:
+        return checked(make)(value)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise XrayError(context["message"], (*where, *context["where"])) from error
+
+
+def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
+    write = dump(Scenario)
+    return {name: {**write(entry.scenario), "variants": entry.variants} for name, entry in entries.items()}
+
+
+def _category_table(value: Any) -> tuple[Category, ...]:
+    return value if isinstance(value, tuple) else load_categories(value)
+
+
+def _dump_categories(categories: tuple[Category, ...] | None) -> dict[str, Any] | None:
+    if categories is None:
+        return None
+    return {
+        category.name: {key: value for key, value in settings_of(category).items() if key != "name" and value}
+        for category in categories
+    }
+
+
+@settings
+class Images:
+    """How made images are stored.
+
+    Args:
+        format: `jpeg` (4:4:4), or lossless `png`; transparent images are PNG always.
+        quality: of JPEG, 1–100.
+    """
+
+    format: Format = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+
+
+@settings
+class Masks:
+    """Where masks come from, and what is accepted.
+
+    Args:
+        annotations: the format and place of given masks or boxes; default: as the source gives them.
+        refine: who makes the final mask from them.
+        gates: which masks are refused.
+    """
+
+    annotations: Annotated[Annotations, *field_of("annotation format", Annotations)] = FromSource()
+    refine: Annotated[Refiner, *field_of("mask refiner", Refiner)] = Given()
+    gates: Gates = Gates()
+
+
+@settings
+class Recipe:
+    """What a run is.
+
+    Args:
+        source: which photographs.
+        name: for people.
+        seed: decides, with the ids, everything random.
+        categories: by name; None: as the source's folders tell.
+        masks: where masks come from.
+        backgrounds: the photographs that `random_background` puts objects before.
+        scenarios: by name; default: every classical one.
+        filter: which painted pictures are refused.
+        pools: where models that refine and paint work, and how many.
+        images: how images are stored.
+        limits: which photographs are refused from their header.
+        shard_size: photographs in a unit of work.
+        bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
+        transparent_on: the colour (RGB) that models see transparent images on.
+        models: model strings by name, see `xray list models`.
+        training: what `xray sweep` trains, and how; None: nothing.
+    """
+
+    source: Annotated[Source, *field_of("source", Source)]
+    name: str = "xray"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    categories: Annotated[
+        tuple[Category, ...] | None, BeforeValidator(checked(_category_table)), PlainSerializer(_dump_categories)
+    ] = None
+    masks: Masks = Masks()
+    backgrounds: Annotated[Bank, *field_of("background bank", Bank)] = OwnPhotos()
+    scenarios: Annotated[
+        dict[str, ScenarioEntry], PlainValidator(checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
+    ] = Field(default_factory=lambda: _scenario_entries(list(default_scenarios())))
+    filter: Filter = Filter()
+    pools: Pools = Pools()
+    images: Images = Images()
+    limits: Limits = Limits()
+    shard_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
+    transparent_on: tuple[Level, Level, Level] = (0, 0, 0)
+    models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name))] = Field(default_factory=dict)
+    training: Annotated[Training | None, BeforeValidator(checked(training_fields))] = None
+
+
+def default_scenarios() -> tuple[str, ...]:
+    """Every classical scenario, `original` first; those that paint need weights, and are asked for by name."""
+    names = [name for name, scenario in available(Scenario).items() if not scenario.paints]
+    return ("original", *(name for name in names if name != "original"))
+
+
+def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
+    """A recipe from plain values; `preset` is used for every scenario that names none.
+
+    Raises:
+        pydantic.ValidationError: something is unknown or out of range.
+    """
+    fields = dict(value)
+    preset = fields.pop("preset", preset)
+    if preset is not None:
+        presets = {name for scenario in available(Scenario).values() for name in scenario.presets}
+        if preset not in presets:
+            raise XrayError(str(unknown("preset", preset, presets)), ("preset",))
+        scenarios = fields.get("scenarios", list(default_scenarios()))
+        fields["scenarios"] = _each(scenarios, functools.partial(_with_preset, preset))
+    return TypeAdapter(Recipe).validate_python(fields)
+
+
+def _each(scenarios: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(scenarios, Mapping):
+        return {name: change(entry) for name, entry in scenarios.items()}
+    return [change(entry) for entry in scenarios] if isinstance(scenarios, list) else scenarios
+
+
+def _with_preset(preset: str, entry: Any) -> Any:
+    """The entry with the preset, if its scenario has it; what is wrong with an entry is said when it is built."""
+    fields = {"kind": entry} if isinstance(entry, str) else entry
+    scenario = available(Scenario).get(str(fields.get("kind"))) if isinstance(fields, Mapping) else None
+    return {"preset": preset, **fields} if scenario is not None and preset in scenario.presets else entry
+
+
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values, every default spelled out; `recipe_from` reads it back."""
+    values: dict[str, Any] = TypeAdapter(Recipe).dump_python(recipe, mode="json")
+    return values
+
+
+def parse_recipe(text: str, name: str = "recipe") -> Recipe:
+    """A recipe from YAML.
+
+    Raises:
+        XrayError: names file, line, key, value and choices.
+    """
+    values, lines = yaml.load(text, name)
+    if not isinstance(values, dict):
+        raise XrayError(f"{name}, line 1: a recipe is a mapping such as `source: {{kind: imagefolder, root: photos}}`")
+    try:
+        return recipe_from(values)
+    except ValidationError as error:
+        raise XrayError("\n".join(_located(details, lines, name) for details in error.errors())) from error
+    except XrayError as error:
+        raise XrayError(f"{name}, line {lines[error.where]}: {error}") from error
+
+
+def load_recipe(location: str) -> Recipe:
+    """A recipe from a YAML file, by path or URI.
+
+    Raises:
+        XrayError: as `parse_recipe`.
+        Rejected: the file cannot be read.
+    """
+    return parse_recipe(read_bytes(to_uri(location)).decode(), location)
+
+
+def _located(details: ErrorDetails, lines: yaml.Lines, name: str) -> str:
+    path = (*details["loc"], *details.get("ctx", {}).get("where", ()))
+    known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in lines)
+    where = ".".join(str(part) for part in path)
+    return f"{name}, line {lines[known]}: {where}: {_explain(details)}"
+
+
+def _explain(details: ErrorDetails) -> str:
+    """Pydantic's message, with the value, or the choices where a key is unknown."""
+    if details["type"] == "part":
+        return details["msg"]
+    if details["type"] == "missing":
+        return "is missing"
+    if details["type"] != "unexpected_keyword_argument":
+        return f"{details['msg']} (got {details['input']!r})"
+    *outer, key = details["loc"]
+    cls: Any = Recipe
+    for part in outer:
+        hint = get_type_hints(cls)[str(part)]
+        cls = next((one for one in get_args(hint) if dataclasses.is_dataclass(one)), hint)  # of `Training | None`
+    return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))

@@ -1,0 +1,167 @@
+"""How models are trained, and on what: the recipe's `training:`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from xray.core.errors import XrayError, unknown
+from xray.core.plugins import checked, settings
+from xray.models.names import models_by_name
+
+
+def _without_password(uri: Any) -> Any:
+    if isinstance(uri, str) and urlsplit(uri).password is not None:
+        raise XrayError(
+            "a password would be kept in the run: give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+            "environment"
+        )
+    return uri
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "ximagenet12": {
+        "holdout": 0.2,
+        "folds": None,
+        "validation": "test",
+        "side": 224,
+        "batch": 128,
+        "epochs": 200,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+    }
+}
+"""The authors' protocol (METHODS of XIMAGENET-12): from scratch, a plain split, and the weights that did best on it."""
+
+
+@settings
+class Search:
+    """Look for a learning rate and a weight decay before each trial, on its validation photographs only.
+
+    Args:
+        samples: pairs that are tried; bad ones are stopped early (ASHA: Li et al., MLSys 2020).
+        learning_rate: the least and the most, drawn log-uniformly.
+        weight_decay: the least and the most, drawn log-uniformly.
+        grace: epochs that each pair gets at least.
+    """
+
+    samples: Annotated[int, Field(ge=2, le=1000)] = 8
+    learning_rate: tuple[Rate, Rate] = (1e-4, 1e-2)
+    weight_decay: tuple[Rate, Rate] = (1e-5, 1e-1)
+    grace: Annotated[int, Field(ge=1)] = 1
+
+
+@settings
+class Training:
+    """What `xray sweep` trains.
+
+    Args:
+        models: strings by name, see `xray list models` and docs/models.md.
+        scenarios: that models are trained within; None: every one that shows the object.
+        tests: what each trained model is tested on. `halves`: its own scenario, and all when trained on the original:
+            what S_robust needs; `own`: its own alone; `matrix`: all, for every trained model.
+        folds: of cross-validation: each photograph is tested once, by a model that has seen it in no scenario; None: a
+            plain split.
+        holdout: the share of the photographs of each category that is tested, once.
+        validation: share of a trial's training photographs, of each category, that are not fitted but choose the best
+            epoch and stop early; `test`: the tested photographs themselves, as in the published code: optimistic.
+        best: which epoch's weights are tested: that of the lowest validation `loss`, of the highest validation `score`
+            (the first of equal ones), or the `last` one, which needs no choice where photographs are few.
+        side: width and height of the input in pixels; None: the model's own.
+        shape: how an image becomes square: `stretch` (all of it is seen) or `crop` (its centre).
+        pretrained: begin with pretrained weights and a new head; they have seen ImageNet.
+        augment: `none`, `flip` (left and right), or `crop` (random part of 35 to 100 % of the area, and flip).
+        epochs: at most.
+        batch: photographs in a step of the optimizer, over all workers; results hardly depend on their number.
+        accumulate: parts that a worker takes its share of a batch in, where it does not fit the memory at once.
+        optimizer: `adamw`, `adam` or `sgd` (momentum 0.9).
+        learning_rate: at its highest.
+        weight_decay: of the optimizer.
+        schedule: `cosine` (to 0, over all epochs) or `constant`.
+        warmup: epochs in which the learning rate rises to its highest.
+        patience: epochs without a better validation loss after which training stops; None: never early.
+        class_weights: `none`, or `balanced`: each category counts the same, however many photographs it has.
+        precision: `float32`, or on GPUs `bfloat16` or `float16` (mixed).
+        workers: processes that train one model together (DDP).
+        gpus: share of a GPU for each worker; None: 1 where there are any, else 0.
+        cpus: CPUs for each worker.
+        feed: `hold` keeps each scenario's decoded images in the cluster's memory, `stream` decodes them anew in every
+            epoch, `auto` holds what fits. The batches are the same.
+        retries: times that a trial whose worker died goes on from its last checkpoint.
+        checkpoint_seconds: between two checkpoints of a trial, at the end of an epoch.
+        search: of learning rate and weight decay, for each trial; None: those above.
+        mlflow: URI of an MLflow tracking server or store that trials are logged to; None: no MLflow.
+    """
+
+    models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name)), Field(min_length=1)]
+    scenarios: tuple[str, ...] | None = None
+    tests: Literal["halves", "own", "matrix"] = "halves"
+    folds: Annotated[int, Field(ge=2)] | None = 12
+    holdout: Share | None = None
+    validation: Share | Literal["test"] = 0.2
+    best: Literal["loss", "score", "last"] = "loss"
+    side: Annotated[int, Field(ge=16, le=2048)] | None = None
+    shape: Literal["stretch", "crop"] = "stretch"
+    pretrained: bool = False
+    augment: Literal["none", "flip", "crop"] = "none"
+    epochs: Annotated[int, Field(ge=1)] = 100
+    batch: Annotated[int, Field(ge=2)] = 32
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Rate = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[int, Field(ge=1)] | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    workers: Annotated[int, Field(ge=1)] = 1
+    gpus: Annotated[float, Field(ge=0, le=1)] | None = None
+    cpus: Annotated[float, Field(gt=0)] = 1
+    feed: Literal["auto", "hold", "stream"] = "auto"
+    retries: Annotated[int, Field(ge=0)] = 2
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    search: Search | None = None
+    mlflow: Annotated[str, BeforeValidator(checked(_without_password))] | None = None
+
+    @model_validator(mode="after")
+    def _one_split(self) -> Training:
+        if (self.folds is None) == (self.holdout is None):
+            said = f"`folds: {self.folds}` and `holdout: {self.holdout}`"
+            raise XrayError(f"{said}: one of them says which photographs are tested, the other is to be null")
+        if self.search is not None and (self.workers > 1 or self.validation == "test"):
+            raise XrayError("`search` wants `workers: 1`, and validation photographs that are not tested")
+        return self
+
+
+def training_fields(value: Any) -> Any:
+    """The recipe's entry with its preset, if it names one, beneath what it says itself.
+
+    Raises:
+        XrayError: no such preset.
+
+    >>> training_fields({"preset": "ximagenet12", "epochs": 3})["batch"]
+    128
+    >>> training_fields({"holdout": 0.25})
+    {'folds': None, 'holdout': 0.25}
+    """
+    if not isinstance(value, Mapping):
+        return value
+    fields = dict(value)
+    preset = fields.pop("preset", None)
+    if preset is not None and preset not in PRESETS:
+        raise XrayError(str(unknown("preset", preset, PRESETS)), ("preset",))
+    below = {**PRESETS.get(preset, {})}
+    if fields.get("folds") is not None:
+        below["holdout"] = None
+    elif fields.get("holdout") is not None:
+        below["folds"] = None
+    return {**below, **fields}

@@ -1,0 +1,1 @@
+"""Linear and binomial regressions of accuracies, their tables and diagnostics."""

@@ -1,1 +1,0 @@
-"""Training models within scenarios: everything but where the work is done."""
