@@ -1,12 +1,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test test-slow test-all check format bench clean
 
 help:  ## Show this help.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed  ## Install everything into .venv.
 
@@ -21,8 +23,14 @@ demo: install  ## From photographs to a robustness report, in minutes.
 	  echo "no apt-get and dpkg-deb on this machine: drawn objects instead of real cut-outs; their accuracies mean nothing"; fi; \
 	$(BIN)/xray pipeline jobs/recipes/$$recipe.yaml runs/demo-$$recipe
 
-test: install  ## Run all tests.
-	$(BIN)/pytest
+test: install  ## Run the fast tests.
+	$(PYTEST) -m "not slow and not gpu"
+
+test-slow: install  ## Run the slow tests: clusters, killed processes, browsers, R, notebooks, benchmarks, a GPU.
+	$(PYTEST) -m "slow or gpu"
+
+test-all: install  ## Run every test, with more random examples.
+	$(PYTEST) --hypothesis-profile nightly
 
 check: install  ## Lint, check the format, the layering and the types.
 	$(BIN)/ruff check
@@ -34,7 +42,7 @@ format: install  ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: install  ## Measure what is claimed, each beside its rival.
+bench: install  ## Measure speed and memory, each beside a rival.
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/memory.py
@@ -42,12 +50,9 @@ bench: install  ## Measure what is claimed, each beside its rival.
 	$(BIN)/python benchmarks/pools.py
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/cluster.py
-	$(BIN)/python benchmarks/statistics.py
+	$(BIN)/python benchmarks/inference_speed.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/sweep.py
-	$(BIN)/python benchmarks/rot.py
-	$(BIN)/python benchmarks/soak.py
-	$(BIN)/python benchmarks/chaos.py --workers 10 --actors 10 --nodes 3 --drivers 5 --links 0
 
 clean:  ## Remove what was installed and made.
 	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,12 +1,10 @@
-"""From nothing to a finished job, and from no GPU to two and back: how long it takes on this machine.
+"""Time from nothing to a finished job, and from no GPU to two and back, on this machine.
 
-    python benchmarks/cluster.py [job] [growth]
+    python benchmarks/cluster.py [job] [growth] [--tiny]
 
 - job: a head with a job server is started, `ray job submit` runs the smoke recipe through all stages; its images are
   compared, byte by byte, with those of `xray generate` in a process beside it;
 - growth: a head without GPUs, whose autoscaler starts nodes with logical ones, makes a run that asks for two.
-
-Clusters are started as the tests start theirs.
 """
 
 from __future__ import annotations
@@ -19,19 +17,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.clusters import ROOT, WATCH_GPUS, growing_head, head
+from support.runs import planned
 
-from support.clusters import ROOT, TESTS, WATCH_GPUS, growing_head, head
-from support.tiny_pools import planned, pooled_folder, pooled_values
-
-XRAY = (sys.executable, "-c", "from xray.cli.app import main; main()")
+XRAY = (sys.executable, "-c", "from xray.cli.main import main; main()")
 SMOKE = "jobs/recipes/smoke.yaml"
-IDLE_SECONDS = 10.0
+HERE = Path(__file__).parent
 
 
 def hashes(run: Path) -> dict[str, str]:
-    """SHA-256 of the files of IMAGES and MASKS."""
+    """Return the SHA-256 of all files of IMAGES and MASKS."""
     files = [path for kind in ("images", "masks") for path in (run / kind).iterdir()]
     return {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -50,13 +47,24 @@ def job(folder: Path) -> dict[str, float | bool]:
     return {"job_cold_s": round(seconds, 1), "job_exit": told["exit"], "job_equal": equal}
 
 
-def growth(folder: Path) -> dict[str, float | bool]:
-    here = pooled_folder(folder / "growth", per_category=6)
-    (here / "desk" / "late").write_text("200")
-    pools = {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}}
-    run = planned(here, pooled_values(here, pools=pools))
-    with growing_head(IDLE_SECONDS, gpu_nodes=2) as cluster, (here / "seen").open("w") as log:
-        environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": str(TESTS)}
+def sleeping_recipe(folder: Path, notes: Path) -> dict[str, Any]:
+    """Return a recipe whose two pools have two actors each, on logical GPUs, with models that sleep."""
+    notes.mkdir(parents=True)
+    model = {"seconds": 0.2, "notes": str(notes), "actors": 4}
+    given = {"kind": "png", "root": str(folder / "masks")}
+    return {
+        "masks": {"annotations": given, "refine": {"kind": "support.sleeping:SleepingSam", **model}},
+        "scenarios": [{"kind": "generated_background", "painter": {"kind": "support.sleeping:SleepingSdxl", **model}}],
+        "pools": {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}},
+        "shard_size": 2,
+    }
+
+
+def growth(folder: Path, images: int, idle_seconds: float) -> dict[str, float | bool]:
+    here = folder / "growth"
+    run = planned(here, images, **sleeping_recipe(here, here / "notes"))
+    with growing_head(idle_seconds, gpu_nodes=2, plugins=HERE) as cluster, (here / "seen").open("w") as log:
+        environment = {**cluster.environment, "RAY_ADDRESS": cluster.gcs, "PYTHONPATH": str(HERE)}
         watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=log)
         try:
             started = time.time()
@@ -69,25 +77,26 @@ def growth(folder: Path) -> dict[str, float | bool]:
             watch.wait()
     there = next(when for when, count in seen if count == 2) - started
     gone = next(when for when, count in seen if not count and when > ended) - ended
-    print(f"growth: 2 GPUs after {there:.1f} s, none {gone:.1f} s after the end (idle timeout {IDLE_SECONDS:g} s)")
-    return {"gpus_there_s": round(there, 1), "gpus_gone_s": round(gone, 1), "idle_timeout_s": IDLE_SECONDS}
+    print(f"growth: 2 GPUs after {there:.1f} s, none {gone:.1f} s after the end (idle timeout {idle_seconds:g} s)")
+    return {"gpus_there_s": round(there, 1), "gpus_gone_s": round(gone, 1), "idle_timeout_s": idle_seconds}
 
 
 def gpus(log: Path) -> list[tuple[float, float]]:
-    """When how many GPUs were there."""
+    """Return times and numbers of GPUs."""
     return [(float(when), float(count)) for when, count in map(str.split, log.read_text().splitlines())]
-
-
-PARTS = {"job": job, "growth": growth}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("parts", nargs="*", metavar="PART", help="job, growth; default: both")
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
+    chosen = options.parse_args()
+    size = (8, 3.0) if chosen.tiny else (48, 10.0)
+    parts = {"job": job, "growth": lambda folder: growth(folder, *size)}
     figures: dict[str, float | bool] = {}
     with tempfile.TemporaryDirectory() as name:
-        for part in options.parse_args().parts or PARTS:
-            figures |= PARTS[part](Path(name))
+        for part in chosen.parts or parts:
+            figures |= parts[part](Path(name))
     print(json.dumps(figures))
 
 

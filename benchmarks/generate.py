@@ -1,10 +1,10 @@
-"""How fast are scenarios made? xray beside an ideal program, a Pillow script and naive Ray Data, in turns.
+"""Speed of `xray generate` beside an ideal program, a Pillow script and naive Ray Data, in turns.
 
     python benchmarks/generate.py --images 1024 --rounds 3
 
 - ideal: two processes that call the same function on the same shards, with nothing to schedule, resume or watch;
 - pillow: the script that a user would write, Pillow and a pool of two processes, files in folders;
-- naive_ray: one row an image and scenario, `map` by row, `write_parquet`.
+- naive_ray: one row per image and scenario, `map` by row, `write_parquet`.
 
 All make the same number of images from the same photographs with two processes. Ratios are of times in the same round.
 """
@@ -22,56 +22,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 # The same for all: ordinary niceness, one thread, and an allocator that keeps its buffers.
 os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
 os.environ |= {"MALLOC_TRIM_THRESHOLD_": "100000000", "MALLOC_MMAP_THRESHOLD_": "100000000"}
 
 import cv2
-import psutil
 import ray
-import rivals
-from photographs import CATEGORIES, write_photographs
+from support import rivals
+from support.photographs import write_photographs
+from support.runs import cpu_seconds, planned
 
 from xray.cluster.session import connected
 from xray.core.images import decode, encode
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.generate.stages import make_shard
-from xray.pipeline.plan.plan import survey, write_plan
-from xray.runs.recipe import recipe_from
-from xray.runs.run import Run
+from xray.pipeline.generate.workers import render_shard
+from xray.runs.folder import RunFolder
 from xray.scenarios import Photo, build_scenario
 
 PROCESSES = 2
-
-
-def planned(folder: Path, images: int, **more: Any) -> Run:
-    """A run with a plan for drawn photographs; `more` are entries of its recipe."""
-    write_photographs(folder, images)
-    recipe = recipe_from(
-        {
-            "categories": CATEGORIES,
-            "source": {"kind": "imagefolder", "root": str(folder / "photos")},
-            "masks": {"annotations": {"kind": "png", "root": str(folder / "masks")}},
-            **more,
-        }
-    )
-    run = Run(str(folder / "plan"))
-    write_plan(run, recipe, survey(recipe))
-    return run
-
-
-def cpu_seconds() -> float:
-    """CPU time of this process and of all below it that live."""
-    total = 0.0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
 
 
 class Race:
@@ -79,32 +48,32 @@ class Race:
 
     def __init__(self, folder: Path, images: int) -> None:
         self.folder = folder
-        self.plan = planned(folder, images)
+        self.run = planned(folder, images)
         self.pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"))
         list(
             self.pool.map(
-                make_shard, *zip(*[(self.copy("warm"), shard) for shard in self.plan.shards()[:4]], strict=True)
+                render_shard, *zip(*[(self.copy("warm"), shard) for shard in self.run.plan.shards()[:4]], strict=True)
             )
         )
 
     def copy(self, name: str) -> str:
-        """A run of its own with the same plan."""
+        """Copy the planned run."""
         target = self.folder / name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(self.folder / "plan", target)
         return str(target)
 
     def xray(self, uri: str) -> None:
-        generate(Run(uri))
+        generate(RunFolder(uri))
 
     def ideal(self, uri: str) -> None:
-        shards = self.plan.shards()
-        for _ in self.pool.map(make_shard, [uri] * len(shards), shards):
+        shards = self.run.plan.shards()
+        for _ in self.pool.map(render_shard, [uri] * len(shards), shards):
             pass
 
     def pillow(self, uri: str) -> None:
-        source = {row["image_id"]: row for row in self.plan.table("source").to_pylist()}
-        rows = [row for row in self.plan.table("plan").to_pylist() if row["donor_uri"]]
+        source = {row["image_id"]: row for row in self.run.store.table("source").to_pylist()}
+        rows = [row for row in self.run.store.table("plan").to_pylist() if row["donor_uri"]]
         items = [
             tuple(
                 uri_.removeprefix("file://")
@@ -121,12 +90,12 @@ class Race:
             pass
 
     def naive_ray(self, uri: str) -> None:
-        source = {row["image_id"]: row for row in self.plan.table("source").to_pylist()}
-        rows = [{"source": source[row["image_id"]], "plan": row} for row in self.plan.table("plan").to_pylist()]
-        ray.data.from_items(rows).map(rivals.render_row(self.plan.uri)).write_parquet(f"{uri}/made")
+        source = {row["image_id"]: row for row in self.run.store.table("source").to_pylist()}
+        rows = [{"source": source[row["image_id"]], "plan": row} for row in self.run.store.table("plan").to_pylist()]
+        ray.data.from_items(rows).map(rivals.render_row(self.run.uri)).write_parquet(f"{uri}/made")
 
     def time(self, contestant: Callable[[str], None]) -> tuple[float, float]:
-        """Wall and CPU seconds of one contestant."""
+        """Return wall and CPU seconds of one contestant."""
         uri = self.copy(contestant.__name__)
         os.sync()
         cpu, wall = cpu_seconds(), time.perf_counter()
@@ -136,8 +105,8 @@ class Race:
         return spent
 
 
-def transparent(images: int = 20) -> tuple[float, float]:
-    """How much faster, and what share of the bytes, our PNG of a cut-out is beside Pillow's default."""
+def transparent(images: int) -> tuple[float, float]:
+    """Return speed-up and share of the bytes of our PNG of a cut-out, beside Pillow's default."""
     scenario = build_scenario("transparent")
     with tempfile.TemporaryDirectory() as name:
         write_photographs(Path(name), images, seed=1)
@@ -159,7 +128,10 @@ def main() -> None:
     options.add_argument("--images", type=int, default=1024)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--folder", type=Path, default=None, help="where to work; default: a temporary folder")
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
+    if chosen.tiny:
+        chosen.images, chosen.rounds = 8, 1
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name, connected(workers=PROCESSES):
         race = Race(Path(name), chosen.images)
         contestants = [race.xray, race.ideal, race.pillow, race.naive_ray]
@@ -174,12 +146,12 @@ def main() -> None:
             ratios.setdefault("cpu_vs_ideal", []).append(cpu / spent["ideal"][1])
             told = ", ".join(f"{who} {seconds:.1f} s ({cpu:.1f} CPU-s)" for who, (seconds, cpu) in spent.items())
             print(f"round {number + 1}: {told}", flush=True)
-        rows = race.plan.planned_rows()
+        rows = race.run.plan.planned_rows()
         race.pool.shutdown()
     print(f"{chosen.images:,} photographs, {rows:,} images; medians of {chosen.rounds} rounds (lowest to highest)")
     for ratio, values in ratios.items():
         print(f"  {ratio:13} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
-    speedup, share = transparent()
+    speedup, share = transparent(2 if chosen.tiny else 20)
     print(f"  transparent PNG: {speedup:.1f} × as fast as Pillow's default, {share:.2f} of its bytes")
     figures = {ratio: round(statistics.median(values), 3) for ratio, values in ratios.items()}
     print(json.dumps({**figures, "transparent_speedup": round(speedup, 1), "transparent_bytes": round(share, 3)}))

@@ -1,4 +1,4 @@
-"""What does one GPU do in an hour? SAM, SDXL, evaluation and training, with networks of the real sizes.
+"""Hourly throughput of one GPU: SAM, SDXL, evaluation and training, with networks of the real sizes.
 
     python benchmarks/gpu.py [masks] [worlds] [few] [models] [train]    # on a machine with a CUDA device
     python benchmarks/gpu.py --tiny                                              # tries the program, on CPUs
@@ -32,9 +32,9 @@ os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLI
 
 import timm
 import torch
-from full_size import SAM_TINY, SAM_VIT_H, SDXL, SDXL_TINY, sam, sdxl
-from generate import planned
 from safetensors.torch import save_file
+from support.full_size import SDXL, SDXL_TINY, sam, sdxl, tiny_sam
+from support.runs import planned
 
 from xray.cluster.placement import PoolState
 from xray.cluster.session import connected
@@ -42,7 +42,7 @@ from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
 from xray.pipeline.generate.masks import mask
 from xray.pipeline.train.sweep import sweep
-from xray.runs.run import Run
+from xray.runs.folder import RunFolder
 
 ANY_MASK = {
     "min_area": 0, "max_area": 1, "max_parts": 10**6, "max_holes": 10**6, "min_part": 0,
@@ -52,14 +52,16 @@ ANY_MASK = {
 
 
 class Bench:
-    """Runs on drawn photographs, with weights that are made once."""
+    """Runs over drawn photographs, with weights that are created once."""
 
     def __init__(self, folder: Path, tiny: bool, images: int) -> None:
         self.folder, self.tiny, self.images = folder, tiny, images
         self.device = "cpu" if tiny else "cuda"
 
     def sam(self) -> str:
-        return self._once("sam.pth", lambda path: sam(path, SAM_TINY if self.tiny else SAM_VIT_H, self.device))
+        if self.tiny:
+            return self._once("sam", tiny_sam)
+        return self._once("sam.pth", lambda path: sam(path, self.device))
 
     def sdxl(self, inpainting: bool) -> str:
         sizes = SDXL_TINY if self.tiny else SDXL
@@ -74,8 +76,8 @@ class Bench:
             print(f"{name}: {time.perf_counter() - started:.0f} s to make", flush=True)
         return str(path)
 
-    def run(self, images: int, refine: bool = False, **recipe: Any) -> Run:
-        """A run with a plan; SAM refines its masks, or takes no part."""
+    def run(self, images: int, refine: bool = False, **recipe: Any) -> RunFolder:
+        """Plan a run; with `refine`, SAM refines its masks."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         if refine:
             given = {"kind": "png", "root": str(folder / "masks")}
@@ -91,7 +93,7 @@ class Bench:
 
 
 def told(name: str, state: PoolState) -> dict[str, float]:
-    """The figures of a pool."""
+    """Return the figures of a pool."""
     return {
         f"{name}_busy": round(state.busy_share, 3),
         f"{name}_seconds": round(state.busy / state.items, 4),
@@ -136,7 +138,7 @@ def few(bench: Bench) -> dict[str, float]:
 
 
 def models(bench: Bench) -> dict[str, float]:
-    """Beside it what the CPUs make of the scenarios that need no GPU."""
+    """Measure the evaluation, and the rendering of scenarios on CPUs before it."""
     run = bench.run(4 * bench.images)
     started = time.perf_counter()
     made = generate(run)
@@ -171,7 +173,7 @@ def train(bench: Bench) -> dict[str, float]:
     started = time.perf_counter()
     swept = sweep(run)
     seconds = time.perf_counter() - started
-    history = run.table("history").to_pandas()
+    history = run.store.table("history").to_pandas()
     return {"trainings": len(swept.trials), "failed": len(swept.failed), "sweep_seconds": round(seconds, 1),
             "epochs": len(history)}  # fmt: skip
 
@@ -185,8 +187,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     options.add_argument("--images", type=int, default=256, help="photographs for masks; others by it")
-    options.add_argument("--tiny", action="store_true", help="small networks on CPUs: tries the program")
+    options.add_argument("--tiny", action="store_true", help="small networks on CPUs: only try the program")
     chosen = options.parse_args()
+    if chosen.tiny:
+        chosen.images = 4
     figures: dict[str, Any] = {"device": "cpu, tiny" if chosen.tiny else torch.cuda.get_device_name()}
     with tempfile.TemporaryDirectory() as name, connected():
         bench = Bench(Path(name), chosen.tiny, chosen.images)

@@ -1,4 +1,4 @@
-"""How well do refiners find an object in a coarse box? IoU with the true masks of the stamps sample.
+"""Quality of masks that refiners find in a coarse box: IoU with the true masks of the stamps sample.
 
     python benchmarks/masks.py [--sam sam-vit-h]
 
@@ -22,16 +22,18 @@ os.environ |= {"OMP_NUM_THREADS": "1"}
 
 import cv2
 
-from xray.core.device import Work, ready
+from xray.core.batching import BatchRunner
+from xray.core.device import load_on
 from xray.core.errors import Rejected
 from xray.core.files import read_bytes
 from xray.core.images import decode
-from xray.masks import Hint, Mask, Refined, Unrefined, iou
+from xray.masks import Hint, Mask, RefinedMask, RefinerInput, iou
 from xray.masks.from_source import FromSource
 from xray.masks.grabcut import GrabCut
 from xray.masks.quality import box_of
 from xray.masks.sam.refiner import Sam
-from xray.sources.base import Box
+from xray.sources.base import Box, Source
+from xray.sources.shapes import Shapes
 from xray.sources.stamps import Stamps
 
 GROWTH = 0.1
@@ -40,25 +42,24 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """A photograph with its coarse box, and where its object truly is."""
+    """A photograph with its coarse box, and the true mask of its object."""
 
     category: str
-    asked: Unrefined
+    asked: RefinerInput
     truth: Mask
 
 
 def grown(box: Box, height: int, width: int) -> Box:
-    """A box that is larger by a share of its sides at each end, inside the image."""
+    """Return the box, enlarged by a share of its sides at each end and clipped to the image."""
     x0, y0, x1, y1 = box
     more_x, more_y = GROWTH * (x1 - x0), GROWTH * (y1 - y0)
     return max(x0 - more_x, 0), max(y0 - more_y, 0), min(x1 + more_x, width), min(y1 + more_y, height)
 
 
-def cases(size: int, most: int | None) -> Iterator[Case]:
-    """The stamps sample, or the first photographs of each category."""
-    stamps = Stamps(size=size)
+def cases(source: Source, most: int | None) -> Iterator[Case]:
+    """Yield the photographs of a sample, or the first of each category."""
     taken: dict[str, int] = defaultdict(int)
-    for candidate in stamps.candidates(stamps.categories()):
+    for candidate in source.candidates(source.categories()):
         taken[candidate.category] += 1
         if most is not None and taken[candidate.category] > most:
             continue
@@ -67,27 +68,27 @@ def cases(size: int, most: int | None) -> Iterator[Case]:
         box = box_of(truth)
         assert box is not None
         coarse = grown(box, *truth.shape)
-        yield Case(candidate.category, Unrefined(decoded, Hint(boxes=(coarse,)), SEED), truth)
+        yield Case(candidate.category, RefinerInput(decoded, Hint(boxes=(coarse,)), SEED), truth)
 
 
-def by_grabcut(asked: Unrefined) -> Refined | Rejected:
+def by_grabcut(asked: RefinerInput) -> RefinedMask | Rejected:
     try:
         return GrabCut().refine(asked.decoded, asked.hint, asked.seed)
     except Rejected as verdict:
         return verdict
 
 
-def by_sam(asked: Sequence[Unrefined], reference: str, device: str, batch: int) -> Iterator[Refined | Rejected]:
-    return Work(ready(Sam(model=reference).load, device), batch, threading.Lock()).through(asked)
+def by_sam(asked: Sequence[RefinerInput], reference: str, device: str, batch: int) -> Iterator[RefinedMask | Rejected]:
+    return BatchRunner(load_on(Sam(model=reference).load, device), batch, threading.Lock()).run(asked)
 
 
-def scores(found: Sequence[Refined | Rejected], sample: Sequence[Case]) -> list[float]:
+def scores(found: Sequence[RefinedMask | Rejected], sample: Sequence[Case]) -> list[float]:
     pairs = zip(found, sample, strict=True)
     return [0.0 if isinstance(one, Rejected) else iou(one.mask, case.truth) for one, case in pairs]
 
 
 def show(sample: Sequence[Case], columns: dict[str, list[float]]) -> None:
-    """Mean and median of each refiner, by category and in all."""
+    """Print mean and median of each refiner, by category and in total."""
     print(f"{'category':<20}{'n':>5}" + "".join(f"{name + ' mean':>15}{'median':>9}" for name in columns))
     groups = [*dict.fromkeys(case.category for case in sample), "all"]
     for group in groups:
@@ -106,9 +107,11 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=4, help="photographs that SAM sees at once")
     options.add_argument("--size", type=int, default=256, help="width and height of the photographs")
     options.add_argument("--most", type=int, help="photographs of a category; default: all")
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
     cv2.setNumThreads(1)
-    sample = list(cases(chosen.size, chosen.most))
+    source = Shapes(per_category=1, size=(96, 128)) if chosen.tiny else Stamps(size=chosen.size)
+    sample = list(cases(source, chosen.most))
     columns = {"box": [iou(_filled(case), case.truth) for case in sample]}
     columns["grabcut"] = scores([by_grabcut(case.asked) for case in sample], sample)
     if chosen.sam:
@@ -120,7 +123,7 @@ def main() -> None:
 
 
 def _filled(case: Case) -> Mask:
-    """The coarse box itself as a mask: what a refiner has to beat."""
+    """Return the coarse box as a mask: the baseline."""
     (box,) = case.asked.hint.boxes
     x0, y0, x1, y1 = (round(edge) for edge in box)
     mask = case.truth & False

@@ -1,4 +1,4 @@
-"""How does memory grow? The driver's over a hundred times more planned rows, and a worker's while it renders.
+"""Memory of the driver with a hundred times more planned rows, and of a worker while it renders.
 
     python benchmarks/memory.py
 
@@ -18,20 +18,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-from photographs import CATEGORIES, write_photographs
+from support.photographs import CATEGORIES, write_photographs
 
 from xray.cluster.session import connected
 from xray.core.images import encode
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
+from xray.runs.folder import RunFolder
 from xray.runs.recipe import Recipe, recipe_from
-from xray.runs.run import Run
 
 SCENARIOS = 14
 
 
 def recipe_for(folder: Path) -> Recipe:
-    """All scenarios of the folder's photographs."""
+    """Return a recipe with all scenarios of the folder's photographs."""
     return recipe_from(
         {
             "categories": CATEGORIES,
@@ -42,7 +43,7 @@ def recipe_for(folder: Path) -> Recipe:
 
 
 def small_photographs(folder: Path, count: int) -> None:
-    """Many tiny pictures: the plan's size depends on their number only."""
+    """Write many tiny images: the plan's size depends on their number only."""
     photo = encode(np.full((40, 40, 3), 90, np.uint8))
     mask = np.zeros((40, 40), np.uint8)
     mask[10:30, 10:30] = 255
@@ -56,19 +57,19 @@ def small_photographs(folder: Path, count: int) -> None:
 
 
 def drive(folder: Path) -> None:
-    """What a driver does before and after its workers: plan, list, resume; prints rows and its peak memory in MB."""
+    """Plan, generate and resume as a driver does; print rows and peak memory in MB."""
     import resource
 
     recipe = recipe_for(folder)
-    run = Run(str(folder / "run"))
+    run = RunFolder(str(folder / "run"))
     write_plan(run, recipe, survey(recipe))
     with connected(workers=2):
         generate(run)
-    print(run.planned_rows(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(run.plan.planned_rows(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def driver_peak(images: int) -> tuple[int, float]:
-    """Planned rows and peak memory (MB) of a driver in a process of its own."""
+    """Return planned rows and peak memory (MB) of a driver in a new process."""
     with tempfile.TemporaryDirectory() as name:
         small_photographs(Path(name), images)
         told = subprocess.run([sys.executable, __file__, "--drive", name], capture_output=True, text=True, check=True)
@@ -77,7 +78,7 @@ def driver_peak(images: int) -> tuple[int, float]:
 
 
 def worker_peak(images: int) -> float:
-    """The largest memory of a worker's own (MB), sampled while photographs are rendered."""
+    """Return the peak unshared memory of a worker (MB), sampled while it renders."""
     import threading
 
     peak, stop = [0.0], threading.Event()
@@ -95,7 +96,7 @@ def worker_peak(images: int) -> float:
     with tempfile.TemporaryDirectory() as name, connected(workers=2):
         write_photographs(Path(name), images)
         recipe = recipe_for(Path(name))
-        run = Run(f"{name}/run")
+        run = RunFolder(f"{name}/run")
         write_plan(run, recipe, survey(recipe))
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -108,14 +109,16 @@ def worker_peak(images: int) -> float:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
     if chosen.drive:
         drive(chosen.drive)
         return
-    few, little = driver_peak(1_000 // SCENARIOS + 1)
-    many, much = driver_peak(100_000 // SCENARIOS + 1)
+    rows, photographs = ((100, 300), 8) if chosen.tiny else ((1_000, 100_000), 256)
+    few, little = driver_peak(rows[0] // SCENARIOS + 1)
+    many, much = driver_peak(rows[1] // SCENARIOS + 1)
     print(f"driver: {little:.0f} MB for {few:,} rows, {much:.0f} MB for {many:,}")
-    worker = worker_peak(256)
+    worker = worker_peak(photographs)
     print(f"worker: at most {worker:.0f} MB of its own")
     print(json.dumps({"driver_growth_mb": round(much - little, 1), "worker_mb": round(worker, 1)}))
 

@@ -1,4 +1,4 @@
-"""How fast is a large plan written, and in how much memory?
+"""Time and memory for writing a large plan.
 
     python benchmarks/plan.py [--rows 10000000] [--streams 100000000]
 
@@ -22,22 +22,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from photographs import CATEGORIES
+from support.photographs import CATEGORIES
 
 from xray.core import schema
-from xray.pipeline.plan.donors import Donors, Draw
+from xray.pipeline.plan.donors import Donors, Sampler
 from xray.pipeline.plan.plan import Survey, write_plan
 from xray.pipeline.plan.rows import plan_rows
 from xray.pipeline.plan.survey import source_table
+from xray.runs.folder import RunFolder
 from xray.runs.recipe import Recipe, recipe_from
-from xray.runs.run import Run
 
 SCENARIOS = 14
 _AT_ONCE = 8192
 
 
 def recipe() -> Recipe:
-    """All classical scenarios."""
+    """Return a recipe with all classical scenarios."""
     return recipe_from(
         {
             "categories": CATEGORIES,
@@ -48,13 +48,13 @@ def recipe() -> Recipe:
 
 
 def photographs(count: int) -> Iterator[pa.Table]:
-    """SOURCE, some at a time."""
+    """Yield SOURCE in pieces."""
     for start in range(0, count, _AT_ONCE):
         yield source_table(photograph(number) for number in range(start, min(start + _AT_ONCE, count)))
 
 
 def photograph(number: int) -> dict[str, object]:
-    """A row of SOURCE, as long as those of ImageNet."""
+    """Return a row of SOURCE, as long as those of ImageNet."""
     found = hashlib.sha256(str(number).encode()).hexdigest()
     name, category = f"ILSVRC2012_{number:08d}", f"n{number % 1000:08d}"
     return {
@@ -70,25 +70,25 @@ def peak_mb() -> float:
 
 
 def write(rows: int) -> None:
-    """What a driver does; prints rows, seconds, memory before and at most, bytes of the plan."""
+    """Plan as a driver does; print rows, seconds, memory before, peak memory, bytes of the plan."""
     pa.set_memory_pool(pa.system_memory_pool())  # as `xray plan` does
     wanted = recipe()
     source = source_table(photograph(number) for number in range(rows // SCENARIOS + 1))
     found = Survey(wanted.categories or (), source, wanted.backgrounds.own(source), schema.SOURCE.empty_table(), ())
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(str(Path(folder) / "run"))
+        run = RunFolder(str(Path(folder) / "run"))
         before, started = peak_mb(), time.perf_counter()
         write_plan(run, wanted, found)
         seconds = time.perf_counter() - started
         size = sum(path.stat().st_size for path in (Path(folder) / "run").rglob("*.parquet"))
-        print(run.planned_rows(), seconds, before, peak_mb(), size)
+        print(run.plan.planned_rows(), seconds, before, peak_mb(), size)
 
 
 def stream(rows: int) -> None:
     """Plan rows and forget them; the bank is 8,192 photographs. Prints rows, seconds, memory at most."""
     wanted = recipe()
     first = next(photographs(_AT_ONCE))
-    draw = Draw(0, Donors(wanted.backgrounds.own(first)), {})
+    draw = Sampler(0, Donors(wanted.backgrounds.own(first)), {})
     started, made = time.perf_counter(), 0
     for some in photographs(rows // SCENARIOS + 1):
         for start in range(0, len(some), wanted.shard_size):
@@ -97,7 +97,7 @@ def stream(rows: int) -> None:
 
 
 def told_by(what: str, rows: int) -> list[float]:
-    """What a process of its own prints last."""
+    """Return the numbers that a new process prints."""
     done = subprocess.run([sys.executable, __file__, what, str(rows)], capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
 
@@ -110,7 +110,10 @@ def main() -> None:
     )
     options.add_argument("--write", type=int, help=argparse.SUPPRESS)
     options.add_argument("--stream", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
+    if chosen.tiny:
+        chosen.rows, chosen.streams = 1400, 1400
     if chosen.write or chosen.stream:
         write(chosen.write) if chosen.write else stream(chosen.stream)
         return

@@ -1,6 +1,6 @@
-"""Are the pools of GPUs fed? The real pipeline, with models that sleep where real ones would compute.
+"""Utilisation and scaling of GPU pools: the real pipeline, with models that sleep where real ones would compute.
 
-    python benchmarks/pools.py [feed] [scaling] [memory] [--quick]
+    python benchmarks/pools.py [feed] [scaling] [memory] [--tiny]
 
 SAM and Stable Diffusion are xray's own, around networks that sleep a fixed time for each image: reading, decoding,
 resizing to the networks' frames, choosing and measuring masks, putting objects back, encoding and committing are the
@@ -8,7 +8,7 @@ real work. A pool is busy for its images times their sleep; what a sleep takes l
 
 - feed: two pools that need the same time, on CPUs that have 1.2 times what they need; and refining alone, in turns;
 - scaling: 1, 2, 4, 8 logical GPUs, each with an actor of both pools;
-- memory: what Ray's object store holds while pools work as fast as they can, in a short run and in one four times
+- memory: the size of Ray's object store while pools work as fast as they can, in a short run and in one four times
   as long.
 
 An actor's time goes from its first batch to the last one of its pool. All actors load before one begins:
@@ -40,15 +40,16 @@ os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLI
 import numpy as np
 import psutil
 import ray
-from photographs import CATEGORIES, write_photographs
+from support.photographs import CATEGORIES, write_photographs
 
 from xray.cluster.placement import PoolState
 from xray.cluster.session import worker_environment
 from xray.pipeline.generate.generate import generate
 from xray.pipeline.generate.masks import mask
-from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
+from xray.runs.folder import RunFolder
 from xray.runs.recipe import recipe_from
-from xray.runs.run import Run
 
 CORES = os.cpu_count() or 1
 NICENESS = os.nice(0)
@@ -58,7 +59,7 @@ POOLS = ("refine", "paint")
 
 @dataclass(frozen=True)
 class Pool:
-    """What the actors of a pool noted.
+    """The log of a pool's actors.
 
     Args:
         actors: the batches of each: start and end (monotonic clock), images, and CPU seconds since the batch before.
@@ -79,7 +80,7 @@ class Pool:
 
     @property
     def batches(self) -> list[tuple[float, float, float, float]]:
-        """Of all actors."""
+        """All batches of all actors."""
         return [batch for actor in self.actors for batch in actor]
 
     @property
@@ -96,7 +97,7 @@ class Pool:
 
     @property
     def rate(self) -> float:
-        """Images a second."""
+        """Images per second."""
         return self.images / (self.end - self.start)
 
     @property
@@ -152,7 +153,7 @@ class Cpus:
 
 
 def _ours() -> float:
-    """CPU seconds of this process and of all below it that live."""
+    """Return the CPU seconds of this process and of its live descendants."""
     total = 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -163,7 +164,7 @@ def _ours() -> float:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one run: its pools, the machine's CPUs meanwhile, and the most that the object store held, bytes."""
+    """The result of one run: its pools, the CPUs of the machine, and the peak size of the object store in bytes."""
 
     pools: Mapping[str, Pool]
     cpus: Cpus
@@ -224,7 +225,7 @@ class Bench:
 
     def planned(
         self, images: int, shard: int, seconds: Mapping[str, float], actors: int, pools: int
-    ) -> tuple[Run, Path]:
+    ) -> tuple[RunFolder, Path]:
         """A run with a plan, and the folder of its actors' notes."""
         root, here = self._photographs(images), Path(tempfile.mkdtemp(dir=self.folder))
         notes = here / "notes"
@@ -236,16 +237,19 @@ class Bench:
                 "source": {"kind": "imagefolder", "root": str(root / "photos")},
                 "masks": {
                     "annotations": {"kind": "png", "root": str(root / "masks")},
-                    "refine": {"kind": "sleeping:SleepingSam", **given["refine"]},
+                    "refine": {"kind": "support.sleeping:SleepingSam", **given["refine"]},
                 },
                 "scenarios": [
-                    {"kind": "generated_background", "painter": {"kind": "sleeping:SleepingSdxl", **given["paint"]}}
+                    {
+                        "kind": "generated_background",
+                        "painter": {"kind": "support.sleeping:SleepingSdxl", **given["paint"]},
+                    }
                 ],
                 "pools": {name: {"device": "cpu", "gpus": 0.5, "actors": actors} for name in POOLS},
                 "shard_size": shard,
             }
         )
-        run = Run(str(here / "run"))
+        run = RunFolder(str(here / "run"))
         write_plan(run, recipe, survey(recipe))
         return run, notes
 
@@ -270,7 +274,7 @@ class Bench:
 
 @contextlib.contextmanager
 def cluster(gpus: int) -> Iterator[None]:
-    """A Ray of our own with logical GPUs."""
+    """Start a local Ray session with logical GPUs."""
     ray.init(
         address="local",
         num_cpus=CORES,
@@ -287,7 +291,7 @@ def cluster(gpus: int) -> Iterator[None]:
 
 
 def alike(seconds: float) -> dict[str, float]:
-    """The same sleep for both pools."""
+    """Return the same sleep for both pools."""
     return dict.fromkeys(POOLS, seconds)
 
 
@@ -347,7 +351,7 @@ def scaling(bench: Bench, images: int, gpus: Sequence[int] = (1, 2, 4, 8)) -> di
 
 
 def memory(bench: Bench, images: int) -> dict[str, float]:
-    """What the object store held in a short run and in a long one."""
+    """Measure the object store in a short run and in a long one."""
     held = {}
     with cluster(2):
         for length in (images, 4 * images):
@@ -359,7 +363,7 @@ def memory(bench: Bench, images: int) -> dict[str, float]:
 
 
 def told(name: str, values: Sequence[float]) -> dict[str, float]:
-    """Median of some rounds; prints their range."""
+    """Return the median of some rounds, and print their range."""
     print(f"  {name:20} {statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})")
     return {name: statistics.median(values)}
 
@@ -368,12 +372,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("modes", nargs="*", help="feed, scaling, memory; default: all")
     options.add_argument("--rounds", type=int, default=3, help="of feeding")
-    options.add_argument("--quick", action="store_true", help="only see that it works: the figures mean nothing")
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
-    few = 4 if chosen.quick else 1
+    few = 16 if chosen.tiny else 1
     modes: dict[str, Callable[[Bench], dict[str, float]]] = {
-        "feed": lambda bench: feed(bench, 1 if chosen.quick else chosen.rounds, 768 // few, 4 // few),
-        "scaling": lambda bench: scaling(bench, 32 // few, (1, 2) if chosen.quick else (1, 2, 4, 8)),
+        "feed": lambda bench: feed(bench, 1 if chosen.tiny else chosen.rounds, 768 // few, 1 if chosen.tiny else 4),
+        "scaling": lambda bench: scaling(bench, 32 // few, (1, 2) if chosen.tiny else (1, 2, 4, 8)),
         "memory": lambda bench: memory(bench, 256 // few),
     }
     if wrong := set(chosen.modes) - modes.keys():

@@ -1,4 +1,4 @@
-"""What does a trial cost beside its training? A sweep of 36 tiny trainings beside the same ones in one process.
+"""Overhead of a trial: a sweep of 36 tiny trainings beside the same ones in one process.
 
     python benchmarks/sweep.py --images 144 --side 64 --epochs 1 5
 
@@ -27,19 +27,18 @@ os.environ |= {"MALLOC_TRIM_THRESHOLD_": "100000000", "MALLOC_MMAP_THRESHOLD_": 
 
 import pyarrow as pa
 import torch
-from generate import cpu_seconds, planned
+from support.runs import cpu_seconds, planned
 
 from xray.cluster.session import connected
-from xray.pipeline.generate.stages import make_shard
-from xray.pipeline.train.dataset import Material
-from xray.pipeline.train.feed import HeldFeed
-from xray.pipeline.train.learner import Place
-from xray.pipeline.train.prepare import UNITS, prepare
-from xray.pipeline.train.sweep import planned as planned_trials
-from xray.pipeline.train.sweep import sweep
-from xray.pipeline.train.trainer import learn
+from xray.pipeline.generate.workers import render_shard
+from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.feed import InMemoryFeed
+from xray.pipeline.train.learner import Worker
+from xray.pipeline.train.prepare import PREPARE_TASKS, prepare
+from xray.pipeline.train.sweep import select_trials, sweep
+from xray.pipeline.train.trainer import worker_loop
 from xray.runs.checkpoints import Checkpoints
-from xray.runs.run import Run
+from xray.runs.folder import RunFolder
 
 PROCESSES = 2
 MODELS = ("reduced:resnet", "reduced:vit", "reduced:swin")
@@ -47,26 +46,29 @@ SCENARIOS = ("original", "blur_background", "random_background", "segmented")
 FOLDS = 3
 
 
-def one_process(run: Run) -> None:
-    """All trials, one after the other."""
+def one_process(run: RunFolder) -> None:
+    """Train all trials, one after the other."""
     torch.set_num_threads(1)
-    _, missing = planned_trials(run)
-    material = Material.of(run, missing)
+    _, missing = select_trials(run)
+    material = TrainingData.load(run, missing)
     feeds = {}
     for name, found in material.samples.items():
         for preparation in set(material.preparations.values()):
             unit = {"scenario": name, "preparation": 0, "shards": sorted(set(found.shard)), "samples": None}
-            table = prepare(run.uri, [preparation], pa.Table.from_pylist([unit], UNITS))
-            feeds[name, preparation] = HeldFeed([table], preparation)
-    with mock.patch(
-        "xray.pipeline.train.trainer.feed_of", lambda material, name, model: feeds[name, material.preparations[model]]
-    ):
+            table = prepare(run.uri, [preparation], pa.Table.from_pylist([unit], PREPARE_TASKS))
+            feeds[name, preparation] = InMemoryFeed([table], preparation)
+
+    def feed_for(data: TrainingData, name: str, model: str) -> InMemoryFeed:
+        return feeds[name, data.preparations[model]]
+
+    room = "xray.pipeline.train"
+    with mock.patch(f"{room}.trainer.feed_for", feed_for), mock.patch(f"{room}.results.feed_for", feed_for):
         for trial in missing:
-            learn(trial, material, Place(), Checkpoints(run.trial_folder(*trial.key)), lambda row: None)
+            worker_loop(trial, material, Worker(), Checkpoints(run.store.trial_folder(*trial.key)), lambda row: None)
 
 
-def swept(run: Run) -> None:
-    """All trials by the command's function."""
+def swept(run: RunFolder) -> None:
+    """Train all trials by `sweep`."""
     outcome = sweep(run)
     assert not outcome.failed, outcome.failed
 
@@ -76,19 +78,24 @@ def main() -> None:
     options.add_argument("--images", type=int, default=144, help="photographs; two thirds of them are trained on")
     options.add_argument("--epochs", type=int, nargs="+", default=[1, 5])
     options.add_argument("--side", type=int, default=64)
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
+    if chosen.tiny:
+        chosen.images, chosen.epochs, chosen.side = 24, [1], 32
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for epochs in chosen.epochs:
             root = Path(folder) / str(epochs)
             training = {"models": list(MODELS), "folds": FOLDS, "side": chosen.side, "epochs": epochs, "batch": 16}
             run = planned(root, chosen.images, scenarios=list(SCENARIOS), training=training)
-            for shard in run.shards():
-                make_shard(run.uri, shard)
-            one_process(Run(str(shutil.copytree(root / "plan", root / "imports"))))
+            for shard in run.plan.shards():
+                render_shard(run.uri, shard)
+            one_process(RunFolder(str(shutil.copytree(root / "plan", root / "imports"))))
             spent: dict[str, list[tuple[float, float]]] = {"one_process": [], "swept": []}
             for work in (one_process, swept, one_process):
-                copied = Run(str(shutil.copytree(root / "plan", root / f"{work.__name__}{len(spent[work.__name__])}")))
+                copied = RunFolder(
+                    str(shutil.copytree(root / "plan", root / f"{work.__name__}{len(spent[work.__name__])}"))
+                )
                 started = time.perf_counter()
                 with connected(workers=PROCESSES) if work is swept else contextlib.nullcontext():
                     wall, cpu = time.perf_counter(), cpu_seconds()
@@ -97,7 +104,7 @@ def main() -> None:
                 if work is swept:
                     print(f"Ray session: {wall - started:.1f} s, not counted")
             trials = len(MODELS) * len(SCENARIOS) * FOLDS
-            assert len(copied.table("predictions")) > 0
+            assert len(copied.store.table("predictions")) > 0
             alone = [sum(values) / 2 for values in zip(*spent["one_process"], strict=True)]
             ((wall, cpu),) = spent["swept"]
             before, after = (seconds for seconds, _ in spent["one_process"])

@@ -1,10 +1,10 @@
-"""How fast is our feed? A training fed by Ray Data beside a plain torch DataLoader over the same JPEGs, in turns.
+"""Speed of a training fed by Ray Data, beside a plain torch DataLoader over the same JPEGs, in turns.
 
     python benchmarks/train.py --images 1024 --rounds 3
 
 - auto: xray's trainer as it is by default: decoded and made square once by Ray Data, then from shared memory;
 - stream: the same, decoded by Ray Data in every epoch (`feed: stream`), as what does not fit the memory is;
-- dataloader: `dataloader.py`, a torch script over the same JPEGs as files.
+- dataloader: `support/dataloader.py`, a torch script over the same JPEGs as files.
 
 All have the same network, optimizer, batches of the same size, steps, preprocessing, epochs with validation, a test of
 the best weights at the end, one training process and as many processes that decode. Each training is a fresh process;
@@ -32,12 +32,12 @@ from typing import Any
 os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 import ray
-from generate import planned
+from support.runs import planned
 
 from xray.cluster.session import connected
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.train.sweep import planned as planned_trials
-from xray.runs.folds import parts
+from xray.pipeline.train.sweep import select_trials
+from xray.runs.folds import split_photographs
 
 PROCESSES = 2
 BESIDE = Path(__file__).parent
@@ -62,14 +62,14 @@ class Race:
         self.seen = self._extract()
 
     def _extract(self) -> int:
-        """The same JPEGs as files; how many images a training looks at."""
+        """Write the same JPEGs as files; return how many images a training reads."""
         run = self.run
-        (trial,), _ = planned_trials(run)
-        table = run.table("images", ["image_id", "category", "image"]).to_pylist()
-        labels = {category.name: place for place, category in enumerate(run.recipe_object.categories or ())}
-        folds = {row["image_id"]: row["fold"] for row in run.table("folds").to_pylist()}
+        (trial,), _ = select_trials(run)
+        table = run.store.table("images", ["image_id", "category", "image"]).to_pylist()
+        labels = {category.name: place for place, category in enumerate(run.recipe.categories or ())}
+        folds = {row["image_id"]: row["fold"] for row in run.store.table("folds").to_pylist()}
         names = {row["image_id"]: row["category"] for row in table}
-        divided = parts(folds, names, trial.fold, trial.training, trial.seed)
+        divided = split_photographs(folds, names, trial.fold, trial.training, trial.seed)
         for part in ("train", "validation", "test"):
             for row in table:
                 if row["image_id"] in getattr(divided, part):
@@ -79,15 +79,15 @@ class Race:
         return self.chosen.epochs * (len(divided.train) + len(divided.validation)) + len(divided.test)
 
     def time(self, who: str) -> dict[str, float]:
-        """Seconds to the first step and to the end of one training, and of its last epochs."""
+        """Return the seconds to the first step, to the end of a training, and of its last epochs."""
         chosen = self.chosen
         if who == "dataloader":
             sizes = (chosen.side, chosen.batch, chosen.epochs, PROCESSES)
-            command = ["dataloader.py", str(self.folder / "jpegs"), chosen.model, *map(str, sizes)]
+            command = ["support/dataloader.py", str(self.folder / "jpegs"), chosen.model, *map(str, sizes)]
         else:
             for name in ("receipts/train", "trials", "tune", "history", "predictions"):
                 shutil.rmtree(self.folder / "plan" / name, ignore_errors=True)
-            command = ["fed_by_ray.py", self.run.uri, who]
+            command = ["support/fed_by_ray.py", self.run.uri, who]
         started = time.monotonic()
         ended = subprocess.run(
             [sys.executable, str(BESIDE / command[0]), *command[1:]], stdout=subprocess.PIPE, text=True, check=True
@@ -105,9 +105,9 @@ class Race:
 
 
 def decoding_share(folder: Path, chosen: argparse.Namespace) -> float:
-    """Which share of the work of an epoch is reading, decoding and resizing; the rest are steps of the optimizer."""
+    """Return the share of reading, decoding and resizing in the work of an epoch; the rest are optimizer steps."""
     import torch
-    from dataloader import Jpegs, one_thread
+    from support.dataloader import Jpegs, one_thread
     from torch.nn.functional import cross_entropy
 
     from xray.models.registry import parse_model
@@ -135,7 +135,7 @@ def decoding_share(folder: Path, chosen: argparse.Namespace) -> float:
 
 
 def ratios(spent: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Of one round."""
+    """Return the ratios of one round."""
     rival, auto, stream = (spent[who] for who in ("dataloader", "auto", "stream"))
     return {
         "vs_dataloader": rival["training"] / auto["training"],
@@ -158,7 +158,10 @@ def main() -> None:
     options.add_argument("--model", default="reduced:resnet")
     options.add_argument("--side", type=int, default=64)
     options.add_argument("--batch", type=int, default=32)
+    options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
+    if chosen.tiny:
+        chosen.images, chosen.epochs, chosen.rounds, chosen.side, chosen.batch = 40, 1, 1, 32, 4
     contestants = ["auto", "dataloader", "stream"]
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name, connected(workers=PROCESSES):

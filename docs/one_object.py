@@ -1,4 +1,4 @@
-"""Draw the README's picture: one drawn object in every classical scenario.
+"""Draw the picture of `usage.md`: one object in every scenario that needs no diffusion model.
 
 python docs/one_object.py
 """
@@ -22,25 +22,24 @@ GAP, LABEL = 10, 24
 
 
 def checkered(rgba: Pixels) -> Pixels:
-    """A transparent picture over a checkerboard, as image viewers show it."""
+    """Composite an RGBA image over a checkerboard, as image viewers do."""
     board = np.where((np.indices(rgba.shape[:2]) // 10).sum(0) % 2, 205, 235)[:, :, None]
     alpha = rgba[:, :, 3:] / 255
     return np.rint(rgba[:, :, :3] * alpha + board * (1 - alpha)).astype(np.uint8)
 
 
 def main() -> None:
-    """Write `one_object.jpg` beside this file."""
-    image, mask = draw_scene("umbrella", "seaside", "6", SIZE)
-    photo, donor = Photo(image, mask), landscape("meadow", 5, SIZE)
+    """Write `one_object.jpg` next to this file."""
+    photo, donor = Photo(*draw_scene("umbrella", "seaside", "6", SIZE)), landscape("meadow", 5, SIZE)
     names = default_scenarios()
     height, width = SIZE
     rows = -(-len(names) // COLUMNS)
     sheet = np.full((rows * (height + LABEL + GAP) + GAP, COLUMNS * (width + GAP) + GAP, 3), 255, np.uint8)
     for index, name in enumerate(names):
         scenario = build_scenario(name)
-        made = scenario.render(photo, seed=11 + index, donor=donor if scenario.needs_donor else None).image
+        image = scenario.render(photo, seed=11 + index, donor=donor if scenario.needs_donor else None).image
         top, left = GAP + index // COLUMNS * (height + LABEL + GAP), GAP + index % COLUMNS * (width + GAP)
-        sheet[top : top + height, left : left + width] = checkered(made) if made.shape[2] == 4 else made
+        sheet[top : top + height, left : left + width] = checkered(image) if image.shape[2] == 4 else image
         at = (left, top + height + 17)
         cv2.putText(sheet, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.48, (40, 40, 40), 1, cv2.LINE_AA)
     Path(__file__).with_name("one_object.jpg").write_bytes(encode(sheet, "jpeg", 88))

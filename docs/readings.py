@@ -1,4 +1,4 @@
-"""Compute the example of `statistics.md`: four simulated models, and what each reading of S_robust says of them.
+"""Compute the example of `statistics.md`: four simulated models in each definition of S_robust.
 
 python docs/readings.py
 """
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- docs/readings.py -->\n", "<!-- end -->\n"
 PHOTOGRAPHS = 1200
 CATEGORIES = {"fox": 0.04, "cello": 0.0, "airship": -0.04}
 SCENARIOS = ("original", "blurred", "grey", "elsewhere")
-# Accuracy trained on the original by scenario, and trained within the scenario.
+# Accuracy by scenario when trained on the original, and when trained on the scenario itself.
 MODELS = {
     "steady": ([0.80, 0.77, 0.76, 0.74], [0.80, 0.79, 0.79, 0.78]),
     "fragile": ([0.93, 0.91, 0.90, 0.38], [0.93, 0.92, 0.92, 0.90]),
@@ -29,7 +29,7 @@ READINGS = [("mu", "variance"), ("mu", "std"), ("own_mean", "variance"), ("own_m
 
 
 def predictions() -> pd.DataFrame:
-    """Answers by chance; how hard a photograph is stays the same in every scenario."""
+    """Return simulated predictions; the difficulty of a photograph is the same in every scenario."""
     generator = np.random.Generator(np.random.PCG64(12))
     category = np.resize([*CATEGORIES], PHOTOGRAPHS)
     hard = generator.random(PHOTOGRAPHS)
@@ -40,43 +40,45 @@ def predictions() -> pd.DataFrame:
         for trained_on, scenario, accuracy in cells:
             shift = [0.0 if model == "guessing" else CATEGORIES[name] for name in category]
             mixed = np.where(generator.random(PHOTOGRAPHS) < 0.5, hard, generator.random(PHOTOGRAPHS))
-            right = mixed < accuracy + np.array(shift)
+            correct = mixed < accuracy + np.array(shift)
             rows.append(
                 pd.DataFrame({"model": model, "trained_on": trained_on, "scenario": scenario, "category": category})
-                .assign(image_id=np.arange(PHOTOGRAPHS), variant=0, fold=0, correct=right)
+                .assign(image_id=np.arange(PHOTOGRAPHS), variant=0, fold=0, correct=correct)
             )  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 
 
 def table() -> pd.DataFrame:
-    """One row a model: accuracies, plain drop, S_robust in each reading."""
-    answers = predictions()
-    crossed = answers[answers["trained_on"] == "original"]
-    accuracy = crossed.pivot_table(index="model", columns="scenario", values="correct")
-    lost = drops(crossed, "original", resamples=200).groupby("model")["drop"].mean()
-    made = pd.DataFrame({"on the original": accuracy["original"].map("{:.2f}".format)})
-    made["worst scenario"] = accuracy.min(axis=1).map("{:.2f}".format)
-    made["points lost"] = (100 * lost).map("{:.1f}".format)
+    """Return one row per model: accuracies, mean drop, S_robust in each definition."""
+    simulated = predictions()
+    cross = simulated[simulated["trained_on"] == "original"]
+    accuracy = cross.pivot_table(index="model", columns="scenario", values="correct")
+    lost = drops(cross, "original", resamples=200).groupby("model")["drop"].mean()
+    result = pd.DataFrame({"on the original": accuracy["original"].map("{:.2f}".format)})
+    result["worst scenario"] = accuracy.min(axis=1).map("{:.2f}".format)
+    result["points lost"] = (100 * lost).map("{:.1f}".format)
     for about, power in READINGS:
-        found = s_robusts(answers, about=about, power=power, resamples=1000).set_index("model")
-        said = found["s_robust"].map("{:.3f}".format)
+        scores = s_robusts(simulated, about=about, power=power, resamples=1000).set_index("model")
+        texts = scores["s_robust"].map("{:.3f}".format)
         if (about, power) == READINGS[0]:
-            said += [f" [{low:.3f}, {high:.3f}]" for low, high in zip(found["ci_low"], found["ci_high"], strict=True)]
-        made[f"{'μ' if about == 'mu' else 'own mean'}, {power}"] = said
-    whole = s_robusts(crossed, reading="class_scenario", resamples=200).set_index("model")
-    made["classes and scenarios"] = whole["s_robust"].map("{:.3f}".format)
-    return made.loc[[*MODELS]].rename_axis("model").reset_index()
+            texts += [
+                f" [{low:.3f}, {high:.3f}]" for low, high in zip(scores["ci_low"], scores["ci_high"], strict=True)
+            ]
+        result[f"{'μ' if about == 'mu' else 'own mean'}, {power}"] = texts
+    by_class = s_robusts(cross, reading="class_scenario", resamples=200).set_index("model")
+    result["classes and scenarios"] = by_class["s_robust"].map("{:.3f}".format)
+    return result.loc[[*MODELS]].rename_axis("model").reset_index()
 
 
 def markdown() -> str:
-    """The table as it stands in the page."""
-    made = table()
-    lines = [made.columns, ["---"] * len(made.columns), *made.to_numpy()]
+    """Return the table as Markdown."""
+    rows = table()
+    lines = [rows.columns, ["---"] * len(rows.columns), *rows.to_numpy()]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def page(text: str) -> str:
-    """The page with its table computed anew."""
+    """Return the page with a newly computed table."""
     return re.sub(f"(?<={re.escape(BEGIN)}).*(?={re.escape(END)})", lambda _: markdown(), text, flags=re.DOTALL)
 
 

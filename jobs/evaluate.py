@@ -1,4 +1,4 @@
-"""Ask models what they see in every image.
+"""Evaluate models on every image of a run.
 
 ray job submit --working-dir . -- python jobs/evaluate.py RUN
 """

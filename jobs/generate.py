@@ -1,4 +1,4 @@
-"""Make all planned images that are not there yet.
+"""Generate all planned images that do not exist yet.
 
 ray job submit --working-dir . -- python jobs/generate.py RUN
 """

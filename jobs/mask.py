@@ -1,4 +1,4 @@
-"""Make the masks of all photographs.
+"""Make the masks of all photographs of a run.
 
 ray job submit --working-dir . -- python jobs/mask.py RUN
 """

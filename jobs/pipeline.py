@@ -1,4 +1,4 @@
-"""All of it: plan, generate, evaluate, sweep, score, report.
+"""Run every step: plan, generate, evaluate, sweep, score, report.
 
 ray job submit --working-dir . -- python jobs/pipeline.py RECIPE RUN
 """

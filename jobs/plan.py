@@ -1,4 +1,4 @@
-"""Write down every image that will be made.
+"""Plan a run: write down every image that will be made.
 
 ray job submit --working-dir . -- python jobs/plan.py RECIPE RUN
 """

@@ -1,4 +1,4 @@
-"""Write report.html.
+"""Write report.html of a run.
 
 ray job submit --working-dir . -- python jobs/report.py RUN
 """

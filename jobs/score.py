@@ -1,4 +1,4 @@
-"""Accuracies, losses and S_robust, with intervals.
+"""Compute accuracies, drops and S_robust, with intervals.
 
 ray job submit --working-dir . -- python jobs/score.py RUN
 """

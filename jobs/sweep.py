@@ -1,4 +1,4 @@
-"""Train models within scenarios, fold by fold, and test them.
+"""Train models on scenarios, fold by fold, and test them.
 
 ray job submit --working-dir . -- python jobs/sweep.py RUN
 """

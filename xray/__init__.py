@@ -23,9 +23,9 @@ _HOME = {
     "load_recipe": "xray.runs.recipe",
     "parse_recipe": "xray.runs.recipe",
     "Run": "xray.api",
-    "survey": "xray.pipeline.plan.plan",
-    "write_plan": "xray.pipeline.plan.plan",
-    "write_report": "xray.report",
+    "survey": "xray.api",
+    "write_plan": "xray.api",
+    "write_report": "xray.api",
     "figures": "xray.report",
     "Photo": "xray.scenarios",
     "build_scenario": "xray.scenarios",
@@ -40,9 +40,9 @@ def open(uri: str) -> Run:
     Raises:
         XrayError: there is none.
     """
-    from xray.api import Run
+    from xray.api import open_run
 
-    return Run.open(uri)
+    return open_run(uri)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,20 +1,35 @@
-"""What `xray.open` gives: a run as notebooks see it."""
+"""What notebooks use: a run as `xray.open` gives it, and the steps of a run as functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from xray.runs import run
+from xray.runs.folder import RunFolder
+from xray.runs.tables import RunTables
 
 if TYPE_CHECKING:
-    from xray.pipeline.run_regression import Rows
-    from xray.statistics.regression.least_squares import Regression
+    from xray.pipeline.plan.survey import Survey
+    from xray.pipeline.regress import Rows
+    from xray.runs.recipe import Recipe
+    from xray.statistics.regression.result import Regression
     from xray.statistics.regression.validation import Missing
 
 
-class Run(run.Run):
-    """A run at a URI, local or in an object store, with what notebooks ask of it."""
+class Run(RunTables):
+    """A run at a URI, local or in an object store: its tables as data frames, and regressions of them.
+
+    Nothing here changes the run; the commands and `xray.pipeline` do.
+
+    Args:
+        uri: path or URI of a run's folder.
+    """
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(RunFolder(uri))
+
+    def __repr__(self) -> str:
+        return f"Run({self.uri!r})"
 
     def regression(
         self,
@@ -29,27 +44,59 @@ class Run(run.Run):
         confidence: float = 0.95,
         missing: Missing = "error",
     ) -> Regression:
-        """Accuracy regressed on model, scenario and category: a least squares fit that shows itself in a notebook.
+        """Regress accuracy on model, scenario and category; the result displays itself in a notebook.
 
-        Of models that are pretrained, or trained on the original; without the scenarios that take the object away.
+        Models count if they are pretrained or trained on the original; scenarios without the object are left out.
 
         Args:
-            reference: level of a factor that the others are compared with; the scenario's is the original.
-            factors: columns of `predictions()` or `factors()`; default: what varies of model, scenario, category.
+            reference: level that the others of a factor are compared with, by factor; of the scenario the original.
+            factors: columns of `predictions()` or `factors()`; default: those of model, scenario, category that vary.
             response: `accuracy`, or `p_true`.
-            rows: `cells`, one row a combination of the factors, each counting once, as it is published; or
-                `predictions`, one row each, with errors clustered by photograph.
-            cluster: column of what makes rows alike; of predictions `image_id`.
-            interactions: of factors, by name.
-            weights: `n`, to weigh cells by their predictions.
-            confidence: of the intervals.
-            missing: `drop` leaves rows out in which a factor is empty, as prompts are of what is not painted.
+            rows: `cells`, one row per combination of the factors, equally weighted, as published; or `predictions`, one
+                row each, with standard errors clustered by photograph.
+            cluster: column that identifies dependent rows; of predictions `image_id`.
+            interactions: pairs of factors.
+            weights: `n`, to weight cells by their number of predictions.
+            confidence: of the intervals, between 0 and 1.
+            missing: `drop` leaves out rows with an empty factor, such as prompts of what is not inpainted.
 
         Raises:
-            XrayError: as `xray.statistics.regression`; or there are no such predictions.
+            ConfigError: as `xray.statistics.regression`, or there are no such predictions.
         """
-        from xray.pipeline.run_regression import run_regression
+        from xray.pipeline.regress import RegressionSpec, regress_run
 
-        return run_regression(
-            self, reference, factors, response, rows, cluster, interactions, weights, confidence, missing
+        spec = RegressionSpec(
+            response, factors, reference or {}, interactions, weights, cluster, confidence, missing=missing
         )
+        return regress_run(self._folder, spec, rows)
+
+
+def open_run(uri: str) -> Run:
+    """Open an existing run.
+
+    Raises:
+        XrayError: there is no run at `uri`.
+    """
+    RunFolder.open(uri)
+    return Run(uri)
+
+
+def survey(recipe: Recipe, run: Run | None = None) -> Survey:
+    """Look at every photograph of a recipe's source; see `xray.pipeline.plan.survey.survey`."""
+    from xray.pipeline.plan.survey import survey as survey_folder
+
+    return survey_folder(recipe, run._folder if run else None)
+
+
+def write_plan(run: Run, recipe: Recipe, found: Survey) -> None:
+    """Plan what a run lacks; see `xray.pipeline.plan.plan.write_plan`."""
+    from xray.pipeline.plan.plan import write_plan as write_folder_plan
+
+    write_folder_plan(run._folder, recipe, found)
+
+
+def write_report(run: Run) -> str:
+    """Write `report.html` into a run, and return its URI."""
+    from xray.report import write_report as write_folder_report
+
+    return write_folder_report(run._folder)

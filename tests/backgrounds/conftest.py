@@ -1,4 +1,4 @@
-"""Tiny diffusion models on disk, and photographs to paint around."""
+"""Tiny diffusion models on disk."""
 
 from __future__ import annotations
 

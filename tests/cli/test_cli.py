@@ -11,23 +11,23 @@ from support.saved_models import saved_model
 from support.tiny_pools import pooled_folder, pooled_values, pools_on_cpus
 from typer.testing import CliRunner
 
-from xray.cli.app import app
+from xray.cli.main import app
 from xray.cli.output import out, print_needs, print_pools
 from xray.cluster.placement import Grant, PoolState
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, ResourceError
 from xray.core.images import encode
 from xray.core.yaml import dump
 from xray.pipeline.generate.estimate import Forecast, Need
 from xray.pipeline.generate.throughput import Rate
-from xray.runs.run import Run
+from xray.runs.folder import RunFolder
 
 RUNNER = CliRunner()
 HEADINGS = ("scenario", "stage", "status", "pool")
 """First cells of tables."""
 
 
-def said(*arguments: str | Path) -> str:
-    """What the command prints; its errors are raised."""
+def output_of(*arguments: str | Path) -> str:
+    """Run a command and return what it prints; raise its errors."""
     result = RUNNER.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -44,47 +44,47 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("ray_session")
-def test_from_photographs_to_a_report_and_again(recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_gpus")
+def test_the_pipeline_from_photographs_to_a_report_and_again(recipe: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    told = said("pipeline", recipe, run)
-    assert "planned 30 images of 6 photographs" in told
-    assert re.search(r"ok\s+30", told)
-    assert "net: 30 predictions" in told
-    assert f"report: {run / 'report.html'}" in told
+    output = output_of("pipeline", recipe, run)
+    assert "planned 30 images of 6 photographs" in output
+    assert re.search(r"ok\s+30", output)
+    assert "net: 30 predictions" in output
+    assert f"report: {run / 'report.html'}" in output
     page = (run / "report.html").read_text()
     assert "random_background" in page
     assert "<script" not in page
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*/*.parquet")}
-    again = said("pipeline", recipe, run)
+    again = output_of("pipeline", recipe, run)
     assert "30 images, " in again
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*/*.parquet")} == before
 
 
 @pytest.mark.usefixtures("wide")
 def test_dry_runs_write_nothing(recipe: Path, tmp_path: Path) -> None:
-    assert "would plan 30 images: 6 new photographs of 2 categories" in said(
+    assert "would plan 30 images: 6 new photographs of 2 categories" in output_of(
         "plan", recipe, tmp_path / "run", "--dry-run"
     )
     assert not (tmp_path / "run").exists()
-    said("plan", recipe, tmp_path / "run")
-    told = said("generate", tmp_path / "run", "--dry-run")
-    assert "30 images planned, 0 done, 30 to do" in told
-    assert re.search(r"image_r\s+6\s+0", told)
-    assert re.search(r"render\s+30\s+[\d.e-]+\s+0 s on \d+ cores here\s+[\d.]+ [kM]B\s+a probe just now", told)
-    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", told)
+    output_of("plan", recipe, tmp_path / "run")
+    output = output_of("generate", tmp_path / "run", "--dry-run")
+    assert "30 images planned, 0 done, 30 to do" in output
+    assert re.search(r"image_r\s+6\s+0", output)
+    assert re.search(r"render\s+30\s+[\d.e-]+\s+0 s on \d+ cores here\s+[\d.]+ [kM]B\s+a probe just now", output)
+    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", output)
     assert not (tmp_path / "run/images").exists()
 
 
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables whose lines are not broken."""
+    """Print tables without line breaks in rows."""
     monkeypatch.setattr(out, "width", 200)
 
 
-def rows_of(told: str, heading: str) -> dict[str, list[str]]:
-    """The rows of a printed table by their first cell; cells are two spaces apart."""
-    lines = [re.split(r"\s{2,}", line.strip()) for line in told.splitlines()]
+def rows_of(output: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of a printed table by their first cell; cells are two spaces apart."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in output.splitlines()]
     start = next(index for index, cells in enumerate(lines) if cells[0] == heading)
     rows: dict[str, list[str]] = {}
     for cells in lines[start + 1 :]:
@@ -94,148 +94,154 @@ def rows_of(told: str, heading: str) -> dict[str, list[str]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session", "wide")
-def test_pools_from_the_forecast_to_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pools_from_forecast_to_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XRAY_CACHE", str(tmp_path / "cache"))
     folder, run = pooled_folder(tmp_path), tmp_path / "run"
     (tmp_path / "desk/late").write_text("40")
     pools = {**pools_on_cpus(), "price_per_gpu_hour": 2.5}
     (tmp_path / "r.yaml").write_text(dump(pooled_values(folder, pools=pools)))
-    said("plan", tmp_path / "r.yaml", run)
+    output_of("plan", tmp_path / "r.yaml", run)
 
-    told = said("generate", run, "--dry-run")
-    assert "18 images planned, 0 done, 18 to do" in told
-    assert rows_of(told, "scenario") == {"original": ["6", "0"], "generated_background": ["12", "0"]}
-    needs = rows_of(told, "stage")
+    output = output_of("generate", run, "--dry-run")
+    assert "18 images planned, 0 done, 18 to do" in output
+    assert rows_of(output, "scenario") == {"original": ["6", "0"], "generated_background": ["12", "0"]}
+    needs = rows_of(output, "stage")
     assert [(name, cells[0], cells[-1]) for name, cells in needs.items()] == [
         ("refine", "6", "a probe just now"),
         ("paint generated_background", "12", "a probe just now"),
         ("render", "6", "a probe just now"),
     ]
     assert needs["refine"][2].endswith("on 1 actors")
-    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", told)  # no GPU is held
+    assert re.search(r"expected: [\d.]+ [kM]B; nothing made", output)  # no GPU is occupied
     assert not (run / "images").exists()
     assert not (run / "masks").exists()
 
-    told = said("mask", run)
-    assert rows_of(told, "status") == {"ok": ["6"]}
-    assert rows_of(told, "pool")["refine"][:2] == ["1", "6"]
-    assert f"6 masks: file://{run}" in told
-    assert Run.open(str(run)).masked() == {"00-00000", "00-00001", "00-00002"}
+    output = output_of("mask", run)
+    assert rows_of(output, "status") == {"ok": ["6"]}
+    assert rows_of(output, "pool")["refine"][:2] == ["1", "6"]
+    assert f"6 masks: file://{run}" in output
+    assert RunFolder.open(str(run)).store.masked() == {"00-00000", "00-00001", "00-00002"}
 
-    told = said("generate", run)
-    assert rows_of(told, "status") == {"ok": ["18"]}
-    pool = rows_of(told, "pool")
+    output = output_of("generate", run)
+    assert rows_of(output, "status") == {"ok": ["18"]}
+    pool = rows_of(output, "pool")
     assert set(pool) == {"paint"}  # the masks were there
     actors, images, busy, by_actor, by_gpu = pool["paint"]
     assert (actors, images, by_gpu) == ("1", "12", "–")
     assert 0 < float(busy.rstrip("%")) <= 100
     assert int(by_actor.replace(",", "")) > 0
-    assert "18 images, " in told
+    assert "18 images, " in output
 
     other = tmp_path / "other"
     (tmp_path / "r.yaml").write_text(dump(pooled_values(folder, pools=pools, seed=1)))
-    said("plan", tmp_path / "r.yaml", other)
-    told = rows_of(said("generate", other, "--dry-run"), "stage")
-    assert told["paint generated_background"][-1] == "an earlier run"
+    output_of("plan", tmp_path / "r.yaml", other)
+    needs = rows_of(output_of("generate", other, "--dry-run"), "stage")
+    assert needs["paint generated_background"][-1] == "an earlier run"
 
 
 @pytest.mark.usefixtures("wide")
-def test_hours_storage_and_cost_of_gpus(capsys: pytest.CaptureFixture[str]) -> None:
-    grant = Grant("cuda", gpus=0.8, cpus=1, least=8, most=8, accelerator=None, batch=1)
+def test_a_forecast_shows_time_storage_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    grant = Grant("cuda", gpus=0.8, cpus=1, min_actors=8, max_actors=8, accelerator=None, batch=1)
     rate = Rate(images=100, seconds=450.0, bytes=20_000_000, measured="an earlier run")
     painting = Need("paint", ("desert", "snow"), 16_000, rate, grant)
     rendering = Need("render", (), 1000, Rate(1, 0.01, 10_000, "a probe just now"), None)
     print_needs(Forecast((painting, rendering), gpus=8.0), 2.5)
-    told = capsys.readouterr().out
-    assert rows_of(told, "stage")["paint desert snow"] == [
+    output = capsys.readouterr().out
+    assert rows_of(output, "stage")["paint desert snow"] == [
         "16,000",
         "4.5",
         "2 h 30 min on 8 actors",
         "3.2 GB",
         "an earlier run",
     ]
-    assert "expected: 3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5 a GPU-hour" in told
+    assert "expected: 3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5 per GPU-hour" in output
     print_needs(Forecast((painting,), gpus=8.0), None)
     assert "20.00 GPU-hours on 8 GPUs (without" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("wide")
-def test_what_pools_did_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_speed_of_pools_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     refine = PoolState(items=3600, busy=900.0, ready=3600.0, actors=1, gpus=0.2, quiet=0.0)
     paint = PoolState(items=1600, busy=7000.0, ready=7200.0, actors=2, gpus=0.8, quiet=0.0)
     print_pools({"refine": refine, "paint": paint})
     assert rows_of(capsys.readouterr().out, "pool") == {
         "refine": ["1", "3,600", "25.0%", "3,600", "18,000"],
-        "paint": ["2", "1,600", "97.2%", "800", "800"],  # nothing else has room beside 0.8 of a GPU
+        "paint": ["2", "1,600", "97.2%", "800", "800"],  # 0.8 of a GPU counts as a whole one
     }
     print_pools({"paint": PoolState(items=0, busy=0.0, ready=0.0, actors=1, gpus=1.0, quiet=0.0)})
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_gpus")
 @pytest.mark.parametrize("command", [["mask"], ["generate"], ["generate", "--dry-run"]])
-def test_without_gpus_models_that_want_one_are_refused_with_what_there_is(command: list[str], tmp_path: Path) -> None:
+def test_commands_that_need_a_gpu_are_refused_without_one(command: list[str], tmp_path: Path) -> None:
     recipe, run = tmp_path / "r.yaml", tmp_path / "run"
     recipe.write_text(dump(pooled_values(pooled_folder(tmp_path), pools={})))
-    said("plan", recipe, run)
-    with pytest.raises(XrayError, match=r"the refine pool wants GPUs, and the cluster has 4 CPUs and 0 GPUs\. Name a"):
-        said(*command[:1], run, *command[1:])
+    output_of("plan", recipe, run)
+    with pytest.raises(ResourceError, match=r"refine.*4 CPUs and 0 GPUs"):
+        output_of(*command[:1], run, *command[1:])
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_too_many_photographs_without_a_mask_end_the_command(tmp_path: Path) -> None:
+def test_too_many_photographs_without_a_mask_are_an_error(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "masks/cup/1.png").unlink()
     recipe, run = tmp_path / "r.yaml", tmp_path / "run"
     recipe.write_text(dump(recipe_values(tmp_path)))
-    said("plan", recipe, run)
-    with pytest.raises(XrayError, match="1 of 6 photographs have no mask, more than the budget of 0"):
-        said("mask", run)
-    told = said("mask", run, "--bad-rows", "0.2")
-    assert re.search(r"rejected\s+missing_mask\s+1", told)
-    assert "6 masks: " in told
+    output_of("plan", recipe, run)
+    with pytest.raises(ConfigError, match="1 of 6 photographs"):
+        output_of("mask", run)
+    output = output_of("mask", run, "--bad-rows", "0.2")
+    assert re.search(r"rejected\s+missing_mask\s+1", output)
+    assert "6 masks: " in output
 
 
 def test_init_writes_a_recipe_that_works(tmp_path: Path) -> None:
     for seed, folder in enumerate(("red fox", "n02992211")):
         write(tmp_path / f"photos/{folder}/1.jpg", encode(drawn(seed)[0]))
     (tmp_path / "masks").mkdir()
-    told = said("init", tmp_path / "photos", "--masks", tmp_path / "masks", "-o", tmp_path / "r.yaml")
-    assert "next: xray pipeline" in told
+    output = output_of("init", tmp_path / "photos", "--masks", tmp_path / "masks", "-o", tmp_path / "r.yaml")
+    assert "next: xray pipeline" in output
     text = (tmp_path / "r.yaml").read_text()
     assert "[277]" in text
     assert "[486]" in text
-    assert "would plan 28 images: 2 new photographs" in said("plan", tmp_path / "r.yaml", tmp_path / "run", "--dry-run")
-    with pytest.raises(XrayError, match="is there already"):
-        said("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
+    assert "would plan 28 images: 2 new photographs" in output_of(
+        "plan", tmp_path / "r.yaml", tmp_path / "run", "--dry-run"
+    )
+    with pytest.raises(ConfigError, match=r"r\.yaml"):
+        output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
 
 
-def test_init_marks_the_lines_to_check_for_other_names(tmp_path: Path) -> None:
+def test_init_marks_unknown_categories(tmp_path: Path) -> None:
     write(tmp_path / "photos/my fox/1.jpg", b"x")
     write(tmp_path / "photos/cello/1.jpg", b"x")
-    told = said("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
-    assert "1 folders are called as no ImageNet class" in told
+    output = output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
+    assert "1 folder names match no ImageNet class" in output
     lines = (tmp_path / "r.yaml").read_text().splitlines()
     assert [line.split(":")[0].strip() for line in lines if "<- check" in line] == ['"my fox"']
-    with pytest.raises(XrayError, match="no folder"):
-        said("init", tmp_path / "nowhere", "-o", tmp_path / "other.yaml")
+    with pytest.raises(ConfigError, match="nowhere"):
+        output_of("init", tmp_path / "nowhere", "-o", tmp_path / "other.yaml")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(XrayError, match="no folders in"):
-        said("init", tmp_path / "empty", "-o", tmp_path / "other.yaml")
+    with pytest.raises(ConfigError, match="empty"):
+        output_of("init", tmp_path / "empty", "-o", tmp_path / "other.yaml")
 
 
-@pytest.mark.parametrize("what", ["scenarios", "sources", "masks", "backgrounds", "models", "categories"])
-def test_what_there_is_to_choose_from(what: str) -> None:
-    wanted = {
-        "scenarios": "blur_background",
-        "sources": "imagefolder",
-        "masks": "grabcut",
-        "backgrounds": "photos",
-        "models": "timm",
-        "categories": "ximagenet12",
-    }
-    lines = [line for line in said("list", what).splitlines() if re.match(rf" *(\w+: )?{wanted[what]}\b", line)]
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("scenarios", "blur_background"),
+        ("sources", "imagefolder"),
+        ("masks", "grabcut"),
+        ("backgrounds", "photos"),
+        ("painters", "sdxl"),
+        ("models", "timm"),
+        ("categories", "ximagenet12"),
+    ],
+)
+def test_plug_ins_are_listed_with_a_summary(kind: str, name: str) -> None:
+    lines = [line for line in output_of("list", kind).splitlines() if re.match(rf" *(\w+: )?{name}\b", line)]
     assert lines
     assert len(lines[0].split()) > 2
 
@@ -243,72 +249,63 @@ def test_what_there_is_to_choose_from(what: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", "nowhere"], "xray: no run at 'nowhere'"),
-        (["plan", "nowhere.yaml", "run"], "xray: missing_file"),
-        (["list", "scenario"], "xray: unknown kind of choices 'scenario'; did you mean 'scenarios'?"),
+        (["generate", "nowhere"], "'nowhere'"),
+        (["plan", "nowhere.yaml", "run"], "missing_file"),
+        (["list", "scenario"], "'scenarios'"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_errors_are_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from xray.cli.app import main; main()", *arguments],
+        [sys.executable, "-c", "from xray.cli.main import main; main()", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(message)
+    assert done.stderr.startswith("xray: ")
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_help_teaches() -> None:
-    told = said("--help")
-    for command in (
-        "init",
-        "plan",
-        "mask",
-        "generate",
-        "evaluate",
-        "score",
-        "report",
-        "regress",
-        "pipeline",
-        "list",
-        "weights",
-    ):
-        assert command in told
-    assert "--dry-run" in said("generate", "--help")
-    assert "--bad-rows" in said("mask", "--help")
+def test_help_lists_commands_and_options() -> None:
+    output = output_of("--help")
+    commands = "init plan mask generate evaluate sweep score report regress realism pipeline status verify list weights"
+    for command in commands.split():
+        assert command in output
+    assert "--dry-run" in output_of("generate", "--help")
+    assert "--bad-rows" in output_of("mask", "--help")
     for option in ("--inception", "--clip", "--lpips", "--device"):
-        assert option in said("realism", "--help")
+        assert option in output_of("realism", "--help")
     for option in ("--response", "--factors", "--reference", "--cluster", "--unit", "--glm", "--out"):
-        assert option in said("regress", "--help")
+        assert option in output_of("regress", "--help")
 
 
-def test_a_sweep_from_the_plan_to_its_failures(tmp_path: Path, ray_session: None) -> None:
+@pytest.mark.slow
+def test_a_sweep_with_a_failing_model(tmp_path: Path, ray_session: None) -> None:
     write_folder(tmp_path, per_category=3)
     models = {"good": "support.failing_models:Mean:x", "bad": "support.failing_models:Diverges:x"}
-    training = {"models": models, "folds": 4, "side": 32, "epochs": 3, "batch": 2}
+    training = {"models": models, "folds": 4, "side": 32, "epochs": 3, "batch": 2, "gpus": 0}
     values = recipe_values(tmp_path, scenarios=["original"], training=training)
     write(tmp_path / "recipe.yaml", dump(values).encode())
     run = str(tmp_path / "run")
     planned = RUNNER.invoke(app, ["plan", str(tmp_path / "recipe.yaml"), run])
-    assert "note: `folds: 4`, but 'ball' has 3, 'cup' has 3 photographs: not every fold tests it" in planned.output
+    assert re.search(r"note: .*folds: 4.*'ball'.*'cup'", planned.output)
     assert RUNNER.invoke(app, ["generate", run]).exit_code == 0
     dry = RUNNER.invoke(app, ["sweep", run, "--dry-run"])
     assert re.search(r"8 trials, 0 done, 8 to do of up to 3 epochs", dry.output)
     assert re.search(r"bad +original +4 +0 +original", dry.output)
-    assert "expected: no trial was done yet; nothing trained" in dry.output
+    assert "nothing trained" in dry.output
     good = RUNNER.invoke(app, ["sweep", run, "--models", "good", "--folds", "0", "1"])
     assert good.exit_code == 0, good.output
     assert "2 of 2 trials done, 0 failed" in good.output
     bad = RUNNER.invoke(app, ["sweep", run, "--models", "bad", "--folds", "0"])
     assert bad.exit_code == 1
-    assert re.search(r"failed: bad trained on original, fold 0: .* no number in epoch \d, step \d", bad.output)
+    assert re.search(r"failed: bad trained on original, fold 0: .* epoch \d, step \d", bad.output)
     assert "0 of 1 trials done, 1 failed" in bad.output
     assert re.search(r"good +original +4 +2 +original", RUNNER.invoke(app, ["sweep", run, "--dry-run"]).output)
 
 
-def test_a_run_needs_a_plan(tmp_path: Path) -> None:
-    with pytest.raises(XrayError, match="`xray plan RECIPE"):
-        Run.open(str(tmp_path))
+def test_opening_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="xray plan"):
+        RunFolder.open(str(tmp_path))

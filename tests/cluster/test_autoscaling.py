@@ -1,4 +1,4 @@
-"""A cluster that grows and shrinks: a head without GPUs, nodes with logical ones that come when they are asked for."""
+"""An autoscaling cluster: a head without GPUs, and nodes with logical ones that start on demand."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 import ray
-from support.clusters import TESTS, WATCH_GPUS, Head, growing_head
+from support.paths import TESTS
 from support.tiny_pools import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
+from benchmarks.support.clusters import WATCH_GPUS, Head, growing_head
 from xray.cluster.autoscaling import await_gpus
-from xray.core.errors import XrayError
-from xray.runs.counts import Progressed
+from xray.core.errors import ResourceError
+from xray.runs.counts import RowCounts
 from xray.runs.receipts import GENERATE
 
-COMMAND = (sys.executable, "-c", "from xray.cli.app import main; main()")
+COMMAND = (sys.executable, "-c", "from xray.cli.main import main; main()")
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def cluster() -> Iterator[Head]:
         yield started
 
 
-def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster: Head, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_gpu_nodes_start_on_demand_survive_a_loss_and_stop_when_idle(cluster: Head, tmp_path: Path) -> None:
     folder = pooled_folder(tmp_path / "here", per_category=4)
     (folder / "desk" / "late").write_text("400")
     on_gpus = {"gpus": 2, "refine": {"device": "cpu", "gpus": 0.2}, "paint": {"device": "cpu", "gpus": 0.8}}
@@ -49,23 +51,24 @@ def test_gpus_come_one_is_taken_away_and_they_go_when_nobody_needs_them(cluster:
         nodes_with_gpus = raylets_with_gpus(cluster)
         assert len(nodes_with_gpus) == 2
         nodes_with_gpus[0].kill()
-        left = run.planned_rows() - Progressed.of(run.receipts(GENERATE)).rows
-        said, _ = generating.communicate(timeout=240)
-        assert generating.returncode == 0, said
+        left = run.plan.planned_rows() - RowCounts.of(run.store.receipts(GENERATE)).rows
+        output, _ = generating.communicate(timeout=240)
+        assert generating.returncode == 0, output
         ended = time.time()
         while nodes(seen)[-1][1] > 0:
-            assert time.time() - ended < 120, "the GPUs stay"
+            assert time.time() - ended < 120, "idle GPU nodes do not stop"
             time.sleep(0.5)
     assert left > 0
     counts = [count for _, count in nodes(seen)]
     assert (counts[0], max(counts), counts[-1]) == (0, 2, 0)
-    calm = planned(folder, pooled_values(folder, pools=on_gpus), "calm")
-    made_here(calm, [{"CPU": 4.0, "GPU": 2.0}])
-    assert made_files(run) == made_files(calm)
+    golden = planned(folder, pooled_values(folder, pools=on_gpus), "golden")
+    made_here(golden, [{"CPU": 4.0, "GPU": 2.0}])
+    assert made_files(run) == made_files(golden)
 
 
-def test_a_head_that_runs_no_tasks_gets_workers_for_all_stages(tmp_path: Path) -> None:
-    """As every cluster of `deploy/` begins: not a CPU to work on."""
+@pytest.mark.slow
+def test_a_head_without_cpus_gets_worker_nodes_for_all_stages(tmp_path: Path) -> None:
+    """As every cluster of `deploy/` starts."""
     with growing_head(idle_seconds=30.0, cpu_nodes=1, cpus=0) as cluster:
         done = subprocess.run(
             [*COMMAND, "pipeline", "jobs/recipes/smoke.yaml", str(tmp_path / "run")],
@@ -82,7 +85,7 @@ def test_a_head_that_runs_no_tasks_gets_workers_for_all_stages(tmp_path: Path) -
 
 @contextlib.contextmanager
 def watched_gpus(environment: Mapping[str, str], log: Path) -> Iterator[Path]:
-    """A log of when how many GPUs are there."""
+    """Log the number of GPUs over time."""
     with log.open("w") as out:
         watch = subprocess.Popen([sys.executable, "-c", WATCH_GPUS], env=environment, stdout=out)
     try:
@@ -93,7 +96,7 @@ def watched_gpus(environment: Mapping[str, str], log: Path) -> Iterator[Path]:
 
 
 def raylets_with_gpus(cluster: Head) -> list[psutil.Process]:
-    """The daemons of the nodes with a GPU: a node goes with its own."""
+    """Return the daemons of the nodes with a GPU; a node dies with its daemon."""
     port = cluster.gcs.rpartition(":")[2]
     return [
         process
@@ -104,16 +107,16 @@ def raylets_with_gpus(cluster: Head) -> list[psutil.Process]:
     ]
 
 
-def test_gpus_that_do_not_come_are_given_up(ray_with_gpus: None) -> None:
-    """A session of four logical GPUs, which does not grow."""
+def test_waiting_for_gpus_has_a_limit(ray_session: None) -> None:
+    """A session of four logical GPUs, which does not scale."""
     await_gpus(4, seconds=0)
     await_gpus(None, seconds=0)
-    with pytest.raises(XrayError, match=r"the cluster has 4 GPUs after 0 s, and `pools\.gpus` asks for 5"):
+    with pytest.raises(ResourceError, match=r"4 GPUs after 0 s.*pools\.gpus.* 5"):
         await_gpus(5, seconds=0)
-    assert [group["state"] for group in ray.util.placement_group_table().values()] == ["REMOVED"]
+    assert {group["state"] for group in ray.util.placement_group_table().values()} == {"REMOVED"}
 
 
 def nodes(log: Path) -> list[tuple[float, float]]:
-    """When how many GPUs were there."""
-    lines = re.findall(r"^([\d.]+) ([\d.]+)$", log.read_text(), re.MULTILINE)  # Ray says things in between
+    """Return times with numbers of GPUs."""
+    lines = re.findall(r"^([\d.]+) ([\d.]+)$", log.read_text(), re.MULTILINE)  # Ray prints in between
     return [(float(when), float(gpus)) for when, gpus in lines] or [(0.0, 0.0)]

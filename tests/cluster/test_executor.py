@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 import ray
 
-from xray.cluster import executor as cluster
-from xray.core.errors import XrayError
-
-CUT_OFF = r"a worker or a node died, could not start, or was cut off; what is committed stays\. Ray says: "
+from xray.cluster import executor
+from xray.core.errors import ResourceError
 
 
 class Failing:
@@ -19,7 +17,7 @@ class Failing:
         self.error = error
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
-        yield {"unit": "00-00000"}
+        yield {"item": "00-00000"}
         raise self.error
 
 
@@ -33,31 +31,32 @@ class Failing:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_ray_loses_is_told_in_a_line(error: Exception) -> None:
-    rows = cluster._rows(Failing(error))  # type: ignore[arg-type]
-    assert next(rows) == {"unit": "00-00000"}
-    with pytest.raises(XrayError, match=CUT_OFF) as told:
+def test_lost_workers_and_nodes_are_a_one_line_error(error: Exception) -> None:
+    rows = executor._rows(Failing(error))  # type: ignore[arg-type]
+    assert next(rows) == {"item": "00-00000"}
+    with pytest.raises(ResourceError) as refused:
         next(rows)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
+    assert refused.value.__cause__ is error
 
 
-def test_mistakes_in_the_work_keep_their_traceback() -> None:
+def test_errors_raised_by_the_work_keep_their_traceback() -> None:
     error = ray.exceptions.RayTaskError("work", "Traceback …", ValueError("a mistake"))  # type: ignore[no-untyped-call]
     with pytest.raises(ray.exceptions.RayTaskError):
-        list(cluster._rows(Failing(error)))  # type: ignore[arg-type]
+        list(executor._rows(Failing(error)))  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_work_that_fails_says_so_in_the_log_of_its_worker(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(unit: str) -> dict[str, Any]:
-        raise ValueError(f"no {unit} today")
+def test_failed_work_is_logged_by_its_worker(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(item: str) -> dict[str, Any]:
+        raise ValueError(f"no {item} today")
 
-    pulse = cluster._pulses()
+    heartbeat = executor._start_heartbeat()
     with caplog.at_level("INFO"), pytest.raises(ValueError, match="no 00-00000 today"):
-        cluster._counted("file:///runs/mine", "render", pulse, fail, "00-00000")
-    begun, failed = (vars(record) for record in caplog.records if record.name == cluster._LOG.name)
-    assert (begun["message"], failed["message"]) == ("begun", "failed: no 00-00000 today")
-    for told in (begun, failed):
-        assert (told["run"], told["stage"], told["unit"]) == ("file:///runs/mine", "render", "00-00000")
-    assert ray.get(pulse.at_hand.remote()) == ["00-00000"]  # nobody took it for done
-    ray.kill(pulse)
+        executor._run_item("file:///runs/mine", "render", heartbeat, fail, "00-00000")
+    started, failed = (vars(record) for record in caplog.records if record.name == executor._LOG.name)
+    assert (started["message"], failed["message"]) == ("started", "failed: no 00-00000 today")
+    for line in (started, failed):
+        assert (line["run"], line["stage"], line["unit"]) == ("file:///runs/mine", "render", "00-00000")
+    assert ray.get(heartbeat.in_progress.remote()) == ["00-00000"]  # not counted as finished
+    ray.kill(heartbeat)

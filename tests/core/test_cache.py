@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.cache import cache_folder, fill_once, settings_hash
 
 
 def test_filled_once_only(tmp_path: Path) -> None:
@@ -15,8 +15,8 @@ def test_filled_once_only(tmp_path: Path) -> None:
         (folder / "a").write_text("a")
 
     folder = tmp_path / "deep" / "it"
-    assert filled_once(folder, fill) == folder
-    assert filled_once(folder, fill) == folder
+    assert fill_once(folder, fill) == folder
+    assert fill_once(folder, fill) == folder
     assert len(calls) == 1
     assert calls[0] != folder
     assert (folder / "a").read_text() == "a"
@@ -29,16 +29,16 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        filled_once(tmp_path / "it", fill)
+        fill_once(tmp_path / "it", fill)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_of_two_wins(tmp_path: Path) -> None:
     def slow(folder: Path) -> None:
-        filled_once(tmp_path / "it", lambda other: (other / "from").write_text("the quick one") and None)
+        fill_once(tmp_path / "it", lambda other: (other / "from").write_text("the quick one") and None)
         (folder / "from").write_text("the slow one")
 
-    filled_once(tmp_path / "it", slow)
+    fill_once(tmp_path / "it", slow)
     assert (tmp_path / "it" / "from").read_text() == "the quick one"
     assert [path.name for path in tmp_path.iterdir()] == ["it"]
 
@@ -52,5 +52,5 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_digest_tells_settings_apart() -> None:
-    assert digest({"a": 1, "b": (2, 3)}) == digest({"b": [2, 3], "a": 1})
-    assert digest({"a": 1}) != digest({"a": 2})
+    assert settings_hash({"a": 1, "b": (2, 3)}) == settings_hash({"b": [2, 3], "a": 1})
+    assert settings_hash({"a": 1}) != settings_hash({"a": 2})

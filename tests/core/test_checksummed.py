@@ -6,28 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray.core.checksummed import sealed, unsealed
+from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.errors import XrayError
 
 VALUES = {"shard": "00-00-00000", "counts": {"é": {"ok": 3}}, "seconds": 0.1, "facts": {"note": "a\nb", "no": None}}
 
 
 def test_what_is_sealed_is_plain_json_and_read_back() -> None:
-    data = sealed(VALUES)
-    assert unsealed(data, "x") == VALUES
+    data = with_checksum(VALUES)
+    assert check_checksum(data, "x") == VALUES
     assert VALUES.items() <= json.loads(data).items()
 
 
 @given(st.data())
 def test_no_byte_changes_unnoticed(data: st.DataObject) -> None:
-    whole = sealed(VALUES)
+    whole = with_checksum(VALUES)
     place = data.draw(st.integers(0, len(whole) - 1))
     other = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
     with pytest.raises(XrayError, match=r"run\.json is damaged"):
-        unsealed(whole[:place] + bytes([other]) + whole[place + 1 :], "run.json")
+        check_checksum(whole[:place] + bytes([other]) + whole[place + 1 :], "run.json")
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"3", b"{}", b"\xff", b'{"a": 1}', b"[" * 100_000, sealed(VALUES)[:-1]])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"3", b"{}", b"\xff", b'{"a": 1}', b"[" * 100_000, with_checksum(VALUES)[:-1]]
+)
 def test_what_was_never_sealed_is_refused(data: bytes) -> None:
     with pytest.raises(XrayError, match="damaged"):
-        unsealed(data, "a receipt")
+        check_checksum(data, "a receipt")

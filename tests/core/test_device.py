@@ -13,8 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray.core.device import Turn, Work, begun, is_out_of_memory, ready
-from xray.core.errors import Rejected, XrayError
+from xray.core.batching import BatchRunner, DeviceLock
+from xray.core.device import is_out_of_memory, load_in_background, load_on
+from xray.core.errors import ConfigError, Rejected, XrayError
 
 SECONDS = 20.0
 """After which a test that waits for another thread fails."""
@@ -55,8 +56,8 @@ class Doubling:
             time.sleep((3 - item % 4) * 0.005)
 
 
-def work(model: Any, batch: int, **more: Any) -> Work[int, int]:
-    return Work(model, batch, more.pop("turn", Turn(threading.Lock())), **more)
+def work(model: Any, batch: int, **more: Any) -> BatchRunner[int, int]:
+    return BatchRunner(model, batch, more.pop("turn", DeviceLock(threading.Lock())), **more)
 
 
 def told(results: Iterator[int | Rejected]) -> list[int | str]:
@@ -64,19 +65,19 @@ def told(results: Iterator[int | Rejected]) -> list[int | str]:
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
-    assert list(work(Doubling(waits=True), 2).through(range(20))) == [2 * item for item in range(20)]
+    assert list(work(Doubling(waits=True), 2).run(range(20))) == [2 * item for item in range(20)]
 
 
 def test_nothing_in_nothing_out() -> None:
     model, device = Doubling(), threading.Lock()
     with device:
-        assert list(work(model, 2, turn=Turn(device)).through([])) == []
+        assert list(work(model, 2, turn=DeviceLock(device)).run([])) == []
     assert model.batches == []
 
 
 def test_what_is_refused_at_any_step_costs_no_other() -> None:
     model = Doubling(unprepared={1, 2, 3, 9}, unmade={4, 5}, unfinished={0, 7})
-    assert told(work(model, 3).through(range(10))) == [
+    assert told(work(model, 3).run(range(10))) == [
         "nsfw", "too_small", "too_small", "too_small", "no_object", "no_object", 12, "nsfw", 16, "too_small"
     ]  # fmt: skip
 
@@ -89,8 +90,8 @@ def test_the_items_alone_decide_what_makes_a_batch(
     chance.shuffle(items)
     model = Doubling(unprepared=unprepared, unfinished=unfinished)
     beats: list[tuple[int, float]] = []
-    mine = work(model, batch, beat=lambda made, seconds: beats.append((made, seconds)))
-    results = told(mine.through(items))
+    mine = work(model, batch, on_batch=lambda made, seconds: beats.append((made, seconds)))
+    results = told(mine.run(items))
     assert results == [
         "too_small" if item in unprepared else "nsfw" if item in unfinished else 2 * item for item in items
     ]
@@ -111,7 +112,7 @@ def test_it_reads_a_few_batches_ahead_and_not_all() -> None:
             return super().run(batch)
 
     items = (read.append(item) or item for item in range(100))  # type: ignore[func-returns-value]
-    assert len(list(work(Noting(), 2).through(items))) == 100
+    assert len(list(work(Noting(), 2).run(items))) == 100
     assert seen[0] <= 8
     assert all(later - before <= 2 for before, later in itertools.pairwise(seen))
 
@@ -133,13 +134,13 @@ def test_what_is_next_is_prepared_while_the_device_works() -> None:
             assert self.second.wait(SECONDS), "nothing was prepared beside"
             return super().run(batch)
 
-    assert list(work(Waiting(), 1).through([0, 1])) == [0, 2]
+    assert list(work(Waiting(), 1).run([0, 1])) == [0, 2]
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_for_good() -> None:
     model = Doubling(memory=3)
     mine = work(model, 8)
-    assert list(mine.through(range(19))) == [2 * item for item in range(19)]
+    assert list(mine.run(range(19))) == [2 * item for item in range(19)]
     assert (mine.batch, mine.out_of_memory) == (2, 2)
     assert [len(batch) for batch in model.batches] == [2] * 9 + [1]
     assert [item for batch in model.batches for item in batch] == list(range(19))
@@ -147,11 +148,10 @@ def test_memory_that_does_not_suffice_halves_the_batch_for_good() -> None:
 
 def test_memory_that_does_not_suffice_for_one_says_so_in_a_line() -> None:
     device = threading.Lock()
-    said = r"for a batch of one: CUDA out of memory\. Tried to allocate 2\.00 GiB\."
-    with Turn(device) as turn:
+    with DeviceLock(device) as turn:
         mine = work(Doubling(memory=0), 4, turn=turn)
-        with pytest.raises(XrayError, match=said) as error:
-            list(mine.through(range(5)))
+        with pytest.raises(XrayError, match=r"CUDA out of memory\. Tried to allocate 2\.00 GiB\.") as error:
+            list(mine.run(range(5)))
     assert "\n" not in str(error.value)
     assert "`tiling: true`" in str(error.value)
     assert (mine.batch, mine.out_of_memory) == (1, 2)
@@ -183,11 +183,11 @@ def test_a_lack_of_memory_is_known_by_its_class_or_words(error: RuntimeError, la
     model = Once(memory=1)
     mine = work(model, 2)
     if lacks:
-        assert list(mine.through(range(3))) == [0, 2, 4]
+        assert list(mine.run(range(3))) == [0, 2, 4]
         assert (mine.batch, mine.out_of_memory) == (1, 1)
     else:
         with pytest.raises(RuntimeError, match=r"CUDA error: an illegal|shapes") as raised:
-            list(mine.through(range(3)))
+            list(mine.run(range(3)))
         assert raised.value is error
 
 
@@ -195,8 +195,8 @@ def test_a_model_for_which_memory_does_not_suffice_says_so_in_a_line() -> None:
     def load(device: str) -> Doubling:
         raise torch.OutOfMemoryError("CUDA out of memory.\nmore")
 
-    with pytest.raises(XrayError, match=r"for the model: CUDA out of memory\. ") as error:
-        ready(load, "cpu")
+    with pytest.raises(XrayError, match=r"CUDA out of memory\. ") as error:
+        load_on(load, "cpu")
     assert "\n" not in str(error.value)
 
 
@@ -206,8 +206,8 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
             raise RuntimeError("shapes do not match")
 
     device = threading.Lock()
-    with pytest.raises(RuntimeError, match="shapes"), Turn(device) as turn:
-        list(work(Broken(), 4, turn=turn).through(range(5)))
+    with pytest.raises(RuntimeError, match="shapes"), DeviceLock(device) as turn:
+        list(work(Broken(), 4, turn=turn).run(range(5)))
     assert not device.locked()
 
 
@@ -231,8 +231,8 @@ def test_the_device_is_one_work_s_until_that_is_committed() -> None:
             return super().run(batch)
 
     def made(model: Doubling, items: range, committed: int) -> list[int | Rejected]:
-        with Turn(device) as turn:
-            results = list(work(model, 1, turn=turn).through(items))
+        with DeviceLock(device) as turn:
+            results = list(work(model, 1, turn=turn).run(items))
             time.sleep(0.2)  # it is written, and the device waits
             ran.append(committed)
             return results
@@ -256,7 +256,7 @@ def test_loading_begins_at_once_and_who_asks_waits_for_it() -> None:
         assert may_end.wait(SECONDS)
         return object()
 
-    loading = begun(load)
+    loading = load_in_background(load)
     while not loads:
         time.sleep(0.001)  # nobody has asked yet
     with ThreadPoolExecutor(8) as pool:
@@ -270,9 +270,9 @@ def test_loading_begins_at_once_and_who_asks_waits_for_it() -> None:
 
 def test_what_cannot_be_loaded_is_told_to_all_who_ask() -> None:
     def load() -> str:
-        raise XrayError("not there")
+        raise ConfigError("not there")
 
-    loading = begun(load)
+    loading = load_in_background(load)
     for _ in range(2):
         with pytest.raises(XrayError, match="not there"):
             loading.result(SECONDS)
@@ -283,7 +283,7 @@ def test_a_model_on_a_cpu_has_one_thread() -> None:
     try:
         torch.set_num_threads(2)
         asked: list[str] = []
-        ready(lambda device: asked.append(device) or Doubling(), "cpu")  # type: ignore[func-returns-value]
+        load_on(lambda device: asked.append(device) or Doubling(), "cpu")  # type: ignore[func-returns-value]
         assert asked == ["cpu"]
         assert torch.get_num_threads() == 1
     finally:
@@ -292,5 +292,5 @@ def test_a_model_on_a_cpu_has_one_thread() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a CUDA device")
 def test_a_worker_without_the_device_says_so() -> None:
-    with pytest.raises(XrayError, match="torch sees no CUDA device on this worker"):
-        ready(lambda device: Doubling(), "cuda")
+    with pytest.raises(XrayError, match="no CUDA device"):
+        load_on(lambda device: Doubling(), "cuda")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from xray.core import files
 from xray.core.errors import Rejected, XrayError
-from xray.core.uri import cell_uri, join, local_path, name_of, to_uri
+from xray.core.uri import base_name, cell_uri, join, local_path, to_uri
 
 NASTY = [
     b"a\nb.jpg",
@@ -46,7 +46,7 @@ def test_any_file_name_comes_through(tmp_path: Path, name: bytes) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1))
 def test_names_are_quoted_and_read_back(name: str) -> None:
     if name not in (".", ".."):
-        assert name_of(join("s3://bucket/folder", name)) == name
+        assert base_name(join("s3://bucket/folder", name)) == name
 
 
 @pytest.mark.parametrize("name", ["../b", "..", ".", "a/b", ""])
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
         files.read_bytes(to_uri(tmp_path))
     with pytest.raises(XrayError, match="no folder"):
         list(files.list_files(to_uri(tmp_path / "no")))
-    with pytest.raises(XrayError, match="scheme 'ftp' is none of file, s3"):
+    with pytest.raises(XrayError, match="unknown scheme 'ftp'"):
         to_uri("ftp://host/x")
 
 
@@ -100,14 +100,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (errno.EDQUOT, r"no space left for '{path}', 2\.0 kB \(.*quota.*; .*B free\): make room, or raise the quota\."),
-        (
-            errno.EACCES,
-            r"cannot write '{path}' \(Permission denied\): its folder must be writable for you, and not mou",
-        ),
+        (errno.EDQUOT, r"no space left for '{path}', 2\.0 kB \(.*quota.*; .*B free\)"),
+        (errno.EACCES, r"cannot write '{path}' \(Permission denied\): its folder must be writable"),
         (errno.EPERM, r"cannot write '{path}' \(Operation not permitted\): its folder must be writable"),
         (errno.EROFS, r"cannot write '{path}' \(Read-only file system\): its folder must be writable"),
-        (errno.EIO, r"cannot write '{path}' \(Input/output error\)\. What was there before stays"),
+        (errno.EIO, r"cannot write '{path}' \(Input/output error\)"),
     ],
 )
 def test_what_cannot_be_written_says_why(code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +114,7 @@ def test_what_cannot_be_written_says_why(code: int, said: str, tmp_path: Path, m
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(XrayError, match=f"^{said.format(path=tmp_path / 'x.bin')}") as error:
         files.write_bytes(to_uri(tmp_path / "x.bin"), bytes(2000))
-    assert str(error.value).endswith("the same command goes on")
+    assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,7 +128,7 @@ def test_a_folder_that_cannot_be_made_and_a_file_that_cannot_be_removed_are_name
 
 def test_an_object_store_that_refuses_is_one_line(bucket: str) -> None:
     nowhere = bucket.format("x.bin").replace("s3://photos/", "s3://no-such-bucket/")
-    said = r"^cannot reach s3://no-such-bucket/x\.bin.* \(.*bucket.*\)\. What is committed stays"
+    said = r"^cannot reach s3://no-such-bucket/x\.bin.* \(.*bucket.*\)"
     with pytest.raises(XrayError, match=said) as error:
         files.write_bytes(nowhere, b"1")
     assert "\n" not in str(error.value)

@@ -81,7 +81,7 @@ def test_a_bucket_is_as_good_as_a_disk(bucket: str) -> None:
     ("text", "message"),
     [
         ("model,acuracy\na,0.5\n", r"unknown column 'accuracy'; did you mean 'acuracy'\?"),
-        ("model,accuracy,accuracy\na,0.5,0.6\n", "column 'accuracy' is there twice"),
+        ("model,accuracy,accuracy\na,0.5,0.6\n", "column 'accuracy' appears twice"),
         ("model,accuracy\na,0.5\nb,0.6,0.7\n", r"cannot read .* as csv: .*[Ee]xpected 2 columns"),
         ("", "cannot read .* as csv: Empty CSV file"),
     ],

@@ -1,6 +1,6 @@
 import pytest
 
-from xray.core.text import shown
+from xray.core.text import printable
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from xray.core.text import shown
     ],
 )
 def test_shown(name, width, expected):
-    assert shown(name, width) == expected
+    assert printable(name, width) == expected

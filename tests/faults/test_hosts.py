@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.clusters import RAY, ROOT, TESTS
 from support.hosts import DASHBOARD, NOTICED_SOON, Host, cable, host, lacking
+from support.paths import ROOT, TESTS
 from support.tiny_pools import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
+from benchmarks.support.clusters import RAY
 from xray.pipeline.verify.verify import verify
-from xray.runs.counts import Progressed
+from xray.runs.counts import RowCounts
 from xray.runs.receipts import GENERATE
 
-pytestmark = pytest.mark.skipif(bool(lack := lacking()), reason=f"no hosts: {lack}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lack := lacking()), reason=f"no hosts: {lack}")]
 PHOTOGRAPHS, PICTURES, SHARD = 8, 16, 4
 
 
@@ -51,11 +52,11 @@ def test_a_job_from_elsewhere_loses_the_host_that_works_on_it(hosts: list[Host],
     while painting(folder) < {"xray-1", "xray-2"} and job.poll() is None:
         time.sleep(0.05)
     worker.lose()
-    left = run.planned_rows() - Progressed.of(run.receipts(GENERATE)).rows
+    left = run.plan.planned_rows() - RowCounts.of(run.store.receipts(GENERATE)).rows
     said, _ = job.communicate(timeout=200)
     assert job.returncode == 0, said
     last = next(line for line in reversed(said.splitlines()) if line.startswith('{"verb"'))
-    assert json.loads(last)["ok"] == run.planned_rows()
+    assert json.loads(last)["ok"] == run.plan.planned_rows()
     assert left > 0
     assert painting(folder) == {"xray-1", "xray-2"}
     begun = Counter(seed for _, seed in logged(folder, "paint"))

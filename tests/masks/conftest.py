@@ -1,4 +1,4 @@
-"""What the mask tests share: an image, an image that lies on its side, and masks in both positions."""
+"""Fixtures shared by the mask tests: an image, a rotated image, masks in both orientations, tiny SAMs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.tiny_sam import tiny_sam2_folder, tiny_sam_checkpoint, tiny_sam_folder
+from support.mask_inputs import HEIGHT, WIDTH
+from support.tiny_sam import tiny_sam2_folder, tiny_sam_folder
 
 from xray.core.images import Decoded, decode
 from xray.masks import Mask
 
-HEIGHT, WIDTH = 40, 60
-
 
 @pytest.fixture(scope="session")
 def mask() -> Mask:
-    """An L, so that no turn or flip maps it to itself."""
+    """An L, which no rotation or flip maps to itself."""
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[5:30, 10:20] = True
     mask[25:30, 10:40] = True
@@ -31,9 +30,9 @@ def photo() -> Decoded:
 
 
 @pytest.fixture(scope="session")
-def turned(mask: Mask) -> tuple[Decoded, Mask]:
-    """A JPEG with EXIF orientation 6, decoded, and the mask on its stored pixels (width and height swapped)."""
-    stored = np.ascontiguousarray(np.rot90(mask))  # orientation 6: turned 90° clockwise to be upright
+def rotated(mask: Mask) -> tuple[Decoded, Mask]:
+    """A decoded JPEG with EXIF orientation 6, and the mask on its stored pixels (width and height swapped)."""
+    stored = np.ascontiguousarray(np.rot90(mask))
     exif = Image.Exif()
     exif[0x0112] = 6
     stream = io.BytesIO()
@@ -49,11 +48,6 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def sam_checkpoint(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
-    return tiny_sam_checkpoint(tmp_path_factory.mktemp("sam") / "sam_tiny.pth")
-
-
-@pytest.fixture(scope="session")
 def sam_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     return tiny_sam_folder(tmp_path_factory.mktemp("sam_folder"))
 
@@ -61,8 +55,3 @@ def sam_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Pa
 @pytest.fixture(scope="session")
 def sam2_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     return tiny_sam2_folder(tmp_path_factory.mktemp("sam2_folder"))
-
-
-@pytest.fixture(scope="session")
-def sam2_video_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
-    return tiny_sam2_folder(tmp_path_factory.mktemp("sam2_video"), video=True)

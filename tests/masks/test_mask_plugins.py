@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pickle
 
-import pydantic
 import pytest
 
 from xray.core.plugins import available, build, settings_of
-from xray.masks import Annotations, Gates, Refiner
+from xray.masks import Annotations, Refiner
 
 
 def test_formats_and_refiners_are_found_by_name() -> None:
@@ -28,12 +27,3 @@ def test_settings_survive_a_recipe_and_a_pickle(spec: dict[str, object]) -> None
     annotations = build("annotations", Annotations, spec)
     assert pickle.loads(pickle.dumps(annotations)) == annotations
     assert build("annotations", Annotations, {"kind": spec["kind"], **settings_of(annotations)}) == annotations
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"max_holes": -1}, {"min_stability": 2}, {"min_aera": 0.1}],
-)
-def test_gates_are_validated(settings: dict[str, float]) -> None:
-    with pytest.raises(pydantic.ValidationError):
-        Gates(**settings)  # type: ignore[arg-type]

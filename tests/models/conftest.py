@@ -1,4 +1,4 @@
-"""Tiny random models, saved to files and folders as their libraries save them, and images to show them."""
+"""Tiny random models, saved to files and folders as their libraries save them, and noisy images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ TIMM = "test_efficientnet"
 TORCHVISION = "mobilenet_v3_small"
 
 
-def _seeded(seed: int) -> None:
-    import torch
-
-    torch.manual_seed(seed)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     import torch
@@ -29,9 +23,10 @@ def _one_thread() -> None:
 @pytest.fixture(scope="session")
 def timm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import timm
+    import torch
     from safetensors.torch import save_file
 
-    _seeded(1)
+    torch.manual_seed(1)
     path = tmp_path_factory.mktemp("timm") / "weights.safetensors"
     save_file(timm.create_model(TIMM).state_dict(), path)
     return path
@@ -40,8 +35,9 @@ def timm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def timm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import timm
+    import torch
 
-    _seeded(2)
+    torch.manual_seed(2)
     folder = tmp_path_factory.mktemp("timm_folder")
     timm.models.save_for_hf(timm.create_model("test_resnet"), str(folder), safe_serialization=True)
     return folder
@@ -53,9 +49,9 @@ def torchvision_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from safetensors.torch import save_file
     from torchvision import models
 
-    _seeded(3)
+    torch.manual_seed(3)
     module = models.get_model(TORCHVISION, weights=None)
-    for layer in module.modules():  # as it starts, signals die out on the way: normalise them, as training would
+    for layer in module.modules():  # without normalisation the signal vanishes in an untrained network
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = 1.0
     module(torch.randn(8, 3, 64, 64))
@@ -75,9 +71,10 @@ def hf_folder_of_7(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save_vit(folder: Path, labels: int) -> Path:
+    import torch
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
-    _seeded(4)
+    torch.manual_seed(4)
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     config = ViTConfig(**size, image_size=32, patch_size=16, num_labels=labels)
     ViTForImageClassification(config).save_pretrained(folder)
@@ -89,9 +86,8 @@ def save_vit(folder: Path, labels: int) -> Path:
 def images() -> list[bytes]:
     """Seven noisy JPEGs of different sizes and colours."""
     numbers = np.random.Generator(np.random.PCG64(5))
-    found = []
+    encoded = []
     for k in range(7):
-        base = numbers.integers(0, 200, 3)
-        pixels = base + numbers.integers(0, 55, (90 + 10 * k, 140 - 5 * k, 3))
-        found.append(encode(pixels.astype(np.uint8)))
-    return found
+        pixels = numbers.integers(0, 200, 3) + numbers.integers(0, 55, (90 + 10 * k, 140 - 5 * k, 3))
+        encoded.append(encode(pixels.astype(np.uint8)))
+    return encoded

@@ -38,33 +38,29 @@ FAMILIES = ("timm file", "timm folder", "torchvision file", "hf folder", "lite")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_gives_probabilities(loaded: dict[str, Loaded], image: np.ndarray, family: str) -> None:
-    model = loaded[family]
+def test_every_family_gives_probabilities_and_identifies_its_weights(
+    loaded: dict[str, Loaded], specs: dict[str, str], image: np.ndarray, family: str
+) -> None:
+    model, classifier = loaded[family], parse_model(specs[family])
     inputs = model.preprocess(image)
-    assert inputs.dtype == torch.float32
-    assert inputs.ndim == 3
-    found = model.predict(torch.stack([inputs, -inputs]))
-    assert found.shape == (2, 1000)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    assert (found[0] != found[1]).any()
-    assert (model.predict(torch.stack([inputs, -inputs])) == found).all()
+    assert (inputs.dtype, inputs.ndim) == (torch.float32, 3)
+    batch = torch.stack([inputs, -inputs])
+    probabilities = model.predict(batch)
+    assert (probabilities.shape, probabilities.dtype) == ((2, 1000), np.float32)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities[0] != probabilities[1]).any()
+    assert (model.predict(batch) == probabilities).all()
 
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_says_what_it_loaded(loaded: dict[str, Loaded], specs: dict[str, str], family: str) -> None:
-    model, again = loaded[family], parse_model(specs[family]).load("cpu")
+    classifier.check()
+    assert pickle.loads(pickle.dumps(classifier)) == classifier
+    again = classifier.load("cpu")
     assert len(model.weights_sha256) == 64
     assert again.weights_sha256 == model.weights_sha256
+    assert hash(again.preprocessing_key) == hash(model.preprocessing_key)
     assert again.preprocessing_key == model.preprocessing_key
-    assert "mean" in model.preprocessing
-    assert model.preprocessing_key in {model.preprocessing_key}
-    classifier = parse_model(specs[family])
-    assert pickle.loads(pickle.dumps(classifier)) == classifier
-    classifier.check()
 
 
-def test_weights_are_those_of_the_file(timm_file: Path, loaded: dict[str, Loaded], image: np.ndarray) -> None:
+def test_loaded_weights_are_the_files(timm_file: Path, loaded: dict[str, Loaded], image: np.ndarray) -> None:
     import timm
     from safetensors.torch import load_file
 
@@ -81,10 +77,10 @@ def test_weights_are_those_of_the_file(timm_file: Path, loaded: dict[str, Loaded
 
 def test_the_hash_is_over_names_types_shapes_and_values() -> None:
     def module(**tensors: torch.Tensor) -> torch.nn.Module:
-        found = torch.nn.Module()
+        result = torch.nn.Module()
         for name, tensor in tensors.items():
-            found.register_buffer(name, tensor)
-        return found
+            result.register_buffer(name, tensor)
+        return result
 
     zeros = torch.zeros(2, 3)
     variants = [
@@ -103,7 +99,7 @@ def test_the_hash_is_over_names_types_shapes_and_values() -> None:
     )
 
 
-def test_preprocessing_is_said_and_done(loaded: dict[str, Loaded], image: np.ndarray) -> None:
+def test_preprocessing_is_applied_and_described(loaded: dict[str, Loaded], image: np.ndarray) -> None:
     sizes = {name: tuple(model.preprocess(image).shape) for name, model in loaded.items()}
     assert sizes["lite"] == sizes["torchvision file"] == (3, 224, 224)
     assert sizes["hf folder"] == (3, 32, 32)
@@ -120,21 +116,21 @@ def test_preprocessing_is_said_and_done(loaded: dict[str, Loaded], image: np.nda
     assert loaded["lite"].preprocess(red).amax(dim=(1, 2)).tolist() == [1, -1, -1], "channels are red, green, blue"
 
 
-def test_lite_is_right_about_real_photographs(photos12: Path, loaded: dict[str, Loaded]) -> None:
+def test_lite_classifies_real_photographs(photos12: Path, loaded: dict[str, Loaded]) -> None:
     lines = (photos12 / "groups.csv").read_text().splitlines()[1:]
     groups = {line.split(",")[0]: set(map(int, line.split(",")[1].split())) for line in lines}
     paths = sorted((photos12 / "images").rglob("*.JPEG"))
     assert len(paths) >= 60
-    paths = paths[::2]
+    paths = paths[::3]
     model = loaded["lite"]
     inputs = torch.stack([model.preprocess(decode(path.read_bytes()).image) for path in paths])
     top1 = np.concatenate([model.predict(batch).argmax(axis=1) for batch in inputs.split(16)])
-    right = [int(index) in groups[path.parent.name] for index, path in zip(top1, paths, strict=True)]
-    assert np.mean(right) > 0.8
+    correct = [int(index) in groups[path.parent.name] for index, path in zip(top1, paths, strict=True)]
+    assert np.mean(correct) > 0.8
 
 
 def test_an_absent_device_is_named(specs: dict[str, str]) -> None:
-    with pytest.raises(XrayError, match=r"no device 'cuda:99': torch sees \d+ CUDA"):
+    with pytest.raises(XrayError, match="'cuda:99'"):
         parse_model(specs["timm file"]).load("cuda:99")
-    with pytest.raises(XrayError, match="unknown device 'gpu'"):
+    with pytest.raises(XrayError, match="'gpu'"):
         parse_model(specs["timm file"]).load("gpu")

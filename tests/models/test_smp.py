@@ -12,33 +12,11 @@ from xray.models.smp import Smp
 from xray.models.smp_network import ARCHITECTURES
 
 
-def test_architectures_are_those_of_the_library() -> None:
+def test_architectures_are_the_librarys() -> None:
     import segmentation_models_pytorch as smp
 
     assert set(ARCHITECTURES) == set(smp.MODEL_ARCHITECTURES_MAPPING)
     assert len(Smp.choices()) == len(ARCHITECTURES)
-
-
-def test_names() -> None:
-    assert parse_model("smp:upernet-resnet50") == Smp(architecture="upernet", encoder="resnet50")
-    expected = Smp(architecture="dpt", encoder="tu-vit_base_patch16_224.augreg_in21k", weights="s3://b/w-1.pth")
-    assert parse_model("smp:dpt-tu-vit_base_patch16_224.augreg_in21k@s3://b/w-1.pth") == expected
-    assert expected.task == "segmentation"
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("smp:", "names no architecture"),
-        ("smp:upernet", "'smp:upernet' names no encoder: write smp:upernet-resnet50"),
-        ("smp:upernet-", "names no encoder"),
-        ("smp:nothing-resnet50", "unknown smp architecture 'nothing'; .*choices: deeplabv3, .*upernet"),
-        ("smp:upernt-resnet50", "unknown smp architecture 'upernt'; did you mean 'upernet'"),
-    ],
-)
-def test_what_cannot_be_parsed(spec: str, message: str) -> None:
-    with pytest.raises(XrayError, match=message):
-        parse_model(spec)
 
 
 @pytest.mark.parametrize(
@@ -48,68 +26,66 @@ def test_what_cannot_be_parsed(spec: str, message: str) -> None:
         ("smp:fpn-tu-resnet5", "'resnet5'; did you mean .*'resnet50'"),
         ("smp:fpn-tu-resnet50.a1_in2k", "did you mean .*'resnet50.a1_in1k'"),
         ("smp:dpt-resnet50", "dpt needs a vision transformer"),
-        ("smp:fpn-tu-vit_tiny_patch16_224", "only dpt and upernet go with"),
+        ("smp:fpn-tu-vit_tiny_patch16_224", "only dpt and upernet"),
         ("smp:fpn-resnet18@nowhere.pth", "no weights at 'nowhere.pth'"),
     ],
 )
-def test_what_check_refuses(spec: str, message: str) -> None:
+def test_check_refuses_encoders_that_do_not_fit(spec: str, message: str) -> None:
     model = parse_model(spec)
     for act in (model.check, model.side, lambda: model.trainable(3)):
         with pytest.raises(XrayError, match=message):
             act()
 
 
-def test_segmenters_are_not_loaded() -> None:
-    with pytest.raises(XrayError, match="smp:fpn-resnet18 is a segmenter: segmenters are trained, not loaded"):
-        parse_model("smp:fpn-resnet18").load("cpu")
-
-
-def test_what_cannot_be_built() -> None:
+def test_refused_requests() -> None:
     with pytest.raises(XrayError, match="smp:pspnet-vgg11 cannot be built: 'VGG' models do not support dilated"):
         parse_model("smp:pspnet-vgg11").trainable(3)
+    model = parse_model("smp:fpn-resnet18")
     with pytest.raises(XrayError, match="of 100 pixels: a multiple of 32"):
-        parse_model("smp:fpn-resnet18").trainable(3, side=100)
-    with pytest.raises(XrayError, match="for 1 classes: 2 or more"):
-        parse_model("smp:fpn-resnet18").trainable(1)
+        model.trainable(3, side=100)
+    with pytest.raises(XrayError, match="for 1 classes"):
+        model.trainable(1)
+    with pytest.raises(XrayError, match="smp:fpn-resnet18 is a segmenter"):
+        model.load("cpu")
 
 
 @pytest.mark.parametrize(
     "spec",
     [
-        "smp:fpn-resnet18",
         "smp:pspnet-tu-test_resnet",
         "smp:upernet-tu-test_vit",
         "smp:dpt-tu-test_vit",
         "smp:upernet-tu-swin_tiny_patch4_window7_224",
     ],
 )
-def test_logits_of_every_pixel_and_gradients_of_all_parameters(spec: str) -> None:
+def test_logits_per_pixel_and_gradients_of_all_parameters(spec: str) -> None:
     torch.manual_seed(0)
-    found = parse_model(spec).trainable(12, side=64)
-    logits_NKHW = found.module(torch.randn(2, 3, 64, 64))
+    network = parse_model(spec).trainable(12, side=64)
+    logits_NKHW = network.module(torch.randn(2, 3, 64, 64))
     assert logits_NKHW.shape == (2, 12, 64, 64)
     torch.nn.functional.cross_entropy(logits_NKHW, torch.randint(0, 12, (2, 64, 64))).backward()
-    assert [name for name, value in found.module.named_parameters() if value.grad is None] == []
+    assert [name for name, value in network.module.named_parameters() if value.grad is None] == []
     assert parse_model(spec).side() == 224
+    expected = (0.485, 0.456, 0.406) if "swin" in spec else (0.5, 0.5, 0.5)
+    assert network.mean == expected, "the encoder's normalisation"
 
 
 def test_files_of_weights(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     torch.manual_seed(1)
-    theirs = parse_model("smp:fpn-resnet18").trainable(5).module.state_dict()
-    save_file(theirs, path)
+    saved = parse_model("smp:fpn-resnet18").trainable(5).module.state_dict()
+    save_file(saved, path)
     model = parse_model(f"smp:fpn-resnet18@{path}")
     whole = model.trainable(5, pretrained=True).module.state_dict()
-    assert all(torch.equal(whole[name], theirs[name]) for name in theirs)
-    found = model.trainable(12, pretrained=True)
-    weights = found.module.state_dict()
+    assert all(torch.equal(whole[name], saved[name]) for name in saved)
+    network = model.trainable(12, pretrained=True)
+    weights = network.module.state_dict()
     head = {"segmentation_head.0.weight", "segmentation_head.0.bias"}
-    assert {name for name in theirs if not torch.equal(weights[name], theirs[name])} == head
-    assert "whose classes are 5; a new head of 12" in found.origin
+    assert {name for name in saved if not torch.equal(weights[name], saved[name])} == head
+    assert all(name in network.origin for name in head)
     with pytest.raises(XrayError, match="do not fit smp:unet-resnet18 of 12 classes"):
         parse_model(f"smp:unet-resnet18@{path}").trainable(12, pretrained=True)
 
 
-def test_normalisation_is_that_of_the_encoder() -> None:
-    assert parse_model("smp:upernet-tu-test_vit").trainable(2, 64).mean == (0.5, 0.5, 0.5)
+def test_normalisation_of_an_encoder_of_the_library() -> None:
     assert parse_model("smp:fpn-resnet18").trainable(2, 64).mean == (0.485, 0.456, 0.406)

@@ -16,8 +16,12 @@ from xray.statistics import cross_terms
 @dataclass
 class TableRun:
     predictions: pa.Table
-    recipe: dict
+    recipe_values: dict
     written: dict[str, pa.Table] = field(default_factory=dict)
+
+    @property
+    def store(self):
+        return self
 
     def table(self, name, columns=None):
         assert name == "predictions"
@@ -230,7 +234,7 @@ class TestSRobust:
         scores = score(TableRun(predictions("net", {"grey": right(9)}, "grey", 0), TRAINING))
         assert scores.drops.empty
         assert scores.cross.empty
-        assert "net, % right by what it was trained on" in summary(scores)
+        assert "net, accuracy in % by training" in summary(scores)
 
     def test_chance_is_warned_of(self):
         second = pa.concat_tables([trained(), trained(first=20)])
@@ -269,7 +273,7 @@ def test_summary_of_three_models_in_four_scenarios_is_compact():
     tables = [trained(model) for model in ("alpha", "beta", "gamma")]
     text = summary(score(TableRun(pa.concat_tables([*tables, predictions()]), TRAINING)))
     assert max(map(len, text.splitlines())) < 220
-    matrix = text.split("beta, % right")[1].split("\n\n")[0].splitlines()[1:]
+    matrix = text.split("beta, accuracy in %")[1].split("\n\n")[0].splitlines()[1:]
     assert [line.split() for line in matrix] == [
         ["original", "blur", "grey"],
         ["original", "90.0", "80.0", "70.0"],
@@ -279,7 +283,7 @@ def test_summary_of_three_models_in_four_scenarios_is_compact():
     assert "beta: S_robust 0.9688 [" in text
     assert "= 1 − (cross 0.0250 + inner 0.006" in text
     assert "mu = 0.9000, 2 scenarios (blur, grey), n = 20 photographs" in text
-    assert "reading poster (variance about mu)" in text
+    assert "poster (variance about mu)" in text
 
 
 def test_many_scenarios_are_numbered():

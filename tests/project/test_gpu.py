@@ -15,9 +15,9 @@ import torch
 from support.drawn_photos import write_folder
 from support.tiny_pools import made_files, made_here, planned, tiny_values
 
-from xray.runs.counts import Progressed
+from xray.runs.counts import RowCounts
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, MASK
-from xray.runs.run import Run
 
 pytestmark = [
     pytest.mark.gpu,
@@ -34,39 +34,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path, tiny_weights: Path) -> Run:
+def run(folder: Path, tiny_weights: Path) -> RunFolder:
     """Made by both pools at their defaults, on a GPU."""
     run = planned(folder, tiny_values(folder, tiny_weights, pools={}))
     made_here(run, NODES)
     return run
 
 
-def test_masks_and_worlds_are_made_on_the_gpu(run: Run) -> None:
-    assert Progressed.of(run.receipts(GENERATE)).counts == {
+def test_masks_and_worlds_are_made_on_the_gpu(run: RunFolder) -> None:
+    assert RowCounts.of(run.store.receipts(GENERATE)).counts == {
         "original": {"ok": 4},
         "generated_background": {"ok": 8},
     }
-    assert set(run.table("masks").column("origin").to_pylist()) == {"sam"}
-    for row in run.table("images").to_pylist():
+    assert set(run.store.table("masks").column("origin").to_pylist()) == {"sam"}
+    for row in run.store.table("images").to_pylist():
         if row["scenario"] != "original":
             painter = json.loads(row["provenance"])["painter"]
             assert (painter["dtype"], painter["channels_last"]) == ("bfloat16", True)
             assert painter["device"] == torch.cuda.get_device_name()
-    refiner = run.receipts(MASK)[0].facts["refiner"]
+    refiner = run.store.receipts(MASK)[0].facts["refiner"]
     assert refiner["dtype"] == ("bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16")
 
 
-def test_the_same_plan_gives_the_same_bytes_on_the_same_gpu(run: Run, folder: Path, tiny_weights: Path) -> None:
+def test_the_same_plan_gives_the_same_bytes_on_the_same_gpu(run: RunFolder, folder: Path, tiny_weights: Path) -> None:
     again = planned(folder, tiny_values(folder, tiny_weights, pools={}), "again")
     made_here(again, NODES)
     assert made_files(again) == made_files(run)
 
 
-def test_a_painter_killed_on_the_gpu_costs_no_byte(run: Run, folder: Path, tiny_weights: Path) -> None:
+def test_a_painter_killed_on_the_gpu_costs_no_byte(run: RunFolder, folder: Path, tiny_weights: Path) -> None:
     again = planned(folder, tiny_values(folder, tiny_weights, pools={}), "killed")
-    command = [sys.executable, "-c", "from xray.cli.app import main; main()", "generate", again.uri]
+    command = [sys.executable, "-c", "from xray.cli.main import main; main()", "generate", again.uri]
     driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    os.kill(_actor_of(driver, "PaintStage)).submit").pid, signal.SIGKILL)
+    os.kill(_actor_of(driver, "InpaintStage)).submit").pid, signal.SIGKILL)
     said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     assert made_files(again) == made_files(run)

@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 from support.answers import answer
-from support.clusters import ROOT, Head, head
 from support.drawn_photos import recipe_values, write, write_folder
+from support.paths import ROOT
 from support.saved_models import saved_model
 
+import xray
+from benchmarks.support.clusters import Head, head
 from xray.core.images import encode
 from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
 from xray.pipeline.score import score
+from xray.runs.folder import RunFolder
 from xray.runs.recipe import load_recipe, recipe_from
-from xray.runs.run import Run
 
 FOLDER = ROOT / "notebooks"
 NAMES = ("01_masks", "02_scenarios", "03_scores_and_regression", "04_on_a_cluster")
@@ -104,7 +107,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> RunFolder:
     """Twelve drawn photographs, of which two have no usable mask; a model of random weights, and another."""
     folder = tmp_path_factory.mktemp("notebooks")
     write_folder(folder, per_category=6)
@@ -119,10 +122,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Run:
         training={"models": {"net": "reduced:vit"}, "folds": 3, "scenarios": trained},
         bad_rows=0.5,
     )
-    recipe, made = recipe_from(values), Run(str(folder / "run"))
+    recipe, made = recipe_from(values), RunFolder(str(folder / "run"))
     write_plan(made, recipe, survey(recipe, made))
     generate(made)
-    evaluate(made, recipe.models, actors=1)
+    evaluate(made, recipe.models, actors=1, gpus=0)
     for scenario in trained:  # drawn, as if a model had been trained within it: Ray Train takes its time to start
         answer(made, "net", {"random_background": 0.4}, trained_on=scenario)
     score(made)
@@ -130,7 +133,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Run:
 
 
 @pytest.fixture(scope="module")
-def environment(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the notebooks of a run are told."""
     return {"XRAY_RUN": run.uri, "XRAY_REFERENCE": "vit", "XRAY_FIGURES": str(tmp_path_factory.mktemp("figures"))}
 
@@ -158,6 +161,7 @@ def test_there_are_no_others() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(NAMES)
 
 
+@pytest.mark.slow
 def test_masks_with_their_origins_and_reasons(desk: Desk, environment: dict[str, str]) -> None:
     seen = desk.execute("01_masks", environment)
     for cell in ("photographs", "areas", "refused-pictures"):
@@ -169,6 +173,7 @@ def test_masks_with_their_origins_and_reasons(desk: Desk, environment: dict[str,
     assert "2 of 12 refused" in seen.page("refused")
 
 
+@pytest.mark.slow
 def test_scenarios_in_which_the_object_is_exact(desk: Desk, environment: dict[str, str]) -> None:
     seen = desk.execute("02_scenarios", environment)
     for cell in ("scenarios", "variants", "exact", "donor"):
@@ -182,6 +187,7 @@ def test_scenarios_in_which_the_object_is_exact(desk: Desk, environment: dict[st
     assert counts == {"planned": "24", "done": "24", "ok": "20", "rejected": "4", "failed": "0"}
 
 
+@pytest.mark.slow
 def test_scores_a_regression_and_the_figure_for_the_paper(desk: Desk, environment: dict[str, str]) -> None:
     seen = desk.execute("03_scores_and_regression", environment)
     assert "backgrounds are the run's other photographs" in seen.shown("open", "text/markdown")[0]
@@ -206,15 +212,16 @@ def cluster() -> Iterator[Head]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_job_is_submitted_and_followed_to_its_end(desk: Desk, cluster: Head, tmp_path: Path) -> None:
-    recipe, run = load_recipe(str(ROOT / "jobs/recipes/smoke.yaml")), Run(str(tmp_path / "smoke"))
+    recipe, run = load_recipe(str(ROOT / "jobs/recipes/smoke.yaml")), RunFolder(str(tmp_path / "smoke"))
     write_plan(run, recipe, survey(recipe, run))
     where = {"XRAY_RUN": run.uri, "RAY_API_SERVER_ADDRESS": cluster.dashboard, "RAY_ADDRESS": cluster.gcs}
     seen = desk.execute("04_on_a_cluster", {**cluster.environment, **where})
     assert [(node["alive"], node["CPU"]) for node in seen.table("nodes").values()] == [("True", "2")]
     assert "112 of 112 images" in seen.page("follow")
     assert "succeeded" in seen.page("follow")
-    told = {name: row["told"] for name, row in seen.table("ended").items()}
+    told = {name: row["value"] for name, row in seen.table("ended").items()}
     assert (told["exit"], told["done"], told["ok"]) == ("0", "112", "112")
     assert seen.pictures("images") == 1
-    assert len(Run(run.uri).images("random_background")) == 8
+    assert len(xray.open(run.uri).images("random_background")) == 8

@@ -38,7 +38,7 @@ MARK = b"never-told"
 SCRIPT = """
 import sys
 import ray
-from xray.cli.app import app, main
+from xray.cli.main import app, main
 from xray.cluster.session import connected
 
 recipe, run, away = sys.argv[1:]
@@ -80,6 +80,7 @@ def test_what_tells_a_secret_is_found(tmp_path: Path) -> None:
     assert telling(tmp_path) == [tmp_path / "table.parquet"]
 
 
+@pytest.mark.slow
 def test_no_secret_is_told(tmp_path: Path, ray_folder: Path) -> None:
     """Plan, images, predictions, trainings, scores, report; and a bucket that cannot be reached."""
     write_folder(tmp_path, per_category=6)

@@ -9,7 +9,7 @@ from support.trained_tables import SCENARIOS, train
 from xray.report import build_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 
 ATTACK = "<img src=x onerror=\"document.title='taken'\">"
 SCRIPT = "</title><script>document.title='taken'</script>"
@@ -25,29 +25,28 @@ def chromium(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def _attacking(row):
-    """A row whose prompt is an attack."""
+def attack(row):
+    """Put an attack into the prompt of a row."""
     if row.get("prompt"):
-        return row | {"prompt": ATTACK}
-    return row | {"provenance": json.dumps({"prompt": SCRIPT, "place": ATTACK})} if row.get("image") else row
+        return {"prompt": ATTACK}
+    return {"provenance": json.dumps({"prompt": SCRIPT, "place": ATTACK})} if row.get("image") else {}
 
 
 @pytest.fixture
 def report(make_run, tmp_path):
     kinds = ("original", "segmented", "generated_background")
-    refused = {0: "nsfw", 1: "mask_empty"}
+    rejected = {0: "nsfw", 1: "mask_empty"}
     run = make_run(
         categories=(ATTACK, SCRIPT),
         models=(SCRIPT,),
         kinds=kinds,
         variants=2,
-        reject=lambda number, kind: refused.get(number, "") if kind == kinds[2] else "",
+        reject=lambda number, kind: rejected.get(number, "") if kind == kinds[2] else "",
     )
     for name in ("plan", "images"):
-        rows = [_attacking(row) for row in run.tables[name].to_pylist()]
-        run.tables[name] = run.tables[name].from_pylist(rows, schema=run.tables[name].schema)
+        run.edit(name, attack)
     run.recipe["name"] = SCRIPT
-    run.stand_ins.append(ATTACK)
+    run.caveats.append(ATTACK)
     path = tmp_path / "report.html"
     path.write_text(build_report(run), encoding="utf-8")
     return path
@@ -59,8 +58,8 @@ def test_nothing_in_a_name_is_executed(report, tmp_path):
     assert "<title>taken" not in dom
     assert "<script" not in dom
     assert dom.count("<img ") == dom.count(' src="data:image/jpeg;base64,')
-    assert "Worlds that were painted" in dom
-    assert "What these numbers rest on" in dom
+    assert '<section id="painted">' in dom
+    assert '<section id="basis">' in dom
 
 
 def test_the_page_would_notice_a_script(report, tmp_path):
@@ -72,14 +71,14 @@ def test_the_page_would_notice_a_script(report, tmp_path):
 
 def colourful_pixels(page, tmp_path, width):
     shot = tmp_path / f"{page.stem}.png"
-    chromium(tmp_path, f"--screenshot={shot}", f"--window-size={width},2400", page.as_uri())
+    chromium(tmp_path, f"--screenshot={shot}", f"--window-size={width},3200", page.as_uri())
     pixels = cv2.imread(str(shot)).astype(int)
     assert pixels.shape[1] == width
     return int(((pixels.max(axis=2) - pixels.min(axis=2)) > 60).sum())
 
 
 @pytest.mark.parametrize("width", [1280, 500])
-def test_pictures_are_drawn(report, tmp_path, width):
+def test_images_are_drawn(report, tmp_path, width):
     without = tmp_path / "without.html"
     without.write_text(report.read_text("utf-8").replace("base64,/9j/", "base64,AAAA"), "utf-8")
     assert colourful_pixels(report, tmp_path, width) > colourful_pixels(without, tmp_path, width) + 20_000
@@ -94,11 +93,11 @@ def trained(make_run, tmp_path):
     return path
 
 
-def test_trainings_are_told_of_as_text(trained, tmp_path):
+def test_nothing_in_a_failure_is_executed(trained, tmp_path):
     dom = chromium(tmp_path, "--dump-dom", trained.as_uri())
     assert "<title>taken" not in dom
     assert "<script" not in dom
-    assert "Models trained within scenarios" in dom
+    assert '<section id="training">' in dom
     assert "&lt;img src=x onerror" in dom
 
 
@@ -106,7 +105,7 @@ def test_trainings_are_told_of_as_text(trained, tmp_path):
 def test_curves_and_matrices_are_drawn(trained, tmp_path, width):
     head, training = trained.read_text("utf-8").split('<section id="contact">', 1)
     _, training = training.split('<section id="training">', 1)
-    alone = tmp_path / "alone.html"  # what comes before would fill the picture
+    alone = tmp_path / "alone.html"  # the sections before it would fill the picture
     alone.write_text(f'{head}<section id="training">{training}', "utf-8")
     without = tmp_path / "without.html"
     without.write_text(alone.read_text("utf-8").replace("</style>", "svg { visibility: hidden; }</style>", 1), "utf-8")

@@ -1,75 +1,53 @@
-import pyarrow as pa
+import pytest
+from support.html_page import Page
 
 from xray.core.schema import REASONS
+from xray.report import build_report
 from xray.report.data import gather
 from xray.report.reasons import progress, reasons
 
 KINDS = ("original", "segmented", "random_background")
 
 
-def edit(run, name, change):
-    rows = run.tables[name].to_pylist()
-    for row in rows:
-        row.update(change(row))
-    run.tables[name] = pa.Table.from_pylist(rows, schema=run.tables[name].schema)
-
-
-def test_every_reason_is_counted_in_its_table(make_run):
+def test_reasons_are_counted_in_each_table(make_run):
+    rejected = ("photo_0000", "photo_0001")
     run = make_run(kinds=KINDS, reject=lambda n, s: "mask_empty" if n < 2 else "no_donor" if s == KINDS[2] else "")
-    edit(
-        run,
-        "masks",
-        lambda row: (
-            {"status": "rejected", "reason": "mask_empty"} if row["image_id"] in ("photo_0000", "photo_0001") else {}
-        ),
-    )
-    found = {reason.code: reason for reason in reasons(gather(run))}
-    assert set(found) == {"mask_empty", "no_donor"}
-    assert (found["mask_empty"].photographs, found["mask_empty"].masks, found["mask_empty"].images) == (0, 2, 6)
-    assert found["no_donor"].images == 22
-    assert found["mask_empty"].meaning == REASONS["mask_empty"]
-    assert found["mask_empty"].examples == ("photo_0000<script>.jpg", "photo_0001<script>.jpg")
-    assert len(found["no_donor"].examples) == 3
+    run.edit("masks", lambda row: {"status": "rejected", "reason": "mask_empty"} if row["image_id"] in rejected else {})
+    table = reasons(gather(run)).set_index("code")
+    assert table.loc["mask_empty", ["photographs", "masks", "images"]].tolist() == [0, 2, 6]
+    assert table.loc["no_donor", ["photographs", "masks", "images"]].tolist() == [0, 0, 22]
+    assert table.loc["mask_empty", "examples"] == list(rejected)
+    assert len(table.loc["no_donor", "examples"]) == 3
+    row = f"rejected mask_empty {REASONS['mask_empty']} 0 2 6 photo_0000<script>.jpg, photo_0001<script>.jpg"
+    assert row in Page(build_report(run)).words
 
 
-def test_several_reasons_of_a_row_count_each_and_conversions_come_last(make_run):
+def test_each_reason_of_a_row_counts_and_conversions_come_last(make_run):
     run = make_run(kinds=KINDS, photographs=1, reject=lambda n, s: "no_donor" if s == KINDS[2] and n == 0 else "")
-    edit(run, "images", lambda row: {} if row["reason"] else {"reason": "converted_cmyk rotated_by_exif"})
-    found = reasons(gather(run))
-    assert [(reason.status, reason.code, reason.images) for reason in found] == [
-        ("rejected", "no_donor", 1),
-        ("ok", "converted_cmyk", 11),
-        ("ok", "rotated_by_exif", 11),
+    run.edit("images", lambda row: {} if row["reason"] else {"reason": "converted_cmyk rotated_by_exif"})
+    assert reasons(gather(run))[["status", "code", "images"]].to_numpy().tolist() == [
+        ["rejected", "no_donor", 1],
+        ["ok", "converted_cmyk", 11],
+        ["ok", "rotated_by_exif", 11],
     ]
 
 
-def test_a_code_without_a_meaning_is_shown_all_the_same(make_run):
-    run = make_run(kinds=KINDS, photographs=1, reject=lambda n, s: "from_a_plugin" if n == 0 else "")
-    assert reasons(gather(run))[0].meaning == "no meaning is recorded for this code"
-
-
-def test_a_refusal_without_a_reason_is_not_lost(make_run):
+@pytest.mark.parametrize(("reason", "code"), [("from_a_plugin", "from_a_plugin"), ("", "unstated")])
+def test_codes_without_a_meaning_and_failures_without_a_code_are_shown(make_run, reason, code):
     run = make_run(kinds=KINDS, photographs=1)
-    edit(run, "images", lambda row: {"status": "failed", "reason": ""} if row["image_id"] == "photo_0000" else {})
-    assert [(reason.status, reason.code, reason.images) for reason in reasons(gather(run))] == [
-        ("failed", "unstated", 3)
-    ]
+    failed = {"status": "failed", "reason": reason}
+    run.edit("images", lambda row: failed if row["image_id"] == "photo_0000" else {})
+    assert reasons(gather(run))[["status", "code", "images"]].to_numpy().tolist() == [["failed", code, 3]]
+    assert f"failed {code} no meaning is recorded" in Page(build_report(run)).words
 
 
-def test_nothing_to_say(make_run):
-    assert reasons(gather(make_run(kinds=KINDS))) == []
+def test_nothing_to_report(make_run):
+    assert reasons(gather(make_run(kinds=KINDS, photographs=1))).empty
 
 
 def test_progress_adds_up(make_run):
     run = make_run(models=("m",), kinds=KINDS, reject=lambda n, s: "no_donor" if s == KINDS[2] and n < 5 else "")
-    rows = progress(gather(run))
-    assert [row["scenario"] for row in rows] == list(KINDS)
-    assert all(row["planned"] == row["ok"] + row["rejected"] + row["failed"] == 24 for row in rows)
-    assert rows[2] == {
-        "scenario": KINDS[2],
-        "planned": 24,
-        "ok": 19,
-        "rejected": 5,
-        "failed": 0,
-        "predictions": 19,
-    }
+    table = progress(gather(run)).set_index("scenario")
+    assert table.index.tolist() == list(KINDS)
+    assert table.loc[KINDS[2]].to_dict() == {"planned": 24, "ok": 19, "rejected": 5, "failed": 0, "predictions": 19}
+    assert (table["planned"] == table["ok"] + table["rejected"] + table["failed"]).all()

@@ -13,6 +13,7 @@ from xray.core import schema
 from xray.core.errors import XrayError
 from xray.core.files import read_bytes
 from xray.core.parquet import consecutive, to_parquet
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, evaluation
 from xray.runs.store import Store
 
@@ -35,7 +36,7 @@ def commit(store: Store, shard: str, table: pa.Table) -> None:
 
 
 def test_only_what_has_a_receipt_exists(tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "run"))
+    store = RunFolder(str(tmp_path / "run")).store
     assert len(store.table("images")) == 0
     assert store.table("images").schema == schema.IMAGES
     commit(store, "00-00-00000", image_rows(["a", "b"]))
@@ -50,7 +51,7 @@ def test_only_what_has_a_receipt_exists(tmp_path: Path) -> None:
 
 
 def test_committing_again_gives_the_same_bytes_and_no_second_row(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = RunFolder(str(tmp_path)).store
     commit(store, "00-00-00000", image_rows(["a"]))
     first = (tmp_path / "images/00-00-00000.parquet").read_bytes()
     commit(store, "00-00-00000", image_rows(["a"]))
@@ -59,7 +60,7 @@ def test_committing_again_gives_the_same_bytes_and_no_second_row(tmp_path: Path)
 
 
 def test_each_scenario_is_a_row_group_and_is_read_alone(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = RunFolder(str(tmp_path)).store
     commit(store, "00-00-00000", image_rows(["a", "b", "c"]))
     metadata = pq.ParquetFile(tmp_path / "images/00-00-00000.parquet").metadata
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [3, 3, 3]
@@ -87,7 +88,7 @@ def test_parquet_bytes_repeat_and_rows_keep_their_order() -> None:
 
 
 def test_predictions_are_kept_by_model(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = RunFolder(str(tmp_path)).store
     for model in ("m 1", "m2"):
         empty = schema.PREDICTIONS.empty_table()
         store.commit(evaluation(model), "00-00-00000", {"predictions": (empty, None)}, {}, 0.0, {"weights": "x"})
@@ -98,8 +99,9 @@ def test_predictions_are_kept_by_model(tmp_path: Path) -> None:
 
 
 def test_plan_counts_once_it_is_committed(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    assert (store.planned, store.shards(), store.parts("plan")) == (False, [], [])
+    run = RunFolder(str(tmp_path))
+    plan_files, store = run.plan, run.store
+    assert (plan_files.exists, plan_files.shards(), plan_files.parts("plan")) == (False, [], [])
     rows = pa.Table.from_pylist(
         [
             {
@@ -110,27 +112,27 @@ def test_plan_counts_once_it_is_committed(tmp_path: Path) -> None:
         ],
         schema=schema.SOURCE,
     )  # fmt: skip
-    store.write_part("source", "00", to_parquet(rows, [2, 2, 1]))
+    plan_files.write_part("source", "00", to_parquet(rows, [2, 2, 1]))
     plan = schema.PLAN.empty_table()
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema.PLAN) as writer:
         for _ in range(3):
             writer.write_table(plan)
-    store.write_part("plan", "00-00", bytes(sink.getvalue()))
-    assert store.shards() == []
-    store.commit_plan(["00-00"], {}, {})
-    assert store.shards() == ["00-00-00000", "00-00-00001", "00-00-00002"]
-    assert store.shard("00-00-00001").source.column("image_id").to_pylist() == ["i2", "i3"]
+    plan_files.write_part("plan", "00-00", bytes(sink.getvalue()))
+    assert plan_files.shards() == []
+    plan_files.commit(["00-00"], {}, {})
+    assert plan_files.shards() == ["00-00-00000", "00-00-00001", "00-00-00002"]
+    assert plan_files.shard("00-00-00001").source.column("image_id").to_pylist() == ["i2", "i3"]
     assert len(store.table("source")) == 5
 
 
 def test_no_such_table(tmp_path: Path) -> None:
     with pytest.raises(XrayError, match="has no table 'drops'"):
-        Store(str(tmp_path)).table("drops")
+        RunFolder(str(tmp_path)).store.table("drops")
 
 
 def test_an_object_store_holds_a_run_as_a_folder_does(tmp_path: Path, bucket: str) -> None:
-    for store in (Store(bucket.format("a run")), Store(str(tmp_path))):
+    for store in (RunFolder(bucket.format("a run")).store, RunFolder(str(tmp_path)).store):
         assert store.done(GENERATE) == set()
         commit(store, "00-00-00000", image_rows(["a", "b"]))
         commit(store, "00-00-00001", image_rows(["a"]))
@@ -140,4 +142,4 @@ def test_an_object_store_holds_a_run_as_a_folder_does(tmp_path: Path, bucket: st
             "b-1",
             "b-2",
         ]
-        assert len(store.made(GENERATE, "images", "00-00-00001", ["image"])) == 3
+        assert len(store.shard_table(GENERATE, "images", "00-00-00001", ["image"])) == 3

@@ -1,4 +1,4 @@
-"""Photographs to draw, and every combination of settings that a scenario has."""
+"""Hypothesis strategies for photographs, and every combination of a scenario's settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 from hypothesis import strategies as st
 
-from xray.backgrounds.inpainting.base import Painter
-from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.backgrounds.inpainting.base import Inpainter
+from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 from xray.core.plugins import available
 from xray.core.types import Pixels
 from xray.scenarios import Photo, Scenario
@@ -20,9 +20,9 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "kernel": (1, 3, 15, 31),
     "sigma": (0.5, 3.0),
     "gain": (0.3, 1.0, 4.0),
-    "painter": (Sdxl(steps=4, guidance=0.0),),
+    "painter": (StableDiffusion(steps=4, guidance=0.0),),
 }
-"""Values to try of settings that are no choices; a new one must be added here, or its scenario cannot be tested."""
+"""Values to try for settings that are not choices. Add new settings here, or their scenario cannot be tested."""
 
 seeds = st.integers(0, 2**63 - 1)
 
@@ -38,7 +38,7 @@ def images(draw: st.DrawFn, max_side: int = 24) -> Pixels:
 
 @st.composite
 def photos(draw: st.DrawFn) -> Photo:
-    """Random pixels with a mask that is a box (which may touch any border), scattered, empty or full."""
+    """Random pixels with a mask: a box (which may touch any border), scattered pixels, empty or full."""
     image = draw(images())
     height, width = image.shape[:2]
     mask = np.zeros((height, width), bool)
@@ -54,16 +54,16 @@ def photos(draw: st.DrawFn) -> Photo:
 
 
 def every_setting(cls: type[Scenario]) -> Iterator[Scenario]:
-    """The scenario with every combination of its choices, and a few values of its other settings."""
-    hints = get_type_hints(cls, localns={"Painter": Painter})  # which the base imports for type checkers alone
+    """Yield the scenario with every combination of its choices and of the VALUES of its other settings."""
+    hints = get_type_hints(cls, localns={"Inpainter": Inpainter})
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for values in itertools.product(*(_values(name, hints[name]) for name in names)):
         yield cls(**dict(zip(names, values, strict=True)))
 
 
-def donor_for(scenario: Scenario, photo: Photo, place: Pixels) -> Pixels:
-    """What the scenario is given beside the photo: a painted world has its size, the photograph of a place any."""
-    return pixels(*photo.mask.shape, seed=len(place)) if scenario.paints else place
+def donor_for(scenario: Scenario, photo: Photo, backdrop: Pixels) -> Pixels:
+    """Return the scenario's donor: an inpainted image has the photo's size, a photograph any."""
+    return pixels(*photo.mask.shape, seed=len(backdrop)) if scenario.inpaints else backdrop
 
 
 def _values(name: str, hint: Any) -> tuple[Any, ...]:

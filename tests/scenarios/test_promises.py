@@ -1,4 +1,4 @@
-"""What every scenario promises, with every combination of settings, on random photographs."""
+"""The promises of all scenarios, with every combination of settings, on random photographs."""
 
 from __future__ import annotations
 
@@ -30,24 +30,29 @@ KEEPS = {
 }
 
 
-def test_what_each_scenario_keeps():
+def test_kept_regions():
     assert {name: build_scenario(name).keeps for name in available(Scenario)} == KEEPS
+
+
+def test_roles():
+    roles = {name: cls.role for name, cls in available(Scenario).items()}
+    assert roles == dict.fromkeys(roles, "test") | {"original": "reference", "no_object": "control"}
 
 
 @pytest.mark.parametrize(("region", "keeps"), [("object", "background"), ("background", "object"), ("image", None)])
 @pytest.mark.parametrize("kind", ["image_r", "image_g", "image_b", "image_rainbow", "image_grey"])
-def test_the_rest_of_the_region_is_kept(kind, region, keeps):
+def test_complement_of_the_region_is_kept(kind, region, keeps):
     assert build_scenario({"kind": kind, "region": region}).keeps == keeps
 
 
-def test_adding_the_object_keeps_nothing():
+def test_additive_keeps_nothing():
     assert build_scenario({"kind": "random_background", "compose": "additive"}).keeps is None
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(photo=photos(), seed=seeds, donor=images())
-def test_kept_pixels_are_equal_bit_for_bit(scenario, photo, seed, donor):
+def test_kept_pixels_are_identical(scenario, photo, seed, donor):
     picture = scenario.render(photo, seed, donor_for(scenario, photo, donor))
 
     assert picture.image.dtype == np.uint8
@@ -63,11 +68,11 @@ def test_kept_pixels_are_equal_bit_for_bit(scenario, photo, seed, donor):
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
-def test_inputs_are_never_written_to(scenario):
-    """Arrays that refuse to be written, a donor of the photo's size (no scaling) and of another one."""
+def test_inputs_are_not_modified(scenario):
+    """Read-only arrays; a donor of the photo's size (not scaled) and one of another size."""
     photo = _photo()
-    for place in (pixels(20, 30, seed=2), pixels(45, 33, seed=3)):
-        donor = donor_for(scenario, photo, place)
+    for backdrop in (pixels(20, 30, seed=2), pixels(45, 33, seed=3)):
+        donor = donor_for(scenario, photo, backdrop)
         before = [array.copy() for array in (photo.image, photo.mask, donor)]
         for array in (photo.image, photo.mask, donor):
             array.setflags(write=False)
@@ -76,24 +81,26 @@ def test_inputs_are_never_written_to(scenario):
             np.testing.assert_array_equal(array, copy)
 
 
-def test_scenarios_that_share_a_photo_do_not_disturb_each_other():
-    shared, place = _photo(), pixels(45, 33, seed=3)
+def test_scenarios_can_share_a_photo():
+    shared, backdrop = _photo(), pixels(45, 33, seed=3)
     for scenario in [*EVERY, *reversed(EVERY)]:
-        donor = donor_for(scenario, shared, place)
+        donor = donor_for(scenario, shared, backdrop)
         expected = scenario.render(_photo(), 5, donor)
         np.testing.assert_array_equal(scenario.render(shared, 5, donor).image, expected.image, err_msg=repr(scenario))
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
-def test_the_seed_decides_what_is_random_and_nothing_else(scenario):
+def test_seed_decides_everything_random(scenario):
     photo = _photo()
     donor = donor_for(scenario, photo, pixels(45, 80, seed=3))
     pictures = [scenario.render(photo, seed, donor) for seed in (1, 1, 2)]
     same, again, other = (picture.image.tobytes() for picture in pictures)
     assert same == again
-    assert pictures[0].drawn == pictures[1].drawn
+    assert pictures[0].sampled == pictures[1].sampled
     assert (same != other) == _is_random(scenario)
-    assert (pictures[0].drawn != pictures[2].drawn) == (_is_random(scenario) and _setting(scenario, "fill") != "noise")
+    assert (pictures[0].sampled != pictures[2].sampled) == (
+        _is_random(scenario) and _setting(scenario, "fill") != "noise"
+    )
 
 
 def _is_random(scenario: Scenario) -> bool:
@@ -109,16 +116,16 @@ def _setting(scenario: Scenario, name: str) -> object:
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
-def test_memory_layout_does_not_matter(scenario):
+def test_memory_layout_has_no_influence(scenario):
     photo = _photo()
     donor = donor_for(scenario, photo, pixels(45, 33, seed=3))
-    strange = Photo(np.asfortranarray(photo.image), np.asfortranarray(photo.mask))
+    fortran = Photo(np.asfortranarray(photo.image), np.asfortranarray(photo.mask))
     flipped = Photo(photo.image[::-1, ::-1].copy()[::-1, ::-1], photo.mask[::-1, ::-1].copy()[::-1, ::-1])
     expected = scenario.render(photo, 5, donor).image
-    for other in (strange, flipped):
-        made = scenario.render(other, 5, np.asfortranarray(donor)).image
-        assert made.flags.c_contiguous
-        np.testing.assert_array_equal(made, expected)
+    for other in (fortran, flipped):
+        image = scenario.render(other, 5, np.asfortranarray(donor)).image
+        assert image.flags.c_contiguous
+        np.testing.assert_array_equal(image, expected)
 
 
 def _photo() -> Photo:

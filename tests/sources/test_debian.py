@@ -23,7 +23,7 @@ Description: pictures
 
 
 def add_package(repository: Path, name: str) -> None:
-    """Build a package and list it, as `dpkg-scanpackages` would."""
+    """Build a package and add it to the repository's list, like `dpkg-scanpackages`."""
     tree = repository / f"tree-{name}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN" / "control").write_text(CONTROL.format(name=name))
@@ -62,16 +62,16 @@ def test_fetches_and_unpacks(repository: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in unpacked.iterdir()) == ["stamps-one", "stamps-two"]
 
 
-def test_what_is_there_needs_no_apt(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_packages_need_no_apt(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fetch(["stamps-one"], tmp_path / "cache", options(repository))
     monkeypatch.setenv("PATH", "/nonexistent")
     assert fetch(["stamps-one"], tmp_path / "cache", options(repository)) == first
-    with pytest.raises(XrayError, match="stamps-two: there is no apt-get here"):
+    with pytest.raises(XrayError, match="stamps-two: apt-get"):
         fetch(["stamps-one", "stamps-two"], tmp_path / "cache", options(repository))
 
 
 def test_unknown_package(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-three: .*stamps-three"):
+    with pytest.raises(XrayError, match=r"stamps-three: .*stamps-three"):
         fetch(["stamps-one", "stamps-three"], tmp_path / "cache", options(repository))
     assert [path.name for path in (tmp_path / "cache/unpacked").iterdir()] == ["stamps-one"]
 
@@ -79,32 +79,30 @@ def test_unknown_package(repository: Path, tmp_path: Path) -> None:
 def test_broken_repository(repository: Path, tmp_path: Path) -> None:
     settings = options(repository)
     shutil.rmtree(repository)
-    with pytest.raises(
-        XrayError, match=r"cannot fetch the Debian package stamps-one: .*(Packages|File not found|locate)"
-    ):
+    with pytest.raises(XrayError, match=r"stamps-one: .*(Packages|File not found|locate)"):
         fetch(["stamps-one"], tmp_path / "cache", settings | {"Dir::Etc::sourcelist": str(repository / "none")})
     repository.mkdir()
-    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-one: .*File not found"):
+    with pytest.raises(XrayError, match=r"stamps-one: .*File not found"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
 
 
-def test_archive_that_was_tampered_with(repository: Path, tmp_path: Path) -> None:
+def test_a_changed_archive_is_refused(repository: Path, tmp_path: Path) -> None:
     archive = repository / "stamps-one_1.2-3_all.deb"
     data = bytearray(archive.read_bytes())
     data[-20] ^= 1
     archive.write_bytes(data)
-    with pytest.raises(XrayError, match=r"cannot fetch the Debian package stamps-one: .*[Hh]ash"):
+    with pytest.raises(XrayError, match=r"stamps-one: .*[Hh]ash"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
     assert not (tmp_path / "cache/unpacked/stamps-one").exists()
 
 
-def test_archive_that_is_none(repository: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_refused(repository: Path, tmp_path: Path) -> None:
     archive = repository / "stamps-one_1.2-3_all.deb"
     archive.write_bytes(b"no archive")
     sha256 = subprocess.run(["sha256sum", archive], check=True, capture_output=True, text=True).stdout.split()[0]
     (repository / "Packages").write_text(
         f"{CONTROL.format(name='stamps-one')}Filename: ./{archive.name}\nSize: 10\nSHA256: {sha256}\n"
     )
-    with pytest.raises(XrayError, match=r"cannot unpack .*stamps-one.*archive"):
+    with pytest.raises(XrayError, match=r"unpack .*stamps-one"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
     assert list((tmp_path / "cache/unpacked").iterdir()) == []

@@ -36,16 +36,18 @@ def test_hugging_face_schema(tmp_path: Path) -> None:
     labels = pa.array([0, 1, 2, 1, -1, None, 0])
     write(path, {"image": images(*(b"%d" % i for i in range(7))), "label": labels}, {"label": names})
     source = Parquet(uri=str(path), split="val", licence="CC0")
-    found = list(source.candidates([FOX, CELLO]))
-    assert [(one.key, one.category) for one in found] == [
+    candidates = list(source.candidates([FOX, CELLO]))
+    assert [(one.key, one.category) for one in candidates] == [
         ("train.parquet:0", "cello"),
         ("train.parquet:1", "red fox"),
         ("train.parquet:3", "red fox"),
         ("train.parquet:6", "cello"),
     ]
-    assert [files.read_bytes(one.uri) for one in found] == [b"0", b"1", b"3", b"6"]
-    assert {(one.split, one.licence, one.mask_uri) for one in found} == {("val", "CC0", None)}
-    assert source.remarks([FOX, CELLO]) == ["1 label is no category of the recipe: dog (1)", "2 row(s) have no label"]
+    assert [files.read_bytes(one.uri) for one in candidates] == [b"0", b"1", b"3", b"6"]
+    assert {(one.split, one.licence, one.mask_uri) for one in candidates} == {("val", "CC0", None)}
+    unmatched, unlabelled = source.notes([FOX, CELLO])
+    assert unmatched.endswith(": dog (1)")
+    assert unlabelled.startswith("2 ")
 
 
 def test_folder_of_files_with_text_labels_ids_and_masks(tmp_path: Path) -> None:
@@ -61,20 +63,20 @@ def test_folder_of_files_with_text_labels_ids_and_masks(tmp_path: Path) -> None:
         )
     (tmp_path / "notes.txt").write_text("no table")
     source = Parquet(uri=str(tmp_path), image="picture", category="what", id="id", mask="mask")
-    found = list(source.candidates([FOX, CELLO]))
-    assert [(one.key, one.category, one.problem) for one in found] == [
+    candidates = list(source.candidates([FOX, CELLO]))
+    assert [(one.key, one.category, one.problem) for one in candidates] == [
         ("10", "red fox", ""),
         ("99", "cello", ""),
         ("11", "red fox", ""),
         ("99", "cello", "duplicate_id"),
     ]
-    assert [files.read_bytes(one.uri) for one in found] == [b"p0", b"q0", b"p1", b"q1"]
-    assert files.read_bytes(found[0].mask_uri or "") == b"m0"
+    assert [files.read_bytes(one.uri) for one in candidates] == [b"p0", b"q0", b"p1", b"q1"]
+    assert files.read_bytes(candidates[0].mask_uri or "") == b"m0"
     with pytest.raises(Rejected, match="missing_file"):
-        files.read_bytes(found[1].mask_uri or "")
+        files.read_bytes(candidates[1].mask_uri or "")
 
 
-def test_rows_without_an_id_are_called_by_their_file(tmp_path: Path) -> None:
+def test_without_ids_keys_are_file_and_row(tmp_path: Path) -> None:
     for name in ("a.parquet", "b/a.parquet"):
         write(tmp_path / name, {"image": images(b"x", b"y", b"z"), "label": ["cello"] * 3})
     keys = [one.key for one in Parquet(uri=str(tmp_path)).candidates([CELLO])]
@@ -94,9 +96,9 @@ def test_integers_need_names(tmp_path: Path) -> None:
     write(path, {"image": images(b"x", b"y"), "label": [1, 0]})
     with pytest.raises(XrayError, match=r"integers.*ClassLabel"):
         list(Parquet(uri=str(path)).candidates([CELLO]))
-    found = list(Parquet(uri=str(path), names=("cello", "dog")).candidates([CELLO]))
-    assert [files.read_bytes(one.uri) for one in found] == [b"y"]
-    with pytest.raises(XrayError, match="label 1 is none of the 1 names"):
+    candidates = list(Parquet(uri=str(path), names=("cello", "dog")).candidates([CELLO]))
+    assert [files.read_bytes(one.uri) for one in candidates] == [b"y"]
+    with pytest.raises(XrayError, match="label 1"):
         list(Parquet(uri=str(path), names=("cello",)).candidates([CELLO]))
 
 
@@ -117,7 +119,7 @@ def test_listing_does_not_read_images(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"image": "img"}, "unknown column in .* 'img'"),
+        ({"image": "img"}, "'img'"),
         ({"category": "lable"}, "did you mean 'label'"),
         ({"id": "key"}, "'key'"),
         ({"mask": "mask"}, "'mask'"),
@@ -129,17 +131,17 @@ def test_missing_columns_are_named(tmp_path: Path, settings: dict[str, str], mes
         list(Parquet(uri=str(tmp_path), **settings).candidates([CELLO]))
 
 
-def test_what_is_no_table(tmp_path: Path) -> None:
+def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(XrayError, match="no file"):
         list(Parquet(uri=str(tmp_path / "missing.parquet")).candidates([CELLO]))
     with pytest.raises(XrayError, match=r"no \.parquet files"):
         list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
-    (tmp_path / "a.parquet").write_bytes(b"nothing of the kind")
-    with pytest.raises(XrayError, match="no Parquet file"):
+    (tmp_path / "a.parquet").write_bytes(b"text")
+    with pytest.raises(XrayError, match=r"a\.parquet"):
         list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
 
 
-def test_nothing_fits(tmp_path: Path) -> None:
+def test_a_table_without_the_categories(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", {"image": images(b"x"), "label": ["dog"]})
     with pytest.raises(XrayError, match="no row"):
         list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
@@ -150,6 +152,6 @@ def test_object_store(bucket: str, tmp_path: Path) -> None:
     uri = bucket.format("tables/a.parquet")
     files.write_bytes(uri, (tmp_path / "a.parquet").read_bytes())
     for location in (uri, bucket.format("tables")):
-        found = list(Parquet(uri=location).candidates([CELLO]))
-        assert [one.key for one in found] == ["a.parquet:0", "a.parquet:2"]
-        assert [files.read_bytes(one.uri) for one in found] == [b"x", b"z"]
+        candidates = list(Parquet(uri=location).candidates([CELLO]))
+        assert [one.key for one in candidates] == ["a.parquet:0", "a.parquet:2"]
+        assert [files.read_bytes(one.uri) for one in candidates] == [b"x", b"z"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from xray.core import files
 from xray.core.errors import XrayError
 from xray.core.images import decode, encode
 from xray.sources.categories import Category, load_categories
-from xray.sources.nature import NATURE_PACKAGE
+from xray.sources.nature import NATURE_PACKAGE, nature_photos
 from xray.sources.stamps import STAMPS_FOLDER, STAMPS_PACKAGE, Stamps, compose, cut_out, place_object, stamp_list
 
 
@@ -29,7 +30,7 @@ SIZES = {"food/red.png": (40, 60), "tools/red.png": (300, 200)}
 
 
 def lay_out(folder: Path) -> tuple[Path, dict[str, Path]]:
-    """Stamps and backgrounds as the packages hold them, but drawn."""
+    """Write drawn stamps and backgrounds in the layout of the packages."""
     for name, (height, width) in SIZES.items():
         path = folder / "stamps" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def lay_out(folder: Path) -> tuple[Path, dict[str, Path]]:
     return folder / "stamps", backgrounds
 
 
-def test_stamp_list_is_the_twelve_groups() -> None:
+def test_the_list_has_the_twelve_groups() -> None:
     rows = stamp_list()
     assert len(rows) == len({row["stamp"] for row in rows}) == 139
     names = [category.name for category in load_categories("stamps12")]
@@ -60,12 +61,12 @@ def test_composite_is_alpha_blending(tmp_path: Path) -> None:
         assert inside.any()
         assert np.abs(scene.image[inside].astype(int) - (255, 0, 0)).max() <= 1
         assert np.abs(scene.image[outside].astype(int) - background).max() <= 2
-        # the soft edge blends red with the background: no green of the transparent pixels comes in
+        # the green of the transparent pixels does not leak into the soft edge
         assert scene.image[:, :, 1].max() <= max(background[1], 1) + 2
 
 
 def test_mask_is_alpha_of_a_half_or_more() -> None:
-    size = 16  # four fifths of the frame: neither shrunk nor enlarged
+    size = 16  # 80 % of the frame: no resizing
     cut = np.zeros((size, size, 4), np.float32)
     cut[:, :6, 3], cut[:, 6:, 3] = 128 / 255, 127 / 255
     image, mask = place_object(cut, np.full((20, 20, 3), 200, np.uint8), random.Random(0))
@@ -74,7 +75,7 @@ def test_mask_is_alpha_of_a_half_or_more() -> None:
 
 
 @pytest.mark.parametrize(("side", "longer"), [(400, 205), (200, 205), (90, 180), (40, 154)])
-def test_small_objects_are_enlarged_little(side: int, longer: int) -> None:
+def test_small_objects_are_not_enlarged_too_much(side: int, longer: int) -> None:
     cut = np.ones((side, side // 2, 4), np.float32)
     _, mask = place_object(cut, np.zeros((256, 256, 3), np.uint8), random.Random(1))
     rows, columns = np.nonzero(mask)
@@ -84,7 +85,7 @@ def test_small_objects_are_enlarged_little(side: int, longer: int) -> None:
     assert rows.max() < 255
 
 
-def test_cut_out_is_cut_to_what_is_seen(tmp_path: Path) -> None:
+def test_a_stamp_is_cropped_to_its_visible_part(tmp_path: Path) -> None:
     rgba = np.zeros((30, 40, 4), np.uint8)
     rgba[5:15, 10:30] = (0, 0, 255, 128)
     cv2.imwrite(str(tmp_path / "a.png"), rgba)
@@ -93,7 +94,7 @@ def test_cut_out_is_cut_to_what_is_seen(tmp_path: Path) -> None:
     assert np.allclose(cut, (128 / 255, 0, 0, 128 / 255))
 
 
-def test_seed_decides_and_each_stamp_has_its_own_stream(tmp_path: Path) -> None:
+def test_each_stamp_has_its_own_random_stream(tmp_path: Path) -> None:
     stamps, backgrounds = lay_out(tmp_path)
     both = list(compose(stamps, backgrounds, 96, 3, ROWS))
     (alone,) = compose(stamps, backgrounds, 96, 3, ROWS[1:])
@@ -106,16 +107,16 @@ def test_seed_decides_and_each_stamp_has_its_own_stream(tmp_path: Path) -> None:
 
 def test_missing_stamp_and_stamp_without_alpha(tmp_path: Path) -> None:
     stamps, backgrounds = lay_out(tmp_path)
-    with pytest.raises(XrayError, match=r"no stamp 'gone\.png'"):
+    with pytest.raises(XrayError, match=r"'gone\.png'"):
         list(compose(stamps, backgrounds, 96, 0, [{"category": "fruit", "stamp": "gone.png"}]))
     cv2.imwrite(str(stamps / "flat.png"), np.zeros((20, 20, 3), np.uint8))
-    with pytest.raises(XrayError, match="no image with alpha"):
+    with pytest.raises(XrayError, match=r"flat\.png"):
         list(compose(stamps, backgrounds, 96, 0, [{"category": "fruit", "stamp": "flat.png"}]))
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """A cache with both packages, drawn: every stamp of the list, two backgrounds."""
+    """A cache with drawn contents of both packages: every stamp of the list, two backgrounds."""
     unpacked = tmp_path / "debian" / "unpacked"
     for row in stamp_list():
         path = unpacked / STAMPS_PACKAGE / STAMPS_FOLDER / row["stamp"]
@@ -131,22 +132,22 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_source_is_a_folder_of_photographs_with_masks(cache: Path) -> None:
+def test_candidates_have_masks_places_and_a_licence(cache: Path) -> None:
     source = Stamps(size=96, cache=cache)
-    found = list(source.candidates(source.categories()))
-    assert len({one.key for one in found}) == 139
-    assert {one.place for one in found} == {"Dune", "Storm"}
-    assert {one.split for one in found} == {"unknown"}
-    assert found[0].key == "fruit/food-fruit-Strawberry2"
-    assert found[0].licence == "GPL-2 (tuxpaint-stamps-default) over GPL-2+ (mate-backgrounds)"
-    image = decode(files.read_bytes(found[0].uri)).image
-    mask = decode(files.read_bytes(found[0].mask_uri or "")).image
+    candidates = list(source.candidates(source.categories()))
+    assert len({one.key for one in candidates}) == 139
+    assert {one.place for one in candidates} == {"Dune", "Storm"}
+    assert {one.split for one in candidates} == {"unknown"}
+    assert candidates[0].key == "fruit/food-fruit-Strawberry2"
+    assert candidates[0].licence == "GPL-2 (tuxpaint-stamps-default) over GPL-2+ (mate-backgrounds)"
+    image = decode(files.read_bytes(candidates[0].uri)).image
+    mask = decode(files.read_bytes(candidates[0].mask_uri or "")).image
     assert image.shape == mask.shape == (96, 96, 3)
     assert set(np.unique(mask)) == {0, 255}
     assert image[mask[:, :, 0] > 0].mean(axis=0)[0] > 200
 
 
-def test_scenes_are_composed_once_for_each_setting(cache: Path) -> None:
+def test_scenes_are_composed_once_per_setting(cache: Path) -> None:
     source = Stamps(size=96, cache=cache)
     first = [one.uri for one in source.candidates(source.categories())]
     (folder,) = (cache / "scenes").iterdir()
@@ -157,15 +158,20 @@ def test_scenes_are_composed_once_for_each_setting(cache: Path) -> None:
     assert len(list((cache / "scenes").iterdir())) == 2
 
 
-def test_only_the_categories_asked_for(cache: Path) -> None:
-    found = list(Stamps(size=96, cache=cache).candidates([Category(name="Tool", indices=(477,))]))
-    assert {one.category for one in found} == {"Tool"}
-    assert len(found) == 10
-    with pytest.raises(XrayError, match=r"no stamps of the categories airship; there are .*bovid"):
+def test_only_the_selected_categories(cache: Path) -> None:
+    candidates = list(Stamps(size=96, cache=cache).candidates([Category(name="Tool", indices=(477,))]))
+    assert {one.category for one in candidates} == {"Tool"}
+    assert len(candidates) == 10
+    with pytest.raises(XrayError, match=r"airship.*bovid"):
         next(Stamps(size=96, cache=cache).candidates([Category(name="airship", indices=(405,))]))
 
 
-def test_without_apt_the_drawn_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_apt_the_source_shapes_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(XrayError, match=r"no apt-get here; .*`source: \{kind: shapes\}`"):
+    with pytest.raises(XrayError, match=r"apt-get.*shapes"):
         next(Stamps(cache=tmp_path).candidates(load_categories("stamps12")))
+
+
+def test_a_package_without_photographs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match=re.escape(str(tmp_path))):
+        nature_photos(tmp_path)

@@ -1,4 +1,4 @@
-"""Predictions of models that answer by chance, committed as `xray evaluate` commits them."""
+"""Random predictions, committed as `xray evaluate` commits its own."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from xray.core.schema import PREDICTIONS
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import evaluation
-from xray.runs.run import Run
 
 
-def answer(run: Run, model: str, loss: Mapping[str, float] | None = None, trained_on: str = "pretrained") -> None:
-    """Drawn predictions of all planned images, as `xray evaluate` commits them; photographs differ in difficulty."""
-    plan = run.table("plan", ["sample_id", "image_id", "scenario", "variant"]).to_pandas()
-    plan = plan.merge(run.source()[["image_id", "category"]])
+def answer(run: RunFolder, model: str, loss: Mapping[str, float] | None = None, trained_on: str = "pretrained") -> None:
+    """Commit random predictions of all planned images; photographs differ in difficulty."""
+    plan = run.store.table("plan", ["sample_id", "image_id", "scenario", "variant"]).to_pandas()
+    plan = plan.merge(run.store.table("source", ["image_id", "category"]).to_pandas())
     generator = np.random.Generator(np.random.PCG64(len(model)))
-    hard = {image: generator.random() for image in sorted(plan["image_id"].unique())}
-    lost = plan["scenario"].map(dict(loss or {})).fillna(0.0)
-    chance = 1.2 - plan["image_id"].map(hard) - lost + generator.normal(0, 0.1, len(plan))
+    difficulty = {image: generator.random() for image in sorted(plan["image_id"].unique())}
+    drop = plan["scenario"].map(dict(loss or {})).fillna(0.0)
+    chance = 1.2 - plan["image_id"].map(difficulty) - drop + generator.normal(0, 0.1, len(plan))
     rows = plan.assign(model=model, weights="00", trained_on=trained_on, fold=-1, top1=0, p_true=np.clip(chance, 0, 1))
     rows = rows.assign(correct=chance > 0.5, top5=[[0, 1, 2, 3, 4]] * len(plan))
     rows = rows.reindex(columns=PREDICTIONS.names)
     table = pa.Table.from_pandas(rows, PREDICTIONS, preserve_index=False)
-    shard = run.shards()[0]
-    run.commit(evaluation(f"{model} {trained_on}"), shard, {"predictions": (table, None)}, {}, 0.0, {})
+    shard = run.plan.shards()[0]
+    run.store.commit(evaluation(f"{model} {trained_on}"), shard, {"predictions": (table, None)}, {}, 0.0, {})

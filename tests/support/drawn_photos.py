@@ -1,4 +1,4 @@
-"""Drawn photographs with masks, laid out as a user's folder, for the real code to work on."""
+"""Generated photographs with masks, in folders as users have them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def drawn(seed: int, height: int = 72, width: int = 96) -> tuple[Pixels, Pixels]:
-    """A textured picture with an ellipse in it, and the ellipse's mask (0 or 255)."""
+    """Return a textured image with an ellipse in it, and the ellipse's mask (0 or 255)."""
     draw = np.random.default_rng(seed)
     coarse = draw.integers(30, 226, (6, 8, 3), dtype=np.uint8)
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -28,7 +28,7 @@ def drawn(seed: int, height: int = 72, width: int = 96) -> tuple[Pixels, Pixels]
 
 
 def write_folder(folder: Path, per_category: int = 3) -> None:
-    """`photos/CATEGORY/N.jpg` and `masks/CATEGORY/N.png`."""
+    """Write `photos/CATEGORY/N.jpg` and `masks/CATEGORY/N.png`."""
     for index, category in enumerate(CATEGORIES):
         for number in range(per_category):
             image, mask = drawn(100 * index + number)
@@ -37,13 +37,13 @@ def write_folder(folder: Path, per_category: int = 3) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file and its folders."""
+    """Write a file, and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
 
 def recipe_values(folder: Path, **changes: object) -> dict[str, Any]:
-    """A recipe for such a folder, as plain values."""
+    """Return a recipe for the folder of `write_folder`, as plain values."""
     values: Mapping[str, object] = {
         "categories": CATEGORIES,
         "source": {"kind": "imagefolder", "root": str(folder / "photos"), "split": "val", "licence": "CC0"},

@@ -1,4 +1,4 @@
-"""Models that die or diverge, for workers to import."""
+"""Models that kill their process or diverge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Network(torch.nn.Module):
         self.calls = 0
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The mean colour decides."""
+        """Classify by the mean colour."""
         if self.training:
             self.calls += 1
             self.spoil(self.calls)
@@ -32,7 +32,7 @@ class _Network(torch.nn.Module):
 
 @settings
 class Mean(Classifier):
-    """A linear model of the mean colour, with something wrong."""
+    """A linear model of the mean colour; subclasses add a fault."""
 
     name: ClassVar[str] = "mean"
     task = "classification"
@@ -41,11 +41,11 @@ class Mean(Classifier):
 
     @classmethod
     def parse(cls, rest: str) -> Self:
-        """What is wrong."""
+        """Take the rest of the model string, an argument of the fault."""
         return cls(rest=rest)
 
     def side(self, wanted: int | None = None) -> int:
-        """Any."""
+        """Return any side that is asked for."""
         return wanted or SIDE
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
@@ -54,11 +54,11 @@ class Mean(Classifier):
         return Trainable(network, "classification", self.side(side), (0.5,) * 3, (0.5,) * 3)
 
     def spoil(self, calls: int) -> None:
-        """Called before each step."""
+        """Cause the fault; called before each step."""
 
 
 class Dies(Mean):
-    """Kills its process once, in the step after those of two epochs; `rest` is a folder to remember it in."""
+    """Kills its process once, in the first step after two epochs; `rest` is a folder to remember that in."""
 
     name: ClassVar[str] = "dies"
 
@@ -73,7 +73,7 @@ class Dies(Mean):
 
 
 class AlwaysDies(Mean):
-    """Kills its process in its first step."""
+    """Kills its process in every first step."""
 
     name: ClassVar[str] = "always-dies"
 
@@ -83,17 +83,17 @@ class AlwaysDies(Mean):
 
 
 class Diverges(Mean):
-    """Answers with no numbers from its third step on."""
+    """Returns NaN from its third step on."""
 
     name: ClassVar[str] = "diverges"
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
         """See `Classifier.trainable`."""
-        made = super().trainable(classes, side, pretrained)
+        trainable = super().trainable(classes, side, pretrained)
 
         def spoil(calls: int) -> None:
             if calls == 3:
-                torch.nn.init.constant_(made.module.linear.weight, float("nan"))  # type: ignore[union-attr, arg-type]
+                torch.nn.init.constant_(trainable.module.linear.weight, float("nan"))  # type: ignore[union-attr, arg-type]
 
-        made.module.spoil = spoil  # type: ignore[assignment]
-        return made
+        trainable.module.spoil = spoil  # type: ignore[assignment]
+        return trainable

@@ -1,4 +1,4 @@
-"""An object store that refuses, drops connections or kills its clients, as tests order it; else it is moto's."""
+"""An object store that refuses requests, drops connections or kills its clients where a test says so; else moto's."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 Answer = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-BUCKET = "moody"
+BUCKET = "flaky"
 
 
-def refuses(status: str, code: str) -> Answer:
-    """Answer with an error of S3's."""
+def refuse_with(status: str, code: str) -> Answer:
+    """Return an answer with an S3 error."""
 
     def answer(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         _read(request)
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>in a mood</Message></Error>".encode()
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>by a test</Message></Error>".encode()
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [] if request["REQUEST_METHOD"] == "HEAD" else [body]
 
     return answer
 
 
-def drops(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """Read half of what comes, and close the connection."""
+def drop_connection(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    """Read half of the request, and close the connection."""
     _read(request, 0.5)
     with contextlib.suppress(OSError):
         request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     raise ConnectionResetError
 
 
-def kills(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """Read half of what comes, and kill who sends it."""
+def kill_client(request: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    """Read half of the request, and kill its sender."""
     _read(request, 0.5)
     os.kill(client_of(request), signal.SIGKILL)
     raise ConnectionResetError
 
 
 def client_of(request: dict[str, Any]) -> int:
-    """The process that a request comes from."""
+    """Return the process that sent a request."""
     port = int(request["REMOTE_PORT"])
     return next(
         process.pid
@@ -72,16 +72,17 @@ def _read(request: dict[str, Any], share: float = 1.0) -> None:
 
 
 @dataclass
-class Order:
-    """What is to happen to some requests.
+class Fault:
+    """A fault that hits some requests.
 
     Args:
-        answer: instead of moto's.
-        method: of the requests; empty: all.
-        path: that theirs hold.
-        after: so many go through before.
-        times: as often.
-        obeyed: how often it has happened.
+        answer: given in place of moto's.
+        method: HTTP method of the requests; empty: any.
+        path: text that their path or query contains.
+        after: number of such requests that pass first.
+        times: number of requests that it hits.
+        applied: number of requests that it has hit.
+        seen: number of such requests so far.
     """
 
     answer: Answer
@@ -89,36 +90,36 @@ class Order:
     path: str = ""
     after: int = 0
     times: float = float("inf")
-    obeyed: int = 0
+    applied: int = 0
     seen: int = 0
 
-    def takes(self, request: dict[str, Any]) -> bool:
-        """Whether it is about a request."""
+    def applies_to(self, request: dict[str, Any]) -> bool:
+        """Return whether it hits a request, and count it."""
         target = f"{request['PATH_INFO']}?{request['QUERY_STRING']}"
         if self.method not in ("", request["REQUEST_METHOD"]) or self.path not in target:
             return False
         self.seen += 1
-        if self.seen <= self.after or self.obeyed >= self.times:
+        if self.seen <= self.after or self.applied >= self.times:
             return False
-        self.obeyed += 1
+        self.applied += 1
         return True
 
 
 @dataclass
-class MoodyStore:
-    """The store.
+class FlakyStore:
+    """A store with one bucket.
 
     Args:
-        address: of the server.
-        place: of its bucket, as `s3://…{}…` with a place for the path.
-        orders: that it is under now.
-        requests: all that came: method, path and query.
-        moto: what answers where no order does.
+        address: URL of the server.
+        uri_template: URI of the bucket, `s3://…{}…`, to be formatted with a path.
+        faults: those that are active.
+        requests: all requests so far: method, path and query.
+        moto: application that answers the rest.
     """
 
     address: str = ""
-    place: str = ""
-    orders: list[Order] = field(default_factory=list)
+    uri_template: str = ""
+    faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     _guard: Any = field(default_factory=threading.Lock)
@@ -127,35 +128,37 @@ class MoodyStore:
         """Answer one request."""
         with self._guard:
             self.requests.append((request["REQUEST_METHOD"], request["PATH_INFO"], request["QUERY_STRING"]))
-            order = next((order for order in self.orders if order.takes(request)), None)
-        answer: Answer = self.moto if order is None else order.answer
+            fault = next((fault for fault in self.faults if fault.applies_to(request)), None)
+        answer: Answer = self.moto if fault is None else fault.answer
         return answer(request, start)
 
     @contextlib.contextmanager
-    def under(self, *orders: Order) -> Iterator[None]:
-        """Obey some orders, as long as the block takes."""
-        self.orders.extend(orders)
+    def with_faults(self, *faults: Fault) -> Iterator[None]:
+        """Activate faults for the length of a block."""
+        self.faults.extend(faults)
         try:
             yield
         finally:
-            self.orders.clear()
+            self.faults.clear()
 
 
 class _Silent(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[MoodyStore]:
-    """A store with a bucket."""
-    store = MoodyStore()
+def serve_store() -> Iterator[FlakyStore]:
+    """Serve a store with a bucket."""
+    store = FlakyStore()
     server = make_server("127.0.0.1", 0, store, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     where = f"127.0.0.1:{server.port}"
     store.address = f"http://{where}"
-    store.place = f"s3://{BUCKET}/{{}}?scheme=http&endpoint_override={where.replace(':', '%3A')}&region=us-east-1"
+    store.uri_template = (
+        f"s3://{BUCKET}/{{}}?scheme=http&endpoint_override={where.replace(':', '%3A')}&region=us-east-1"
+    )
     fs.S3FileSystem(
         access_key="test", secret_key="test", scheme="http", endpoint_override=where, region="us-east-1",
         allow_bucket_creation=True,

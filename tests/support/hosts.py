@@ -1,8 +1,7 @@
-"""Several hosts on one machine, as far as Ray can tell: network namespaces with processes and a `/tmp/ray` of their own.
+"""Several hosts on one machine: network namespaces, each with its own processes and its own `/tmp/ray`.
 
-They share the file system. All of a host goes with its first process, which goes when its standard input is closed: so
-nothing is left behind, however this ends. It takes Linux, root, `unshare` and `nsenter` (util-linux), and `ip`
-(iproute2).
+They share the file system. All processes of a host end with its first one, which ends when its standard input is
+closed, so that nothing is left behind. Needs Linux, root, `unshare` and `nsenter` (util-linux), and `ip` (iproute2).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from support.clusters import RAY
+from benchmarks.support.clusters import RAY
 
 GCS = "10.77.0.1:6379"
 DASHBOARD = "http://10.77.0.1:8265"
@@ -34,7 +33,7 @@ cat <&3 & wait $!
 
 @dataclass(frozen=True)
 class Host:
-    """A machine of its own.
+    """A simulated machine.
 
     Args:
         number: 1 for the head.
@@ -47,17 +46,17 @@ class Host:
     environment: dict[str, str] = field(repr=False)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a program there."""
+        """Start a program on the host."""
         inside = ["nsenter", f"--target={self.first.pid}", *SPACES, f"--wd={Path.cwd()}", *command]
         return subprocess.Popen(inside, env=self.environment, text=True, **options)
 
     def ip(self, *words: str) -> None:
-        """Change its network."""
+        """Run `ip` on the host."""
         if code := self.start("ip", *words).wait():
             raise OSError(f"ip {' '.join(words)} ended with {code}")
 
     def join(self, *options: str) -> None:
-        """Start its Ray node, with as many CPUs as its number and one GPU; options of `ray start` come after ours."""
+        """Start a Ray node with as many CPUs as the host's number and one logical GPU; `options` go to `ray start`."""
         where = ("--head", "--port=6379", "--include-dashboard=false") if self.number == 1 else (f"--address={GCS}",)
         what = (f"--node-ip-address=10.77.0.{self.number}", f"--num-cpus={self.number}", "--num-gpus=1")
         begun = self.start(*RAY, "start", *where, *what, *options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -66,18 +65,18 @@ class Host:
             raise OSError(said)
 
     def xray(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """`xray …` there, in the cluster."""
-        return self.start(sys.executable, "-c", "from xray.cli.app import main; main()", *arguments, **options)
+        """Start `xray …` on the host, in the cluster."""
+        return self.start(sys.executable, "-c", "from xray.cli.main import main; main()", *arguments, **options)
 
     def lose(self) -> None:
-        """Switch it off: everything that goes on there ends at once, and so does its network."""
+        """Kill all processes of the host, and its network."""
         self.first.kill()
         self.first.wait()
 
 
 @contextmanager
 def host(number: int) -> Iterator[Host]:
-    """A host without Ray."""
+    """Create a host without Ray."""
     mine = {name: value for name, value in os.environ.items() if name != "RAY_BACKEND_LOG_LEVEL"}
     mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])  # a job's `python` is this one
     Path("/tmp/ray").mkdir(exist_ok=True)
@@ -94,7 +93,7 @@ def host(number: int) -> Iterator[Host]:
 
 
 def cable(head: Host, other: Host) -> str:
-    """Connect a host with the head; the name of the network card that each has for it."""
+    """Connect a host to the head; return the name of the interface on both sides."""
     name = f"cable{other.number}"
     ends = [(name, "netns", str(one.first.pid)) for one in (head, other)]
     subprocess.run(["ip", "link", "add", *ends[0], "type", "veth", "peer", *ends[1]], check=True)
@@ -107,7 +106,7 @@ def cable(head: Host, other: Host) -> str:
 
 
 def lacking() -> str:
-    """What hosts cannot be made for the lack of."""
+    """Return the reason why hosts cannot be created here, or an empty text."""
     missing = [name for name in ("unshare", "nsenter", "ip") if not shutil.which(name)]
     if missing:
         return f"no {' nor '.join(missing)} here"

@@ -1,4 +1,4 @@
-"""A page as a browser would read it, for tests of the report."""
+"""A page as a browser reads it, for tests of the report."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: elements, text, and tags that do not match."""
+    """The elements and the text of a page, and the tags that do not match."""
 
     def __init__(self, text):
         super().__init__()
@@ -30,8 +30,17 @@ class Page(HTMLParser):
     def handle_data(self, data):
         self.text.append(data)
 
-    def all(self, tag):
-        return [attributes for found, attributes in self.elements if found == tag]
+    def all(self, tag, **attributes):
+        """Return the attributes of the elements with a tag and these attributes."""
+        return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
+
+    @property
+    def ids(self):
+        return [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+
+    @property
+    def sections(self):
+        return [attributes["id"] for attributes in self.all("section")]
 
     @property
     def words(self):

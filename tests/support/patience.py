@@ -1,14 +1,14 @@
-"""A heartbeat that allows workers more time to start."""
+"""A monitor that gives workers ten minutes to start."""
 
 from __future__ import annotations
 
 from typing import Self
 
-from xray.cluster.heartbeat import Watch
+from xray.cluster.heartbeat import Monitor
 
 
-class PatientAtFirst(Watch):
-    """Workers may take their time to start: what is meant here is a pool that is at work."""
+class PatientAtFirst(Monitor):
+    """A monitor whose clock starts ten minutes late, so that a stalled pool counts, but not its slow start."""
 
     def __enter__(self) -> Self:
         self._last += 600

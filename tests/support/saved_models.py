@@ -1,4 +1,4 @@
-"""Tiny models of random weights, saved as real ones are."""
+"""Tiny models with random weights, in files as real ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def saved_model(folder: Path, architecture: str, seed: int = 0) -> str:
-    """A tiny model of random weights, saved as real ones are."""
+    """Save a tiny model with random weights; return its model string."""
     import timm
     import torch
     from safetensors.torch import save_file

@@ -14,7 +14,7 @@ import pytest
 
 @contextlib.contextmanager
 def disk(folder: Path, *options: str) -> Iterator[Path]:
-    """A disk of its own at a folder; options such as `size=4m` and `nr_inodes=100`."""
+    """Mount a small disk at a folder; options such as `size=4m` and `nr_inodes=100`."""
     folder.mkdir(parents=True, exist_ok=True)
     if not shutil.which("mount") or not _mount("-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder):
         pytest.skip("only root can mount a small disk")
@@ -26,7 +26,7 @@ def disk(folder: Path, *options: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full(folder: Path, leave: int) -> Iterator[None]:
-    """So many bytes are free, until the block ends."""
+    """Leave only so many bytes free until the block ends."""
     free = shutil.disk_usage(folder).free
     with (folder / "ballast").open("wb") as ballast:
         os.posix_fallocate(ballast.fileno(), 0, free - leave)
@@ -36,7 +36,7 @@ def full(folder: Path, leave: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_inodes(folder: Path, leave: int) -> Iterator[None]:
-    """There is room for so many files and folders, however small, until the block ends."""
+    """Leave room for only so many files and folders until the block ends."""
     names = [folder / f"ballast{number}" for number in range(os.statvfs(folder).f_favail - leave)]
     for name in names:
         name.touch()
@@ -47,7 +47,7 @@ def without_inodes(folder: Path, leave: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """The disk at a folder can be read only, until the block ends."""
+    """Make the disk read-only until the block ends."""
     assert _mount("-o", "remount,ro", folder)
     yield
     assert _mount("-o", "remount,rw", folder)
@@ -55,7 +55,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only_folder(folder: Path) -> Iterator[None]:
-    """One folder of a disk can be read only, until the block ends; root heeds no permissions."""
+    """Make one folder of a disk read-only until the block ends, also for root."""
     assert _mount("--bind", folder, folder)
     assert _mount("-o", "remount,bind,ro", folder)
     yield

@@ -1,10 +1,11 @@
-"""Makes more images than Ray's object store holds, and says how many, of how many bytes, and whether Ray spilled any.
+"""Makes more images than Ray's object store holds; prints as JSON how many, and whether Ray spilled any.
 
 python small_object_store.py FOLDER
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ HEIGHT, WIDTH = 1000, 1500
 
 
 def write_noise(folder: Path, photographs: int) -> None:
-    """Photographs that no format makes smaller."""
+    """Write photographs that no format compresses."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[200:700, 300:900] = 255
     for number in range(photographs):
@@ -43,9 +44,9 @@ def main(folder: Path) -> None:
         log_to_driver=False,
         logging_level="ERROR",
     )
-    told = generate(planned(folder, values))
+    result = generate(planned(folder, values))
     spilled = any((folder / "spilled").rglob("*"))
-    print(f"{told.ok} images, {'more' if told.bytes > BYTES else 'less'} than fit, spilled: {spilled}")
+    print(json.dumps({"images": result.ok, "more_than_fit": result.bytes > BYTES, "spilled": spilled}))
 
 
 if __name__ == "__main__":

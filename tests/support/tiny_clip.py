@@ -1,4 +1,4 @@
-"""A tiny CLIP, and tiny safety checkers that flag everything or nothing: random weights, saved in the real formats."""
+"""A tiny CLIP and tiny safety checkers that flag everything or nothing: random weights in the real formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 LENGTH = 20
-"""Tokens that the tiny CLIP takes, with the two at start and end; each letter is one."""
+"""Maximal number of tokens, including start and end; each letter is a token."""
 _LETTERS = [chr(code) for code in range(33, 127)]
 _PIECES = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), "<|startoftext|>", "<|endoftext|>"]
 

@@ -1,4 +1,4 @@
-"""Tiny diffusion models with random weights, written to disk in the real formats; a picture takes well under a second.
+"""Tiny diffusion models with random weights, saved in the real formats; an image takes well under a second.
 
     tiny_sdxl(folder, *, inpainting=True, seed=0, length=400) -> Path
         Stable Diffusion XL: two tokenizers, two text encoders.
@@ -13,9 +13,9 @@
     tiny_tokenizer(folder, *, length=400, pad="<|endoftext|>") -> Path
         CLIP's byte-level BPE with a small vocabulary: almost every letter is a token.
 
-All make the folder (or the file's folder), fill it and return it. Both pipelines work at a side of 64 pixels and take
-prompts of `length` tokens, with the two at start and end (the real ones: 77). Saving one takes about two seconds:
-session-scoped fixtures. `Sdxl(model=str(tiny_sdxl(folder)), steps=2)` is a painter for tests.
+Each creates the folder (or the file's folder), fills it and returns it. Both pipelines work at a side of 64 pixels and
+accept prompts of `length` tokens, including start and end (the real ones: 77). Saving one takes about two seconds: use
+session-scoped fixtures. `StableDiffusion(model=str(tiny_sdxl(folder)), steps=2)` is an inpainter for tests.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LEVELS = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_group
 
 
 def _alphabet() -> list[str]:
-    """The printable stand-ins of the 256 bytes in byte-level BPE."""
+    """The printable characters that represent the 256 bytes in byte-level BPE."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     return sorted(ByteLevel.alphabet())
@@ -44,7 +44,7 @@ def tiny_tokenizer(folder: Path, *, length: int = 400, pad: str = _END) -> Path:
     vocabulary = {piece: index for index, piece in enumerate([*pieces, _START, _END])}
     special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": pad}
     if pad not in vocabulary:
-        raise ValueError(f"{pad!r} is no piece of the vocabulary")
+        raise ValueError(f"{pad!r} is not in the vocabulary")
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": length, "do_lower_case": True, **special}
     (folder / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *_MERGES, ""]), "utf-8")
@@ -180,7 +180,7 @@ def _checker() -> dict[str, Any]:
 
 
 def _saved(pipeline: Any, folder: Path, length: int) -> Path:
-    """Save a pipeline, its tokenizers as the four files that published folders have."""
+    """Save a pipeline, with tokenizers as the four files of published folders."""
     pipeline.save_pretrained(folder, safe_serialization=True)
     for tokenizer in folder.glob("tokenizer*"):
         (tokenizer / "tokenizer.json").unlink(missing_ok=True)
@@ -191,7 +191,7 @@ def _saved(pipeline: Any, folder: Path, length: int) -> Path:
 
 
 def tiny_controlnet(folder: Path, *, seed: int = 0) -> Path:
-    """A ControlNet of `tiny_sd15`, with the projections that a fresh one has at zero filled, so that it matters."""
+    """A ControlNet of `tiny_sd15` with random weights: fresh ones have projections of zero, and no effect."""
     import torch
     from diffusers import ControlNetModel
 

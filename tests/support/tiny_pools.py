@@ -1,13 +1,13 @@
-"""Models without a network, for tests of what feeds them: all scheduling is real, a picture takes no time.
+"""A mask refiner and an inpainter without a network, for tests of the pools that run them.
 
-Both are plug-ins that recipes name by their import path, as those of any package. Each writes a line for every picture
-to a log in its `desk`, and obeys the orders that lie there as files; so that runs with and without orders have equal
-recipes, and must give equal bytes:
+Recipes name both by import path, as they name plug-ins of any package. Each logs every image to its `desk`, a folder,
+and obeys the orders that lie there as files. So runs with and without orders have equal recipes, and must give equal
+bytes:
 
-    late        every picture takes up to as many milliseconds as the file says, differently with another number
-    die-refine, die-paint    the first actor that has made one picture takes the order away, and is killed in the next
-    deadly-refine, deadly-paint    every actor is killed in its first picture
-    stand       painters stand still for ever
+    late        every image takes up to this many milliseconds; another number gives other times
+    die-refine, die-paint    the first actor that has finished one image removes the order, and is killed in the next
+    deadly-refine, deadly-paint    every actor is killed in its first image
+    hang        inpainters never return
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ import cv2
 import numpy as np
 
 from support.drawn_photos import recipe_values, write, write_folder
-from xray.backgrounds.inpainting.base import Painted, Painter, Scene
+from xray.backgrounds.inpainting.base import InpaintedImage, Inpainter, InpaintRequest
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
-from xray.masks import Refined, Refiner, Unrefined
+from xray.masks import RefinedMask, Refiner, RefinerInput
 from xray.models.weights import locate
-from xray.pipeline.generate.stages import Flow
-from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.generate.worklist import Worklist
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE
 from xray.runs.recipe import recipe_from
-from xray.runs.run import Run
 
 
 class Desk:
-    """Where orders lie, and what was done is written down."""
+    """A folder with orders and a log; see above."""
 
     def __init__(self, folder: str, pool: str) -> None:
         self.folder, self.pool, self.made = Path(folder), pool, 0
@@ -50,15 +51,15 @@ class Desk:
         with (self.folder / "log").open("a") as log:
             log.write(f"{self.pool} {platform.node()}:{os.getpid()} {seed}\n")
         if (late := self.folder / "late").exists():
-            most = int(late.read_text())
-            time.sleep(int(hashlib.sha256(f"{most} {seed}".encode()).hexdigest()[:8], 16) % most / 1000)
-        if self.pool == "paint" and (self.folder / "stand").exists():
+            longest = int(late.read_text())
+            time.sleep(int(hashlib.sha256(f"{longest} {seed}".encode()).hexdigest()[:8], 16) % longest / 1000)
+        if self.pool == "paint" and (self.folder / "hang").exists():
             threading.Event().wait()
-        if (self.folder / f"deadly-{self.pool}").exists() or (self.made == 1 and self._taken(f"die-{self.pool}")):
+        if (self.folder / f"deadly-{self.pool}").exists() or (self.made == 1 and self._take(f"die-{self.pool}")):
             os.kill(os.getpid(), signal.SIGKILL)
         self.made += 1
 
-    def _taken(self, order: str) -> bool:
+    def _take(self, order: str) -> bool:
         try:
             (self.folder / order).unlink()
         except FileNotFoundError:
@@ -68,7 +69,7 @@ class Desk:
 
 @settings
 class Shrink(Refiner):
-    """The given mask, a rim narrower."""
+    """Shrinks the given mask by a rim."""
 
     name: ClassVar[str] = "shrink"
     summary: ClassVar[str] = "shrinks"
@@ -89,27 +90,27 @@ class Shrinking:
         self.rim, self.desk = rim, desk
         self.facts: Mapping[str, Any] = {"rim": rim}
 
-    def prepare(self, item: Unrefined) -> Unrefined:
+    def prepare(self, item: RefinerInput) -> RefinerInput:
         if item.hint.mask is None:
             raise Rejected("missing_hint")
         return item
 
-    def run(self, batch: Sequence[Unrefined]) -> list[Any]:
+    def run(self, batch: Sequence[RefinerInput]) -> list[Any]:
         for item in batch:
             self.desk.work(item.seed)
         kernel = np.ones((2 * self.rim + 1,) * 2, np.uint8)
         return [cv2.erode(item.hint.mask.astype(np.uint8), kernel) > 0 for item in batch]  # type: ignore[union-attr]
 
-    def finish(self, item: Unrefined, raw: Any) -> Refined:
-        return Refined(raw, "shrink", predicted_iou=0.9, stability=0.9)
+    def finish(self, item: RefinerInput, raw: Any) -> RefinedMask:
+        return RefinedMask(raw, "shrink", predicted_iou=0.9, stability=0.9)
 
 
 @settings
-class Noise(Painter):
-    """Worlds of noise, by seed and prompt."""
+class Noise(Inpainter):
+    """Inpaints noise, which depends on seed and prompt."""
 
     name: ClassVar[str] = "noise"
-    summary: ClassVar[str] = "paints noise"
+    summary: ClassVar[str] = "inpaints noise"
 
     model: str
     desk: str
@@ -129,25 +130,25 @@ class Noising:
         self.low, self.desk = low, desk
         self.facts: Mapping[str, Any] = {"low": low}
 
-    def prepare(self, item: Scene) -> Scene:
+    def prepare(self, item: InpaintRequest) -> InpaintRequest:
         return item
 
-    def run(self, batch: Sequence[Scene]) -> list[Any]:
+    def run(self, batch: Sequence[InpaintRequest]) -> list[Any]:
         for item in batch:
             self.desk.work(item.seed)
         return [self._noise(item) for item in batch]
 
-    def _noise(self, scene: Scene) -> Any:
-        text = int.from_bytes(hashlib.sha256(scene.prompt.encode()).digest()[:8])
-        draw = np.random.Generator(np.random.PCG64([scene.seed, text]))
-        return draw.integers(self.low, 256, scene.photo.image.shape, dtype=np.uint8)
+    def _noise(self, item: InpaintRequest) -> Any:
+        text = int.from_bytes(hashlib.sha256(item.prompt.encode()).digest()[:8])
+        draw = np.random.Generator(np.random.PCG64([item.seed, text]))
+        return draw.integers(self.low, 256, item.photo.image.shape, dtype=np.uint8)
 
-    def finish(self, item: Scene, raw: Any) -> Painted:
-        return Painted(raw)
+    def finish(self, item: InpaintRequest, raw: Any) -> InpaintedImage:
+        return InpaintedImage(raw)
 
 
 def pooled_values(folder: Path, **changes: object) -> dict[str, Any]:
-    """A recipe for the folder of `pooled_folder`, as plain values: two photographs a shard, each painted twice."""
+    """Return a recipe for the folder of `pooled_folder`: two photographs per shard, each inpainted twice."""
     desk = str(folder / "desk")
     painter = {"kind": "support.tiny_pools:Noise", "model": str(folder / "noise.txt"), "desk": desk}
     refiner = {"kind": "support.tiny_pools:Shrink", "model": str(folder / "rim.txt"), "desk": desk}
@@ -160,12 +161,12 @@ def pooled_values(folder: Path, **changes: object) -> dict[str, Any]:
 
 
 def pools_on_cpus(**paint: object) -> dict[str, Any]:
-    """One actor each, on CPUs; more settings for the painters'."""
+    """Return settings of one actor per pool, on CPUs; `paint` adds settings of the inpainters' pool."""
     return {"refine": {"device": "cpu", "actors": 1}, "paint": {"device": "cpu", "actors": 1, **paint}}
 
 
 def pooled_folder(folder: Path, per_category: int = 3) -> Path:
-    """Photographs, masks, weights and a desk."""
+    """Write photographs, masks, weights and an empty desk."""
     write_folder(folder, per_category)
     write(folder / "rim.txt", b"1")
     write(folder / "noise.txt", b"7")
@@ -173,47 +174,47 @@ def pooled_folder(folder: Path, per_category: int = 3) -> Path:
     return folder
 
 
-def planned(folder: Path, values: Mapping[str, Any], name: str = "run") -> Run:
-    """A run in the folder, by a recipe's plain values."""
+def planned(folder: Path, values: Mapping[str, Any], name: str = "run") -> RunFolder:
+    """Plan a run in the folder, from a recipe's plain values."""
     recipe = recipe_from(values)
-    run = Run(str(folder / name))
+    run = RunFolder(str(folder / name))
     write_plan(run, recipe, survey(recipe, run))
     return run
 
 
-def made_here(run: Run, nodes: Sequence[Mapping[str, float]] = ({"CPU": 4.0},)) -> None:
-    """All images of a run, made by its stages one after the other in this process."""
-    flow = Flow.of(run)
-    for stage in flow.stages(nodes):
+def made_here(run: RunFolder, nodes: Sequence[Mapping[str, float]] = ({"CPU": 4.0},)) -> None:
+    """Make all images of a run in this process, one stage after the other."""
+    work_list = Worklist.of(run)
+    for stage in work_list.stages(nodes):
         work = functools.partial(stage.work, *stage.arguments)
         if isinstance(stage.work, type):
-            work = work(beat=lambda items, seconds: None) if stage.pool else work()  # type: ignore[assignment]
-        for unit in flow.units:
-            work(unit)
+            work = work(on_batch=lambda images, seconds: None) if stage.pool else work()  # type: ignore[assignment]
+        for item in work_list.units:
+            work(item)
 
 
-def kill_after_a_receipt(run: Run, command: Sequence[str]) -> None:
-    """Start a command that makes a run's images, and kill it and its group when the first shard is there."""
+def kill_after_a_receipt(run: RunFolder, command: Sequence[str]) -> None:
+    """Start a command that makes a run's images; kill it and its group once the first shard is committed."""
     driver = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
-        while not run.done(GENERATE) and time.monotonic() < deadline:
+        while not run.store.done(GENERATE) and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
-    assert run.done(GENERATE)
+    assert run.store.done(GENERATE)
 
 
 def logged(folder: Path, pool: str) -> list[tuple[str, int]]:
-    """Process, as `host:pid`, and seed of each picture that a pool's models have begun."""
+    """Return process, as `host:pid`, and seed of each image that a pool's models have started."""
     path = folder / "desk/log"
     lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
     return [(process, int(seed)) for name, process, seed in lines if name == pool]
 
 
-def made_files(run: Run) -> dict[str, str]:
-    """SHA-256 of all files of IMAGES and MASKS, by name."""
+def made_files(run: RunFolder) -> dict[str, str]:
+    """Return the SHA-256 of all files of IMAGES and MASKS, by name."""
     folder = Path(run.uri.removeprefix("file://"))
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -226,17 +227,17 @@ NO_GATES = {
     "min_area": 0, "max_area": 1, "max_parts": 10**6, "max_holes": 10**6, "min_part": 0,
     "min_predicted_iou": 0, "min_stability": 0, "min_agreement": 0,
 }  # fmt: skip
-"""Masks of a SAM with random weights are noise; these let them pass."""
+"""Gates that any mask passes: a SAM with random weights returns noise."""
 
 
 def tiny_values(folder: Path, weights: Path, **changes: object) -> dict[str, Any]:
-    """A recipe for the folder of `write_folder` with the SAM and the SDXL of `tiny_weights`, as plain values."""
+    """Return a recipe for the folder of `write_folder` with the SAM and the SDXL of `tiny_weights`."""
     painter = {"kind": "sdxl", "model": str(weights / "sdxl"), "steps": 2}
     values: dict[str, Any] = {
         "scenarios": ["original", {"kind": "generated_background", "variants": 2, "painter": painter}],
         "masks": {
             "annotations": {"kind": "png", "root": str(folder / "masks")},
-            "refine": {"kind": "sam", "model": str(weights / "sam.pth")},
+            "refine": {"kind": "sam", "model": str(weights / "sam")},
             "gates": NO_GATES,
         },
         "images": {"format": "png"},

@@ -1,49 +1,25 @@
-"""Tiny SAMs with random weights, written to disk in the real formats; a photograph takes some milliseconds.
+"""Tiny SAMs with random weights; a photograph takes some milliseconds.
 
-    tiny_sam_checkpoint(file, *, seed=0) -> Path        Meta's segment_anything: a `.pth` file
-    tiny_sam_folder(folder, *, seed=0) -> Path          SAM of transformers
-    tiny_sam2_folder(folder, *, seed=0, video=False) -> Path    SAM 2 of transformers; with `video` as it is published
+    tiny_sam_folder(folder, *, seed=0) -> Path                  SAM in transformers' format
+    tiny_sam2_folder(folder, *, seed=0, video=False) -> Path    SAM 2 in transformers' format; `video` as published
+    tiny_meta_sam(*, seed=0) -> torch.nn.Module                 a `Sam` of segment_anything
 
-All make the folder, fill it and return the path. They work at a side of 128 pixels. Their masks are noise, and so are
-their own estimates: `Gates(min_area=0, max_area=1, max_parts=10**6, max_holes=10**6, min_part=0, min_predicted_iou=0,
-min_stability=0, min_agreement=0)` lets them pass.
+The functions with a folder create and fill it. The input size is 128 pixels. Masks and predicted IoU are noise:
+`Gates(min_area=0, max_area=1, max_parts=10**6, max_holes=10**6, min_part=0, min_predicted_iou=0, min_stability=0,
+min_agreement=0)` accepts them.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xray.masks.sam.meta import Architecture, build_module
-
 SIDE = 128
-TINY = Architecture(
-    embed_dim=32,
-    depth=2,
-    num_heads=2,
-    mlp_ratio=2.0,
-    patch_size=16,
-    img_size=SIDE,
-    window_size=3,
-    global_attn_indexes=(1,),
-    prompt_embed_dim=32,
-    mask_in_chans=16,
-    num_multimask_outputs=3,
-    decoder_depth=2,
-    decoder_mlp_dim=64,
-    iou_head_depth=3,
-    iou_head_hidden_dim=32,
-)
 
 
-def _seeded(seed: int) -> None:
-    import torch
-
-    torch.manual_seed(seed)
-
-
-def _with_life(module: Any) -> Any:
-    """Weights as large as those of a trained one: signals do not die out, and estimates of the IoU are about one half."""
+def _scale_weights(module: Any) -> Any:
+    """Draw weights as large as trained ones, so that signals do not vanish and the predicted IoU is about one half."""
     import torch
 
     with torch.no_grad():
@@ -58,21 +34,37 @@ def _with_life(module: Any) -> Any:
     return module
 
 
-def tiny_sam_checkpoint(file: Path, *, seed: int = 0) -> Path:
-    """A checkpoint as Meta publishes them: the state dict, pickled by `torch.save`."""
+def tiny_meta_sam(*, seed: int = 0) -> Any:
+    """Build a `Sam` of segment_anything, smaller than those of its registry."""
     import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-    _seeded(seed)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(_with_life(build_module(TINY)).state_dict(), file)
-    return file
+    torch.manual_seed(seed)
+    grid = SIDE // 16
+    encoder = ImageEncoderViT(
+        img_size=SIDE,
+        patch_size=16,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=2.0,
+        out_chans=32,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        use_rel_pos=True,
+        window_size=3,
+        global_attn_indexes=(1,),
+    )
+    transformer = TwoWayTransformer(depth=2, embedding_dim=32, num_heads=8, mlp_dim=64)
+    decoder = MaskDecoder(transformer_dim=32, transformer=transformer, iou_head_hidden_dim=32)
+    return _scale_weights(Sam(encoder, PromptEncoder(32, (grid, grid), (SIDE, SIDE), 16), decoder)).eval()
 
 
 def tiny_sam_folder(folder: Path, *, seed: int = 0) -> Path:
-    """A folder as SAM's are on the hub."""
+    """Write a SAM as it is on the hub."""
+    import torch
     from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
 
-    _seeded(seed)
+    torch.manual_seed(seed)
     frame = {"image_size": SIDE, "patch_size": 16}
     config = SamConfig(
         vision_config={
@@ -89,17 +81,18 @@ def tiny_sam_folder(folder: Path, *, seed: int = 0) -> Path:
         prompt_encoder_config={**frame, "hidden_size": 32, "image_embedding_size": 8},
         mask_decoder_config={"hidden_size": 32, "mlp_dim": 64, "iou_head_hidden_dim": 32},
     )
-    _with_life(SamModel(config)).save_pretrained(folder)
+    _scale_weights(SamModel(config)).save_pretrained(folder)
     square = {"height": SIDE, "width": SIDE}
     SamProcessor(SamImageProcessor(size={"longest_edge": SIDE}, pad_size=square)).save_pretrained(folder)
     return folder
 
 
 def tiny_sam2_folder(folder: Path, *, seed: int = 0, video: bool = False) -> Path:
-    """A folder as SAM 2's are on the hub: there they hold the video model, of which the image model is a part."""
+    """Write a SAM 2; on the hub, folders contain the video model, of which the image model is a part."""
+    import torch
     import transformers as hf
 
-    _seeded(seed)
+    torch.manual_seed(seed)
     backbone = {
         "model_type": "sam2_hiera_det_model",
         "hidden_size": 8,
@@ -137,7 +130,7 @@ def tiny_sam2_folder(folder: Path, *, seed: int = 0, video: bool = False) -> Pat
         model: Any = hf.Sam2VideoModel(hf.Sam2VideoConfig(**parts, **memory))
     else:
         model = hf.Sam2Model(hf.Sam2Config(**parts))
-    _with_life(model).save_pretrained(folder)
+    _scale_weights(model).save_pretrained(folder)
     square = {"height": SIDE, "width": SIDE}
     images = hf.Sam2ImageProcessor(size=square, mask_size={"height": 32, "width": 32})
     processor: Any = hf.Sam2Processor(images)

@@ -1,4 +1,4 @@
-"""What trainings leave behind, added to a run in memory, for tests of the report."""
+"""Tables of trainings, added to a run in memory, for tests of the report."""
 
 import random
 
@@ -14,18 +14,18 @@ FOLDS = 3
 
 
 def _predictions(run, model, within, segments):
-    """What a model said that was trained on each of `within`: on its own scenario, and on all from the original."""
+    """Predict each training scenario with the model trained on it, and all scenarios with that of the original."""
     draw, rows = random.Random(1), []
     for row in run.tables["images"].to_pylist():
-        number, scenario = int(row["image_id"][-4:]), row["scenario"]
+        fold, scenario = int(row["image_id"][-4:]) % FOLDS, row["scenario"]
         for trained_on in within:
             if trained_on not in ("original", scenario):
                 continue
             correct = draw.random() > LOSS[scenario] * (1 if trained_on == "original" else 0.5)
-            cell = {name: row[name] for name in ("sample_id", "image_id", "category", "scenario", "variant")}
-            told = {"model": model, "weights": "cd" * 32, "trained_on": trained_on, "fold": number % FOLDS, "top1": 0}
-            measured = {"intersection": 60 if correct else 10, "union": 80, "pixel_accuracy": 0.9} if segments else {}
-            rows.append(cell | told | measured | {"top5": [0, 1, 2], "p_true": 0.5, "correct": correct})
+            key = {name: row[name] for name in ("sample_id", "image_id", "category", "scenario", "variant")}
+            key |= {"model": model, "weights": "cd" * 32, "trained_on": trained_on, "fold": fold}
+            pixels = {"intersection": 60 if correct else 10, "union": 80, "pixel_accuracy": 0.9} if segments else {}
+            rows.append(key | pixels | {"top1": 0, "top5": [0, 1, 2], "p_true": 0.5, "correct": correct})
     return rows
 
 
@@ -42,27 +42,28 @@ def _history(model, within, metric):
 
 def train(run, model="net", within=SCENARIOS[:3], failed=(), segments=False, validation=0.2):
     """Add trainings to a synthetic run; `failed` are (scenario, fold, status, reason)."""
-    lost = {(scenario, fold): (status, reason) for scenario, fold, status, reason in failed}
+    unfinished = {(scenario, fold): {"status": status, "reason": reason} for scenario, fold, status, reason in failed}
     rows = _predictions(run, model, within, segments)
-    rows = [row for row in rows if (row["trained_on"], row["fold"]) not in lost]
-    run.tables["predictions"] = pa.concat_tables(
-        [run.tables["predictions"], pa.Table.from_pylist(rows, schema=schema.PREDICTIONS)]
-    )
+    rows = [row for row in rows if (row["trained_on"], row["fold"]) not in unfinished]
     history = pa.Table.from_pylist(_history(model, within, "miou" if segments else "top1"), schema=schema.HISTORY)
     run.tables["history"] = pa.concat_tables([run.table("history"), history])
-    trials = []
+    predictions = pa.Table.from_pylist(rows, schema=schema.PREDICTIONS)
+    run.tables["predictions"] = pa.concat_tables([run.tables["predictions"], predictions])
+    done = {
+        "status": "done", "reason": "", "epochs": 5, "best_epoch": 3, "validation_loss": 0.4, "seconds": 1234.0,
+        "train": 12, "validation": 4, "test": 8, "weights": "cd" * 32, "origin": "reduced:resnet, from scratch",
+        "preprocessing": "64", "workers": 1, "device": "cpu",
+    }  # fmt: skip
+    trials = [
+        {"model": model, "trained_on": scenario, "fold": fold, "spec": "reduced:resnet"}
+        | unfinished.get((scenario, fold), done)
+        for scenario in within
+        for fold in range(FOLDS)
+    ]
+    weights = " ".join(["cd" * 32] * FOLDS)
     for scenario in within:
-        for fold in range(FOLDS):
-            key = {"model": model, "trained_on": scenario, "fold": fold, "spec": "reduced:resnet"}
-            facts = {"status": "done", "reason": "", "epochs": 5, "best_epoch": 3, "validation_loss": 0.4}
-            facts |= {"seconds": 1234.0, "train": 12, "validation": 4, "test": 8, "weights": "cd" * 32}
-            facts |= {"origin": "reduced:resnet, from scratch", "preprocessing": "64", "workers": 1, "device": "cpu"}
-            if told := lost.get((scenario, fold)):
-                facts = dict(zip(("status", "reason"), told, strict=True))
-            trials.append(key | facts)
-        run.facts[f"{model}, trained on {scenario}"] = {
-            "spec": "reduced:resnet", "weights": " ".join(["cd" * 32] * FOLDS), "folds": FOLDS, "preprocessing": "64",
-        }  # fmt: skip
+        facts = {"spec": "reduced:resnet", "weights": weights, "folds": FOLDS, "preprocessing": "64"}
+        run.facts[f"{model}, trained on {scenario}"] = facts
     table = pd.DataFrame(trials, columns=list(COLUMNS)).astype(COLUMNS)
     run.planned_trials = pd.concat([run.planned_trials, table], ignore_index=True) if len(run.planned_trials) else table
     run.recipe["training"] = {

@@ -1,4 +1,4 @@
-"""What a bank of backgrounds is: photographs that objects are put before."""
+"""The base class of background banks: pools of photographs that objects are placed on."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from xray.sources.base import Candidate
 
 
 class Bank:
-    """Base of background banks; a subclass is a `@settings` dataclass with a `name`."""
+    """The base class of pools of background photographs; a subclass is a `@settings` dataclass with a `name`.
+
+    The pool is what `own` and `candidates` return together. `random_background` samples its donors from it.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    stand_in: ClassVar[str] = ""
-    """What the reader must know of these backgrounds; said in the report."""
+    """One line for `xray list backgrounds`."""
+    caveat: ClassVar[str] = ""
+    """A limitation of these backgrounds that the report states; empty: none."""
 
     def own(self, source: pa.Table) -> pa.Table:
-        """The backgrounds (BACKGROUNDS) that are photographs of the run itself, which were looked at; default: none.
+        """Return the run's own photographs that serve as backgrounds (BACKGROUNDS); default: none.
+
+        They have been scanned already.
 
         Args:
             source: the run's own photographs (SOURCE).
 
         Raises:
-            XrayError: they are wanted, and none is usable.
+            ConfigError: none of them is usable.
         """
         return schema.BACKGROUNDS.empty_table()
 
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
-        """The other background photographs, in an order that does not depend on the machine.
+        """Yield the other background photographs, in an order that does not depend on the machine.
 
-        A candidate's `category` is that of an object in it, empty if there is none of the recipe's.
+        A candidate's `category` is the recipe's category of an object in it; empty if there is none.
 
         Args:
             source: the run's own photographs (SOURCE).
 
         Raises:
-            XrayError: the bank is not there or empty.
+            ConfigError: the photographs are missing, or there are none.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Landscapes drawn by the program, without an object."""
+"""Landscapes drawn by xray, without an object."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import pyarrow as pa
 from pydantic import Field
 
 from xray.backgrounds.base import Bank
-from xray.core.cache import cache_folder, digest, filled_once
+from xray.core.cache import cache_folder, fill_once, settings_hash
 from xray.core.images import encode
 from xray.core.plugins import settings
 from xray.core.uri import to_uri
 from xray.sources.base import Candidate
 from xray.sources.landscapes import PLACES, landscape
 
-_DRAWING = 1  # another number draws all landscapes anew
+_DRAWING = 1  # part of the cache key: a new number redraws all landscapes
 
 
 @settings
 class Drawn(Bank):
-    """Landscapes of the `shapes` source without an object, drawn once into the cache.
+    """A bank of landscapes, as in the `shapes` source but without an object, drawn once into the cache.
 
     Args:
-        per_place: landscapes of each place.
+        per_place: number of landscapes per place.
         size: height and width in pixels.
-        seed: decides how they look.
-        cache: folder to keep them in; the user's cache by default.
+        seed: seed of the drawing.
+        cache: folder that stores them; default: the user's cache.
     """
 
     name: ClassVar[str] = "drawn"
-    summary: ClassVar[str] = "landscapes drawn by the program; works offline"
-    stand_in: ClassVar[str] = "backgrounds are drawn by the program: no photographs"
+    summary: ClassVar[str] = "landscapes drawn by xray; works offline"
+    caveat: ClassVar[str] = "backgrounds are drawn by xray: they are not photographs"
 
     per_place: Annotated[int, Field(ge=1, le=10_000)] = 3
     size: tuple[Annotated[int, Field(ge=48, le=4096)], Annotated[int, Field(ge=48, le=4096)]] = (240, 320)
@@ -41,9 +41,9 @@ class Drawn(Bank):
     cache: Path | None = None
 
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
-        """The landscapes, place by place."""
-        made_from = {"drawing": _DRAWING, "n": self.per_place, "size": self.size, "seed": self.seed}
-        folder = filled_once((self.cache or cache_folder()) / "landscapes" / digest(made_from), self._draw)
+        """Yield the landscapes, ordered by place."""
+        cache_key = {"drawing": _DRAWING, "n": self.per_place, "size": self.size, "seed": self.seed}
+        folder = fill_once((self.cache or cache_folder()) / "landscapes" / settings_hash(cache_key), self._draw)
         for place in PLACES:
             for number in range(self.per_place):
                 stem = f"{place}-{number:04d}"

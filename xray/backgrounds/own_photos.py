@@ -10,30 +10,30 @@ import pyarrow.compute as pc
 
 from xray.backgrounds.base import Bank
 from xray.core import schema
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.sources.base import Candidate
 
 
 @settings
 class OwnPhotos(Bank):
-    """Every usable photograph of the run, for objects of other categories; what stands in it stays in it."""
+    """A bank of the run's usable photographs, for objects of other categories. Their own objects stay visible."""
 
     name: ClassVar[str] = "sources"
     summary: ClassVar[str] = "the run's own photographs of other categories"
-    stand_in: ClassVar[str] = "backgrounds are the run's other photographs: their own objects may be visible"
+    caveat: ClassVar[str] = "backgrounds are the run's other photographs: their own objects may be visible"
 
     def own(self, source: pa.Table) -> pa.Table:
-        """The photographs with status ok, in the table's order."""
+        """Return the photographs with status ok, in the table's order."""
         columns = {name: source[name] for name in schema.BACKGROUNDS.names if name != "donor_id"}
         bank = pa.table({"donor_id": source["image_id"], **columns}, schema=schema.BACKGROUNDS)
         usable = pc.equal(source["status"], schema.OK)
-        if not pc.all(usable, min_count=0).as_py():  # else no column is copied
+        if not pc.all(usable, min_count=0).as_py():  # skip the copy if nothing is filtered
             bank = bank.filter(usable)
         if not len(bank):
-            raise XrayError("no usable photograph in the run that could be a background")
+            raise ConfigError("the run has no usable photograph to serve as a background")
         return bank
 
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
-        """None."""
+        """Yield nothing."""
         return iter(())

@@ -1,4 +1,4 @@
-"""A folder of one's own photographs as backgrounds."""
+"""A folder of your own photographs as backgrounds."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pyarrow as pa
 
 from xray.backgrounds.base import Bank
 from xray.core import files
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.plugins import settings
-from xray.core.uri import name_of, to_uri
+from xray.core.uri import base_name, to_uri
 from xray.sources.base import Candidate
 from xray.sources.imagefolder import is_image, relative_key
 
 
 @settings
 class Photos(Bank):
-    """All photographs below a folder; each shows a place of its own, called by its file's stem.
+    """A bank of all photographs below a folder. Each is a place of its own, named by its file's stem.
 
     Args:
         root: path or URI of the folder.
-        licence: of the photographs.
+        licence: licence of the photographs, recorded with every image.
     """
 
     name: ClassVar[str] = "photos"
@@ -32,11 +32,11 @@ class Photos(Bank):
     licence: str = "unknown"
 
     def candidates(self, source: pa.Table) -> Iterator[Candidate]:
-        """The photographs by their path."""
+        """Yield the photographs, sorted by path."""
         root = to_uri(self.root)
-        found = [uri for uri in files.list_files(root) if is_image(uri)]
-        if not found:
-            raise XrayError(f"no photographs for backgrounds in {self.root!r}")
-        for uri in found:
-            place = name_of(uri).rpartition(".")[0]
+        photos = [uri for uri in files.list_files(root) if is_image(uri)]
+        if not photos:
+            raise ConfigError(f"no photographs for backgrounds in {self.root!r}")
+        for uri in photos:
+            place = base_name(uri).rpartition(".")[0]
             yield Candidate(relative_key(uri, root), category="", uri=uri, place=place, licence=self.licence)

@@ -1,55 +1,74 @@
-"""A recipe to start from, for one's own folder of photographs."""
+"""Write a starter recipe for a folder of photographs."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
-from xray.core.errors import XrayError
-from xray.sources.categories.imagenet1k import categories_called, recipe_line
+import typer
+
+from xray.cli.output import out
+from xray.core.errors import ConfigError, XrayError
+from xray.sources.categories.imagenet1k import categories_from_labels, recipe_line
 
 CHECK = "<- check"
-"""Marks the lines of a starter recipe that a person must look at."""
+"""Marks the lines of a starter recipe that the user must check."""
 
 _TEMPLATE = """\
-# Every default is shown by `xray plan recipe.yaml RUN` in RUN/recipe.yaml; `xray list scenarios` names the scenarios.
+# `xray plan recipe.yaml RUN` writes all defaults to RUN/recipe.yaml; `xray list scenarios` lists the scenarios.
 name: {name}
 source:
   kind: imagefolder
   root: {root}
-  split: unknown     # train | val | test: have pretrained models seen these photographs? the report says so
+  split: unknown     # train | val | test: have pretrained models seen these photographs? shown in the report
   licence: unknown
 masks:
   annotations: {annotations}
-categories:          # the ImageNet-1k indices that count as right, for each folder
+categories:          # accepted ImageNet-1k indices for each folder
 {categories}
-bad_rows: 0.05       # stop when more than this share of images cannot be made
+bad_rows: 0.05       # stop if a larger share of the images fails
 models: ["lite:efficientnet-lite0"]   # or timm:resnet50, torchvision:vgg16, hf:google/vit-base-patch16-224, …
 """
 
 
+def init(
+    photos: Annotated[Path, typer.Argument(help="A folder of photographs, with a folder for each category.")],
+    masks: Annotated[Path | None, typer.Option(help="A folder of PNG masks with the same layout.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the recipe.")] = Path("recipe.yaml"),
+) -> None:
+    """Write a recipe for your own folder of photographs, to be read and edited."""
+    if output.exists():
+        raise ConfigError(f"{str(output)!r} exists already; remove it, or choose another name with --output")
+    text = starter_recipe(photos, masks)
+    output.write_text(text)
+    if doubtful := text.count(CHECK):
+        out.print(f"{doubtful} folder names match no ImageNet class; check the lines marked {CHECK!r} in {output}")
+    out.print(f"wrote {output}; next: xray pipeline {output} runs/{photos.resolve().name}")
+
+
 def starter_recipe(photos: Path, masks: Path | None) -> str:
-    """The text of a recipe for a folder of photographs.
+    """Return the text of a recipe for a folder of photographs.
 
     Args:
-        photos: with a folder for each category.
-        masks: PNG masks laid out alike; None: from the images' alpha channels.
+        photos: folder with one folder per category.
+        masks: folder of PNG masks with the same layout; None: use the images' alpha channels.
 
-    Folders that are called as no ImageNet class get the nearest ones, marked to be checked.
+    Folder names that match no ImageNet class get the nearest classes, marked by `CHECK`.
 
     Raises:
-        XrayError: no such folder, or no folder in it.
+        ConfigError: the folder is missing or contains no folder.
     """
     if not photos.is_dir():
-        raise XrayError(f"no folder {str(photos)!r}")
+        raise ConfigError(f"no folder {str(photos)!r}")
     labels = sorted(folder.name for folder in photos.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if not labels:
-        raise XrayError(f"no folders in {str(photos)!r}: expected {photos}/<category>/photo.jpg")
+        raise ConfigError(f"no folders in {str(photos)!r}: expected {photos}/<category>/photo.jpg")
     lines = [_line(label) for label in labels]
-    given = f"{{kind: png, root: {_quoted(str(masks.resolve()))}}}" if masks else "{kind: alpha}"
+    given = f"{{kind: png, root: {_quote(str(masks.resolve()))}}}" if masks else "{kind: alpha}"
     return _TEMPLATE.format(
-        name=_quoted(photos.resolve().name),
-        root=_quoted(str(photos.resolve())),
+        name=_quote(photos.resolve().name),
+        root=_quote(str(photos.resolve())),
         annotations=given,
         categories="\n".join(lines),
     )
@@ -57,12 +76,12 @@ def starter_recipe(photos: Path, masks: Path | None) -> str:
 
 def _line(label: str) -> str:
     try:
-        (category,) = categories_called([label], where="folders")
+        (category,) = categories_from_labels([label], where="folders")
     except XrayError:
         return f"{recipe_line(label)} {CHECK}"
-    return f"  {_quoted(category.name)}: {{indices: {list(category.indices)}, wnids: [{', '.join(category.wnids)}]}}"
+    return f"  {_quote(category.name)}: {{indices: {list(category.indices)}, wnids: [{', '.join(category.wnids)}]}}"
 
 
-def _quoted(text: str) -> str:
-    """Text as YAML; JSON's strings are YAML's, too."""
+def _quote(text: str) -> str:
+    """Quote text for YAML, of which JSON strings are a part."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A verb as a job of a Ray cluster: the same command, with one JSON object of what it did in the last line."""
+"""Run a command as a job of a Ray cluster: its last line is one JSON object that summarizes it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import time
 import traceback
 from typing import Any
 
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected, XrayError
 
 JOB = "{job}"
-"""Stands in a job's arguments for its submission id: who submits the same id again goes on with the same run."""
+"""Placeholder for the job's submission id: submitting the same id again resumes the same run."""
 
 
 def run_verb(verb: str) -> None:
-    """Do as `xray VERB …` does with this process's arguments, and end with its exit code.
+    """Run `xray VERB …` with this process's arguments, and exit with its code.
 
-    The last line of standard output is one JSON object: verb, exit code, seconds, error, and what `told_of_run` says.
-    Arguments may hold `{job}`, the id that the job was submitted with.
+    The last line of standard output is one JSON object: verb, exit code, seconds, error, and `run_summary`. Arguments
+    may contain `{job}`, the submission id of the job.
 
     Args:
         verb: a command of xray.
     """
-    from xray.cli.app import main
+    from xray.cli.main import main
 
     started = time.monotonic()
     arguments, error, code = sys.argv[1:], "", 1
@@ -38,21 +38,21 @@ def run_verb(verb: str) -> None:
     except XrayError as refused:
         code, error = 2, str(refused)
         print(f"xray: {refused}", file=sys.stderr)
-    except Exception as unexpected:  # noqa: BLE001 - whatever it is, it is told before the last line
+    except Exception as unexpected:  # noqa: BLE001 - report any error before the last line
         error = f"{type(unexpected).__name__}: {unexpected}"
         traceback.print_exc()
         sys.stderr.flush()
     finally:
-        told = {"verb": verb, "exit": code, "seconds": round(time.monotonic() - started, 1), "error": error or None}
-        print(json.dumps(told | told_of_run(verb, arguments)), flush=True)
+        summary = {"verb": verb, "exit": code, "seconds": round(time.monotonic() - started, 1), "error": error or None}
+        print(json.dumps(summary | run_summary(verb, arguments)), flush=True)
     sys.exit(code)
 
 
 def with_job_id(arguments: list[str]) -> list[str]:
-    """Arguments with the job's id in the place of `{job}`.
+    """Replace `{job}` in arguments by the job's submission id.
 
     Raises:
-        XrayError: there is a `{job}`, and this is no submitted job.
+        ConfigError: this process is not a submitted job.
 
     >>> with_job_id(["recipe.yaml", "runs/mine"])
     ['recipe.yaml', 'runs/mine']
@@ -61,32 +61,32 @@ def with_job_id(arguments: list[str]) -> list[str]:
         return arguments
     metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("metadata") or {}
     if (name := metadata.get("job_submission_id")) is None:
-        raise XrayError(f"{JOB} stands for the id of a job, and this was not submitted as one: name the run")
+        raise ConfigError(f"{JOB} is the id of a submitted job, and this process is none: write the run's path instead")
     return [argument.replace(JOB, name) for argument in arguments]
 
 
-def told_of_run(verb: str, arguments: list[str]) -> dict[str, Any]:
-    """What has become of the run that a command names.
+def run_summary(verb: str, arguments: list[str]) -> dict[str, Any]:
+    """Summarize the run that a command names.
 
     Returns:
-        Its URI, and how many images are planned, done, ok, rejected and failed; predictions by model, and trainings by
-        what has become of them. Nothing if there is no such run.
+        Its URI, numbers of images that are planned, done, ok, rejected and failed, predictions by model, and trials by
+        state. Empty if there is no such run.
     """
     from typer.main import get_command
 
-    from xray.cli.app import app
+    from xray.cli.main import app
     from xray.pipeline.status import status
-    from xray.runs.run import Run
+    from xray.runs.folder import RunFolder
 
     command = get_command(app).commands[verb]  # type: ignore[attr-defined]
-    named = command.make_context(verb, [*arguments], resilient_parsing=True).params.get("run")
-    if named is None:
+    uri = command.make_context(verb, [*arguments], resilient_parsing=True).params.get("run")
+    if uri is None:
         return {}
     try:
-        run = Run.open(named)
-        seen = status(run)
-    except (XrayError, Rejected):  # the command has said so
+        run = RunFolder.open(uri)
+        state = status(run)
+    except (XrayError, Rejected):  # the command has reported it
         return {}
     columns = ("planned", "done", "ok", "rejected", "failed")
-    counts = dict(zip(columns, map(sum, list(zip(*seen.table, strict=True))[1:]), strict=True))
-    return {"run": run.uri, **counts, "predictions": dict(seen.predicted), "trials": dict(seen.trials)}
+    counts = dict(zip(columns, map(sum, list(zip(*state.table, strict=True))[1:]), strict=True))
+    return {"run": run.uri, **counts, "predictions": dict(state.predicted), "trials": dict(state.trials)}

@@ -1,20 +1,35 @@
-"""What there is to choose from, for `xray list`."""
+"""The command `xray list`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
+import typer
+from rich.table import Table
+
+from xray.cli.output import out
 from xray.core.errors import unknown
 from xray.core.plugins import available
 
 Choices = Iterator[tuple[str, str]]
 
 
-def choices(what: str) -> Choices:
-    """Names and one line for each, of one kind of thing.
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help="scenarios, sources, masks, backgrounds, painters, models or categories")],
+) -> None:
+    """List the choices of one kind, such as all scenarios."""
+    table = Table(box=None, show_header=False)
+    for name, summary in choices(kind):
+        table.add_row(name, summary)
+    out.print(table)
+
+
+def choices(kind: str) -> Choices:
+    """Yield names and summaries of one kind of plug-ins.
 
     Raises:
-        XrayError: there is no such kind.
+        ConfigError: unknown kind.
     """
     kinds: dict[str, Callable[[], Choices]] = {
         "backgrounds": _backgrounds,
@@ -25,9 +40,9 @@ def choices(what: str) -> Choices:
         "scenarios": _scenarios,
         "sources": _sources,
     }
-    if what not in kinds:
-        raise unknown("kind of choices", what, kinds)
-    return kinds[what]()
+    if kind not in kinds:
+        raise unknown("kind of choices", kind, kinds)
+    return kinds[kind]()
 
 
 def _scenarios() -> Choices:
@@ -53,9 +68,9 @@ def _backgrounds() -> Choices:
 
 
 def _painters() -> Choices:
-    from xray.backgrounds.inpainting.base import Painter
+    from xray.backgrounds.inpainting.base import Inpainter
 
-    for name, painter in available(Painter).items():
+    for name, painter in available(Inpainter).items():
         presets = f" (presets: {', '.join(painter.presets)})" if painter.presets else ""
         yield name, painter.summary + presets
 

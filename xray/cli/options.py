@@ -1,4 +1,4 @@
-"""What several commands take, and options of several words: `--factors model scenario`, as well as one at a time."""
+"""Options that several commands share, and options of several words, such as `--factors model scenario`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typer.core import TyperCommand
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, how much and how long; do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost; do nothing.")]
+BadRows = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Share of bad rows at which the run stops, for example 0.05.")
+]
 
 
 class SeveralWords(TyperCommand):

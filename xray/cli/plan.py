@@ -1,4 +1,4 @@
-"""The command that plans."""
+"""The command `xray plan`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.table import Table
 
 from xray.cli.options import DryRun, RecipePath, RunPath
 from xray.cli.output import out
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xray.pipeline.plan.replan import Carrying
+    from xray.pipeline.plan.replan import PlanDiff
     from xray.pipeline.plan.survey import Survey
+    from xray.runs.folder import RunFolder
     from xray.runs.recipe import Recipe
-    from xray.runs.run import Run
 
 
 def plan(
@@ -28,84 +28,92 @@ def plan(
         bool,
         typer.Option(
             "--replan",
-            help="Plan all anew, as recipe and photographs are now; images that would come out the same are kept.",
+            help="Plan everything from the current recipe and photographs, reusing images that would not change.",
         ),
     ] = False,
 ) -> None:
-    """Write down every image that will be made. Run again with a larger recipe, it plans only what is missing.
+    """Write down every image to be made. With a larger recipe, the same command plans only what is missing.
 
-    A recipe, photograph, mask, weight or library that has changed is refused; with --replan just the images are made
-    again that it changes.
+    A changed recipe, photograph, mask, weight or library is refused; with --replan just the images that it affects are
+    made again.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from xray.core.progress import Progress
-    from xray.pipeline.plan.plan import survey, write_plan
+    from xray.pipeline.plan.plan import write_plan
+    from xray.pipeline.plan.survey import survey
+    from xray.runs.folder import RunFolder
     from xray.runs.recipe import load_recipe
-    from xray.runs.run import Run
 
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps half as much again of millions of rows
-    wanted, opened = load_recipe(recipe), Run(run)
-    if replan and not opened.planned:
-        raise XrayError(f"there is nothing to replan: {opened.uri} has no plan yet")
-    with Progress("look at photographs", None, "photographs") as progress:
-        found = survey(wanted, None if replan else opened, progress.reach)
-    for remark in found.remarks:
-        out.print(f"note: {remark}", markup=False)
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps half as much again of millions of rows
+    new, folder = load_recipe(recipe), RunFolder(run)
+    if replan and not folder.plan.exists:
+        raise ConfigError(f"{folder.uri} has no plan yet: run without --replan")
+    with Progress("scan photographs", None, "photographs") as progress:
+        inputs = survey(new, None if replan else folder, progress.reach)
+    for note in inputs.notes:
+        out.print(f"note: {note}", markup=False)
     if replan:
-        _replan(opened, wanted, found, dry_run)
+        _replan(folder, new, inputs, dry_run)
     elif dry_run:
-        _would_plan(opened, wanted, found)
+        _print_expected(folder, new, inputs)
     else:
-        total = None if len(found.known) else len(found.source)  # of the known ones all, or none
+        total = None if len(inputs.known) else len(inputs.source)  # known ones count only for new scenarios
         with Progress("plan", total, "photographs") as progress:
-            write_plan(opened, wanted, found, progress.advance)
-        bad = pc.sum(pc.not_equal(found.source["status"], "ok")).as_py() or 0
-        out.print(
-            f"planned {opened.planned_rows():,} images of {len(found.source) + len(found.known):,} photographs "
-            f"({bad:,} of the new ones cannot be used) in {len(opened.shards()):,} shards: {opened.uri}"
-        )
+            write_plan(folder, new, inputs, progress.advance)
+        _print_planned(folder, inputs)
 
 
-def _would_plan(run: Run, recipe: Recipe, found: Survey) -> None:
-    from xray.pipeline.plan.plan import added_scenarios
+def _print_planned(run: RunFolder, inputs: Survey) -> None:
+    import pyarrow.compute as pc
 
-    before = run.recipe_object if run.planned else None
-    scenarios = {**(before.scenarios if before else {}), **recipe.scenarios}
-    added = added_scenarios(before, replace(recipe, categories=found.categories)) if before else {}
-    total = 0
-    for name, entry in scenarios.items():
-        rows = (len(found.source) + len(found.known) * (name in added)) * entry.variants
-        total += rows
-        out.print(f"{rows:>10,}  {name}", markup=False)
+    bad = pc.sum(pc.not_equal(inputs.source["status"], "ok")).as_py() or 0
     out.print(
-        f"would plan {total:,} images: {len(found.source):,} new photographs of {len(found.categories)} "
-        f"categories, {len(found.known):,} known ones in {len(added)} new scenarios; nothing written"
+        f"planned {run.plan.planned_rows():,} images of {len(inputs.source) + len(inputs.known):,} photographs "
+        f"({bad:,} of the new ones cannot be used) in {len(run.plan.shards()):,} shards: {run.uri}"
     )
 
 
-def _replan(run: Run, recipe: Recipe, found: Survey, dry_run: bool) -> None:
+def _print_expected(run: RunFolder, recipe: Recipe, inputs: Survey) -> None:
+    from xray.pipeline.plan.plan import added_scenarios
+
+    before = run.recipe if run.plan.exists else None
+    scenarios = {**(before.scenarios if before else {}), **recipe.scenarios}
+    added = added_scenarios(before, replace(recipe, categories=inputs.categories)) if before else {}
+    total = 0
+    for name, entry in scenarios.items():
+        rows = (len(inputs.source) + len(inputs.known) * (name in added)) * entry.variants
+        total += rows
+        out.print(f"{rows:>10,}  {name}", markup=False)
+    out.print(
+        f"would plan {total:,} images: {len(inputs.source):,} new photographs of {len(inputs.categories)} categories, "
+        f"{len(inputs.known):,} known ones in {len(added)} new scenarios; nothing written"
+    )
+
+
+def _replan(run: RunFolder, recipe: Recipe, inputs: Survey, dry_run: bool) -> None:
     from xray.core.progress import Progress
-    from xray.pipeline.plan.plan import compare_anew, write_plan_anew
+    from xray.pipeline.plan.plan import compare_plans, replan
 
     if dry_run:
-        carrying = compare_anew(run, recipe, found)
+        diff = compare_plans(run, recipe, inputs)
     else:
-        with Progress("plan", len(found.source), "photographs") as progress:
-            carrying = write_plan_anew(run, recipe, found, progress.advance)
-    _print_carrying(carrying)
-    anew, kept, gone = (sum(counts.values()) for counts in (carrying.anew, carrying.carried, carrying.gone))
-    told = f"{anew:,} images to make, {kept:,} kept as they are, {gone:,} no longer planned"
-    if not carrying.written:
-        out.print(f"{told}; nothing written: {run.uri}")
+        with Progress("plan", len(inputs.source), "photographs") as progress:
+            diff = replan(run, recipe, inputs, progress.advance)
+    _print_diff(diff)
+    missing, reused, removed = (sum(counts.values()) for counts in (diff.missing, diff.reused, diff.removed))
+    summary = f"{missing:,} images to make, {reused:,} reused, {removed:,} no longer planned"
+    if not diff.written:
+        out.print(f"{summary}; nothing written: {run.uri}")
     else:
-        out.print(f"replanned: {told}; xray generate {run.uri} goes on, xray verify --clean removes what was replaced")
+        out.print(
+            f"replanned: {summary}; run xray generate {run.uri} next, then xray verify --clean to remove stale files"
+        )
 
 
-def _print_carrying(carrying: Carrying) -> None:
-    table = Table("scenario", "to make", "kept", "no longer planned", box=None, header_style="bold")
-    for scenario in dict.fromkeys([*carrying.carried, *carrying.anew, *carrying.gone]):
-        numbers = (counts[scenario] for counts in (carrying.anew, carrying.carried, carrying.gone))
+def _print_diff(diff: PlanDiff) -> None:
+    table = Table("scenario", "to make", "reused", "no longer planned", box=None, header_style="bold")
+    for scenario in dict.fromkeys([*diff.reused, *diff.missing, *diff.removed]):
+        numbers = (counts[scenario] for counts in (diff.missing, diff.reused, diff.removed))
         table.add_row(escape(scenario), *(f"{number:,}" for number in numbers))
     out.print(table)

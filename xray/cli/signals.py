@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: end soon, keep what is committed, and say how to go on."""
+"""Handle Ctrl-C and SIGTERM: end soon, keep what is committed, and print how to resume."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from types import FrameType
 
 GRACE = 8.0
-"""Seconds that cleaning up may take."""
+"""Maximal seconds for cleaning up."""
 
 
 class Interrupted(BaseException):
-    """A signal asks to end; no `Exception`, so that nothing on the way takes it for a failure.
+    """A signal received the process to end; not an `Exception`, so that no handler mistakes it for a failure.
 
     Args:
         number: of the signal.
@@ -28,19 +28,19 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise `Interrupted` in the main thread, and end the process with 130 or 143.
+    """Make SIGINT and SIGTERM raise `Interrupted` in the main thread, and end the process with 130 or 143.
 
-    It ends after `GRACE` seconds, whatever still hangs, and at once with a second signal.
+    It ends after `GRACE` seconds even if something hangs, and immediately at a second signal.
     """
-    asked: list[int] = []
+    received: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        if asked:
+        if received:
             os._exit(128 + number)
-        asked.append(number)
+        received.append(number)
         command = shlex.join(["xray", *sys.argv[1:]])
-        told = f"\nxray: {signal.Signals(number).name}: ending; what is committed stays. To go on: {command}\n"
-        os.write(2, told.encode())  # `print` may be at work in this very thread
+        message = f"\nxray: {signal.Signals(number).name}: ending. Committed data is safe; to resume: {command}\n"
+        os.write(2, message.encode())  # `print` may be running in this thread
         last = threading.Timer(GRACE, os._exit, (128 + number,))
         last.daemon = True
         last.start()
@@ -50,9 +50,9 @@ def ending_on_signals() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if asked:  # whatever it has become on its way through Ray
-            sys.exit(128 + asked[0])
+        if received:  # Ray may have replaced the exception
+            sys.exit(128 + received[0])
         raise
     finally:
-        for number, handler in before.items() if not asked else ():
+        for number, handler in before.items() if not received else ():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Asking a cluster that grows for GPUs, while a run needs them."""
+"""Requests for GPUs from an autoscaling cluster."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from xray.cluster.session import resources
-from xray.core.errors import XrayError
+from xray.core.errors import ResourceError
 from xray.core.progress import Progress
 
-_LOOK_EVERY = 0.5
+_POLL_SECONDS = 0.5
 
 
-def await_gpus(wanted: int | None, seconds: float) -> None:
-    """Ask for GPUs, and come back when the cluster has them; nodes that nobody uses any longer leave by themselves.
+def await_gpus(total: int | None, seconds: float) -> None:
+    """Request GPUs and wait until the cluster has them.
 
-    What is asked for is held by this driver: if it dies, nobody waits for GPUs any longer.
+    This driver owns the request, so Ray cancels it if the driver dies. The autoscaler stops idle nodes by itself.
 
     Args:
-        wanted: in the cluster, together with those that are there; None: those that are there will do.
-        seconds: after which they are given up.
+        total: number of GPUs in the whole cluster, including those that it has already; None: do not wait.
+        seconds: time limit.
 
     Raises:
-        XrayError: the cluster has not so many in time.
+        XrayError: the cluster has fewer GPUs at the time limit.
     """
-    if wanted is None or _gpus() >= wanted:
+    if total is None or _gpus() >= total:
         return
-    demand = placement_group([{"GPU": 1}] * wanted)
+    request = placement_group([{"GPU": 1}] * total)
     try:
-        with Progress("cluster", wanted, "GPUs", 0) as progress:
+        with Progress("cluster", total, "GPUs", 0) as progress:
             deadline = time.monotonic() + seconds
-            while (there := _gpus()) < wanted:
-                progress.reach(there)
+            while (present := _gpus()) < total:
+                progress.reach(present)
                 if time.monotonic() > deadline:
-                    raise XrayError(
-                        f"the cluster has {there} GPUs after {seconds:,.0f} s, and `pools.gpus` asks for {wanted}. "
-                        "Does it grow so far, and has its provider so many? A smaller number does with fewer"
+                    raise ResourceError(
+                        f"the cluster has {present} GPUs after {seconds:,.0f} s, but `pools.gpus` is {total}. Check the "
+                        "autoscaler's limit and the provider's quota, or lower `pools.gpus`"
                     )
-                time.sleep(_LOOK_EVERY)
+                time.sleep(_POLL_SECONDS)
     finally:
         if ray.is_initialized():
-            remove_placement_group(demand)
+            remove_placement_group(request)
 
 
 def _gpus() -> int:

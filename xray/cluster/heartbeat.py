@@ -1,4 +1,4 @@
-"""The heartbeat of a run: how busy its pools are, and whether it still gets further."""
+"""The heartbeat of a run: how busy its pools are, and whether the run still makes progress."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from xray.cluster.placement import PoolState
-from xray.core.errors import XrayError
+from xray.core.errors import ResourceError, XrayError
 
-_EVERY, _AGAIN = 1.0, 15.0
-_NAMED = 8
+_POLL_SECONDS, _SIGNAL_SECONDS = 1.0, 15.0
+_MAX_NAMES = 8
 
 
 class _Actor:
-    """What one actor has told: when it began to work, and what it has done since."""
+    """The reports of one actor: its start, and its work since."""
 
     def __init__(self, now: float, gpus: float) -> None:
         self.start = self.last = now
@@ -28,63 +28,63 @@ class _Actor:
         self.busy = 0.0
 
 
-class Pulses:
-    """Collects the beats of all pools, and what is begun and not finished."""
+class Heartbeat:
+    """Collects the reports of all workers: finished batches, started and finished items. Runs as a Ray actor."""
 
     def __init__(self) -> None:
         self.pools: dict[str, dict[str, _Actor]] = {}
-        self.begun: Counter[tuple[str, str]] = Counter()
+        self.started: Counter[tuple[str, str]] = Counter()
         self.over = False
 
     def end(self) -> None:
-        """The run is over, and whoever still works for it is to leave."""
+        """Mark the run as ended: its actors must exit."""
         self.over = True
 
     def ended(self) -> bool:
-        """Whether the run is over."""
+        """Return whether the run has ended."""
         return self.over
 
-    def begin(self, stage: str, unit: str) -> int:
-        """How often a unit was begun in a stage and not finished, with this time: more than once if workers died."""
-        self.begun[stage, unit] += 1
-        return self.begun[stage, unit]
+    def start(self, stage: str, item: str) -> int:
+        """Count the start of an item, and return how often it was started and not finished: > 1 if workers died."""
+        self.started[stage, item] += 1
+        return self.started[stage, item]
 
-    def finish(self, stage: str, unit: str) -> None:
-        """A unit is done in a stage; what is to be made again with another, that killed its worker, counts anew."""
-        self.begun.pop((stage, unit), None)
+    def finish(self, stage: str, item: str) -> None:
+        """Record that an item is finished in a stage."""
+        self.started.pop((stage, item), None)
 
-    def at_hand(self) -> list[str]:
-        """Units that were begun in a stage and not finished, the oldest first."""
-        return list(dict.fromkeys(unit for _, unit in self.begun))
+    def in_progress(self) -> list[str]:
+        """Items that were started in a stage and not finished, the oldest first."""
+        return list(dict.fromkeys(item for _, item in self.started))
 
-    def beat(self, pool: str, actor: str, gpus: float, items: int, seconds: float) -> None:
-        """An actor begins a batch (0 items), or has finished one.
+    def batch(self, pool: str, actor: str, gpus: float, images: int, seconds: float) -> None:
+        """Record that an actor starts a batch (0 images), or has finished one.
 
         Args:
             pool: its pool.
             actor: its id.
-            gpus: share of a GPU that it has.
-            items: of the batch.
-            seconds: that its device was busy with it.
+            gpus: its share of a GPU.
+            images: size of the batch.
+            seconds: time that its device was busy with it.
         """
         now = time.monotonic()
-        told = self.pools.setdefault(pool, {}).setdefault(actor, _Actor(now - seconds, gpus))
-        told.items += items
-        told.busy += seconds
-        told.last = now
-        told.working = not items
+        state = self.pools.setdefault(pool, {}).setdefault(actor, _Actor(now - seconds, gpus))
+        state.items += images
+        state.busy += seconds
+        state.last = now
+        state.working = not images
 
-    def state(self) -> dict[str, PoolState]:
-        """The pools by name.
+    def states(self) -> dict[str, PoolState]:
+        """The states of the pools by name.
 
-        An actor's time goes from its first batch to the last beat of its pool: loading does not count, waiting while
+        An actor's time goes from its first batch to the last report of its pool: loading does not count, waiting while
         others still work does.
         """
         now = time.monotonic()
-        return {name: _state(list(actors.values()), now) for name, actors in self.pools.items()}
+        return {name: _pool_state(list(actors.values()), now) for name, actors in self.pools.items()}
 
 
-def _state(actors: list[_Actor], now: float) -> PoolState:
+def _pool_state(actors: list[_Actor], now: float) -> PoolState:
     end = max(actor.last for actor in actors)
     return PoolState(
         items=sum(actor.items for actor in actors),
@@ -96,32 +96,32 @@ def _state(actors: list[_Actor], now: float) -> PoolState:
     )
 
 
-class Watch:
-    """Tells how pools do while the main thread waits for results, and wakes it if one, or all, stands still.
+class Monitor:
+    """Reports the pools while the main thread waits for results, and interrupts it if the run stalls.
 
-    In another thread than the main one nothing can be woken: what stands still is not noticed there.
+    Only the main thread can be interrupted; elsewhere stalls go unnoticed.
 
     Args:
-        state: asks for it; None: not to be had at the moment.
-        stall_seconds: after which the run is over, if a pool is at work and finishes no batch, or if nothing at all
-            gets further; None: never.
-        watch: called with the state of the pools, in a thread of its own.
-        at_hand: asks for the units that were begun and not finished; None: not to be had at the moment.
+        states: fetches the states of the pools; None: unavailable at the moment.
+        stall_seconds: time after which the run ends if a working pool finishes no batch, or if nothing at all makes
+            progress; None: never.
+        watch: called with the states of the pools, in a thread of its own.
+        in_progress: fetches the items that were started and not finished; None: unavailable at the moment.
     """
 
     def __init__(
         self,
-        state: Callable[[], Mapping[str, PoolState] | None],
+        states: Callable[[], Mapping[str, PoolState] | None],
         stall_seconds: float | None,
         watch: Callable[[Mapping[str, PoolState]], None],
-        at_hand: Callable[[], Sequence[str] | None] = tuple,
+        in_progress: Callable[[], Sequence[str] | None] = tuple,
     ) -> None:
-        self._ask, self._stall_seconds, self._watch, self._at_hand = state, stall_seconds, watch, at_hand
+        self._fetch, self._stall_seconds, self._watch, self._in_progress = states, stall_seconds, watch, in_progress
         self._pools: Mapping[str, PoolState] = {}
         self._last = time.monotonic()
         self._over = threading.Event()
-        self._stalled = ""
-        self._thread = threading.Thread(target=self._look, name="xray-watch", daemon=True)
+        self._stall = ""
+        self._thread = threading.Thread(target=self._run, name="xray-monitor", daemon=True)
 
     def __enter__(self) -> Self:
         self._waiting = threading.current_thread()
@@ -135,20 +135,20 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()  # it sends no more signals then
+        self._thread.join()  # so that it sends no more signals
         if self._waiting is threading.main_thread():
             signal.signal(signal.SIGUSR1, self._handler)
-        if self._stalled and kind is KeyboardInterrupt:
-            raise XrayError(self._stalled) from None
+        if self._stall and kind is KeyboardInterrupt:
+            raise ResourceError(self._stall) from None
         if kind is None or issubclass(kind, XrayError):
-            self._tell()
+            self._report()
 
     def progress(self) -> None:
-        """Something has got further."""
+        """Record that the run has made progress."""
         self._last = time.monotonic()
 
-    def _tell(self) -> None:
-        pools = self._ask()
+    def _report(self) -> None:
+        pools = self._fetch()
         if pools is None:
             return
         if sum(pool.items for pool in pools.values()) != sum(pool.items for pool in self._pools.values()):
@@ -156,33 +156,33 @@ class Watch:
         self._pools = pools
         self._watch(pools)
 
-    def _look(self) -> None:
-        pause = _EVERY
+    def _run(self) -> None:
+        pause = _POLL_SECONDS
         while not self._over.wait(pause):
-            self._tell()
-            self._stalled = self._stalled or self._standing_still()
-            if self._stalled and self._waiting is threading.main_thread():
-                # Waiting for Ray Data ends for a signal and for nothing else; its own handling of Ctrl-C stops the run.
-                # One that comes while Python collects garbage is lost, so it is sent again.
+            self._report()
+            self._stall = self._stall or self._find_stall()
+            if self._stall and self._waiting is threading.main_thread():
+                # Only a signal ends waiting for Ray Data, whose own handling of Ctrl-C then stops the execution.
+                # A signal that arrives while Python collects garbage is lost, so it is sent again.
                 signal.pthread_kill(self._waiting.ident or 0, signal.SIGUSR1)
-                pause = _AGAIN
+                pause = _SIGNAL_SECONDS
 
-    def _standing_still(self) -> str:
+    def _find_stall(self) -> str:
         if self._stall_seconds is None:
             return ""
         for name, pool in self._pools.items():
             if pool.quiet > self._stall_seconds:
-                return self._said(f"the {name} pool is at work and finished no batch for {pool.quiet:,.0f} s")
+                return self._describe(f"the {name} pool is working, but finished no batch for {pool.quiet:,.0f} s")
         idle = time.monotonic() - self._last
-        return self._said(f"nothing got further for {idle:,.0f} s") if idle > self._stall_seconds else ""
+        return self._describe(f"no progress for {idle:,.0f} s") if idle > self._stall_seconds else ""
 
-    def _said(self, what: str) -> str:
+    def _describe(self, stall: str) -> str:
         states = [f"{name}: {pool.actors} actors, {pool.items:,} images" for name, pool in self._pools.items()]
-        units = self._at_hand() or ()
-        more = [f"and {len(units) - _NAMED:,} more"] if len(units) > _NAMED else []
-        waits = [f"waiting for {', '.join([*units[:_NAMED], *more])}"] if units else []
-        seen = ", ".join([*states, *waits]) or "no worker began to work"
+        items = self._in_progress() or ()
+        more = [f"and {len(items) - _MAX_NAMES:,} more"] if len(items) > _MAX_NAMES else []
+        waiting = [f"waiting for {', '.join([*items[:_MAX_NAMES], *more])}"] if items else []
+        details = ", ".join([*states, *waiting]) or "no worker started"
         return (
-            f"{what} ({seen}); what is committed stays. Look for a full or broken GPU, or a storage that hangs, or "
-            "allow more by `pools: {stall_seconds: …}`. The same command goes on"
+            f"{stall} ({details}). Committed data is safe. Check for a full or faulty GPU, or storage that hangs, or "
+            "allow more time by `pools: {stall_seconds: …}`; then rerun the command to resume"
         )

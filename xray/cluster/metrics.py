@@ -1,4 +1,4 @@
-"""What a run tells Prometheus, through Ray: images, seconds, how busy its pools are, what is still to be done."""
+"""Metrics of a run for Prometheus, exported by Ray: images, seconds, busy pools, work left."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from ray.util.metrics import Counter, Gauge
 
 from xray.cluster.placement import PoolState
-from xray.runs.counts import Progressed
+from xray.runs.counts import RowCounts, outcomes
 
 
-class Meters:
-    """Counted by the driver from what was committed, so that nothing counts twice. Ray puts `ray_` before the names.
+class Metrics:
+    """Metrics of one command, counted by the driver from commits, so that nothing counts twice.
+
+    Ray adds the prefix `ray_` to the names.
 
     Args:
         run: its URI.
-        verb: that is at work.
-        units: of work that are to be done.
+        verb: the command.
+        units: number of items to process.
     """
 
     def __init__(self, run: str, verb: str, units: int) -> None:
@@ -31,28 +33,28 @@ class Meters:
         self._units = units
         self._left.set(units, self._tags)
 
-    def committed(self, made: Progressed) -> None:
-        """A shard is there."""
-        for scenario, states in made.counts.items():
-            for state, count in states.items():
-                status = state.partition(" ")[0]
-                self._images.inc(count, {**self._tags, "scenario": _ascii(scenario), "status": status})
-        for counter, value in ((self._seconds, made.seconds), (self._bytes, made.bytes)):
+    def committed(self, counts: RowCounts) -> None:
+        """Count a committed shard."""
+        for scenario, by_outcome in counts.counts.items():
+            for outcome, count in outcomes(by_outcome):
+                tags = {**self._tags, "scenario": _ascii(scenario), "status": outcome.status}
+                self._images.inc(count, tags)
+        for counter, value in ((self._seconds, counts.seconds), (self._bytes, counts.bytes)):
             if value > 0:
                 counter.inc(value, self._tags)
 
     def done(self) -> None:
-        """A unit of work is done."""
+        """Count a finished item."""
         self._units -= 1
         self._left.set(self._units, self._tags)
 
     def pools(self, states: Mapping[str, PoolState]) -> None:
-        """How the pools do."""
+        """Set the states of the pools."""
         for pool, state in states.items():
             self._busy.set(state.busy_share, {**self._tags, "pool": pool})
             self._items.set(state.items, {**self._tags, "pool": pool})
 
 
 def _ascii(text: str) -> str:
-    r"""`röd` as `r\xf6d`: Ray refuses tags with other characters."""
+    r"""Escape non-ASCII characters, which Ray refuses in tags: `röd` becomes `r\xf6d`."""
     return text.encode("ascii", "backslashreplace").decode("ascii")

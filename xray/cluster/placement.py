@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xray.core.errors import XrayError
+from xray.core.errors import ResourceError, XrayError
 from xray.runs.resources import Pool
 
 _TOGETHER = {"refine": 0.2, "paint": 0.8}
@@ -34,8 +34,8 @@ class Grant:
     device: str
     gpus: float
     cpus: float
-    least: int
-    most: int
+    min_actors: int
+    max_actors: int
     accelerator: str | None
     batch: int
 
@@ -58,7 +58,7 @@ def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
         XrayError: there is no such GPU, or the pools do not fit together.
 
     >>> both = grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}])
-    >>> [(pool.most, pool.gpus) for pool in both.values()]
+    >>> [(pool.max_actors, pool.gpus) for pool in both.values()]
     [(1, 0.2), (8, 0.8)]
     """
     for name, pool in pools.items():
@@ -109,17 +109,17 @@ def _closest(rooms: Sequence[_Room], share: float, accelerator: str | None) -> _
 
 def _check(name: str, pool: Pool, nodes: Sequence[Node]) -> None:
     if (pool.device == "cuda" or pool.gpus) and _total(nodes, "GPU") <= 0:
-        raise XrayError(
+        raise ResourceError(
             f"the {name} pool wants GPUs, and the cluster has {_told(nodes)}. Name a cluster with GPUs by "
             f"RAY_ADDRESS, ask a growing one for them by `pools: {{gpus: 8}}`, or write "
             f"`pools: {{{name}: {{device: cpu}}}}` in the recipe"
         )
     if pool.device == "cuda" and pool.gpus == 0:
-        raise XrayError(f"`pools.{name}.gpus` is 0, but `device: cuda` needs a share of a GPU")
+        raise ResourceError(f"`pools.{name}.gpus` is 0, but `device: cuda` needs a share of a GPU")
     if pool.accelerator is not None and not any(f"accelerator_type:{pool.accelerator}" in node for node in nodes):
-        raise XrayError(f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_told(nodes)}")
+        raise ResourceError(f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_told(nodes)}")
     if pool.actors and pool.actors[0] > pool.actors[1]:
-        raise XrayError(f"`pools.{name}.actors` is {list(pool.actors)}: the least first")
+        raise ResourceError(f"`pools.{name}.actors` is {list(pool.actors)}: the least first")
 
 
 def _shares(pools: Mapping[str, Pool]) -> dict[str, float]:
@@ -140,7 +140,7 @@ def _cpus(
     unasked = 0.0 if crowded or most > free else 1.0
     cpus = {name: unasked if pool.cpus is None else pool.cpus for name, pool in pools.items()}
     if (wanted := sum(actors[name][0] * cpus[name] for name in pools)) > free:
-        raise XrayError(f"the pools want {wanted:g} CPUs and one more for tasks; the cluster has {_told(nodes)}")
+        raise ResourceError(f"the pools want {wanted:g} CPUs and one more for tasks; the cluster has {_told(nodes)}")
     return cpus
 
 
@@ -152,7 +152,7 @@ def _do_not_fit(
 ) -> XrayError:
     asked = (actors.get(name) or pool.actors or (1, 1) for name, pool in pools.items())
     told = ", ".join(f"{name}: {least} × {shares[name]:g} GPU" for name, (least, _) in zip(pools, asked, strict=True))
-    return XrayError(f"the pools do not fit together ({told}); the cluster has {_told(nodes)}")
+    return ResourceError(f"the pools do not fit together ({told}); the cluster has {_told(nodes)}")
 
 
 def _total(nodes: Sequence[Node], kind: str) -> float:
@@ -165,15 +165,15 @@ def _told(nodes: Sequence[Node]) -> str:
     return f"{_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs{more}"
 
 
-def gpus_held(granted: Iterable[Grant]) -> float:
+def occupied_gpus(granted: Iterable[Grant]) -> float:
     """GPUs that pools occupy: one of which more than half is taken has room for no other painter.
 
-    >>> gpus_held(grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}]).values())
+    >>> occupied_gpus(grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}]).values())
     8.0
     """
     pools = list(granted)
-    whole = sum(pool.least for pool in pools if pool.gpus > 0.5)
-    return max(float(whole), math.ceil(sum(pool.least * pool.gpus for pool in pools) / _ENOUGH))
+    whole = sum(pool.min_actors for pool in pools if pool.gpus > 0.5)
+    return max(float(whole), math.ceil(sum(pool.min_actors * pool.gpus for pool in pools) / _ENOUGH))
 
 
 @dataclass(frozen=True)
@@ -207,10 +207,10 @@ class PoolState:
         return self.ready * (1.0 if self.gpus > 0.5 else self.gpus) / 3600
 
 
-def told_of(pools: Mapping[str, PoolState]) -> list[str]:
+def describe_pools(pools: Mapping[str, PoolState]) -> list[str]:
     """What a progress line tells of pools.
 
-    >>> told_of({"paint": PoolState(items=1200, busy=90.0, ready=100.0, actors=2, gpus=1, quiet=0)})
+    >>> describe_pools({"paint": PoolState(items=1200, busy=90.0, ready=100.0, actors=2, gpus=1, quiet=0)})
     ['paint: 1,200 images, 90 % busy']
     """
     return [f"{name}: {pool.items:,} images, {100 * pool.busy_share:.0f} % busy" for name, pool in pools.items()]

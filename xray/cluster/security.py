@@ -1,4 +1,4 @@
-"""Who may use a Ray cluster: whoever reaches one without a token can run code on it."""
+"""Access control of Ray clusters: without a token, every client that reaches a cluster can run code on it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from xray.core.errors import XrayError
+from xray.core.errors import ResourceError
 
 ALLOW_OPEN = "XRAY_ALLOW_OPEN_CLUSTER"
-"""Environment variable that lets xray use a cluster without a token, if it is 1."""
-_PATIENCE = 10.0
+"""Environment variable that allows clusters without a token if it is 1."""
+_TIMEOUT_SECONDS = 10.0
 
 
 def keep_token_private() -> None:
-    """Make Ray's token file before Ray does, and only for its owner; Ray would let everybody on the machine read it.
+    """Create Ray's token file, readable by its owner only; Ray itself would make it readable by every user.
 
-    Where a token comes from elsewhere (`RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH`), or none is wanted
-    (`RAY_AUTH_MODE=disabled`), nothing is done. A file of ours that others may read is narrowed.
+    An existing file that this user owns and others can read is made private. Nothing happens if the user provides a
+    token (`RAY_AUTH_TOKEN`, `RAY_AUTH_TOKEN_PATH`) or disables tokens (`RAY_AUTH_MODE=disabled`).
 
     Raises:
-        XrayError: there is no place for it.
+        XrayError: the file cannot be written.
     """
     given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     if given or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
@@ -33,17 +33,17 @@ def keep_token_private() -> None:
     try:
         if not path.exists():
             _write_once(path, secrets.token_hex(32))
-        there = path.stat()
-        if there.st_mode & 0o077 and there.st_uid == os.getuid():
+        status = path.stat()
+        if status.st_mode & 0o077 and status.st_uid == os.getuid():
             path.chmod(0o600)
     except OSError as error:
-        raise XrayError(
-            f"cannot keep Ray's token in {path}: {error.strerror}; RAY_AUTH_TOKEN_PATH names a file with one elsewhere"
+        raise ResourceError(
+            f"cannot write Ray's token to {path}: {error.strerror}; set RAY_AUTH_TOKEN_PATH to a file elsewhere"
         ) from error
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Another process sees the whole file or none; where two write, the first one's stays."""
+    """Write a file atomically and only if it does not exist: of two writers, the first wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     opened, partial = tempfile.mkstemp(dir=path.parent)  # only for its owner
     try:
@@ -56,51 +56,49 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def refuse_open_cluster(head: str, addresses: Iterable[str]) -> None:
-    """Refuse a cluster that others can reach and that asks nobody for a token.
+    """Refuse a cluster that other machines can reach and that requires no token.
 
-    What this process was told of tokens says nothing of the cluster: Ray takes one where a file of it lies, and open
-    clusters do not look at it.
+    The cluster itself is tested, because a token in this process proves nothing: an open cluster ignores it.
 
     Args:
         head: host and port of the head's control service.
         addresses: IP addresses or host names of all nodes.
 
     Raises:
-        XrayError: one is no loopback address, the head answers without a token or cannot be asked, and nobody
-            allowed that.
+        XrayError: an address is not a loopback address, the head answers without a token or not at all, and
+            `XRAY_ALLOW_OPEN_CLUSTER` is not 1.
     """
     if os.environ.get(ALLOW_OPEN) == "1":
         return
     reachable = sorted({address for address in addresses if not _is_loopback(address)})
     if reachable and answers_anybody(head):
-        raise XrayError(
-            f"this Ray cluster listens on {', '.join(reachable[:3])} without a token: whoever reaches it can run code "
-            "on it. Start its nodes, and this command, with RAY_AUTH_MODE=token and one token file "
-            f"(`ray get-auth-token --generate`), or say {ALLOW_OPEN}=1 if the network itself is closed"
+        raise ResourceError(
+            f"this Ray cluster listens on {', '.join(reachable[:3])} without a token, so every client that reaches it "
+            "can run code on it. Start its nodes and this command with RAY_AUTH_MODE=token and the same token file "
+            f"(`ray get-auth-token --generate`), or set {ALLOW_OPEN}=1 if the network itself is closed"
         )
 
 
 def answers_anybody(head: str) -> bool:
-    """Whether a head tells its nodes to who has no token.
+    """Return whether a head answers requests without a token.
 
     Args:
         head: host and port of its control service.
 
     Raises:
-        XrayError: it says neither yes nor no.
+        XrayError: the head neither answers nor denies access.
     """
     import grpc
 
     with grpc.insecure_channel(head, [("grpc.enable_http_proxy", 0)]) as channel:
         try:
-            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=_PATIENCE)
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetAllNodeInfo")(b"", timeout=_TIMEOUT_SECONDS)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return False
-            raise XrayError(
-                f"cannot tell whether the Ray cluster at {head} asks for tokens ({error.code().name}: "
-                f"{' '.join(error.details().split())}); {ALLOW_OPEN}=1 says that it is closed to others, by TLS or its "
-                "network"
+            raise ResourceError(
+                f"cannot determine whether the Ray cluster at {head} requires a token ({error.code().name}: "
+                f"{' '.join(error.details().split())}); set {ALLOW_OPEN}=1 if TLS or the network closes it to others"
             ) from error
     return True
 

@@ -1,4 +1,4 @@
-"""Being connected to Ray: a session of our own on this machine, or a cluster, quietly and by permission."""
+"""Connection to Ray: an existing session, a cluster, or a local session started by xray."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from typing import Any
 import ray
 
 from xray.cluster.security import keep_token_private, refuse_open_cluster
-from xray.core.errors import XrayError
+from xray.core.errors import ResourceError
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 WORKER_ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), **dict.fromkeys(_KEEP_MEMORY, "100000000")}
-"""One thread a worker; and glibc keeps freed buffers: giving them back and faulting them in costs more than a blur."""
+"""One thread per worker. Glibc keeps freed buffers: returning them and faulting them in again takes longer than a blur."""
 
 
 def worker_environment() -> dict[str, str]:
-    """What every worker's environment is to be; where this process was told where weights are, they are told, too."""
+    """Return the environment variables of workers, including this process's folders of weights and cache."""
     folders = {name: os.environ[name] for name in ("XRAY_WEIGHTS", "XRAY_CACHE") if os.environ.get(name)}
     ours = {**WORKER_ENVIRONMENT, **{name: str(Path(folder).absolute()) for name, folder in folders.items()}}
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
-    theirs = job.get("env_vars") or {}  # of a submitted job: Ray refuses to be told the same name twice
+    theirs = job.get("env_vars") or {}  # of a submitted job: Ray refuses a variable that is set twice
     return {name: value for name, value in ours.items() if name not in theirs}
 
 
 @contextlib.contextmanager
 def connected(workers: int | None = None) -> Iterator[None]:
-    """Be connected to Ray: the session that is there, the cluster of `RAY_ADDRESS`, or one of our own on this machine.
+    """Connect to Ray: to the session of this process, the cluster at `RAY_ADDRESS`, or a new local session.
+
+    A new local session ends with the block; an existing session or cluster keeps running.
 
     Args:
-        workers: CPUs that a session of our own may use; default: all of this machine.
-
-    A session of our own ends with the block; others stay as they were.
+        workers: CPUs of a new local session; default: all of this machine.
 
     Raises:
-        XrayError: there is no Ray at `RAY_ADDRESS`, or one that lets us not in, or everybody who reaches it.
+        XrayError: no Ray cluster at `RAY_ADDRESS`, authentication failed, or the cluster accepts unauthenticated clients.
     """
     if ray.is_initialized():
         _refuse_if_open()
@@ -53,9 +53,9 @@ def connected(workers: int | None = None) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     if address.startswith(("http://", "https://")):
-        raise XrayError(
-            f"RAY_ADDRESS={address} is where jobs are submitted; a command of its own wants RAY_ADDRESS=auto on the "
-            "cluster, or the head's HOST:6379; without RAY_ADDRESS it runs on this machine"
+        raise ResourceError(
+            f"RAY_ADDRESS={address} is the address for submitting jobs. To run this command, set RAY_ADDRESS=auto on a "
+            "node of the cluster, or HOST:6379 of its head; without RAY_ADDRESS the command runs on this machine"
         )
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     if local:
@@ -70,10 +70,12 @@ def connected(workers: int | None = None) -> Iterator[None]:
                 **local,
             )
         except ConnectionError as error:
-            raise XrayError(f"there is no Ray at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
+            raise ResourceError(
+                f"no Ray cluster at RAY_ADDRESS={address}, or it cannot be reached: {error}"
+            ) from error
         except ray.exceptions.AuthenticationError as error:
-            said = " ".join(str(error).split())
-            raise XrayError(f"the Ray at RAY_ADDRESS={address} does not let this process in: {said}") from error
+            message = " ".join(str(error).split())
+            raise ResourceError(f"authentication failed at RAY_ADDRESS={address}: {message}") from error
     try:
         _refuse_if_open()
         yield
@@ -88,21 +90,25 @@ def _refuse_if_open() -> None:
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Keep the start of a session of our own off the terminal, unless it fails.
+    """Hide Ray's output at the start of a local session, unless the start fails.
 
-    Ray Data's actors log an error that concerns nobody here, whatever they are given (ray #53727); lowering the level
-    of that log is announced by a line of its own, past Python.
+    Ray Data's actors always log an irrelevant error (Ray issue 53727). Lowering the log level hides it, but prints a
+    line of its own from C++; hence the redirection of the file descriptor.
+
+    Each local session also leaves a thread of Ray's OpenTelemetry exporter behind, which can crash the process at exit
+    if there are several; so the exporter is switched off.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_enable_open_telemetry", "0")
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         terminal = os.dup(2)
-        os.dup2(said.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(terminal, said.read())
+            output.seek(0)
+            os.write(terminal, output.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -111,12 +117,12 @@ def _quiet_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep what SIGTERM does: while it connects, Ray has a handler of its own, that exits with the signal's number."""
+    """Keep this process's SIGTERM handler: while connecting, Ray installs one that exits with the signal's number."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
-    except SystemExit as end:
-        if end.code == signal.SIGTERM and callable(before):
+    except SystemExit as error:
+        if error.code == signal.SIGTERM and callable(before):
             before(signal.SIGTERM, None)
         raise
     finally:
@@ -126,22 +132,22 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Without what Ray Tune tells on its own: the progress line and the outcome say it."""
+    """Silence Ray Tune, whose output repeats the progress line and the results."""
     logger = logging.getLogger("ray.tune")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), _keys_untold():
+        with contextlib.redirect_stdout(io.StringIO()), _without_aws_keys():
             yield
     finally:
         logger.setLevel(level)
 
 
 @contextlib.contextmanager
-def _keys_untold() -> Iterator[None]:
-    """Keep Ray Tune from giving its workers the driver's AWS keys: they would stand in the dashboard and in Ray's logs.
+def _without_aws_keys() -> Iterator[None]:
+    """Keep Ray Tune from passing the driver's AWS keys to its workers, since they would show in dashboard and logs.
 
-    Those workers have what all others have, from their node.
+    Its workers get credentials from their node, as all others do.
     """
     from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
@@ -154,10 +160,10 @@ def _keys_untold() -> Iterator[None]:
 
 
 def nodes() -> list[dict[str, float]]:
-    """What each machine of the cluster has, by name: CPU, GPU, accelerator_type:A100 and the like."""
+    """Return the resources of each live node by name, such as CPU, GPU, accelerator_type:A100."""
     return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def resources() -> dict[str, float]:
-    """What the cluster has together."""
+    """Return the total resources of the cluster by name."""
     return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What is fetched or drawn once and kept on disk."""
+"""A cache on disk for sample data that is downloaded or drawn once."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 
 
 def cache_folder() -> Path:
-    """`$XRAY_CACHE`, or `~/.cache/xray`.
+    """The cache's folder: `$XRAY_CACHE`, or `~/.cache/xray`.
 
-    On a cluster it must be a folder that all machines share; a run in an object store gets copies.
+    On a cluster all machines must share it; a run in an object store gets copies of its files.
     """
     return Path(os.environ.get("XRAY_CACHE") or Path.home() / ".cache" / "xray").absolute()
 
 
-def digest(settings: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that stand for some settings (plain JSON values)."""
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Hash settings (plain JSON values) to 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def filled_once(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder, filled if it is not there yet; readers see all of it or none.
+def fill_once(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Return a folder, filling it first if it does not exist; readers see all of it or nothing.
 
-    It is filled under another name and then renamed: what was interrupted starts anew, and of two processes that
-    fill it at once the first one wins.
+    It is filled under another name and then renamed: an interrupted fill starts over, and of two processes that fill
+    it at the same time the first one wins.
 
     Args:
-        folder: where it shall be.
+        folder: the folder.
         fill: writes into the empty folder that it is given.
     """
     if folder.is_dir():

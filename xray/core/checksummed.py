@@ -1,4 +1,4 @@
-"""JSON that notices when a byte of it has changed: what vouches for all the rest must itself be known to be right."""
+"""JSON files with a checksum: receipts and records vouch for other files, so they must detect their own damage."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 
 from xray.core.errors import DamagedError
 
-_SEAL = "sha256"
+_CHECKSUM = "sha256"
 
 
-def sealed(values: Mapping[str, Any]) -> bytes:
-    """Values as JSON, with the hash of all of it at its end.
+def with_checksum(values: Mapping[str, Any]) -> bytes:
+    """Encode values as JSON that ends with its own hash.
 
     Args:
-        values: what JSON can hold; no key `sha256`.
+        values: JSON values, without a key `sha256`.
 
-    >>> unsealed(sealed({"shard": "00-00-00000"}), "a receipt")
+    >>> check_checksum(with_checksum({"shard": "00-00-00000"}), "a receipt")
     {'shard': '00-00-00000'}
     """
     text = json.dumps(values, indent=1)
-    return json.dumps({**values, _SEAL: hashlib.sha256(text.encode()).hexdigest()}, indent=1).encode()
+    return json.dumps({**values, _CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}, indent=1).encode()
 
 
-def unsealed(data: bytes, name: str) -> dict[str, Any]:
-    """The values again.
+def check_checksum(data: bytes, name: str) -> dict[str, Any]:
+    """Decode and check what `with_checksum` encoded.
 
     Args:
-        data: as `sealed` made it, byte for byte.
-        name: of the file, for people.
+        data: its bytes.
+        name: of the file, for the error.
 
     Raises:
-        DamagedError: a byte of it has changed.
+        DamagedError: a byte has changed.
     """
     try:
         values: dict[str, Any] = json.loads(data)
-        values.pop(_SEAL)
-        whole = sealed(values) == data
+        values.pop(_CHECKSUM)
+        intact = with_checksum(values) == data
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        whole = False
-    if not whole:
-        raise DamagedError(f"{name} is damaged, or was changed by hand; `xray verify RUN` says what else is")
+        intact = False
+    if not intact:
+        raise DamagedError(f"{name} is damaged or was edited by hand; `xray verify RUN` lists all damage")
     return values

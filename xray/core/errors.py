@@ -1,4 +1,4 @@
-"""What can go wrong, in two kinds: a request that makes no sense, and an image that cannot be used."""
+"""Errors by kind: configuration, storage, resources; and the rejection of one image, which is no error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 
-class XrayError(ValueError):
-    """A request that cannot be carried out; the message names the thing, the value and the choices.
+class XrayError(Exception):
+    """An error that the user can fix; the message names the thing, the value and the choices.
 
     Args:
-        message: for people.
-        where: keys and indices that lead to the faulty part of a nested value, if there is one.
+        message: one line for people.
+        where: keys and indices that lead to the faulty part of a nested value, if any.
     """
 
     def __init__(self, message: str, where: tuple[str | int, ...] = ()) -> None:
@@ -20,12 +20,24 @@ class XrayError(ValueError):
         self.where = where
 
 
-class UnreachableError(XrayError):
-    """An object store does not answer, or does not let us in: nothing is known of what lies there."""
+class ConfigError(XrayError, ValueError):
+    """A request that makes no sense: a recipe, an option, an argument, or a file that the user gave."""
 
 
-class DamagedError(XrayError):
-    """A file that vouches for others is not as it was written."""
+class StorageError(XrayError, OSError):
+    """A file that cannot be read or written, or an object store that fails."""
+
+
+class UnreachableError(StorageError):
+    """An object store does not answer or denies access; the state of its contents is unknown."""
+
+
+class DamagedError(StorageError):
+    """A committed file differs from its recorded hash."""
+
+
+class ResourceError(XrayError, RuntimeError):
+    """Missing hardware or software: GPUs, memory, a Ray cluster, an optional library; or another process at work."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of the program
@@ -47,27 +59,27 @@ class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of
 
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Turn the failing import of an optional library into advice.
+    """Turn a failing import of an optional library into advice.
 
     Args:
-        name: of the extra that brings it.
+        name: of the extra that installs it.
 
     Raises:
-        XrayError: says what to install.
+        ResourceError: names what to install.
 
     >>> with extra("ray"):
     ...     import no_such_library
     Traceback (most recent call last):
-    xray.core.errors.XrayError: no_such_library is not installed: pip install 'xray-robustness[ray]'
+    xray.core.errors.ResourceError: no_such_library is not installed: pip install 'xray-robustness[ray]'
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        raise XrayError(f"{error.name} is not installed: pip install 'xray-robustness[{name}]'") from error
+        raise ResourceError(f"{error.name} is not installed: pip install 'xray-robustness[{name}]'") from error
 
 
-def unknown(kind: str, value: object, choices: Iterable[str]) -> XrayError:
-    """An error that names the unknown value and the nearest choice.
+def unknown(kind: str, value: object, choices: Iterable[str]) -> ConfigError:
+    """Create an error that names the unknown value and the nearest choice.
 
     >>> str(unknown("scenario", "blur_backgrond", ["blur_background", "original"]))
     "unknown scenario 'blur_backgrond'; did you mean 'blur_background'? (choices: blur_background, original)"
@@ -75,4 +87,4 @@ def unknown(kind: str, value: object, choices: Iterable[str]) -> XrayError:
     names = sorted(choices)
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return XrayError(f"unknown {kind} {str(value)!r}; {hint}(choices: {', '.join(names)})")
+    return ConfigError(f"unknown {kind} {str(value)!r}; {hint}(choices: {', '.join(names)})")

@@ -13,20 +13,20 @@ from xray.core import schema
 
 
 def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
-    """A table as a Parquet file in memory; equal tables give equal bytes.
+    """Encode a table as a Parquet file; equal tables give equal bytes.
 
     Args:
-        table: image columns are stored as they are, the others compressed.
-        row_groups: rows in each row group; default: one.
+        table: its image columns are stored uncompressed, the others compressed.
+        row_groups: number of rows of each row group; default: one row group.
     """
-    pictures = {field.name for field in table.schema if field.type == schema.IMAGE}
+    images = {field.name for field in table.schema if field.type == schema.IMAGE}
     leaves = [
-        f"{field.name}.{leaf}" if field.name in pictures else field.name
+        f"{field.name}.{leaf}" if field.name in images else field.name
         for field in table.schema
-        for leaf in (("bytes", "path") if field.name in pictures else ("",))
+        for leaf in (("bytes", "path") if field.name in images else ("",))
     ]
     compact = [name for name in leaves if not name.endswith(".bytes")]
-    sink = BytesIO()  # whose bytes are the file; Arrow's own streams would be copied
+    sink = BytesIO()  # Arrow's own streams would be copied
     with pq.ParquetWriter(
         sink,
         table.schema,

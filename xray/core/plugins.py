@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAda
 from pydantic.dataclasses import dataclass as validated_dataclass
 from pydantic_core import PydanticCustomError
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, XrayError, unknown
 
 T = TypeVar("T")
 
@@ -62,9 +62,9 @@ def find(kind: str, base: type[T], name: str) -> type[T]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise XrayError(f"cannot import {kind} {name!r}: {error}") from error
+        raise ConfigError(f"cannot import {kind} {name!r}: {error}") from error
     if not (inspect.isclass(found) and issubclass(found, base)):
-        raise XrayError(f"{kind} {name!r} is not a subclass of {base.__module__}.{base.__name__}")
+        raise ConfigError(f"{kind} {name!r} is not a subclass of {base.__module__}.{base.__name__}")
     return found
 
 
@@ -77,13 +77,13 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
     """
     fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
     if "kind" not in fields:
-        raise XrayError(f"a {kind} needs `kind`, one of {', '.join(available(base))}")
+        raise ConfigError(f"a {kind} needs `kind`, one of {', '.join(available(base))}")
     name = str(fields.pop("kind"))
     cls = find(kind, base, name)
     choices = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in fields:
         if key not in choices:
-            raise XrayError(str(unknown(f"setting of {kind} {name!r}", key, choices)), where=(key,))
+            raise ConfigError(str(unknown(f"setting of {kind} {name!r}", key, choices)), where=(key,))
     return TypeAdapter(cls).validate_python(fields)
 
 

@@ -1,4 +1,4 @@
-"""One progress line: redrawn on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -7,56 +7,65 @@ import time
 from types import TracebackType
 from typing import Self
 
+from rich import progress
+from rich.console import Console
+
 _LOG_EVERY = 15.0
-_REDRAW_EVERY = 0.2
 
 
 class Progress:
-    """Counts work that is done and says how long the rest takes.
+    """Counts finished work, and estimates how long the rest takes.
 
     Args:
-        label: what is being done.
-        total: how much there is; None: not known.
-        unit: of what.
-        before: how much was done already.
+        label: the verb that is running.
+        total: amount of work; None: unknown.
+        unit: name of the counted things, such as `images`.
+        before: amount that was finished earlier.
     """
 
     def __init__(self, label: str, total: int | None, unit: str, before: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self._before = before
         self._start = self._last = time.monotonic()
-        self._redraw = sys.stderr.isatty()
-        self._more: tuple[str, ...] = ()
+        self._details: tuple[str, ...] = ()
+        self._bar: progress.Progress | None = None
+        if sys.stderr.isatty():
+            columns = (progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=24))
+            self._bar = progress.Progress(*columns, console=Console(stderr=True), transient=False)
+            self._task = self._bar.add_task(self._line(), total=total, completed=before)
 
     def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._redraw:
-            print(f"\r{self._line()}\033[K", file=sys.stderr)
+        if self._bar:
+            self._bar.update(self._task, completed=self.done, description=self._line())
+            self._bar.stop()
 
     def advance(self, amount: int = 1) -> None:
-        """Count some more work as done."""
+        """Count more work as finished."""
         self.reach(self.done + amount)
 
-    def say(self, *more: str) -> None:
-        """What else the line is to tell; may be called by another thread."""
-        self._more = more
-        self._show()
-
     def reach(self, done: int) -> None:
-        """Set how much work is done."""
+        """Set the amount of finished work."""
         self.done = done
         self._show()
 
+    def detail(self, *details: str) -> None:
+        """Set further parts of the line; may be called by another thread."""
+        self._details = details
+        self._show()
+
     def _show(self) -> None:
-        now = time.monotonic()
-        if now - self._last >= (_REDRAW_EVERY if self._redraw else _LOG_EVERY):
-            self._last = now
-            start, end = ("\r", "\033[K") if self._redraw else ("", "\n")
-            print(f"{start}{self._line()}", end=end, file=sys.stderr, flush=True)
+        if self._bar:
+            self._bar.update(self._task, completed=self.done, description=self._line())
+        elif time.monotonic() - self._last >= _LOG_EVERY:
+            self._last = time.monotonic()
+            print(self._line(), file=sys.stderr, flush=True)
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._start
@@ -65,11 +74,11 @@ class Progress:
         parts = [self.label, f"{self.done:,}{of} {self.unit}", f"{rate:,.0f}/s"]
         if self.total and rate:
             parts.append(f"{readable_time((self.total - self.done) / rate)} left")
-        return " · ".join([*parts, *self._more])
+        return " · ".join([*parts, *self._details])
 
 
 def readable_time(seconds: float) -> str:
-    """A duration for people.
+    """Format a duration for people.
 
     >>> readable_time(42), readable_time(200), readable_time(7300)
     ('42 s', '3 min 20 s', '2 h 1 min')
@@ -83,7 +92,7 @@ def readable_time(seconds: float) -> str:
 
 
 def readable_bytes(count: float) -> str:
-    """A size for people.
+    """Format a size for people.
 
     >>> readable_bytes(2_500_000)
     '2.5 MB'

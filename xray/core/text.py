@@ -1,4 +1,4 @@
-"""Names as people gave them, made fit to be shown: one line, no control characters, not too long."""
+"""Names from users' files, made printable: one line, no control characters, a bounded length."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import unicodedata
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-def shown(name: str, width: int | None = None) -> str:
-    r"""A name on one line, without characters that are invisible or turn the reading direction.
+def printable(name: str, width: int | None = None) -> str:
+    r"""Format a name on one line, without invisible characters or ones that change the reading direction.
 
     Args:
         name: any text.
-        width: characters at most; a longer name loses its middle.
+        width: maximal number of characters; the middle of a longer name is cut.
 
-    >>> shown("red\nfox"), shown("efficientnet_b0.ra_in1k_finetuned", 16)
+    >>> printable("red\nfox"), printable("efficientnet_b0.ra_in1k_finetuned", 16)
     ('red fox', 'efficien…netuned')
     """
     spaced = (" " if character in "\n\r\t\u2028\u2029" else character for character in name)

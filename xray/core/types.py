@@ -1,4 +1,4 @@
-"""xray.core.types."""
+"""The value types that scenarios, masks and backgrounds exchange: photographs, pictures and prompts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-
+"""An image, uint8 0–255: RGB, shape (H, W, 3); RGBA, shape (H, W, 4); or one channel, shape (H, W)."""
 
 Mask = NDArray[np.bool_]
-
+"""True on the object; shape (H, W)."""
 
 Region = Literal["object", "background", "image"]
-
+"""A part of a photograph: the object's pixels, all others, or both."""
 
 Presets = Mapping[str, Mapping[str, Any]]
+"""Settings by name, by the name of the preset."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph and where its object is.
+    """A photograph and the mask of its object.
 
     Args:
-        image: RGB, shape (H, W, 3).
+        image: RGB, uint8, shape (H, W, 3).
         mask: True on the object, shape (H, W).
     """
 
@@ -37,21 +38,24 @@ class Photo:
 
     @functools.cached_property
     def inside(self) -> Pixels:
-        """The mask for OpenCV: 255 on the object, 0 elsewhere."""
+        """The mask for OpenCV: 255 on the object, 0 elsewhere; uint8, shape (H, W)."""
         return self.mask.view(np.uint8) * np.uint8(255)
 
     @functools.cached_property
     def outside(self) -> Pixels:
-        """255 on the background, 0 on the object."""
+        """255 on the background, 0 on the object; uint8, shape (H, W)."""
         return cv2.bitwise_not(self.inside)  # type: ignore[return-value]
 
     @functools.cached_property
     def hsv(self) -> Pixels:
-        """OpenCV's 8-bit HSV: hue 0–179, saturation and value 0–255. Shared by scenarios: copy before writing."""
+        """The image in OpenCV's 8-bit HSV, shape (H, W, 3): hue 0–179, saturation and value 0–255.
+
+        Shared by scenarios: copy it before writing.
+        """
         return cv2.cvtColor(self.image, cv2.COLOR_RGB2HSV)  # type: ignore[return-value]
 
     def region(self, name: Region) -> Pixels:
-        """255 where the region is, 0 elsewhere."""
+        """Return 255 in the region, 0 elsewhere; uint8, shape (H, W)."""
         if name == "image":
             return np.full_like(self.inside, 255)
         return self.inside if name == "object" else self.outside
@@ -59,11 +63,11 @@ class Photo:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to paint.
+    """A description of the background to inpaint.
 
     Args:
-        text: for the model.
-        place: typical | atypical | any: how the place suits the category.
+        text: the diffusion model's prompt.
+        place: typical | atypical | any: how the place relates to the object's category.
     """
 
     text: str
@@ -72,14 +76,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a scenario makes.
+    """The result of a scenario.
 
     Args:
-        image: RGB or RGBA, shape (H', W', 3 or 4).
-        mask: where the object is in it, shape (H', W').
-        drawn: what the seed decided, as plain JSON values (a hue, a position, …).
+        image: RGB or RGBA, uint8, C-contiguous, shape (H', W', 3) or (H', W', 4).
+        mask: True on the object, shape (H', W').
+        sampled: the values that the seed decided, such as a hue or a position, as plain JSON values.
     """
 
     image: Pixels
     mask: Mask
-    drawn: Mapping[str, Any] = field(default_factory=dict)
+    sampled: Mapping[str, Any] = field(default_factory=dict)

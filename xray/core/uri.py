@@ -1,4 +1,7 @@
-"""xray.core.uri."""
+"""URIs of local files and object stores.
+
+They are percent-encoded, so that any file name, even one that is not valid UTF-8, is a plain string in a table.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,17 @@ from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote_to_bytes, u
 import pyarrow as pa
 from pyarrow import fs
 
-from xray.core.errors import UnreachableError, XrayError
+from xray.core.errors import ConfigError, StorageError, UnreachableError
 
 _SCHEMES = ("file", "s3", "gs", "gcs")
-
-
 _SECRETS = ("key", "secret", "token", "password", "credential", "signature")
 
 
 def to_uri(location: str | os.PathLike[str]) -> str:
-    """A location as a percent-encoded URI; a path becomes an absolute `file://` URI.
+    """Convert a location to a percent-encoded URI; a path becomes an absolute `file://` URI.
+
+    Raises:
+        ConfigError: the scheme is not supported, or the URI contains credentials.
 
     >>> to_uri("/data/a photo.jpg")
     'file:///data/a%20photo.jpg'
@@ -31,10 +35,14 @@ def to_uri(location: str | os.PathLike[str]) -> str:
     if not separator:
         return "file://" + quote_from_bytes(os.fsencode(Path(text).absolute()))
     if scheme not in _SCHEMES:
-        raise XrayError(f"cannot read {text!r}: scheme {scheme!r} is none of {', '.join(_SCHEMES)}, or a plain path")
+        raise ConfigError(
+            f"cannot read {text!r}: unknown scheme {scheme!r}; write one of {', '.join(_SCHEMES)}, or a plain path"
+        )
     path, mark, query = rest.partition("?")
     if "@" in path.partition("/")[0] or _has_secrets(query):
-        raise XrayError(f"no credentials in a {scheme} URI, it is stored in tables: set AWS_ACCESS_KEY_ID and the like")
+        raise ConfigError(
+            f"a {scheme} URI must not contain credentials, since tables store it: set AWS_ACCESS_KEY_ID and the like"
+        )
     return f"{scheme}://{quote(path.rstrip('/'), safe='/%')}{mark}{query}"
 
 
@@ -44,23 +52,23 @@ def _has_secrets(query: str) -> bool:
 
 
 def join(uri: str, *names: str) -> str:
-    """The URI of something below a folder; the names are quoted, those of files on disk may be surrogate-escaped.
+    """The URI of something below a folder; names are quoted, and may be surrogate-escaped as those of files on disk.
 
     >>> join("s3://bucket/photos?region=eu-west-1", "red fox", "1.jpg")
     's3://bucket/photos/red%20fox/1.jpg?region=eu-west-1'
 
     Raises:
-        XrayError: a name would lead elsewhere (it holds a slash, or is `.` or `..`).
+        ConfigError: a name leads elsewhere (it contains a slash, or is `.` or `..`).
     """
     for name in names:
         if "/" in name or name in ("", ".", ".."):
-            raise XrayError(f"{name!r} cannot be the name of a file or folder")
+            raise ConfigError(f"{name!r} cannot be the name of a file or folder")
     folder, mark, query = uri.partition("?")
     return "/".join([folder.rstrip("/"), *(quote_from_bytes(os.fsencode(name)) for name in names)]) + mark + query
 
 
-def name_of(uri: str) -> str:
-    """The last part of a URI as people wrote it, bytes that are no UTF-8 replaced; empty for a cell or inline data."""
+def base_name(uri: str) -> str:
+    """The decoded last part of a URI, invalid UTF-8 replaced; empty for a cell of a table or inline data."""
     if "#" in uri or uri.startswith("data:"):
         return ""
     return unquote_to_bytes(posixpath.basename(urlsplit(uri).path)).decode("utf-8", "replace")
@@ -72,52 +80,56 @@ def local_path(uri: str) -> Path | None:
 
 
 def open_store(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a URI and the path in it, for what pyarrow reads and writes itself."""
+    """The file system of a URI and the path in it, as pyarrow's own readers and writers take them.
+
+    Raises:
+        ConfigError: the URI is not valid for its store.
+    """
     local = local_path(uri)
     if local is not None:
         return fs.LocalFileSystem(), str(local)
     try:
-        with reaching(uri):
+        with translate_errors(uri):
             store, path = fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
-        raise XrayError(f"cannot use {uri}: {error}") from error
+        raise ConfigError(f"cannot use {uri}: {error}") from error
     return store, path
 
 
 @contextlib.contextmanager
-def reaching(uri: str) -> Iterator[None]:
-    """Say in one line what an object store answers, once its client has given up; a disk's errors stay what they are.
+def translate_errors(uri: str) -> Iterator[None]:
+    """Convert errors of an object store's client to one line; those of a disk pass unchanged.
 
     Raises:
-        UnreachableError: it does not answer, or does not let us in.
+        UnreachableError: the store does not answer, or denies access.
     """
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, StorageError):
         raise
     except OSError as error:
         if local_path(uri) is not None:
             raise
         raise UnreachableError(
-            f"cannot reach {uri} ({' '.join(str(error).split())}). What is committed stays; once the store answers and "
-            "lets you in (AWS_ACCESS_KEY_ID and the like), the same command goes on"
+            f"cannot reach {uri} ({' '.join(str(error).split())}). Committed data is safe. Check connectivity and "
+            "credentials (AWS_ACCESS_KEY_ID and the like), then rerun the command to resume"
         ) from error
 
 
 def check_bucket(uri: str) -> None:
-    """Refuse an object store's bucket that is not there, before there is anything to write to it.
+    """Check that an object store's bucket exists, before anything is written to it.
 
     Raises:
-        XrayError: there is none.
+        StorageError: there is no such bucket.
     """
     if local_path(uri) is not None:
         return
     store, path = open_store(uri)
     bucket = path.partition("/")[0]
-    with reaching(uri):
-        there = store.get_file_info(bucket).type != fs.FileType.NotFound
-    if not there:
-        raise XrayError(f"no bucket {bucket!r}, for {uri}: make it first, or name another")
+    with translate_errors(uri):
+        missing = store.get_file_info(bucket).type == fs.FileType.NotFound
+    if missing:
+        raise StorageError(f"no bucket {bucket!r}, for {uri}: create it first, or name another")
 
 
 def cell_uri(uri: str, row_group: int, row: int, column: str) -> str:

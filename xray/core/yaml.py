@@ -1,4 +1,4 @@
-"""YAML without surprises: no tags, no aliases, no duplicate keys; every value knows its line."""
+"""A strict subset of YAML: no tags, no aliases, no duplicate keys; every value has its line number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
@@ -16,49 +16,49 @@ _MAX_DEPTH = 20
 
 
 def load(text: str, name: str) -> tuple[Any, Lines]:
-    """The value of a YAML document, and the line (from 1) of every key and item in it.
+    """Parse a YAML document into its value and the line (from 1) of every key and item.
 
     Args:
         text: the document.
-        name: what to call it in errors.
+        name: of the document, for errors.
 
     Raises:
-        XrayError: no valid YAML, or something that a recipe must not hold: names the line.
+        ConfigError: the YAML is invalid, or uses what recipes must not; names the line.
 
     >>> load("a: {b: 2}", "recipe")
     ({'a': {'b': 2}}, {(): 1, ('a',): 1, ('a', 'b'): 1})
     """
     try:
         events = list(yaml.parse(text, Loader=yaml.SafeLoader))
-        _refuse_what_recipes_must_not_hold(events, name)
+        _check_events(events, name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise XrayError(f"{name}, line {line}: {error.problem}") from error
+        raise ConfigError(f"{name}, line {line}: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise XrayError(f"{name}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
     if node is None:
-        raise XrayError(f"{name} is empty")
+        raise ConfigError(f"{name} is empty")
     lines: Lines = {(): 1}
     return _value(node, (), lines, name), lines
 
 
 def dump(value: Any) -> str:
-    """A document that `load` reads back, keys in the order given."""
+    """Write a document that `load` reads back, its keys in the given order."""
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _refuse_what_recipes_must_not_hold(events: list[yaml.Event], name: str) -> None:
+def _check_events(events: list[yaml.Event], name: str) -> None:
     depth = 0
     for event in events:
         line = event.start_mark.line + 1 if event.start_mark else 1
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
-            raise XrayError(f"{name}, line {line}: nested more than {_MAX_DEPTH} levels deep")
+            raise ConfigError(f"{name}, line {line}: nested more than {_MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise XrayError(f"{name}, line {line}: anchors and aliases (& and *) are not allowed")
+            raise ConfigError(f"{name}, line {line}: anchors and aliases (& and *) are not allowed")
         if tag := getattr(event, "tag", None):
-            raise XrayError(f"{name}, line {line}: tags such as {tag!r} are not allowed")
+            raise ConfigError(f"{name}, line {line}: tags such as {tag!r} are not allowed")
 
 
 def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
@@ -71,7 +71,9 @@ def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
     try:
         return yaml.SafeLoader("").construct_object(node)
     except ValueError as error:
-        raise XrayError(f"{name}, line {node.start_mark.line + 1}: {node.value!r} is no number: {error}") from error
+        raise ConfigError(
+            f"{name}, line {node.start_mark.line + 1}: {node.value!r} is not a number: {error}"
+        ) from error
 
 
 def _located(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
@@ -80,14 +82,14 @@ def _located(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
 
 
 def _mapping(node: yaml.MappingNode, path: Path, lines: Lines, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise XrayError(f"{name}, line {line}: a key must be plain text")
+            raise ConfigError(f"{name}, line {line}: a key must be plain text")
         key = key_node.value
-        if key in found:
-            raise XrayError(f"{name}, line {line}: {key!r} is given twice (first in line {lines[(*path, key)]})")
+        if key in values:
+            raise ConfigError(f"{name}, line {line}: {key!r} appears twice (first in line {lines[(*path, key)]})")
         lines[(*path, key)] = line
-        found[key] = _value(value_node, (*path, key), lines, name)
-    return found
+        values[key] = _value(value_node, (*path, key), lines, name)
+    return values

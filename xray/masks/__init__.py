@@ -1,24 +1,24 @@
-"""Masks: where the object is, from annotations of many formats, refined where asked for, and measured."""
+"""Masks: where the object is. Annotation formats, refiners, and quality gates."""
 
 from __future__ import annotations
 
-from xray.masks.base import Annotations, Hint, Mask, Refined, Refiner, Unrefined
-from xray.masks.encoding import decode_mask, encode_mask
-from xray.masks.quality import Gates, Quality, accept, check, iou, measure
+from xray.masks.base import Annotations, Hint, Mask, RefinedMask, Refiner, RefinerInput
+from xray.masks.mask_files import decode_mask, encode_mask
+from xray.masks.quality import Gates, MaskStatistics, check_gates, iou, measure, select_mask
 
 __all__ = [
     "Annotations",
     "Gates",
     "Hint",
     "Mask",
-    "Quality",
-    "Refined",
+    "MaskStatistics",
+    "RefinedMask",
     "Refiner",
-    "Unrefined",
-    "accept",
-    "check",
+    "RefinerInput",
+    "check_gates",
     "decode_mask",
     "encode_mask",
     "iou",
     "measure",
+    "select_mask",
 ]

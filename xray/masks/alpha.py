@@ -1,4 +1,4 @@
-"""Masks in the alpha channel of the images themselves."""
+"""Masks from the alpha channel of the images."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from xray.sources.base import Candidate
 
 
 def alpha_mask(decoded: Decoded) -> Mask | None:
-    """Where an image is at least half opaque (alpha ≥ 128), shape (H, W); None if it has no transparency."""
+    """Return the pixels with alpha ≥ 128, shape (H, W), or None if the image has no alpha channel."""
     return None if decoded.alpha is None else decoded.alpha >= 128
 
 
 @settings
 class Alpha(Annotations):
-    """The object is where the image is at least half opaque."""
+    """A format that takes the pixels with at least half opacity as the object."""
 
     name: ClassVar[str] = "alpha"
     summary: ClassVar[str] = "the alpha channel of the images (cut-outs)"
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """The candidates without the masks of their source."""
+        """Remove the masks of the source; see `Annotations.attach`."""
         for candidate in candidates:
             yield replace(candidate, mask_uri=None)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-        """The mask in the alpha channel; see `Annotations.read`."""
+        """Return the mask in the alpha channel; see `Annotations.read`."""
         mask = alpha_mask(decoded)
         if mask is None:
             raise Rejected("missing_mask", "the image has no transparency")

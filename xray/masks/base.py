@@ -1,4 +1,4 @@
-"""Where masks come from (annotations), and who makes them better (refiners)."""
+"""Base classes of annotation formats (they read masks) and refiners (they improve masks)."""
 
 from __future__ import annotations
 
@@ -17,44 +17,43 @@ Mask = NDArray[np.bool_]
 
 
 class Annotations:
-    """Base of the annotation formats; a subclass is a `@settings` dataclass with a `name`."""
+    """The base class of annotation formats; a subclass is a `@settings` dataclass with a `name`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """The candidates with `mask_uri`, `boxes` or `points` from their annotation; runs in the plan.
+        """Set `mask_uri`, `boxes` or `points` of each candidate from its annotation; called by `xray plan`.
 
-        A format that is asked for is the only one that counts: a candidate without an annotation in it has no
-        `mask_uri` afterwards, whatever the source gave. One whose annotation is damaged gets a `problem`.
+        Only this format counts: a candidate without an annotation in it loses the `mask_uri` of its source. A
+        candidate with a damaged annotation gets a `problem`.
 
         Raises:
-            XrayError: the folder or file of annotations is not there or is not of this format.
+            XrayError: the folder or file of annotations is missing or not of this format.
         """
         raise NotImplementedError
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-        """The mask in the bytes at `mask_uri`, and reason codes of conversions that were made.
+        """Decode the bytes at `mask_uri`; return the mask and the reason codes of conversions.
 
         Args:
-            data: bytes at `mask_uri`; None where the candidate has no `mask_uri`.
+            data: bytes at `mask_uri`; None for a candidate without `mask_uri`.
             decoded: the image, for its size, orientation and alpha channel.
 
         Raises:
-            Rejected: missing_mask (there is none, a refiner may still make one from a box), corrupt_mask,
-                mask_wrong_size.
+            Rejected: missing_mask (a refiner may still make one from a box), corrupt_mask, mask_wrong_size.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Hint:
-    """What the source tells of where the object is; all of it may be there, or nothing.
+    """The location of the object as far as the source gives it; each field may be empty.
 
     Args:
-        mask: True on the object, shape (H, W); it may be coarse.
-        boxes: each x0, y0, x1, y1 in upright pixels, exclusive ends; one an object.
-        points: each x, y in upright pixels, and whether it lies on the object.
+        mask: True on the object, shape (H, W); may be coarse.
+        boxes: one per object, x0, y0, x1, y1 in upright pixels, exclusive ends.
+        points: x, y in upright pixels, and True on the object.
     """
 
     mask: Mask | None = None
@@ -63,16 +62,16 @@ class Hint:
 
 
 @dataclass(frozen=True)
-class Refined:
-    """A mask and how it came about.
+class RefinedMask:
+    """A mask with its origin and the refiner's measurements.
 
     Args:
         mask: True on the object, shape (H, W).
-        origin: given | alpha | grabcut | sam.
+        origin: given, alpha, grabcut or sam.
         predicted_iou: the refiner's own estimate, 0–1, if it makes one.
-        stability: stability score, 0–1, if it makes one.
-        agreement: with the given mask, 0–1, where there are both: see `xray.masks.quality.agreement`.
-        notes: reason codes of what is to be known, such as `given_kept`.
+        stability: stability score, 0–1, if the refiner measures it.
+        agreement: agreement with the given mask, 0–1, if there is one; see `xray.masks.quality.agreement`.
+        notes: reason codes, such as `given_kept`.
     """
 
     mask: Mask
@@ -84,12 +83,12 @@ class Refined:
 
 
 @dataclass(frozen=True)
-class Unrefined:
-    """A photograph whose mask is asked for.
+class RefinerInput:
+    """A photograph whose mask is to be refined.
 
     Args:
         decoded: the photograph.
-        hint: where its object is.
+        hint: the location of its object.
         seed: decides everything random.
     """
 
@@ -99,9 +98,9 @@ class Unrefined:
 
 
 class Refiner:
-    """Base of mask refiners; a subclass is a `@settings` dataclass with a `name`.
+    """The base class of mask refiners; a subclass is a `@settings` dataclass with a `name`.
 
-    One with weights is `accelerated`: it works in a pool of its own, through `load`. The others have `refine`.
+    A refiner with weights sets `accelerated`, implements `load` and runs in its own pool. Others implement `refine`.
     """
 
     name: ClassVar[str]
@@ -109,23 +108,23 @@ class Refiner:
     accelerated: ClassVar[bool] = False
 
     def weights(self) -> Mapping[str, str]:
-        """What `load` reads, by role: names, folders or files of weights; the plan holds their hashes."""
+        """Return the weights that `load` reads, by role: names, files or folders. The plan stores their hashes."""
         return {}
 
-    def load(self, device: str) -> DeviceModel[Unrefined, Refined]:
-        """Bring weights to a device, once an actor, and warm them up.
+    def load(self, device: str) -> DeviceModel[RefinerInput, RefinedMask]:
+        """Load the weights onto a device and warm up; called once per actor.
 
         Raises:
-            XrayError: they are not there, damaged, or not safe.
+            XrayError: the weights are missing, damaged or unsafe.
         """
         raise NotImplementedError
 
-    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> Refined:
-        """The mask of the object.
+    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
+        """Compute the mask of the object.
 
         Args:
             decoded: the image.
-            hint: where the object is, as far as the source tells.
+            hint: the location of the object as far as the source gives it.
             seed: decides everything random.
 
         Raises:

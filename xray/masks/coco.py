@@ -1,4 +1,4 @@
-"""COCO annotations: one JSON file for all images, with polygons or run lengths."""
+"""COCO annotations: one JSON file for all images, with polygons or run-length encodings (RLE)."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from xray.core import files
-from xray.core.errors import Rejected, XrayError, unknown
+from xray.core.errors import ConfigError, Rejected, extra, unknown
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.core.uri import to_uri
 from xray.masks.base import Annotations, Mask
-from xray.masks.documents import parse_json
-from xray.masks.fitting import turn, turn_needed
+from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json
 from xray.sources.base import Box, Candidate
 
 Polygon = Annotated[list[FiniteFloat], Field(min_length=6)]
-_CORNER_AND_SIZE = TypeAdapter(tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat])
+_XYWH = TypeAdapter(tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat])
 
 
-class _RunLengths(BaseModel):
+class _Rle(BaseModel):
     size: tuple[PositiveInt, PositiveInt]
     counts: list[NonNegativeInt] | str
 
 
-class _Outline(BaseModel):
-    """The annotation of one image, as it travels in the plan."""
+class _ImageAnnotation(BaseModel):
+    """The annotation of one image, stored in the plan as a `data:` URI."""
 
     width: PositiveInt
     height: PositiveInt
-    segmentations: list[_RunLengths | list[Polygon]]
+    segmentations: list[_Rle | list[Polygon]]
 
 
 class _Image(BaseModel):
@@ -48,7 +47,7 @@ class _Image(BaseModel):
     height: PositiveInt
 
 
-class _Thing(BaseModel):
+class _Annotation(BaseModel):
     image_id: int | str
     category_id: int | None = None
     segmentation: Any = None
@@ -62,19 +61,19 @@ class _Category(BaseModel):
 
 class _Dataset(BaseModel):
     images: list[_Image]
-    annotations: list[_Thing]
+    annotations: list[_Annotation]
     categories: list[_Category] = []
 
 
-def run_lengths(text: str) -> list[int]:
-    """The run lengths in COCO's compressed string: six bits a character, differences from the third number on.
+def decode_counts(text: str) -> list[int]:
+    """Decode the run lengths in COCO's compressed string: six bits per character, differences from the third number on.
 
-    pycocotools reads past the end of a damaged string, so the project decodes it itself.
+    pycocotools reads past the end of a damaged string, so xray has its own decoder.
 
     Raises:
-        ValueError: it is no such string.
+        ValueError: the string is invalid.
 
-    >>> run_lengths("52203")
+    >>> decode_counts("52203")
     [5, 2, 2, 2, 5]
     """
     counts: list[int] = []
@@ -82,11 +81,11 @@ def run_lengths(text: str) -> list[int]:
     for character in text:
         bits = ord(character) - 48
         if not 0 <= bits < 64:
-            raise ValueError(f"run lengths with {character!r}")
+            raise ValueError(f"invalid character {character!r} in RLE counts")
         value |= (bits & 31) << shift
         shift += 5
         if shift > 60:
-            raise ValueError("a run length of more than 60 bits")
+            raise ValueError("a run length of more than 60 bits in RLE counts")
         if bits & 32:
             continue
         if bits & 16:
@@ -94,81 +93,79 @@ def run_lengths(text: str) -> list[int]:
         counts.append(value + (counts[-2] if len(counts) > 2 else 0))
         value = shift = 0
     if shift:
-        raise ValueError("run lengths that are cut off")
+        raise ValueError("truncated RLE counts")
     return counts
 
 
-def _fill_runs(runs: _RunLengths, height: int, width: int) -> Mask:
-    counts = run_lengths(runs.counts) if isinstance(runs.counts, str) else runs.counts
-    if runs.size != (height, width) or min(counts, default=0) < 0 or sum(counts) != height * width:
-        raise ValueError(f"run lengths for {sum(counts)} pixels, size {runs.size}, in an image of {width}×{height}")
+def _fill_rle(rle: _Rle, height: int, width: int) -> Mask:
+    counts = decode_counts(rle.counts) if isinstance(rle.counts, str) else rle.counts
+    if rle.size != (height, width) or min(counts, default=0) < 0 or sum(counts) != height * width:
+        raise ValueError(f"RLE of {sum(counts)} pixels, size {rle.size}, in an image of {width}×{height}")
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T
 
 
 def _fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Mask:
-    try:
+    with extra("formats"):
         from pycocotools import mask as coco
-    except ImportError as error:
-        raise XrayError("COCO polygons need pycocotools: pip install 'xray-robustness[formats]'") from error
     if any(len(polygon) % 2 for polygon in polygons):
-        raise ValueError("a polygon with half a point")
-    # pycocotools allocates by the outline's length: keep what is far outside of the image near.
-    reach = np.array([width, height])
-    near = [np.clip(np.reshape(polygon, (-1, 2)), -reach, 2 * reach).ravel().tolist() for polygon in polygons]
-    united = coco.merge(coco.frPyObjects(near, height, width))
-    return _fill_runs(_RunLengths(size=united["size"], counts=united["counts"].decode()), height, width)
+        raise ValueError("a polygon with an odd number of coordinates")
+    # pycocotools allocates memory by the polygon's length: clip it to the neighbourhood of the image.
+    size = np.array([width, height])
+    clipped = [np.clip(np.reshape(polygon, (-1, 2)), -size, 2 * size).ravel().tolist() for polygon in polygons]
+    union = coco.merge(coco.frPyObjects(clipped, height, width))
+    return _fill_rle(_Rle(size=union["size"], counts=union["counts"].decode()), height, width)
 
 
-def _with_corners(boxes: Iterable[Any]) -> tuple[Box, ...]:
-    """COCO's (x, y, width, height) boxes as (x0, y0, x1, y1), ends exclusive."""
-    found = [_CORNER_AND_SIZE.validate_python(box) for box in boxes if box is not None]
-    return tuple((x, y, x + width, y + height) for x, y, width, height in found)
+def _to_corners(boxes: Iterable[Any]) -> tuple[Box, ...]:
+    """Convert boxes (x, y, width, height) to (x0, y0, x1, y1), ends exclusive."""
+    valid = [_XYWH.validate_python(box) for box in boxes if box is not None]
+    return tuple((x, y, x + width, y + height) for x, y, width, height in valid)
 
 
 class _Index:
-    """The annotations of a dataset by the file name of their image."""
+    """A lookup of annotations by the file name of their image."""
 
-    def __init__(self, dataset: _Dataset, things: Iterable[_Thing]) -> None:
-        self._things: dict[int | str, list[_Thing]] = defaultdict(list)
-        for thing in things:
-            self._things[thing.image_id].append(thing)
+    def __init__(self, dataset: _Dataset, annotations: Iterable[_Annotation]) -> None:
+        self._annotations: dict[int | str, list[_Annotation]] = defaultdict(list)
+        for annotation in annotations:
+            self._annotations[annotation.image_id].append(annotation)
         self._by_path = {image.file_name: image for image in dataset.images}
         self._by_name: dict[str, list[_Image]] = defaultdict(list)
         for image in dataset.images:
             self._by_name[posixpath.basename(image.file_name)].append(image)
 
-    def find(self, key: str) -> tuple[_Image, list[_Thing]] | None:
-        """The image with this path, else the only one with this file name."""
+    def find(self, key: str) -> tuple[_Image, list[_Annotation]] | None:
+        """Return the image with this path, else the only image with this file name, and its annotations."""
         for path in (key, unquote(key)):
             same_name = self._by_name.get(posixpath.basename(path), [])
             image = self._by_path.get(path) or (same_name[0] if len(same_name) == 1 else None)
             if image is not None:
-                return image, self._things[image.id]
+                return image, self._annotations[image.id]
         return None
 
 
-def _attach(candidate: Candidate, image: _Image, things: list[_Thing]) -> Candidate:
-    outlines = [thing.segmentation for thing in things if thing.segmentation]
-    outline = {"width": image.width, "height": image.height, "segmentations": outlines}
-    data = base64.b64encode(json.dumps(outline, separators=(",", ":")).encode()).decode()
-    mask_uri = f"data:application/json;base64,{data}" if outlines else None
+def _attach(candidate: Candidate, image: _Image, annotations: list[_Annotation]) -> Candidate:
+    segmentations = [annotation.segmentation for annotation in annotations if annotation.segmentation]
+    content = {"width": image.width, "height": image.height, "segmentations": segmentations}
+    data = base64.b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
+    mask_uri = f"data:application/json;base64,{data}" if segmentations else None
     try:
-        return replace(candidate, mask_uri=mask_uri, boxes=_with_corners(thing.bbox for thing in things))
+        return replace(candidate, mask_uri=mask_uri, boxes=_to_corners(one.bbox for one in annotations))
     except ValidationError:
         return replace(candidate, mask_uri=mask_uri, boxes=(), problem=candidate.problem or "corrupt_mask")
 
 
 @settings
 class Coco(Annotations):
-    """A COCO annotations file; the outlines of an image are united, each annotation with a box gives it.
+    """A COCO annotations file: the mask is the union of an image's segmentations; boxes are passed on.
 
-    An image is found by its `file_name`: the candidate's key, or its last part where only one image has that name. Its
-    annotation travels in the candidate as a `data:` URI, so that the file is parsed once, in the plan.
+    An image is found by its `file_name`: the candidate's key, or its last part if only one image has that name. Its
+    annotation is stored in the candidate as a `data:` URI, so that the file is parsed once, in the plan.
 
     Args:
         file: the JSON file, a path or URI.
-        categories: only annotations of the categories with these names; by default all.
+        categories: names of the categories to use; by default all.
     """
 
     name: ClassVar[str] = "coco"
@@ -181,34 +178,35 @@ class Coco(Annotations):
         try:
             dataset = parse_json(_Dataset, files.read_bytes(to_uri(self.file)))
         except (Rejected, ValueError) as error:
-            raise XrayError(f"cannot read COCO annotations {self.file!r}: {error}") from error
+            raise ConfigError(f"cannot read COCO annotations {self.file!r}: {error}") from error
         ids = {category.name: category.id for category in dataset.categories}
         for name in self.categories:
             if name not in ids:
                 raise unknown("COCO category", name, ids)
-        wanted = {ids[name] for name in self.categories}
-        return _Index(dataset, (thing for thing in dataset.annotations if not wanted or thing.category_id in wanted))
+        selected = {ids[name] for name in self.categories}
+        return _Index(dataset, (one for one in dataset.annotations if not selected or one.category_id in selected))
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """See `Annotations.attach`."""
         index = self._read_index()
         for candidate in candidates:
-            found = index.find(candidate.key)
-            yield replace(candidate, mask_uri=None) if found is None else _attach(candidate, *found)
+            match = index.find(candidate.key)
+            yield replace(candidate, mask_uri=None) if match is None else _attach(candidate, *match)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `Annotations.read`."""
         if data is None:
             raise Rejected("missing_mask")
         try:
-            outline = parse_json(_Outline, data)
-            orientation = turn_needed(outline.width, outline.height, decoded)
-            mask = np.zeros((outline.height, outline.width), bool)
-            for part in outline.segmentations:
-                fill = _fill_runs if isinstance(part, _RunLengths) else _fill_polygons
-                mask |= fill(part, outline.height, outline.width)  # type: ignore[arg-type]
-        except XrayError:
-            raise
+            annotation = parse_json(_ImageAnnotation, data)
+            height, width = annotation.height, annotation.width
+            orientation = orientation_of_mask(width, height, decoded)
+            mask = np.zeros((height, width), bool)
+            for part in annotation.segmentations:
+                if isinstance(part, _Rle):
+                    mask |= _fill_rle(part, height, width)
+                else:
+                    mask |= _fill_polygons(part, height, width)
         except ValueError as error:
             raise Rejected("corrupt_mask", f"COCO: {error}") from error
-        return turn(mask, orientation)
+        return apply_orientation(mask, orientation)

@@ -1,4 +1,4 @@
-"""The masks that come with the photographs: the default."""
+"""Masks that come with the photographs (the default format)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from xray.sources.base import Candidate
 
 @settings
 class FromSource(Annotations):
-    """What the source gives: a mask image by the rule of `read_png_mask`, or else the image's alpha channel."""
+    """The mask image that the source gives, read by `read_png_mask`, else the image's alpha channel."""
 
     name: ClassVar[str] = "source"
     summary: ClassVar[str] = "masks that the source gives as PNG, else the images' alpha channel"
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-        """The candidates as they are."""
+        """Return the candidates unchanged."""
         yield from candidates
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
@@ -31,5 +31,5 @@ class FromSource(Annotations):
             return read_png_mask(data, decoded)
         mask = alpha_mask(decoded)
         if mask is None:
-            raise Rejected("missing_mask", "the source gives none, and the image has no transparency")
+            raise Rejected("missing_mask", "the source gives no mask, and the image has no transparency")
         return mask, ()

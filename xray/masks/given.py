@@ -1,4 +1,4 @@
-"""Masks as they are given."""
+"""Annotated masks, unchanged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.alpha import alpha_mask
-from xray.masks.base import Hint, Refined, Refiner
+from xray.masks.base import Hint, RefinedMask, Refiner
 
 
 @settings
 class Given(Refiner):
-    """The annotated mask, unchanged; its origin is `alpha` where it is the image's own opacity, else `given`."""
+    """A refiner that keeps the annotated mask; origin `alpha` if it equals the alpha channel, else `given`."""
 
     name: ClassVar[str] = "given"
     summary: ClassVar[str] = "the annotated masks, unchanged"
 
-    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> Refined:
+    def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
         """See `Refiner.refine`.
 
         Raises:
@@ -28,6 +28,6 @@ class Given(Refiner):
         """
         if hint.mask is None:
             raise Rejected("missing_mask")
-        opacity = alpha_mask(decoded)
-        own = opacity is not None and np.array_equal(hint.mask, opacity)
-        return Refined(hint.mask, "alpha" if own else "given")
+        alpha = alpha_mask(decoded)
+        is_alpha = alpha is not None and np.array_equal(hint.mask, alpha)
+        return RefinedMask(hint.mask, "alpha" if is_alpha else "given")

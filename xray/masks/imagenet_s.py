@@ -13,7 +13,7 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.fitting import turn
+from xray.masks.mask_files import apply_orientation
 from xray.masks.pairing import Pairing
 from xray.masks.png import load_label_image
 from xray.sources.base import Candidate
@@ -23,13 +23,13 @@ _BACKGROUND, _IGNORE = 0, 1000
 
 @settings
 class ImageNetS(Annotations):
-    """A folder of ImageNet-S label maps: RGB PNG, class id = R + 256·G, 0 is background, 1000 is to be ignored.
+    """A folder of ImageNet-S label maps: RGB PNG, class id = R + 256·G, 0 is background, 1000 is ignored.
 
     Source: Gao et al., Large-scale Unsupervised Semantic Segmentation, arXiv 2106.03149.
 
     Args:
         root: the folder, a path or URI, such as `ImageNetS919/validation-segmentation`.
-        class_id: the class that is the object, 1–999; by default all of them.
+        class_id: the class of the object, 1–999; by default all classes.
     """
 
     name: ClassVar[str] = "imagenet_s"
@@ -46,10 +46,10 @@ class ImageNetS(Annotations):
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `Annotations.read`."""
-        picture, orientation = load_label_image(data, decoded)
-        if picture.mode != "RGB":
-            raise Rejected("corrupt_mask", f"an ImageNet-S label map is RGB, this is {picture.mode}")
-        rgb = np.asarray(picture).astype(np.uint16)
+        image, orientation = load_label_image(data, decoded)
+        if image.mode != "RGB":
+            raise Rejected("corrupt_mask", f"an ImageNet-S label map must be RGB, not {image.mode}")
+        rgb = np.asarray(image).astype(np.uint16)
         ids = rgb[:, :, 0] + 256 * rgb[:, :, 1]
         mask = (ids != _BACKGROUND) & (ids != _IGNORE) if self.class_id is None else ids == self.class_id
-        return turn(mask, orientation)
+        return apply_orientation(mask, orientation)

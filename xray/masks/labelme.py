@@ -1,4 +1,4 @@
-"""Masks drawn with labelme: one JSON file an image."""
+"""Masks drawn with labelme: one JSON file per image."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.documents import parse_json
-from xray.masks.fitting import turn, turn_needed
+from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json
 from xray.masks.pairing import Pairing
 from xray.sources.base import Candidate, Point
 
@@ -40,7 +39,7 @@ class _Drawing(BaseModel):
 
 
 def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
-    """Fill a shape with ones; pixels that its outline passes are part of it.
+    """Fill a shape with ones, including the pixels on its outline.
 
     Raises:
         ValueError: it has the wrong number of points.
@@ -48,7 +47,7 @@ def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
     points = np.array(shape.points, np.float64).reshape(-1, 2)
     expected = {"rectangle": (2,), "circle": (2,), "polygon": range(3, len(points) + 1)}[shape.shape_type]
     if len(points) not in expected:
-        raise ValueError(f"a {shape.shape_type} of {len(points)} points")
+        raise ValueError(f"a {shape.shape_type} with {len(points)} points")
     if shape.shape_type == "circle":
         centre, radius = np.rint(points[0]).astype(int), float(np.hypot(*(points[1] - points[0])))
         cv2.circle(canvas, (int(centre[0]), int(centre[1])), round(radius), 1, thickness=cv2.FILLED)
@@ -61,13 +60,13 @@ def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
 
 @settings
 class Labelme(Annotations):
-    """labelme's JSON files; polygons, rectangles and circles are filled and united, lines have no area.
+    """labelme's JSON files: the union of all polygons, rectangles and circles; lines have no area.
 
-    Points are for a refiner to start from. One lies on the object, unless its flag `negative` is set.
+    Points are prompts for a refiner. A point is on the object unless its flag `negative` is set.
 
     Args:
-        root: the folder of the JSON files, a path or URI; by default each lies beside its photo.
-        labels: only shapes with these labels are the object; by default all.
+        root: the folder of the JSON files, a path or URI; by default each is beside its photo.
+        labels: use only shapes with these labels; by default all.
     """
 
     name: ClassVar[str] = "labelme"
@@ -89,14 +88,14 @@ class Labelme(Annotations):
                 yield replace(candidate, mask_uri=uri, points=points)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-        """See `Annotations.read`; a drawing of nothing but points is a missing mask."""
+        """See `Annotations.read`; a drawing that has only points is a missing mask."""
         if data is None:
             raise Rejected("missing_mask")
         drawing = _parse(data)
-        orientation = turn_needed(drawing.width, drawing.height, decoded)
-        shapes = self._wanted(drawing)
+        orientation = orientation_of_mask(drawing.width, drawing.height, decoded)
+        shapes = self._selected(drawing)
         if shapes and all(shape.shape_type in _POINTS for shape in shapes):
-            raise Rejected("missing_mask", "labelme: nothing but points: use a refiner that starts from points")
+            raise Rejected("missing_mask", "labelme: only points: use a refiner that starts from points (sam)")
         canvas = np.zeros((drawing.height, drawing.width), np.uint8)
         try:
             for shape in shapes:
@@ -104,20 +103,20 @@ class Labelme(Annotations):
                     _draw(canvas, shape)
         except ValueError as error:
             raise Rejected("corrupt_mask", f"labelme: {error}") from error
-        return turn(canvas.view(np.bool_), orientation)
+        return apply_orientation(canvas.view(np.bool_), orientation)
 
-    def _wanted(self, drawing: _Drawing) -> list[_Shape]:
+    def _selected(self, drawing: _Drawing) -> list[_Shape]:
         return [shape for shape in drawing.shapes if not self.labels or shape.label in self.labels]
 
     def _points(self, data: bytes) -> tuple[Point, ...]:
-        """The points in a drawing, which labelme shows upright.
+        """Return the points in a drawing; labelme shows images upright.
 
         Raises:
             Rejected: corrupt_mask.
         """
         return tuple(
             (x, y, not (shape.flags or {}).get("negative", False))
-            for shape in self._wanted(_parse(data))
+            for shape in self._selected(_parse(data))
             if shape.shape_type in _POINTS
             for x, y in shape.points
         )

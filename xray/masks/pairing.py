@@ -1,4 +1,4 @@
-"""Which annotation file belongs to which photograph: the one with its name."""
+"""Find the annotation file of a photograph by its name."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from xray.sources.base import Candidate
 
 
 def spellings(key: str) -> Iterator[str]:
-    """A candidate's key as a percent-encoded path: as it is, if it is one already; encoded but for that; encoded."""
+    """Yield the percent-encoded spellings of a key: unchanged, encoded except for `/%`, encoded."""
     yield key
     yield quote_from_bytes(os.fsencode(key), safe="/%")
     yield quote_from_bytes(os.fsencode(key))
 
 
 class Pairing:
-    """Finds the annotation of a photograph among the files of a folder, which is listed once.
+    """A lookup of annotations by photograph in a folder, which is listed once.
 
     The annotation of the photo with key `<folder>/<stem>.jpg` is `root/<folder>/<stem><suffix>`, else
-    `root/<stem><suffix>`. Without a root it lies beside the photo.
+    `root/<stem><suffix>`. Without a root it is beside the photo.
 
     Args:
         root: folder of the annotations, a path or URI.
-        suffix: how their names end, such as `.png` or `_mask.png`.
+        suffix: end of their names, such as `.png` or `_mask.png`.
 
     Raises:
-        XrayError: there is no such folder.
+        XrayError: the folder does not exist.
     """
 
     def __init__(self, root: str | None, suffix: str) -> None:
@@ -49,7 +49,7 @@ class Pairing:
         return frozenset(files.list_files(folder, recursive=False))
 
     def find(self, candidate: Candidate) -> str | None:
-        """The URI of the candidate's annotation, or None."""
+        """Return the URI of the candidate's annotation, or None."""
         if self._by_stem is None:
             return self._find_beside(candidate.uri)
         for key in spellings(candidate.key):
@@ -60,8 +60,8 @@ class Pairing:
         return None
 
     def _find_beside(self, uri: str) -> str | None:
-        if "#" in uri or uri.startswith("data:"):  # a cell of a table has no neighbours
+        if "#" in uri or uri.startswith("data:"):  # a table cell has no neighbouring files
             return None
         path, mark, query = uri.partition("?")
-        wanted = posixpath.splitext(path)[0] + self._suffix + mark + query
-        return wanted if wanted in self._beside(posixpath.dirname(path) + mark + query) else None
+        annotation = posixpath.splitext(path)[0] + self._suffix + mark + query
+        return annotation if annotation in self._beside(posixpath.dirname(path) + mark + query) else None

@@ -1,4 +1,4 @@
-"""Masks as PNG files in a folder."""
+"""A folder of mask images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.fitting import turn, turn_needed
+from xray.masks.mask_files import apply_orientation, orientation_of_mask
 from xray.masks.pairing import Pairing
 from xray.sources.base import Candidate
 
@@ -28,9 +28,9 @@ _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
-    """A mask file as a picture, and the EXIF orientation by which it has still to be turned.
+    """Decode a mask file; return the image and the EXIF orientation that must still be applied.
 
-    Its size is looked at first: no more pixels are ever decoded than the image itself has.
+    The size is checked first, so that a mask never has more decoded pixels than its photograph.
 
     Raises:
         Rejected: missing_mask, corrupt_mask, mask_wrong_size.
@@ -38,59 +38,59 @@ def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image,
     if data is None:
         raise Rejected("missing_mask")
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-        orientation = turn_needed(*picture.size, decoded)
-        picture.load()
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        orientation = orientation_of_mask(*image.size, decoded)
+        image.load()
     except UnidentifiedImageError as error:
-        raise Rejected("corrupt_mask", f"no mask image: begins with {data[:8]!r}") from error
+        raise Rejected("corrupt_mask", f"not an image: begins with {data[:8]!r}") from error
     except _BOMB as error:
         raise Rejected("mask_wrong_size", str(error)) from error
     except _DAMAGED as error:
         raise Rejected("corrupt_mask", str(error)) from error
-    return picture, orientation
+    return image, orientation
 
 
-def _one_channel(picture: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
-    """Values, the largest that the type can hold, and whether they were converted."""
-    if picture.mode in _ALPHA or "transparency" in picture.info:
-        luminance, alpha = picture.convert("RGBA").convert("LA").split()
+def _one_channel(image: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
+    """Reduce an image to one channel; return values, maximum of their type, and True if they were converted."""
+    if image.mode in _ALPHA or "transparency" in image.info:
+        luminance, alpha = image.convert("RGBA").convert("LA").split()
         product = np.asarray(luminance).astype(np.uint16) * np.asarray(alpha)
         return (product + 127) // 255, 255, True
-    if picture.mode.startswith("I"):
-        values = np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
         return values, 65535 if values.max(initial=0) > 255 else 255, True
-    return np.asarray(picture.convert("L")).astype(np.uint16), 255, False
+    return np.asarray(image.convert("L")).astype(np.uint16), 255, False
 
 
 def read_png_mask(data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-    """The mask in an image file, by one rule for all kinds.
+    """Read the mask in an image file, by one rule for all image modes.
 
-    Every kind is reduced to one channel: 1-bit, 8-bit and 16-bit grey are what they are (16-bit data that fits 8 bits
-    is taken as 8-bit), palettes and RGB count by their luminance, RGBA by opacity times luminance. The object is where
-    the value is above half of the type's range, or above 0 where no value exceeds 1 (masks of 0 and 1).
+    The image is reduced to one channel: 1-bit, 8-bit and 16-bit grey as they are (16-bit data that fits 8 bits is
+    taken as 8-bit), palettes and RGB by luminance, RGBA by opacity times luminance. The object is every pixel above
+    half of the type's range, or above 0 if no value exceeds 1 (masks of 0 and 1).
 
-    The mask has the size of the upright image, or of its stored pixels (see `xray.masks.fitting`).
+    The mask has the size of the upright image, or of its stored pixels (see `orientation_of_mask`).
 
     Returns:
-        The mask, shape (H, W), and the notes `mask_converted` (16-bit or transparent) and `mask_rotated_by_exif`.
+        The mask, shape (H, W), and its notes: `mask_converted` (16-bit or transparent), `mask_rotated_by_exif`.
 
     Raises:
         Rejected: missing_mask, corrupt_mask, mask_wrong_size.
     """
-    picture, orientation = load_label_image(data, decoded)
-    values, top, converted = _one_channel(picture)
-    threshold = 0 if values.max(initial=0) <= 1 else top // 2
-    mask, notes = turn(values > threshold, orientation)
+    image, orientation = load_label_image(data, decoded)
+    values, maximum, converted = _one_channel(image)
+    threshold = 0 if values.max(initial=0) <= 1 else maximum // 2
+    mask, notes = apply_orientation(values > threshold, orientation)
     return mask, ("mask_converted", *notes) if converted else notes
 
 
 @settings
 class Png(Annotations):
-    """A folder of mask images; which belongs to which photo, see `xray.masks.pairing`; the rule, see `read_png_mask`.
+    """A folder of mask images, paired with photos by `xray.masks.pairing` and read by `read_png_mask`.
 
     Args:
         root: the folder, a path or URI.
-        suffix: how the masks' names end, such as `.png` or `_mask.png`.
+        suffix: end of the masks' names, such as `.png` or `_mask.png`.
     """
 
     name: ClassVar[str] = "png"

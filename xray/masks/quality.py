@@ -1,4 +1,4 @@
-"""Is a mask usable? How much it covers, in how many parts, and the gates that it must pass."""
+"""Mask quality: area, parts, holes and agreement, and the gates that a mask must pass."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from pydantic import Field
 
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
-from xray.masks.base import Mask, Refined
+from xray.masks.base import Mask, RefinedMask
 from xray.sources.base import Box
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _UNREFINED = ("given", "alpha")
-"""Origins of masks that no refiner has touched."""
-_BOX = 0.95
-"""Share of the box around it above which a part of a given mask is taken for a drawn box."""
+"""Origins of masks that no refiner has changed."""
+_MIN_BOX_FILL = 0.95
+"""Share of its bounding box above which a part of a given mask is taken for a drawn box."""
 
 
 @settings
 class Gates:
-    """What a mask must be; the last three say something only where a refiner has measured it.
+    """The limits that a mask must respect; the last three apply only to what the refiner has measured.
 
-    segment_anything's own generator of masks asks for a predicted IoU of 0.88 and a stability of 0.95: it picks among
-    thousands that nobody asked for. A mask that was asked for, by a box or points, is taken with less.
+    segment_anything's automatic mask generator requires a predicted IoU of 0.88 and a stability of 0.95, because it
+    selects among thousands of unprompted masks. A mask prompted by a box or points is accepted with less.
 
     Args:
-        min_area: share of the image that it covers at least, 0–1.
-        max_area: share that it covers at most, 0–1; above it no background is left.
-        max_parts: connected parts at most.
-        max_holes: enclosed holes at most; masks of fur and leaves that went wrong have hundreds.
-        min_part: share of the image above which a connected region counts as a part or hole, 0–1; smaller ones are
-            specks.
-        min_predicted_iou: the refiner's own estimate at least, 0–1.
-        min_stability: stability score at least, 0–1.
-        min_agreement: agreement with the given mask at least, 0–1, see `agreement`; below one half, as a rule, the
-            refiner took another object, or a part of it.
+        min_area: minimum share of the image, 0–1.
+        max_area: maximum share of the image, 0–1; above it no background is left.
+        max_parts: maximum number of connected parts.
+        max_holes: maximum number of enclosed holes; failed masks of fur and leaves have hundreds.
+        min_part: share of the image above which a connected region counts as a part or hole, 0–1.
+        min_predicted_iou: minimum of the refiner's own estimate, 0–1.
+        min_stability: minimum stability score, 0–1.
+        min_agreement: minimum agreement with the given mask, 0–1, see `agreement`; below 0.5 the refiner usually found
+            another object, or a part of it.
     """
 
     min_area: Share = 0.005
@@ -53,13 +52,13 @@ class Gates:
 
 
 @dataclass(frozen=True)
-class Quality:
-    """What a mask looks like.
+class MaskStatistics:
+    """The area, parts and holes of a mask.
 
     Args:
-        area: share of the image that it covers, 0–1.
-        parts: 8-connected regions of more than `min_part` of the image.
-        holes: 4-connected regions of background of more than `min_part` that the object encloses.
+        area: share of the image, 0–1.
+        parts: number of 8-connected regions larger than `min_part`.
+        holes: number of 4-connected, enclosed regions of background larger than `min_part`.
     """
 
     area: float
@@ -68,13 +67,13 @@ class Quality:
 
 
 def _label(pixels: NDArray[np.uint8], connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The connected regions of what is not zero: labels from 1 on, and the pixels of each label from 0 on."""
+    """Label the connected regions of non-zero pixels from 1; return the labels and the pixel count of each label."""
     count, labels = cv2.connectedComponents(pixels, connectivity=connectivity)
     return labels, np.bincount(labels.ravel(), minlength=count)  # type: ignore[return-value]
 
 
 def box_of(mask: Mask) -> Box | None:
-    """The smallest box around a mask, shape (H, W): x0, y0, x1, y1, ends exclusive; None if it is empty.
+    """Return the bounding box of a mask, shape (H, W): x0, y0, x1, y1, ends exclusive; None if it is empty.
 
     >>> box_of(np.pad(np.ones((2, 3), bool), 1))
     (1.0, 1.0, 4.0, 3.0)
@@ -86,7 +85,7 @@ def box_of(mask: Mask) -> Box | None:
 
 
 def iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of two masks of one shape, 0–1; 0 if both are empty.
+    """Compute the intersection over union of two masks of the same shape, 0–1; 0 if both are empty.
 
     >>> iou(np.array([True, True, False]), np.array([False, True, True]))
     0.3333333333333333
@@ -96,22 +95,22 @@ def iou(a: Mask, b: Mask) -> float:
 
 
 def fills_box(mask: Mask) -> bool:
-    """Whether a mask fills more than 95 % of the box around it: then it is most likely a box that somebody drew.
+    """Return True if a mask fills more than 95 % of its bounding box: it is most likely a drawn box.
 
     >>> fills_box(np.pad(np.ones((4, 5), bool), 1)), fills_box(np.eye(4, dtype=bool))
     (True, False)
     """
     _, _, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return bool(np.count_nonzero(mask) > _BOX * width * height)
+    return bool(np.count_nonzero(mask) > _MIN_BOX_FILL * width * height)
 
 
 def agreement(refined: Mask, given: Mask) -> float:
-    """How far a refined mask agrees with a given one, 0–1; both of shape (H, W).
+    """Compute the agreement of a refined mask with a given one, 0–1; both of shape (H, W).
 
-    Intersection over union, but for 8-connected parts of the given mask that fill the box around them (`fills_box`). A
-    drawn box says where the object is, not what shape it has, so that of such a part only what the refined mask has of
-    it counts. For a given mask of one drawn box the agreement is thus the share of the refined mask inside that box:
-    low where it reaches beyond, silent about what it lacks. Drawn boxes that touch are no box together.
+    This is the intersection over union, except for 8-connected parts of the given mask that fill their bounding box
+    (`fills_box`). A drawn box gives the location of the object and not its shape, so only its overlap with the refined
+    mask counts. For a given mask of one drawn box the agreement is the share of the refined mask inside that box: low
+    if the mask extends beyond it, unaffected by missing pixels. Touching boxes form one part, which is no box.
 
     >>> box, corner = np.ones((2, 3), bool), np.array([[True, True, True], [True, False, False]])
     >>> refined = np.array([[False, True, True], [False, True, False]])
@@ -120,71 +119,71 @@ def agreement(refined: Mask, given: Mask) -> float:
     """
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(given.view(np.uint8), connectivity=8)
     boxes = statistics[:, cv2.CC_STAT_WIDTH] * statistics[:, cv2.CC_STAT_HEIGHT]
-    drawn = statistics[:, cv2.CC_STAT_AREA] > _BOX * boxes
+    drawn = statistics[:, cv2.CC_STAT_AREA] > _MIN_BOX_FILL * boxes
     return iou(refined, given & (refined | ~drawn[labels]))
 
 
-def measure(mask: Mask, min_part: float = Gates.min_part) -> Quality:
-    """Area, parts and holes of a mask, shape (H, W).
+def measure(mask: Mask, min_part: float = Gates.min_part) -> MaskStatistics:
+    """Measure area, parts and holes of a mask, shape (H, W).
 
     >>> ring = np.zeros((40, 40), bool)
     >>> ring[5:30, 5:30] = True
     >>> ring[10:20, 10:20] = False
     >>> measure(ring)
-    Quality(area=0.328125, parts=1, holes=1)
+    MaskStatistics(area=0.328125, parts=1, holes=1)
     """
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
-        return Quality(0.0, 0, 0)
+        return MaskStatistics(0.0, 0, 0)
     object_HW = mask[top : top + height, left : left + width].astype(np.uint8)
-    least = min_part * mask.size
+    min_pixels = min_part * mask.size
     parts = _label(object_HW, 8)[1][1:]
-    # A frame joins all background that is open to the outside to one region: the only one that is no hole.
+    # A frame joins all background that touches the border into one region, the only one that is no hole.
     framed, holes = _label(np.pad(1 - object_HW, 1, constant_values=1), 4)
     holes[[0, framed[0, 0]]] = 0
-    return Quality(
+    return MaskStatistics(
         area=float(np.count_nonzero(mask)) / mask.size,
-        parts=int(np.count_nonzero(parts > least)),
-        holes=int(np.count_nonzero(holes > least)),
+        parts=int(np.count_nonzero(parts > min_pixels)),
+        holes=int(np.count_nonzero(holes > min_pixels)),
     )
 
 
-def check(mask: Mask, gates: Gates = Gates()) -> Quality:  # noqa: B008 - immutable
-    """Measure a mask and refuse it if it does not pass the gates.
+def check_gates(mask: Mask, gates: Gates = Gates()) -> MaskStatistics:  # noqa: B008 - immutable
+    """Measure a mask and check it against the gates.
 
     Raises:
         Rejected: mask_empty, mask_full, mask_too_small, mask_too_many_parts, mask_too_many_holes.
     """
-    quality = measure(mask, gates.min_part)
-    if quality.area == 0:
+    stats = measure(mask, gates.min_part)
+    if stats.area == 0:
         raise Rejected("mask_empty", "0 pixels")
-    if quality.area > gates.max_area:
-        raise Rejected("mask_full", f"{quality.area:.2%} of the image, at most {gates.max_area:.2%}")
-    if quality.area < gates.min_area:
-        raise Rejected("mask_too_small", f"{quality.area:.3%} of the image, at least {gates.min_area:.3%}")
-    if quality.parts == 0:
-        raise Rejected("mask_too_small", f"nothing but specks of at most {gates.min_part:.3%} of the image")
-    if quality.parts > gates.max_parts:
-        raise Rejected("mask_too_many_parts", f"{quality.parts} parts, at most {gates.max_parts}")
-    if quality.holes > gates.max_holes:
-        raise Rejected("mask_too_many_holes", f"{quality.holes} holes, at most {gates.max_holes}")
-    return quality
+    if stats.area > gates.max_area:
+        raise Rejected("mask_full", f"{stats.area:.2%} of the image, at most {gates.max_area:.2%}")
+    if stats.area < gates.min_area:
+        raise Rejected("mask_too_small", f"{stats.area:.3%} of the image, at least {gates.min_area:.3%}")
+    if stats.parts == 0:
+        raise Rejected("mask_too_small", f"no part larger than {gates.min_part:.3%} of the image")
+    if stats.parts > gates.max_parts:
+        raise Rejected("mask_too_many_parts", f"{stats.parts} parts, at most {gates.max_parts}")
+    if stats.holes > gates.max_holes:
+        raise Rejected("mask_too_many_holes", f"{stats.holes} holes, at most {gates.max_holes}")
+    return stats
 
 
-def accept(refined: Refined, given: Mask | None, gates: Gates = Gates()) -> tuple[Refined, Quality]:  # noqa: B008
-    """The refined mask if it passes its gates, else the given one if that passes `check`.
+def select_mask(refined: RefinedMask, given: Mask | None, gates: Gates = Gates()) -> tuple[RefinedMask, MaskStatistics]:  # noqa: B008
+    """Return the refined mask if it passes the gates, else the given mask if that passes `check_gates`.
 
-    A given mask that is kept says so: its notes end with why the refined one was refused, and `given_kept`. It has no
-    predicted IoU, stability or agreement: those were of the mask that was refused.
+    The notes of a given mask that is kept end with the reason why the refined mask failed, and `given_kept`. Its
+    predicted IoU, stability and agreement are None, because they belong to the mask that failed.
 
     Args:
-        refined: what a refiner made.
+        refined: result of a refiner.
         given: the annotated mask, shape (H, W), if there is one.
-        gates: what a mask must be.
+        gates: limits for both masks.
 
     Raises:
-        Rejected: neither passes; the verdict is that on the refined mask: no_object (a refiner found nothing),
-            mask_uncertain, mask_disagrees, or one of `check`.
+        Rejected: neither passes. The reason is that of the refined mask: no_object (the refiner found nothing),
+            mask_uncertain, mask_disagrees, or one of `check_gates`.
     """
     try:
         return refined, _check_refined(refined, gates)
@@ -192,22 +191,22 @@ def accept(refined: Refined, given: Mask | None, gates: Gates = Gates()) -> tupl
         if given is None or refined.origin in _UNREFINED:
             raise
         try:
-            quality = check(given, gates)
+            stats = check_gates(given, gates)
         except Rejected:
             raise verdict from None
         notes = (*refined.notes, verdict.reason, "given_kept")
-        return Refined(given, "given", notes=notes), quality
+        return RefinedMask(given, "given", notes=notes), stats
 
 
-def _check_refined(refined: Refined, gates: Gates) -> Quality:
+def _check_refined(refined: RefinedMask, gates: Gates) -> MaskStatistics:
     if refined.origin not in _UNREFINED and not refined.mask.any():
         raise Rejected("no_object", f"{refined.origin} found nothing")
-    quality = check(refined.mask, gates)
-    for reason, what, value, least in (
+    stats = check_gates(refined.mask, gates)
+    for reason, measure_name, value, minimum in (
         ("mask_uncertain", "predicted IoU", refined.predicted_iou, gates.min_predicted_iou),
         ("mask_uncertain", "stability", refined.stability, gates.min_stability),
         ("mask_disagrees", "agreement with the given mask", refined.agreement, gates.min_agreement),
     ):
-        if value is not None and not value >= least:  # so that not a number does not pass
-            raise Rejected(reason, f"{what} {value:.3f}, at least {least:.3f}")
-    return quality
+        if value is not None and not value >= minimum:  # NaN must fail
+            raise Rejected(reason, f"{measure_name} {value:.3f}, at least {minimum:.3f}")
+    return stats

@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's XML, as ImageNet's localisation data has them."""
+"""Boxes in Pascal VOC XML, the format of ImageNet's localisation data."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 
-def _coordinate(thing: Element, name: str) -> float:
-    value = float(thing.findtext(f"bndbox/{name}") or "nan")
+def _coordinate(element: Element, name: str) -> float:
+    value = float(element.findtext(f"bndbox/{name}") or "nan")
     if not math.isfinite(value):
-        raise ValueError(f"an object's bndbox has no number as {name}")
+        raise ValueError(f"the bndbox of an object has no finite {name}")
     return value
 
 
-def _box(thing: Element) -> Box:
-    """The box of one `<object>`: VOC counts pixels from 1 and includes the last."""
-    x0, y0, x1, y1 = (_coordinate(thing, name) for name in ("xmin", "ymin", "xmax", "ymax"))
+def _box(element: Element) -> Box:
+    """Return the box of one `<object>`; VOC counts pixels from 1 and includes the last."""
+    x0, y0, x1, y1 = (_coordinate(element, name) for name in ("xmin", "ymin", "xmax", "ymax"))
     if x1 < x0 or y1 < y0:
         raise ValueError(f"a bndbox from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g})")
     return x0 - 1, y0 - 1, x1, y1
 
 
 def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
-    """The box around each object (of these labels), in pixels with exclusive ends.
+    """Return the box around each object (with one of these labels), in pixels with exclusive ends.
 
     Raises:
         Rejected: corrupt_mask.
@@ -46,19 +46,19 @@ def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
 
     try:
         objects = fromstring(data).findall("object")
-        return tuple(_box(thing) for thing in objects if not labels or thing.findtext("name") in labels)
-    except (ParseError, ValueError) as error:  # defusedxml's refusals of entities are ValueErrors
+        return tuple(_box(one) for one in objects if not labels or one.findtext("name") in labels)
+    except (ParseError, ValueError) as error:  # defusedxml refuses entities by a ValueError
         raise Rejected("corrupt_mask", f"VOC: {error}") from error
 
 
 @settings
 class Voc(Annotations):
-    """Pascal VOC XML: gives the box around each object of an image for a refiner to start from, and no mask.
+    """Pascal VOC XML: a box around each object, for a refiner to start from, and no mask.
 
-    Coordinates are those of the upright image.
+    Coordinates refer to the upright image.
 
     Args:
-        root: the folder of the XML files, a path or URI; by default each lies beside its photo.
+        root: the folder of the XML files, a path or URI; by default each is beside its photo.
         labels: only objects with these names; by default all.
     """
 
@@ -81,5 +81,5 @@ class Voc(Annotations):
                 yield replace(candidate, mask_uri=None, boxes=boxes)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
-        """Always missing_mask: boxes are no masks."""
-        raise Rejected("missing_mask", "VOC annotations give boxes only: use a refiner that starts from a box")
+        """Raise missing_mask: VOC has no masks."""
+        raise Rejected("missing_mask", "VOC has boxes only: use a refiner that starts from boxes (grabcut, sam)")

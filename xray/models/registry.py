@@ -1,45 +1,28 @@
-"""Models by name: what `family:architecture` means."""
+"""Models by name: parse `family:architecture`, and name the models of a run."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xray.core.errors import XrayError
-from xray.core.plugins import available, find
+from xray.core.errors import ConfigError
+from xray.core.plugins import find
 from xray.core.uri import local_path
 from xray.models.base import Classifier
 
 
-def _parse_folder(folder: Path) -> Classifier:
-    """The model in a local folder: its config.json says which library wrote it."""
-    from xray.models.timm import Timm
-    from xray.models.transformers import Transformers
-
-    try:
-        config: Any = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise XrayError(f"no model in the folder {str(folder)!r}: cannot read its config.json: {error}") from error
-    if isinstance(config, dict) and isinstance(config.get("architecture"), str):
-        return Timm(architecture=f"local-dir:{folder}")
-    if isinstance(config, dict) and "architectures" in config:
-        return Transformers(model=str(folder))
-    raise XrayError(
-        f"{str(folder / 'config.json')!r} is neither timm's (with `architecture`) nor transformers' (`architectures`)"
-    )
-
-
 def parse_model(spec: str) -> Classifier:
-    """The classifier that a recipe names; nothing is loaded yet.
+    """Return the classifier that a recipe names; nothing is loaded.
 
     Args:
         spec: `timm:resnet50`, `torchvision:vgg16`, `hf:google/vit-base-patch16-224`, `lite:efficientnet-lite0`; with
             weights of one's own `timm:resnet50@/path/to/weights.safetensors`; the path of a folder that timm or
-            transformers wrote; `package.module:Class:rest` for a family from elsewhere.
+            transformers wrote; `package.module:Class:rest` for a family outside xray.
 
     Raises:
-        XrayError: no such family, no model in the folder, or nothing after the family.
+        ConfigError: no such family, no model in the folder, or nothing after the family.
 
     >>> parse_model("lite:efficientnet-lite0")
     Lite(architecture='efficientnet-lite0')
@@ -53,10 +36,67 @@ def parse_model(spec: str) -> Classifier:
         family = f"{family}:{attribute}"
     cls = find("model family", Classifier, family)
     if not rest:
-        raise XrayError(f"model {spec!r} names no architecture: write family:architecture, such as timm:resnet50")
+        raise ConfigError(f"model {spec!r} names no architecture: write family:architecture, such as timm:resnet50")
     return cls.parse(rest)
 
 
-def families() -> list[str]:
-    """Names of the model families."""
-    return list(available(Classifier))
+def parse_models(value: Any) -> dict[str, Classifier]:
+    """Return classifiers by name, see `models_by_name`.
+
+    Raises:
+        ConfigError: not model strings, two models with the same name, or see `parse_model`.
+
+    >>> parse_models(["lite:efficientnet-lite0"])
+    {'efficientnet-lite0': Lite(architecture='efficientnet-lite0')}
+    """
+    return {name: parse_model(spec) for name, spec in models_by_name(value).items()}
+
+
+def models_by_name(value: Any) -> dict[str, str]:
+    """Return model strings by name.
+
+    Args:
+        value: a mapping of names to model strings; or a list of model strings, or one, named by `model_name`.
+
+    Raises:
+        ConfigError: not model strings, or two models with the same name.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): str(spec) for name, spec in value.items()}
+    if not isinstance(value, list | tuple | str):
+        raise ConfigError(f"`models` is a list of model strings such as timm:resnet50; got {value!r}")
+    names: dict[str, str] = {}
+    for spec in [value] if isinstance(value, str) else value:
+        name = model_name(str(spec))
+        if name in names:
+            raise ConfigError(f"two models are called {name!r}; write `models: {{name: {spec}, …}}`")
+        names[name] = str(spec)
+    return names
+
+
+def model_name(spec: str) -> str:
+    """Return the default name of a model in a run.
+
+    >>> model_name("timm:resnet50"), model_name("weights/my_net.safetensors")
+    ('resnet50', 'my_net')
+    """
+    name = spec.partition("@")[0].rstrip("/").rpartition("/")[2]
+    return name.rpartition(":")[2].removesuffix(".safetensors")
+
+
+def _parse_folder(folder: Path) -> Classifier:
+    """Return the model in a local folder; its config.json tells which library wrote it."""
+    from xray.models.timm import Timm
+    from xray.models.transformers import Transformers
+
+    try:
+        config: Any = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"no model in the folder {str(folder)!r}: cannot read its config.json: {error}") from error
+    if isinstance(config, dict) and isinstance(config.get("architecture"), str):
+        return Timm(architecture=f"local-dir:{folder}")
+    if isinstance(config, dict) and "architectures" in config:
+        return Transformers(model=str(folder))
+    raise ConfigError(
+        f"{str(folder / 'config.json')!r} is neither timm's (with `architecture`) nor transformers' (`architectures`)"
+    )

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, XrayError
 from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Pixels, Trainable
-from xray.models.classifier import Network, Preprocessing, place
-from xray.models.head import accepted_side, check_classes, with_weights
-from xray.models.weights.checkpoint import not_to_be_had
+from xray.models.head import check_classes, resolve_side, with_weights
+from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
+from xray.models.weights.checkpoint import weights_unavailable
+from xray.models.weights.pretrained import hide_progress_bars, unset_weights
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +26,8 @@ def _preprocessing(processor: Any) -> Preprocessing:
         return batch["pixel_values"][0]  # type: ignore[no-any-return]
 
     kind, config = type(processor).__name__, processor.to_dict()
-    said = ", ".join(f"{field} {config[field]}" for field in _TEXT_FIELDS if config.get(field) is not None)
-    return Preprocessing(apply, f"{kind}: {said}", (kind, json.dumps(config, sort_keys=True, default=str)))
+    fields = ", ".join(f"{field} {config[field]}" for field in _TEXT_FIELDS if config.get(field) is not None)
+    return Preprocessing(apply, f"{kind}: {fields}", (kind, json.dumps(config, sort_keys=True, default=str)))
 
 
 @settings
@@ -46,105 +47,97 @@ class Transformers(Classifier):
 
     @classmethod
     def parse(cls, rest: str) -> Self:
-        """`owner/name`, `owner/name@revision` or a folder."""
+        """Parse `owner/name`, `owner/name@revision` or the path of a folder."""
         if rest.startswith(("/", ".", "~")):
             return cls(model=str(Path(rest).expanduser()))
         model, _, revision = rest.partition("@")
         return cls(model=model, revision=revision or None)
 
     @property
-    def _pinned(self) -> dict[str, Any]:
-        return {"revision": self.revision, "trust_remote_code": False}
+    def _title(self) -> str:
+        return f"hf:{self.model}"
 
-    def load(self, device: str) -> Network:
+    def _from_pretrained(self, cls: Any, **options: Any) -> Any:
+        """Call `from_pretrained` of a class of transformers at the pinned revision."""
+        from safetensors import SafetensorError
+
+        try:
+            return cls.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise weights_unavailable(self._title, error) from error
+
+    def load(self, device: str) -> LoadedNetwork:
         """See `Classifier.load`."""
         from transformers import AutoImageProcessor
 
-        what, pinned = f"hf:{self.model}", self._pinned
-        try:
-            processor = AutoImageProcessor.from_pretrained(self.model, **pinned)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise not_to_be_had(what, error) from error
+        processor = self._from_pretrained(AutoImageProcessor)
         module = self._published()
-        return place(module, _preprocessing(processor), device, what, module.config.num_labels)
+        return load_on(device, module, _preprocessing(processor), self._title, module.config.num_labels)
 
     def _published(self) -> Any:
-        """The module with all of its weights."""
+        """Return the module with all of its weights."""
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModelForImageClassification
-        from transformers.utils import logging
 
-        # Workers share one terminal, on which the run shows its own progress.
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        what = f"hf:{self.model}"
-        try:
-            module, report = AutoModelForImageClassification.from_pretrained(
-                self.model, **self._pinned, dtype=torch.float32, weights_only=True, output_loading_info=True
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise not_to_be_had(what, error) from error
-        unset = sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
-        if unset:  # transformers would go on with random ones
-            raise XrayError(f"the weights do not fit {what}: {len(unset)} missing ({', '.join(unset[:3])})")
+        hide_progress_bars()
+        module, report = self._from_pretrained(
+            AutoModelForImageClassification, dtype=torch.float32, weights_only=True, output_loading_info=True
+        )
+        if unset := unset_weights(report):
+            raise ConfigError(f"the weights do not fit {self._title}: {len(unset)} missing ({', '.join(unset[:3])})")
         return module
 
     def _config(self) -> Any:
-        """The architecture's config, which is all that training from scratch needs of a model."""
+        """Return the architecture's config, which suffices to train from scratch."""
         from transformers import AutoConfig
 
-        try:
-            return AutoConfig.from_pretrained(self.model, **self._pinned)
-        except (OSError, ValueError) as error:
-            raise not_to_be_had(f"hf:{self.model}", error) from error
+        return self._from_pretrained(AutoConfig)
 
-    def side(self, wanted: int | None = None) -> int:
+    def side(self, requested: int | None = None) -> int:
         """See `Classifier.side`; multiples of the patch where there are patches, any for convolutions."""
         config = self._config()
         own = getattr(config, "image_size", None) or 224
         patch = getattr(config, "patch_size", None)
         if not isinstance(own, int) or not isinstance(patch, int | None):
-            raise XrayError(
-                f"hf:{self.model} cannot be trained: its input of {own} in patches of {patch} is not square"
+            raise ConfigError(
+                f"{self._title} cannot be trained: its input of {own} in patches of {patch} is not square"
             )
-        fixed = hasattr(config, "image_size")
-        return accepted_side(f"hf:{self.model}", own, wanted, patch if fixed else 1)
+        return resolve_side(self._title, own, requested, patch if hasattr(config, "image_size") else 1)
 
-    def _normalisation(self, needed: bool) -> tuple[Colour, Colour]:
-        """Mean and standard deviation of its processor; ImageNet's if there is none and no weights ask for one."""
+    def _normalisation(self, required: bool) -> tuple[Colour, Colour]:
+        """Return mean and standard deviation of the processor; ImageNet's if there is none and it is not required."""
         from transformers import AutoImageProcessor
 
         try:
-            processor = AutoImageProcessor.from_pretrained(self.model, **self._pinned)  # type: ignore[no-untyped-call]
+            processor = self._from_pretrained(AutoImageProcessor)
             return tuple(processor.image_mean), tuple(processor.image_std)
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            if needed:
-                raise not_to_be_had(f"hf:{self.model}", error) from error
+        except (XrayError, AttributeError, TypeError) as error:
+            if required:
+                raise error if isinstance(error, XrayError) else weights_unavailable(self._title, error) from error
             return IMAGENET_MEAN, IMAGENET_STD
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
-        """See `Classifier.trainable`; from scratch it needs only the model's config."""
-        from transformers import AutoModelForImageClassification
-
+        """See `Classifier.trainable`; training from scratch needs only the model's config."""
         from xray.models.parts.logits import Logits
 
-        what = f"hf:{self.model}"
-        check_classes(classes, what)
+        check_classes(classes, self._title)
         chosen = self.side(side)
-
-        def build(count: int) -> torch.nn.Module:
-            config = self._config()
-            config.num_labels = count
-            if hasattr(config, "image_size"):
-                config.image_size = chosen
-            try:
-                return AutoModelForImageClassification.from_config(config)  # type: ignore[no-untyped-call,no-any-return]
-            except ValueError as error:
-                raise XrayError(f"{what} is no classifier: {str(error).partition(':')[0]}") from error
-
         if pretrained:
-            module, origin = with_weights(build, classes, self._published().state_dict(), what)
+            weights = self._published().state_dict()
+            module, origin = with_weights(lambda count: self._build(count, chosen), classes, weights, self._title)
         else:
-            module, origin = build(classes), "from scratch"
-        mean, std = self._normalisation(needed=pretrained)
-        return Trainable(Logits(module), self.task, chosen, mean, std, f"{what}, {origin}")
+            module, origin = self._build(classes, chosen), "from scratch"
+        mean, std = self._normalisation(required=pretrained)
+        return Trainable(Logits(module), self.task, chosen, mean, std, f"{self._title}, {origin}")
+
+    def _build(self, classes: int, side: int) -> torch.nn.Module:
+        from transformers import AutoModelForImageClassification
+
+        config = self._config()
+        config.num_labels = classes
+        if hasattr(config, "image_size"):
+            config.image_size = side
+        try:
+            return AutoModelForImageClassification.from_config(config)  # type: ignore[no-untyped-call,no-any-return]
+        except ValueError as error:
+            raise ConfigError(f"{self._title} is not a classifier: {str(error).partition(':')[0]}") from error

@@ -1,60 +1,65 @@
-"""xray.pipeline.budget."""
+"""The budget of bad rows: stops a run that is going wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from xray.core import schema
-from xray.core.errors import XrayError
-from xray.runs.counts import Progressed, _reason
-from xray.runs.run import Run
+from xray.core.errors import ConfigError
+from xray.runs.counts import Counts, RowCounts, outcomes
+from xray.runs.folder import RunFolder
 
-_FIRST = 100
-"""Painted pictures of a scenario before its keep rate counts."""
+_MIN_PICTURES = 100
+"""Inpainted images of a scenario before its keep rate counts."""
 
 
 class Budget:
-    """How many rows may be bad; what the filter of painted pictures refuses is no bad row.
+    """How many rows may be bad; verdicts of the filter on inpainted images do not count.
 
     Args:
-        run: what they are rows of.
-        share: of the planned rows, 0–1.
+        run: with a plan.
+        share: allowed share of the planned rows, 0–1.
     """
 
-    def __init__(self, run: Run, share: float) -> None:
-        self.planned = run.planned_rows()
-        self.most = share * self.planned
+    def __init__(self, run: RunFolder, share: float) -> None:
+        self.planned = run.plan.planned_rows()
+        self.max_bad = share * self.planned
         self.bad: Counter[str] = Counter()
-        self.min_keep_rate = run.recipe_object.filter.min_keep_rate
-        self.painted: dict[str, Counter[str]] = {}
+        self.min_keep_rate = run.recipe.filter.min_keep_rate
+        self.verdicts: dict[str, Counter[str]] = {}
 
-    def spend(self, made: Progressed) -> None:
-        """Count what was made.
+    def spend(self, finished: RowCounts) -> None:
+        """Count finished rows.
 
         Raises:
-            XrayError: too much of it is bad, or the filter refuses nearly all; says which reasons dominate.
+            XrayError: too many are bad, or the filter refuses nearly all; names the most frequent reasons.
         """
-        self._look_at_painted(made)
-        self.bad.update({key: n for key, n in made.by_reason().items() if _reason(key) not in schema.FILTERED})
-        if (total := self.bad.total()) > self.most:
-            reasons = ", ".join(f"{n:,} {_reason(key)}" for key, n in self.bad.most_common(3))
-            raise XrayError(
-                f"{total:,} of {self.planned:,} rows are bad, more than the budget of {self.most:,.0f}: {reasons}. "
-                "What is done is kept. Allow more by `--bad-rows` (a share, such as 0.1), or plan a new run of mended "
-                "files"
+        self._check_keep_rates(finished.counts)
+        for outcome, n in outcomes(finished.refused()):
+            if outcome.reason not in schema.FILTERED:
+                self.bad[outcome.reason] += n
+        if (total := self.bad.total()) > self.max_bad:
+            raise ConfigError(
+                f"{total:,} of {self.planned:,} rows are bad, more than the budget of {self.max_bad:,.0f}: "
+                f"{_top(self.bad)}. Finished rows are kept. Allow more with `--bad-rows` (a share, such as 0.1), or "
+                "mend the files and plan a new run"
             )
 
-    def _look_at_painted(self, made: Progressed) -> None:
-        for scenario, counts in made.counts.items():
-            judged = self.painted.setdefault(scenario, Counter())
-            for key, n in counts.items():
-                judged["ok" if key.startswith(schema.OK) else _reason(key)] += n
-            refused = Counter({reason: n for reason, n in judged.items() if reason in schema.FILTERED})
-            pictures = refused.total() + judged["ok"]
-            if pictures >= _FIRST and refused and judged["ok"] < self.min_keep_rate * pictures:
-                reasons = ", ".join(f"{n:,} {reason}" for reason, n in refused.most_common(3))
-                raise XrayError(
-                    f"scenario {scenario!r}: the filter kept {judged['ok']:,} of {pictures:,} painted pictures "
-                    f"({reasons}), less than `filter: {{min_keep_rate: {self.min_keep_rate:g}}}`. What is done is "
-                    "kept; look at some by `xray report`, and plan a new run with another painter or filter"
+    def _check_keep_rates(self, counts: Counts) -> None:
+        for scenario, by_outcome in counts.items():
+            verdicts = self.verdicts.setdefault(scenario, Counter())
+            for outcome, n in outcomes(by_outcome):
+                verdicts[schema.OK if outcome.ok else outcome.reason] += n
+            refused = Counter({reason: n for reason, n in verdicts.items() if reason in schema.FILTERED})
+            kept = verdicts[schema.OK]
+            judged = refused.total() + kept
+            if judged >= _MIN_PICTURES and refused and kept < self.min_keep_rate * judged:
+                raise ConfigError(
+                    f"scenario {scenario!r}: the filter kept {kept:,} of {judged:,} inpainted images "
+                    f"({_top(refused)}), less than `filter: {{min_keep_rate: {self.min_keep_rate:g}}}`. Finished rows "
+                    "are kept; look at some with `xray report`, and plan a new run with another painter or filter"
                 )
+
+
+def _top(reasons: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common(3))

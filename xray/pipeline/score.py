@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.schema import SCORES
 from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, training_scenarios
 from xray.statistics import accuracy_table, chance_warnings, cross_terms, drops, matched_s_robusts, segmentation_table
 from xray.statistics.robustness import segmentation
 
 if TYPE_CHECKING:
-    from xray.runs.run import Run
+    from xray.runs.folder import RunFolder
 
 COLUMNS = ("model", "trained_on", "scenario", "category", "image_id", "variant", "fold", "correct")
 """The columns of PREDICTIONS that scores are made of."""
@@ -74,7 +74,7 @@ def score_predictions(
         XrayError: there are no predictions, or those of a model on the reference are missing.
     """
     if predictions.empty:
-        raise XrayError("there are no predictions to score: run `xray evaluate`, or `xray sweep`, first")
+        raise ConfigError("there are no predictions to score: run `xray evaluate`, or `xray sweep`, first")
     shown = predictions[~predictions["scenario"].isin(list(controls))]
     s_robust = matched_s_robusts(shown, reference, within, seed)
     return Scores(
@@ -89,14 +89,14 @@ def score_predictions(
     )
 
 
-def score(run: Run) -> Scores:
+def score(run: RunFolder) -> Scores:
     """Score a run's predictions; write the tables `scores`, `drops`, `robustness` and, of segmenters, `segmentation`.
 
     Raises:
         XrayError: as `score_predictions`, or the recipe has no scenario of kind `original`.
     """
-    predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
-    recipe = run.recipe
+    predictions = run.store.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
+    recipe = run.recipe_values
     scores = score_predictions(
         predictions,
         reference_scenario(recipe),
@@ -105,11 +105,11 @@ def score(run: Run) -> Scores:
         within=training_scenarios(recipe),
     )
     cells = accuracy_table(predictions, by=("model", "trained_on", "scenario", "category", "fold"))
-    run.write_table("scores", _as_table(cells.rename(columns={"scenario": "tested_on"}), SCORES))
-    run.write_table("drops", _as_table(scores.drops))
-    run.write_table("robustness", _as_table(robustness(scores)))
+    run.store.write_table("scores", _as_table(cells.rename(columns={"scenario": "tested_on"}), SCORES))
+    run.store.write_table("drops", _as_table(scores.drops))
+    run.store.write_table("robustness", _as_table(robustness(scores)))
     if len(scores.segmentation):
-        run.write_table("segmentation", _as_table(scores.segmentation))
+        run.store.write_table("segmentation", _as_table(scores.segmentation))
     return scores
 
 

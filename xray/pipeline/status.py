@@ -1,4 +1,4 @@
-"""How far is a run? What is planned, made, refused; who is at work on it, how fast, and how long it takes."""
+"""The status of a run: planned, finished and refused images, processes at work, speed and time left."""
 
 from __future__ import annotations
 
@@ -8,79 +8,79 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xray.core import schema
-from xray.runs.counts import Progressed
-from xray.runs.lock import Sign
+from xray.runs.counts import RowCounts, outcomes
+from xray.runs.folder import RunFolder
+from xray.runs.lock import Lock
 from xray.runs.receipts import GENERATE, evaluation
-from xray.runs.run import Run
+from xray.runs.trials_table import trials_table
 
 WINDOW = 120.0
-"""Seconds that the rate is taken over."""
+"""Seconds over which the rate is averaged."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is.
+    """The status of a run.
 
     Args:
-        planned: images by scenario.
-        made: what has become of them.
-        photographs: that the plan has.
-        masked: units of photographs that have their masks, and all units.
-        predicted: images that each model was asked about.
-        trials: by what has become of them: done, begun, failed, planned.
-        at_work: who is, by work.
-        rate: images a second, over the last minutes; None if none was made in them.
+        planned: number of planned images by scenario.
+        images: counts of finished images.
+        photographs: number of photographs.
+        masked: number of photo batches with masks, and of all photo batches.
+        predicted: number of predicted images by model.
+        trials: number of trials by state: done, begun, failed, planned.
+        locks: live locks by kind of work.
+        rate: images per second over the last minutes; None if none was made.
     """
 
     planned: Mapping[str, int]
-    made: Progressed
+    images: RowCounts
     photographs: int
     masked: tuple[int, int]
     predicted: Mapping[str, int]
     trials: Mapping[str, int]
-    at_work: Mapping[str, list[Sign]]
+    locks: Mapping[str, list[Lock]]
     rate: float | None
 
     @property
     def total(self) -> int:
-        """All planned images."""
+        """Number of all planned images."""
         return sum(self.planned.values())
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at this rate; None if nothing moves."""
-        return (self.total - self.made.rows) / self.rate if self.rate else None
+        """Time that the rest takes at this rate; None if there is none."""
+        return (self.total - self.images.rows) / self.rate if self.rate else None
 
     @property
     def table(self) -> list[tuple[str, int, int, int, int, int]]:
-        """Scenario, planned, done, and of those ok, rejected, failed."""
+        """Rows of scenario, planned, done, and of those ok, rejected, failed."""
         rows = []
         for scenario, planned in self.planned.items():
             states: Counter[str] = Counter()
-            for key, n in self.made.counts.get(scenario, {}).items():
-                states[key.partition(" ")[0]] += n
+            for outcome, n in outcomes(self.images.counts.get(scenario, {})):
+                states[outcome.status] += n
             kinds = (states[schema.OK], states[schema.REJECTED], states[schema.FAILED])
             rows.append((scenario, planned, states.total(), *kinds))
         return rows
 
 
-def status(run: Run) -> Status:
-    """How far a run is, from what is committed; works from any machine, while others are at work.
+def status(run: RunFolder) -> Status:
+    """Compute the status of a run from its committed files, on any machine, at any time.
 
     Args:
         run: with a plan.
     """
-    receipts = run.receipts(GENERATE)
-    planned = run.table("plan", ["scenario"]).column("scenario").value_counts().to_pylist()
-    units = run.units()
+    receipts = run.store.receipts(GENERATE)
+    planned = run.store.table("plan", ["scenario"]).column("scenario").value_counts().to_pylist()
     return Status(
         planned={count["values"]: count["counts"] for count in planned},
-        made=Progressed.of(receipts),
-        photographs=sum(run.rows_by_unit().values()),
-        masked=(len(run.masked()), len(units)),
-        predicted={name: Progressed.of(run.receipts(evaluation(name))).rows for name in run.evaluated()},
-        trials=dict(Counter(run.trials()["status"])),
-        at_work=run.at_work(),
+        images=RowCounts.of(receipts),
+        photographs=sum(run.plan.rows_by_batch().values()),
+        masked=(len(run.store.masked()), len(run.plan.batches())),
+        predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},
+        trials=dict(Counter(trials_table(run)["status"])),
+        locks=run.store.locks(),
         rate=_rate(run, {receipt.shard: sum(map(_rows, receipt.counts.values())) for receipt in receipts}),
     )
 
@@ -89,9 +89,9 @@ def _rows(counter: Mapping[str, int]) -> int:
     return sum(counter.values())
 
 
-def _rate(run: Run, rows: Mapping[str, int]) -> float | None:
-    """Images a second since the first that was committed within the window."""
+def _rate(run: RunFolder, rows: Mapping[str, int]) -> float | None:
+    """Images per second since the first commit within the window."""
     now = time.time()
-    recent = {shard: when for shard, when in run.committed(GENERATE).items() if now - when < WINDOW}
+    recent = {shard: when for shard, when in run.store.committed(GENERATE).items() if now - when < WINDOW}
     made = sum(rows.get(shard, 0) for shard in recent)
     return made / max(now - min(recent.values()), 1.0) if made else None

@@ -1,4 +1,4 @@
-"""What a run found, as one HTML file."""
+"""The HTML report of a run, its figures, and written regressions."""
 
 from xray.report.page import build_report, write_report
 

@@ -1,147 +1,154 @@
-"""The contact sheet: single objects in every scenario, with what each model made of them; chosen by rule."""
+"""The contact sheet: example objects in every scenario with the models' predictions; selected by a fixed rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from xray.core.schema import OK
 from xray.pipeline.score import compared
-from xray.report.data import Evidence
-from xray.report.inpainted import Worlds, worlds_of
+from xray.report.data import ReportData
+from xray.report.inpainted import InpaintedVariants, inpainted_variants
+from xray.report.predictions import Prediction, Predictions, predictions_of
 from xray.report.text import percent, phrase
 from xray.report.thumbnails import thumbnail
-from xray.report.verdicts import Verdict, Verdicts, verdicts
 
 _SIDE = 260
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One scenario of the object; `picture` is a `data:` URI, or None where there is no image, for `reason`."""
+    """An object in one scenario; `picture` is a `data:` URI, or None if there is no image, with the `reason`."""
 
     scenario: str
     phrase: str
     picture: str | None
     reason: str
-    verdicts: Sequence[Verdict]
+    predictions: Sequence[Prediction]
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One object in every scenario, and why it was picked; `worlds` where scenarios paint, `tiles` elsewhere."""
+    """An object in every scenario: `tiles`, and `inpainted` images; `why` says why it was selected."""
 
     image_id: str
     category: str
     why: str
     tiles: Sequence[Tile]
-    worlds: Sequence[Worlds]
+    inpainted: Sequence[InpaintedVariants]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """An object for the contact sheet, and why."""
+class Choice(NamedTuple):
+    """A photograph of the contact sheet, and why it was selected."""
 
     image_id: str
     why: str
 
 
-def contact_sheet(evidence: Evidence) -> list[Strip]:
-    """Up to three objects in every scenario; fewer if there are fewer."""
-    choices = choose(evidence)
-    ids = [choice.image_id for choice in choices]
-    rendered = [scenario for scenario in evidence.scenarios if scenario not in evidence.painted]
-    cells = {
-        (row["image_id"], scenario): row for scenario in rendered for row in reversed(_rows(evidence, scenario, ids))
+def render(data: ReportData) -> dict[str, Any]:
+    """Return the context of `contact_sheet.html.j2`."""
+    return {
+        "strips": contact_sheet(data),
+        "inpainted": data.inpainted,
+        "has_predictions": not data.scores.accuracy.empty,
     }
-    said = verdicts(evidence, ids)
-    worlds = worlds_of(evidence, ids, said)
-    categories = evidence.images.drop_duplicates("image_id").set_index("image_id")["category"]
+
+
+def contact_sheet(data: ReportData) -> list[Strip]:
+    """Return up to three objects in every scenario."""
+    choices = select(data)
+    ids = [choice.image_id for choice in choices]
+    scenarios = [scenario for scenario in data.scenarios if scenario not in data.inpainted]
+    cells = {(row["image_id"], scenario): row for scenario in scenarios for row in reversed(_rows(data, scenario, ids))}
+    predictions = predictions_of(data, ids)
+    inpainted = inpainted_variants(data, ids, predictions)
+    categories = data.images.rows.drop_duplicates("image_id").set_index("image_id")["category"]
     return [
         Strip(
-            choice.image_id,
-            str(categories[choice.image_id]),
-            choice.why,
-            [_tile(evidence, scenario, cells.get((choice.image_id, scenario)), said) for scenario in rendered],
-            worlds[choice.image_id],
+            image_id,
+            str(categories[image_id]),
+            why,
+            [_tile(data, scenario, cells.get((image_id, scenario)), predictions) for scenario in scenarios],
+            inpainted[image_id],
         )
-        for choice in choices
+        for image_id, why in choices
     ]
 
 
-def choose(evidence: Evidence) -> list[Choice]:
-    """Objects that show the range: wrong most often, typical, and wrong least often, among those right as taken.
+def select(data: ReportData) -> list[Choice]:
+    """Select the photographs with the most, a typical number and the fewest errors.
 
-    Considered are the photographs that have an image in the most scenarios. Different categories are preferred; ties go
-    to the smaller id.
+    Candidates are the photographs with images in the most scenarios whose original all models classify correctly.
+    Different categories are preferred; ties go to the smaller id.
     """
-    made = evidence.images[evidence.images["status"] == OK]
-    if made.empty:
+    generated = data.images.rows[data.images.rows["status"] == OK]
+    if generated.empty:
         return []
-    coverage = made.groupby("image_id")["scenario"].nunique()
+    coverage = generated.groupby("image_id")["scenario"].nunique()
     complete = coverage.index[coverage == coverage.max()].sort_values()
-    category = made.drop_duplicates("image_id").set_index("image_id")["category"]
-    wrong, basis = _wrong(evidence, set(complete))
-    if wrong.empty:
-        ordered = pd.Series(0, index=complete)
-        whys = ["the first of the photographs by id; there are no verdicts to choose by"] * 3
-        return _spread(ordered, category, [0, 0, 0], whys)
-    ranked = wrong.sort_index().sort_values(ascending=False, kind="stable")
-    whys = [f"{text}, among {len(ranked):,} {basis}" for text in ("wrong most often", "typical", "wrong least often")]
+    category = generated.drop_duplicates("image_id").set_index("image_id")["category"]
+    errors, candidates = _error_rates(data, set(complete))
+    if errors.empty:
+        no_errors = pd.Series(0, index=complete)
+        return _spread(no_errors, category, [0, 0, 0], ["the first photographs by id, without predictions"] * 3)
+    ranked = errors.sort_index().sort_values(ascending=False, kind="stable")
+    ranks = ("most errors", "typical", "fewest errors")
+    whys = [f"{rank} among {len(ranked):,} {candidates}" for rank in ranks]
     return _spread(ranked, category, [0, len(ranked) // 2, len(ranked) - 1], whys)
 
 
-def _wrong(evidence: Evidence, eligible: set[str]) -> tuple[pd.Series, str]:
-    """Share of wrong verdicts on each eligible photograph outside reference and controls, and which ones are counted.
+def _error_rates(data: ReportData, eligible: set[str]) -> tuple[pd.Series, str]:
+    """Return the error rate by candidate, outside the reference and controls, and a description of the candidates.
 
-    A share, as not every photograph has as many pictures: the filter may have refused some.
+    A rate and not a count, because the filter may have rejected some images of a photograph.
     """
-    rows = evidence.predictions[evidence.predictions["image_id"].isin(eligible)]
-    rows = rows if evidence.reference is None else compared(rows, evidence.reference)
-    on_reference = rows[rows["scenario"] == evidence.reference].groupby("image_id")["correct"].all()
-    right = set(on_reference.index[on_reference])
-    basis = "photographs that every model names rightly as taken"
-    if not right:
-        right, basis = set(rows["image_id"]), "photographs (none is named rightly as taken by every model)"
-    others = rows[~rows["scenario"].isin([evidence.reference, *evidence.controls]) & rows["image_id"].isin(right)]
-    return (~others["correct"].astype(bool)).groupby(others["image_id"]).mean(), basis
+    reference = data.scores.reference
+    rows = data.scores.predictions[data.scores.predictions["image_id"].isin(eligible)]
+    rows = rows if reference is None else compared(rows, reference)
+    all_correct = rows[rows["scenario"] == reference].groupby("image_id")["correct"].all()
+    candidates, description = set(all_correct.index[all_correct]), "photographs that all models classify correctly"
+    if not candidates:
+        candidates = set(rows["image_id"])
+        description = "photographs (all models classify none of them correctly)"
+    others = rows[~rows["scenario"].isin([reference, *data.controls]) & rows["image_id"].isin(candidates)]
+    return (~others["correct"].astype(bool)).groupby(others["image_id"]).mean(), description
 
 
 def _spread(ranked: pd.Series, category: pd.Series, targets: Sequence[int], whys: Sequence[str]) -> list[Choice]:
-    """The entries nearest to the target ranks, each photograph once, categories different where possible."""
+    """Select the photographs nearest to the target ranks, each once, of different categories where possible."""
     ids = [str(image) for image in ranked.index]
-    chosen: dict[str, str] = {}
+    selected: dict[str, str] = {}
     used: set[str] = set()
     for target, why in zip(targets, whys, strict=True):
-        free = [k for k, image in enumerate(ids) if image not in chosen]
+        free = [k for k, image in enumerate(ids) if image not in selected]
         if not free:
             break
-        reach = [k for k in free if abs(k - target) <= max(3, len(ids) // 10) and category[ids[k]] not in used]
-        pick = ids[min(reach or free, key=lambda k: (abs(k - target), k))]
-        if chosen and whys[0] != why and ranked[pick] in {ranked[image] for image in chosen}:
+        near = [k for k in free if abs(k - target) <= max(3, len(ids) // 10) and category[ids[k]] not in used]
+        choice = ids[min(near or free, key=lambda k: (abs(k - target), k))]
+        if selected and whys[0] != why and ranked[choice] in {ranked[image] for image in selected}:
             continue
-        note = "" if not ranked.max() else f" ({percent(ranked[pick])} wrong)"
-        chosen[pick] = why + note
-        used.add(str(category[pick]))
-    return [Choice(image, why) for image, why in chosen.items()]
+        note = "" if not ranked.max() else f" ({percent(ranked[choice])} wrong)"
+        selected[choice] = why + note
+        used.add(str(category[choice]))
+    return [Choice(image, why) for image, why in selected.items()]
 
 
-def _rows(evidence: Evidence, scenario: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of the objects in one scenario, usable ones and low variants first."""
-    if not ids:
+def _rows(data: ReportData, scenario: str, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the rows of photographs in one scenario, usable rows and low variants first."""
+    if not image_ids:
         return []
-    rows: list[dict[str, Any]] = evidence.run.images(scenario, ids).table.to_pylist()
+    rows: list[dict[str, Any]] = data.run.images(scenario, image_ids).table.to_pylist()
     return sorted(rows, key=lambda row: (row["status"] != OK, row["variant"]))
 
 
-def _tile(evidence: Evidence, scenario: str, row: dict[str, Any] | None, said: Verdicts) -> Tile:
-    words = phrase(scenario, evidence.recipe["scenarios"][scenario])
+def _tile(data: ReportData, scenario: str, row: dict[str, Any] | None, predictions: Predictions) -> Tile:
+    text = phrase(scenario, data.recipe["scenarios"][scenario])
     if row is None:
-        return Tile(scenario, words, None, "not made yet", ())
+        return Tile(scenario, text, None, "not generated yet", ())
     if row["status"] != OK:
-        return Tile(scenario, words, None, f"{row['status']}: {row['reason']}", ())
+        return Tile(scenario, text, None, f"{row['status']}: {row['reason']}", ())
     key = (row["image_id"], scenario, row["variant"])
-    return Tile(scenario, words, thumbnail(row["image"]["bytes"], _SIDE), "", said.get(key, ()))
+    return Tile(scenario, text, thumbnail(row["image"]["bytes"], _SIDE), "", predictions.get(key, ()))

@@ -1,4 +1,4 @@
-"""What a report is made of, read from the run once; image bytes stay where they are."""
+"""The data of a report, read from the run once; images stay on disk."""
 
 from __future__ import annotations
 
@@ -14,73 +14,167 @@ from xray.pipeline.realism import judgements
 from xray.pipeline.score import COLUMNS, compared, score_predictions
 from xray.runs.receipts import GENERATE, Receipt
 from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, series_name, training_scenarios
+from xray.runs.tables import RunTables
 from xray.statistics import accuracy_table, segmentation_table
 from xray.statistics.robustness import segmentation
 
 if TYPE_CHECKING:
-    from xray.runs.run import Run
+    from xray.runs.folder import RunFolder
+
+_MASK_COLUMNS = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "agreement", "status", "reason"]
+_IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """A run's tables as far as they go, and what follows from them.
+class Photos:
+    """The photographs and their masks.
 
     Args:
-        run: to read images from.
-        recipe: plain values.
         source: SOURCE.
-        masks: MASKS without the masks.
-        planned: planned images by scenario.
-        worlds: planned pictures that are painted, by `scenario`, `prompt` and `place`: how many are `planned`.
-        painting: receipts of shards that were painted.
-        pins: hashes of weights as they were planned, by their names.
-        judgements: what became of each picture that was to be painted (see `xray.pipeline.realism.judgements`).
-        realism: the table of that name; None if it was not written.
-        images: IMAGES without images, masks and provenance.
-        predictions: PREDICTIONS, the columns that scores need.
-        accuracy: as `Scores.accuracy`, of models that are pretrained or trained on the reference (of all, where there
-            is no reference), with the column `series`, what the model is called in the report.
-        by_category: as `Scores.by_category`, of the same models, with `series`.
-        trained: as `Scores.accuracy`, of models that were trained here.
-        drops: as `Scores.drops`, with `series`; None where they cannot be had.
-        cross: as `Scores.cross`, with `series`; None where it cannot be had.
-        s_robust: as `Scores.s_robust`, with `label`, the model's name; None where nothing was trained.
-        segmentation: as `Scores.segmentation`, with `series`.
-        near_chance: as `Scores.warnings`.
-        trials: as `Run.trials`.
-        history: HISTORY.
-        problem: why drops cannot be had; empty if they can.
-        reference: the scenario that drops are measured from, if the recipe has one.
+        masks: MASKS without the mask images.
     """
 
-    run: Run
-    recipe: Mapping[str, Any]
     source: pd.DataFrame
     masks: pd.DataFrame
+
+    @property
+    def readable(self) -> pd.DataFrame:
+        """The rows of SOURCE that can be decoded."""
+        return self.source[self.source["status"] == OK]
+
+    @property
+    def usable(self) -> int:
+        """The number of readable photographs without a rejected mask."""
+        rejected = self.masks.loc[self.masks["status"] != OK, "image_id"]
+        return int((~self.readable["image_id"].isin(rejected)).sum())
+
+    def counts(self, column: str) -> dict[str, int]:
+        """Count the readable photographs by the values of a SOURCE column, sorted by value."""
+        return {str(value): int(n) for value, n in self.readable[column].value_counts().sort_index().items()}
+
+
+@dataclass(frozen=True)
+class Images:
+    """The generated images.
+
+    Args:
+        planned: number of planned images by scenario.
+        rows: IMAGES without the images, masks and provenance.
+    """
+
     planned: Mapping[str, int]
-    worlds: pd.DataFrame
-    painting: Sequence[Receipt]
-    pins: Mapping[str, str]
+    rows: pd.DataFrame
+
+    @property
+    def n_planned(self) -> int:
+        """The number of planned images."""
+        return sum(self.planned.values())
+
+    @property
+    def n_ok(self) -> int:
+        """The number of images that models can be evaluated on."""
+        return int((self.rows["status"] == OK).sum())
+
+
+@dataclass(frozen=True)
+class Inpainting:
+    """The inpainted images; empty where no scenario inpaints.
+
+    Args:
+        planned: number of `planned` images by `scenario`, `prompt` and `place`.
+        receipts: receipts of the inpainted shards.
+        judgements: one row per planned image (see `xray.pipeline.realism.judgements`).
+        realism: the table `realism`; None if `xray realism` has not been run.
+    """
+
+    planned: pd.DataFrame
+    receipts: Sequence[Receipt]
     judgements: pd.DataFrame
     realism: pd.DataFrame | None
-    images: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ScoreTables:
+    """The tables of `xray.pipeline.score.Scores`, each with the column `series`: the model's name in the report.
+
+    Args:
+        predictions: the columns of PREDICTIONS that scores need.
+        accuracy: accuracy by scenario of models that are pretrained or trained on the reference (of all models if
+            the recipe has no reference).
+        by_category: the same by category.
+        trained: accuracy by scenario of the models trained in this run.
+        drops: accuracy lost; None where it cannot be computed.
+        cross: cross terms; None where they cannot be computed.
+        s_robust: S_robust with `label`, the model's name; None where no model was trained.
+        segmentation: scores of segmenters.
+        warnings: the S_robust values that a model at chance could reach.
+        problem: why drops cannot be computed, or empty.
+        reference: the scenario that drops are measured from, or None.
+    """
+
     predictions: pd.DataFrame
     accuracy: pd.DataFrame
     by_category: pd.DataFrame
     trained: pd.DataFrame
-    drops: pd.DataFrame | None
-    cross: pd.DataFrame | None
-    s_robust: pd.DataFrame | None
     segmentation: pd.DataFrame
-    near_chance: tuple[str, ...]
+    drops: pd.DataFrame | None = None
+    cross: pd.DataFrame | None = None
+    s_robust: pd.DataFrame | None = None
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+    reference: str | None = None
+
+    @property
+    def series(self) -> list[tuple[str, str]]:
+        """The (model, trained_on) pairs of `accuracy`, sorted."""
+        return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
+
+    @property
+    def has_pretrained(self) -> bool:
+        """True if any model was pretrained elsewhere, perhaps on the photographs of this run."""
+        return bool((self.accuracy["trained_on"] == PRETRAINED).any())
+
+
+@dataclass(frozen=True)
+class Training:
+    """The trainings of the run.
+
+    Args:
+        trials: the table of `Run.trials`.
+        history: HISTORY.
+    """
+
     trials: pd.DataFrame
     history: pd.DataFrame
-    problem: str
-    reference: str | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the sections of a report are made from.
+
+    Args:
+        run: the run, to read single images from.
+        recipe: the recipe as plain values.
+        weights: planned sha256 of weights by name.
+        photos: photographs and masks.
+        images: generated images.
+        inpainting: inpainted images.
+        scores: predictions and scores.
+        training: trainings.
+    """
+
+    run: RunTables
+    recipe: Mapping[str, Any]
+    weights: Mapping[str, str]
+    photos: Photos
+    images: Images
+    inpainting: Inpainting
+    scores: ScoreTables
+    training: Training
 
     @property
     def scenarios(self) -> list[str]:
-        """Names in the recipe's order."""
+        """The scenarios' names in the recipe's order."""
         return list(self.recipe["scenarios"])
 
     @property
@@ -89,59 +183,51 @@ class Evidence:
         return control_scenarios(self.recipe)
 
     @property
-    def chance(self) -> float:
-        """Of models that were trained here, which know the run's own categories alone."""
-        return 1 / max(1, self.source.loc[self.source["status"] == OK, "category"].nunique())
-
-    @property
-    def painted(self) -> list[str]:
-        """The scenarios that paint, in the recipe's order."""
-        with_prompts = set(self.worlds["scenario"])
+    def inpainted(self) -> list[str]:
+        """The scenarios that inpaint, in the recipe's order."""
+        with_prompts = set(self.inpainting.planned["scenario"])
         return [scenario for scenario in self.scenarios if scenario in with_prompts]
 
     @property
-    def series(self) -> list[tuple[str, str]]:
-        """(model, trained_on) of everything that has predictions, sorted."""
-        return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
+    def has_training(self) -> bool:
+        """True if the recipe plans trainings or models were trained."""
+        return not (self.training.trials.empty and self.scores.trained.empty and self.scores.segmentation.empty)
 
     @property
-    def usable(self) -> int:
-        """Photographs that can be read and have an accepted mask, as far as they were looked at."""
-        refused = set(self.masks.loc[self.masks["status"] != OK, "image_id"])
-        readable = self.source.loc[self.source["status"] == OK, "image_id"]
-        return int((~readable.isin(refused)).sum())
+    def chance(self) -> float:
+        """The accuracy of guessing among the run's categories, in (0, 1]."""
+        return 1 / max(1, self.photos.readable["category"].nunique())
 
 
-def gather(run: Run) -> Evidence:
-    """Read what a report of this run needs."""
+def gather(folder: RunFolder) -> ReportData:
+    """Read the data of a report from a run."""
+    run = RunTables(folder)
     recipe = run.recipe
     predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS, "p_true"]).to_pandas()
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})
-    masks = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "agreement", "status", "reason"]
-    images = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
-    return Evidence(
+    return ReportData(
         run=run,
         recipe=recipe,
-        source=run.table("source").to_pandas(),
-        masks=run.table("masks", columns=masks).to_pandas(),
-        planned=cells.groupby("scenario")["planned"].sum().to_dict(),
-        worlds=cells.dropna(subset=["prompt"]).reset_index(drop=True),
-        painting=[receipt for receipt in run.receipts(GENERATE) if "painter" in receipt.facts],
-        pins=run.record()["weights"],
-        judgements=judgements(run),
-        realism=_written(run, "realism"),
-        images=run.table("images", columns=images).to_pandas(),
-        predictions=predictions,
-        trials=run.trials(),
-        history=run.table("history").to_pandas(),
-        **_scores(predictions, recipe),
+        weights=folder.plan.record()["weights"],
+        photos=Photos(run.table("source").to_pandas(), run.table("masks", columns=_MASK_COLUMNS).to_pandas()),
+        images=Images(
+            cells.groupby("scenario")["planned"].sum().to_dict(),
+            run.table("images", columns=_IMAGE_COLUMNS).to_pandas(),
+        ),
+        inpainting=Inpainting(
+            cells.dropna(subset=["prompt"]).reset_index(drop=True),
+            [receipt for receipt in folder.store.receipts(GENERATE) if "painter" in receipt.facts],
+            judgements(folder),
+            _optional_table(run, "realism"),
+        ),
+        scores=_scores(predictions, recipe),
+        training=Training(run.trials(), run.table("history").to_pandas()),
     )
 
 
-def _written(run: Run, name: str) -> pd.DataFrame | None:
-    """A table that not every run has."""
+def _optional_table(run: RunTables, name: str) -> pd.DataFrame | None:
     try:
         frame: pd.DataFrame = run.table(name).to_pandas()
     except XrayError:
@@ -149,40 +235,30 @@ def _written(run: Run, name: str) -> pd.DataFrame | None:
     return frame
 
 
-def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> ScoreTables:
     by = ("model", "trained_on", "scenario")
-    found: dict[str, Any] = {
-        "accuracy": _named(accuracy_table(predictions, by)),
-        "by_category": _named(accuracy_table(predictions)),
-        "trained": _named(accuracy_table(predictions[predictions["trained_on"] != PRETRAINED], by)),
-        "drops": None,
-        "cross": None,
-        "s_robust": None,
-        "segmentation": _named(segmentation_table(predictions, seed=int(recipe["seed"]))),
-        "near_chance": (),
-        "problem": "",
-        "reference": None,
+    tables: dict[str, Any] = {
+        "predictions": predictions,
+        "accuracy": _with_series(accuracy_table(predictions, by)),
+        "by_category": _with_series(accuracy_table(predictions)),
+        "trained": _with_series(accuracy_table(predictions[predictions["trained_on"] != PRETRAINED], by)),
+        "segmentation": _with_series(segmentation_table(predictions, seed=int(recipe["seed"]))),
     }
     try:
-        reference = found["reference"] = reference_scenario(recipe)
+        reference = tables["reference"] = reference_scenario(recipe)
         within, controls = training_scenarios(recipe), control_scenarios(recipe)
-        found |= {name: compared(found[name], reference) for name in ("accuracy", "by_category")}
+        tables |= {name: compared(tables[name], reference) for name in ("accuracy", "by_category")}
         scores = score_predictions(predictions, reference, controls, seed=int(recipe["seed"]), within=within)
     except XrayError as error:
-        return found | {"problem": str(error)}
-    found |= {"drops": _named(scores.drops), "cross": _named(scores.cross), "near_chance": scores.warnings}
-    if len(found["trained"]) or within:
+        return ScoreTables(**tables, problem=str(error))
+    tables |= {"drops": _with_series(scores.drops), "cross": _with_series(scores.cross), "warnings": scores.warnings}
+    if len(tables["trained"]) or within:
         pretrained = scores.s_robust["trained_on"] == PRETRAINED
-        names = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")
-        found["s_robust"] = scores.s_robust.assign(label=names)
-    return found
+        labels = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")
+        tables["s_robust"] = scores.s_robust.assign(label=labels)
+    return ScoreTables(**tables)
 
 
-def _named(table: pd.DataFrame) -> pd.DataFrame:
+def _with_series(table: pd.DataFrame) -> pd.DataFrame:
     names = [series_name(*pair) for pair in zip(table["model"], table["trained_on"], strict=True)]
     return table.assign(series=pd.Series(names, index=table.index, dtype="str"))
-
-
-def pretrained(evidence: Evidence) -> bool:
-    """Whether any prediction is of a model that was trained elsewhere, on photographs that it may share with us."""
-    return bool((evidence.accuracy["trained_on"] == PRETRAINED).any())

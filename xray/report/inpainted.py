@@ -1,4 +1,4 @@
-"""Painted pictures with the prompts they were made from: of the objects of the contact sheet, and refused ones."""
+"""Single inpainted images with their prompts: those of the contact sheet, and rejected ones."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 import pyarrow.compute as pc
 
 from xray.core.schema import FILTERED, OK, REASONS
-from xray.report.data import Evidence
+from xray.report.data import ReportData
+from xray.report.predictions import Prediction, Predictions
 from xray.report.thumbnails import thumbnail
-from xray.report.verdicts import Verdict, Verdicts
 
 _SIDE = 260
 _VARIANTS = 6
-_REFUSED = 8
+_REJECTED = 8
 
 
 @dataclass(frozen=True)
-class World:
-    """One painted picture.
+class InpaintedImage:
+    """One planned inpainted image.
 
     Args:
-        image_id: of its photograph.
-        category: of its object.
-        scenario: the recipe's name.
-        variant: 0 … of the photograph.
-        picture: a `data:` URI; None where none was painted.
-        prompt: what was painted; empty where nothing was.
-        place: typical | atypical | any: how the place suits the category.
-        reason: why no model sees it, as a code of `REASONS`; empty if the filter kept it.
-        meaning: of the reason.
-        measures: what the filter measured.
-        verdicts: what models said.
+        image_id: its photograph.
+        category: category of the object.
+        scenario: name in the recipe.
+        variant: index among the photograph's images, from 0.
+        picture: `data:` URI; None if nothing was inpainted.
+        prompt: the prompt; empty if nothing was inpainted.
+        place: `typical`, `atypical` or `any`: how well the prompt's place suits the category.
+        reason: code of `REASONS` if models are not evaluated on it; empty if the filter kept it.
+        meaning: meaning of the reason.
+        measures: measures of the filter.
+        predictions: the models' predictions.
     """
 
     image_id: str
@@ -47,71 +47,68 @@ class World:
     reason: str
     meaning: str
     measures: str
-    verdicts: Sequence[Verdict]
+    predictions: Sequence[Prediction]
 
 
 @dataclass(frozen=True)
-class Worlds:
-    """The first few variants of one object in one scenario that paints, and how many are planned of it."""
+class InpaintedVariants:
+    """The first variants of one photograph in one scenario, and the number of planned ones."""
 
     scenario: str
-    shown: Sequence[World]
+    images: Sequence[InpaintedImage]
     planned: int
 
 
-def worlds_of(evidence: Evidence, ids: Sequence[str], verdicts: Verdicts) -> dict[str, list[Worlds]]:
-    """By photograph: its worlds in every scenario that paints, up to six variants, also those that were refused.
-
-    Args:
-        evidence: of the run.
-        ids: of the photographs.
-        verdicts: what models said of them.
-    """
-    found: dict[str, list[Worlds]] = {image_id: [] for image_id in ids}
-    for scenario in evidence.painted:
-        rows = _pictures(evidence, scenario, ids, pc.field("variant") < _VARIANTS)
-        variants = int(evidence.recipe["scenarios"][scenario]["variants"])
-        for image_id, rows_shown in found.items():
-            mine = sorted((row for row in rows if row["image_id"] == image_id), key=lambda row: row["variant"])
+def inpainted_variants(
+    data: ReportData, image_ids: Sequence[str], predictions: Predictions
+) -> dict[str, list[InpaintedVariants]]:
+    """Return up to six variants per photograph and inpainting scenario, including rejected ones."""
+    variants: dict[str, list[InpaintedVariants]] = {image_id: [] for image_id in image_ids}
+    for scenario in data.inpainted:
+        rows = _rows(data, scenario, image_ids, pc.field("variant") < _VARIANTS)
+        planned = int(data.recipe["scenarios"][scenario]["variants"])
+        for row_id, scenarios in variants.items():
+            mine = sorted((row for row in rows if row["image_id"] == row_id), key=lambda row: row["variant"])
             if mine:
-                rows_shown.append(Worlds(scenario, [_world(row, verdicts) for row in mine], variants))
-    return found
+                scenarios.append(InpaintedVariants(scenario, [_image(row, predictions) for row in mine], planned))
+    return variants
 
 
-def refused_worlds(evidence: Evidence) -> list[World]:
-    """Up to eight pictures that the filter refused: the reasons in turn, in each those of the smallest sample ids."""
-    rows = evidence.images[
-        evidence.images["scenario"].isin(evidence.painted) & evidence.images["reason"].isin(FILTERED)
-    ]
+def rejected_images(data: ReportData) -> list[InpaintedImage]:
+    """Return up to eight images rejected by the filter: one per reason in turn, by sample id."""
+    rows = data.images.rows
+    rows = rows[rows["scenario"].isin(data.inpainted) & rows["reason"].isin(FILTERED)]
     turn = rows.sort_values("sample_id").groupby("reason").cumcount()
-    picked = rows.assign(turn=turn).sort_values(["turn", "reason", "sample_id"]).head(_REFUSED)
-    found = {}
-    for scenario, mine in picked.groupby("scenario"):
-        chosen = pc.field("sample_id").isin(mine["sample_id"].tolist())
-        for row in _pictures(evidence, str(scenario), mine["image_id"].unique().tolist(), chosen):
-            found[row["sample_id"]] = _world(row, {})
-    return [found[sample] for sample in picked["sample_id"]]
+    selected = rows.assign(turn=turn).sort_values(["turn", "reason", "sample_id"]).head(_REJECTED)
+    images = {}
+    for scenario, group in selected.groupby("scenario"):
+        where = pc.field("sample_id").isin(group["sample_id"].tolist())
+        for row in _rows(data, str(scenario), group["image_id"].unique().tolist(), where):
+            images[row["sample_id"]] = _image(row, {})
+    return [images[sample_id] for sample_id in selected["sample_id"]]
 
 
-def _pictures(evidence: Evidence, scenario: str, ids: Sequence[str], where: pc.Expression) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = evidence.run.images(scenario, ids).table.filter(where).to_pylist() if ids else []
+def _rows(data: ReportData, scenario: str, image_ids: Sequence[str], where: pc.Expression) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (
+        data.run.images(scenario, image_ids).table.filter(where).to_pylist() if image_ids else []
+    )
     return rows
 
 
-def _world(row: dict[str, Any], verdicts: Verdicts) -> World:
-    told = json.loads(row["provenance"])
-    refused = row["status"] != OK
-    picture = row["image"] and row["image"]["bytes"]
-    return World(
+def _image(row: dict[str, Any], predictions: Predictions) -> InpaintedImage:
+    provenance = json.loads(row["provenance"])
+    rejected = row["status"] != OK
+    encoded = row["image"] and row["image"]["bytes"]
+    return InpaintedImage(
         image_id=row["image_id"],
         category=row["category"],
         scenario=row["scenario"],
         variant=row["variant"],
-        picture=thumbnail(picture, _SIDE) if picture else None,
-        prompt=told.get("prompt") or "",
-        place=told.get("place") or "",
-        reason=(row["reason"] or row["status"]) if refused else "",
-        meaning=REASONS.get(row["reason"], "") if refused else "",
-        measures=", ".join(f"{name} {value:.3g}" for name, value in told.get("measures", {}).items()),
-        verdicts=verdicts.get((row["image_id"], row["scenario"], row["variant"]), ()),
+        picture=thumbnail(encoded, _SIDE) if encoded else None,
+        prompt=provenance.get("prompt") or "",
+        place=provenance.get("place") or "",
+        reason=(row["reason"] or row["status"]) if rejected else "",
+        meaning=REASONS.get(row["reason"], "") if rejected else "",
+        measures=", ".join(f"{name} {value:.3g}" for name, value in provenance.get("measures", {}).items()),
+        predictions=predictions.get((row["image_id"], row["scenario"], row["variant"]), ()),
     )

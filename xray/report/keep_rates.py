@@ -1,56 +1,71 @@
-"""How many painted pictures the filter kept, by scenario, category, place and prompt."""
+"""Keep rates of the filter by scenario, category, place and prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from xray.pipeline.realism import rates
-from xray.report.data import Evidence
+from xray.report.data import ReportData
+from xray.report.tables import NONE, Table
+from xray.report.text import interval, percentage_points
 
-_SHOWN = 200
+_MAX_ROWS = 200
+_OPEN_ROWS = 20
 
 
-@dataclass(frozen=True)
-class KeepTable:
-    """Keep rates of some groups.
+class KeepTable(NamedTuple):
+    """Keep rates of groups.
 
     Args:
-        title: what makes a group.
-        columns: whose values name a group.
-        rows: as `xray.pipeline.realism.rates` makes them.
-        left_out: groups that are not shown.
+        title: names the groups.
+        rows: records of `xray.pipeline.realism.rates`.
+        omitted: number of groups that are not in `rows`.
+        table: the rows for the page.
+        open: True if the page shows the table at once.
     """
 
     title: str
-    columns: Sequence[str]
     rows: Sequence[Mapping[Hashable, Any]]
-    left_out: int
+    omitted: int
+    table: Table
+    open: bool
 
 
-def keep_tables(evidence: Evidence) -> list[KeepTable]:
-    """Keep rates by scenario, category, place (where there are several) and prompt; at most two hundred rows of each.
+def keep_tables(data: ReportData) -> list[KeepTable]:
+    """Return keep rates by scenario, category, place (if there are several) and prompt, up to 200 rows each.
 
-    Scenarios are in the recipe's order, prompts in that of their rates, those least kept first.
+    Scenarios are in the recipe's order; prompts are sorted by keep rate, the lowest first.
     """
-    if evidence.judgements.empty:
+    judgements = data.inpainting.judgements
+    if judgements.empty:
         return []
-    groups = {
-        "by scenario": ["scenario"],
-        "by category": ["scenario", "category"],
-        "by place": ["scenario", "place"],
-        "by prompt": ["scenario", "prompt", "place"],
-    }
-    if evidence.judgements["place"].nunique() < 2:
-        del groups["by place"]
-    order = {name: index for index, name in enumerate(evidence.scenarios)}
+    groups = {"by scenario": ["scenario"], "by category": ["scenario", "category"]}
+    if judgements["place"].nunique() > 1:
+        groups["by place"] = ["scenario", "place"]
+    groups["by prompt"] = ["scenario", "prompt", "place"]
+    order = {name: index for index, name in enumerate(data.scenarios)}
     tables = []
     for title, by in groups.items():
-        table = rates(evidence.judgements, by)
-        table = table.sort_values("scenario", key=lambda names: names.map(order), kind="stable")
+        frame = rates(judgements, by).sort_values("scenario", key=lambda names: names.map(order), kind="stable")
         if title == "by prompt":
-            table = table.sort_values(["rate", "n"], ascending=[True, False], kind="stable")
-        rows = table.head(_SHOWN).to_dict("records")
-        tables.append(KeepTable(title, by, rows, len(table) - len(rows)))
+            frame = frame.sort_values(["rate", "n"], ascending=[True, False], kind="stable")
+        rows = frame.head(_MAX_ROWS).to_dict("records")
+        tables.append(KeepTable(title, rows, len(frame) - len(rows), _table(by, rows), len(rows) <= _OPEN_ROWS))
     return tables
+
+
+def _table(by: Sequence[str], rows: Sequence[Mapping[Hashable, Any]]) -> Table:
+    def group(column: str) -> tuple[str, Callable[[Mapping[Hashable, Any]], str]]:
+        return f"{'prose' if column == 'prompt' else 'name'} {column}", lambda row: row[column]
+
+    return Table.of(
+        rows,
+        *map(group, by),
+        ("number kept / judged", lambda row: f"{row['kept']:,} / {row['n']:,}"),
+        ("number rate %", lambda row: percentage_points(row["rate"])),
+        ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"]) or NONE),
+        ("text method", lambda row: row["interval"] or NONE),
+        ("number not inpainted", lambda row: f"{row['unpainted']:,}"),
+        ("name reasons", lambda row: row["reasons"]),
+    )

@@ -1,72 +1,74 @@
-"""What was not used, what was converted, and why."""
+"""Rejected, failed and converted rows with their reasons, and the progress of every scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from xray.core.schema import OK, REASONS
-from xray.core.uri import name_of
-from xray.report.data import Evidence
+from xray.core.uri import base_name
+from xray.report.data import ReportData
+from xray.report.tables import Table, records
 
 _EXAMPLES = 3
+_TABLES = ("photographs", "masks", "images")
+_STATUSES = ("ok", "rejected", "failed")
 
 
-@dataclass(frozen=True)
-class Reason:
-    """How many rows of each table have a reason, what it means, and some photographs that it befell."""
-
-    status: str
-    code: str
-    meaning: str
-    photographs: int
-    masks: int
-    images: int
-    examples: tuple[str, ...]
-
-
-def reasons(evidence: Evidence) -> list[Reason]:
-    """One entry a (status, code), refusals before conversions, the most frequent first."""
-    tables = {"photographs": evidence.source, "masks": evidence.masks, "images": evidence.images}
-    said = pd.concat([_said(table, name) for name, table in tables.items()])
-    files = dict(zip(evidence.source["image_id"], evidence.source["uri"].map(name_of), strict=True))
-    found = []
-    for (status, code), rows in said.groupby(["status", "code"], sort=True):
-        counts = rows["table"].value_counts()
-        befell = sorted(set(rows["image_id"]))[:_EXAMPLES]
-        found.append(
-            Reason(
-                str(status),
-                str(code),
-                REASONS.get(str(code), "no meaning is recorded for this code"),
-                int(counts.get("photographs", 0)),
-                int(counts.get("masks", 0)),
-                int(counts.get("images", 0)),
-                tuple(files.get(image) or image for image in befell),
-            )
-        )
-    return sorted(found, key=lambda reason: (reason.status == OK, -(reason.photographs + reason.masks + reason.images)))
+def render(data: ReportData) -> dict[str, Any]:
+    """Return the context of `reasons.html.j2`."""
+    names = dict(zip(data.photos.source["image_id"], data.photos.source["uri"].map(base_name), strict=True))
+    return {
+        "reasons": Table.of(
+            records(reasons(data)),
+            ("text status", lambda row: row["status"]),
+            ("code reason", lambda row: row["code"]),
+            ("prose meaning", lambda row: REASONS.get(row["code"], "no meaning is recorded for this code")),
+            ("number photographs", lambda row: f"{row['photographs']:,}"),
+            ("number masks", lambda row: f"{row['masks']:,}"),
+            ("number images", lambda row: f"{row['images']:,}"),
+            ("name examples", lambda row: ", ".join(names.get(one) or one for one in row["examples"])),
+        ),
+        "progress": Table.of(
+            records(progress(data)),
+            ("name scenario", lambda row: row["scenario"]),
+            ("number planned", lambda row: f"{row['planned']:,}"),
+            ("number ok", lambda row: f"{row['ok']:,}"),
+            ("number rejected", lambda row: f"{row['rejected']:,}"),
+            ("number failed", lambda row: f"{row['failed']:,}"),
+            ("number predictions", lambda row: f"{row['predictions']:,}"),
+        ),
+    }
 
 
-def _said(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def reasons(data: ReportData) -> pd.DataFrame:
+    """Count reasons: one row per `status` and `code`, rejections and failures first, by frequency.
+
+    The columns `photographs`, `masks` and `images` count rows of these tables; `examples` are photographs.
+    """
+    tables = zip(_TABLES, (data.photos.source, data.photos.masks, data.images.rows), strict=True)
+    rows = pd.concat([_reason_rows(table, name) for name, table in tables])
+    groups = rows.groupby(["status", "code"])
+    counts = groups["table"].value_counts().unstack("table", fill_value=0).reindex(columns=_TABLES, fill_value=0)
+    counts["examples"] = groups["image_id"].agg(lambda ids: sorted(set(ids))[:_EXAMPLES])
+    counts = counts.reset_index()
+    order = counts.assign(used=counts["status"] == OK, n=-counts[list(_TABLES)].sum(axis=1))
+    return counts.loc[order.sort_values(["used", "n"], kind="stable").index]
+
+
+def _reason_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return one row per reason code of a table."""
     rows = table.loc[(table["status"] != OK) | (table["reason"] != ""), ["image_id", "status", "reason"]]
-    codes = rows["reason"].str.split().map(lambda words: words or ["unstated"])
+    codes = rows["reason"].str.split().map(lambda codes: codes or ["unstated"])
     return rows.assign(table=name, code=codes).explode("code")[["image_id", "status", "code", "table"]]
 
 
-def progress(evidence: Evidence) -> list[Mapping[str, Any]]:
-    """Rows planned, made, rejected and failed, and predictions, by scenario in the recipe's order."""
-    counts = evidence.images.groupby(["scenario", "status"]).size()
-    predicted = evidence.predictions["scenario"].value_counts()
-    return [
-        {
-            "scenario": scenario,
-            "planned": int(evidence.planned.get(scenario, 0)),
-            **{status: int(counts.get((scenario, status), 0)) for status in ("ok", "rejected", "failed")},
-            "predictions": int(predicted.get(scenario, 0)),
-        }
-        for scenario in evidence.scenarios
-    ]
+def progress(data: ReportData) -> pd.DataFrame:
+    """Count planned, ok, rejected and failed images and predictions, by scenario in the recipe's order."""
+    scenarios = pd.Index(data.scenarios, name="scenario")
+    counts = data.images.rows.groupby("scenario")["status"].value_counts().unstack(fill_value=0)
+    table = counts.reindex(index=scenarios, columns=list(_STATUSES), fill_value=0).astype(int)
+    table.insert(0, "planned", [int(data.images.planned.get(name, 0)) for name in scenarios])
+    predictions = data.scores.predictions["scenario"].value_counts()
+    return table.assign(predictions=predictions.reindex(scenarios, fill_value=0).astype(int)).reset_index()

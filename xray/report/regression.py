@@ -1,4 +1,4 @@
-"""xray.report.regression."""
+"""A regression written as a folder of tables, figures and a record."""
 
 from __future__ import annotations
 
@@ -10,85 +10,90 @@ from typing import Any
 
 import pandas as pd
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.files import delete_file, exists, is_folder, read_bytes, write_bytes
 from xray.core.uri import join, to_uri
 from xray.statistics.regression.glm import CountRegression
-from xray.statistics.regression.least_squares import Regression
+from xray.statistics.regression.result import Regression
 
 _RECORD = "fit.json"
+MADE_BY = "xray regress"
+"""The value of `made_by` in the record."""
 
 
-def files(fitted: Regression, cluster: str | None = None, beside: CountRegression | None = None) -> dict[str, bytes]:
-    """Everything that is written of a regression, by its name in the folder; `fit.json` comes last.
+def files(fitted: Regression, cluster: str | None = None, binomial: CountRegression | None = None) -> dict[str, bytes]:
+    """Return the files of a written regression by name; `fit.json`, the record of all files, comes last.
 
     Args:
         fitted: the regression.
-        cluster: column of the clusters, if there were any.
-        beside: a binomial regression.
+        cluster: column of the clusters, if any.
+        binomial: a binomial regression of the same table, if any.
     """
     from xray.statistics.regression.diagnostics import diagnose
-    from xray.statistics.regression.interpretation import reading
+    from xray.statistics.regression.interpretation import interpret
     from xray.statistics.regression.tables import tables
     from xray.statistics.regression.tables_text import markdown_text, prism_table, safe_csv, to_latex, to_markdown
 
-    made = tables(fitted) | ({"binomial": beside.parameters, "odds_ratios": beside.ratios} if beside else {})
-    printed = prism_table(fitted.clustered or fitted.fit)
-    written = {f"{name}.csv": safe_csv(table) for name, table in made.items()}
-    written |= {"table.md": to_markdown(printed), "table.tex": to_latex(printed)}
-    said = reading(fitted)
-    remarks = [f"- {markdown_text(remark)}" for remark in (*said.caveats, *fitted.notes)]
-    sentences = [f"{place}. {markdown_text(sentence)}" for place, sentence in enumerate(said.effects, 1)]
-    written |= {"reading.md": "\n".join([*sentences, "", *remarks, ""])}
-    written |= {"diagnostics.json": _json(diagnose(fitted).as_dict())}
-    found = {name: text.encode() for name, text in written.items()} | dict(_figures(fitted, made["marginal_means"]))
-    return found | {_RECORD: _json(_record(fitted, cluster, beside, [*found, _RECORD])).encode()}
+    frames = tables(fitted) | ({"binomial": binomial.parameters, "odds_ratios": binomial.ratios} if binomial else {})
+    texts = {f"{name}.csv": safe_csv(frame) for name, frame in frames.items()}
+    coefficients = prism_table(fitted.clustered or fitted.fit)
+    texts |= {"table.md": to_markdown(coefficients), "table.tex": to_latex(coefficients)}
+    reading = interpret(fitted)
+    effects = [f"{number}. {markdown_text(sentence)}" for number, sentence in enumerate(reading.effects, 1)]
+    notes = [f"- {markdown_text(note)}" for note in (*reading.caveats, *fitted.notes)]
+    texts |= {"reading.md": "\n".join([*effects, "", *notes, ""])}
+    texts |= {"diagnostics.json": _json(diagnose(fitted).as_dict())}
+    contents = {name: text.encode() for name, text in texts.items()}
+    contents |= dict(_figures(fitted, frames["marginal_means"]))
+    return contents | {_RECORD: _json(_record(fitted, cluster, binomial, [*contents, _RECORD])).encode()}
 
 
-def write(made: Mapping[str, bytes], folder: str, force: bool = False) -> None:
-    """Write files into a folder; those that an earlier regression wrote there are replaced, or go if they are stale.
+def write(contents: Mapping[str, bytes], folder: str, force: bool = False) -> None:
+    """Write files into a folder, and delete the files of an earlier regression that are not among them.
 
     Args:
-        made: as `files` gives them.
+        contents: bytes by file name, as `files` returns them.
         folder: path or URI.
-        force: replace files of the same names that are not of an earlier regression, too.
+        force: also replace files that no earlier regression wrote.
 
     Raises:
-        XrayError: such a file is there, and is not to be replaced; or the folder is a file.
+        ConfigError: the folder is a file, or has a file of the same name that no earlier regression wrote.
     """
     uri = to_uri(folder)
     if exists(uri) and not is_folder(uri):
-        raise XrayError(f"{folder!r} is a file; --out names a folder")
-    before = _earlier(uri)
-    foreign = [name for name in made if name not in before and exists(_below(uri, name))]
-    if foreign and not force:
-        raise XrayError(f"{folder!r} has {foreign[0]}, which is not of `{MADE_BY}`: name another folder, or --force")
-    for name, data in made.items():
-        write_bytes(_below(uri, name), data)
-    for name in before:
-        if name not in made and exists(_below(uri, name)):
-            delete_file(_below(uri, name))
+        raise ConfigError(f"{folder!r} is a file; --out names a folder")
+    earlier = _earlier_files(uri)
+    others = [name for name in contents if name not in earlier and exists(_file_uri(uri, name))]
+    if others and not force:
+        raise ConfigError(
+            f"{folder!r} has {others[0]}, which is not of `{MADE_BY}`: use another folder, or --force to replace it"
+        )
+    for name, data in contents.items():
+        write_bytes(_file_uri(uri, name), data)
+    for name in earlier:
+        if name not in contents and exists(_file_uri(uri, name)):
+            delete_file(_file_uri(uri, name))
 
 
 def _figures(fitted: Regression, means: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     from xray.report.figures import diagnostic_plots, forest, marginal_plot, svg_bytes
 
     yield "figures/effects.svg", svg_bytes(forest(fitted.clustered or fitted))
-    for place, name in enumerate(fitted.design.names, 1):
-        tame = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40].strip("_").lower()
+    for number, name in enumerate(fitted.design.names, 1):
+        file_name = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40].strip("_").lower()
         of_factor = means[means["factor"] == name]
-        yield f"figures/means_{place}_{tame}.svg", svg_bytes(marginal_plot(of_factor, name))
+        yield f"figures/means_{number}_{file_name}.svg", svg_bytes(marginal_plot(of_factor, name))
     if fitted.table is not None and not fitted.exact:
         yield "figures/diagnostics.svg", svg_bytes(diagnostic_plots(fitted))
 
 
 def _record(
-    fitted: Regression, cluster: str | None, beside: CountRegression | None, names: Sequence[str]
+    fitted: Regression, cluster: str | None, binomial: CountRegression | None, names: Sequence[str]
 ) -> dict[str, Any]:
     from xray.core.environment import environment
 
     design = fitted.design
-    counted = ("log_likelihood", "aic", "deviance", "null_deviance", "pearson_chi2", "dispersion", "notes")
+    measures = ("log_likelihood", "aic", "deviance", "null_deviance", "pearson_chi2", "dispersion", "notes")
     return {
         "made_by": MADE_BY, "files": list(names), "environment": environment(),
         "response": fitted.response, "unit": fitted.unit, "weights": fitted.weights, "cluster": cluster,
@@ -97,12 +102,12 @@ def _record(
         "factors": [{"name": f.name, "reference": f.reference, "levels": list(f.levels)} for f in design.factors],
         "interactions": [list(term) for term in design.interactions],
         "goodness": fitted.goodness, "notes": list(fitted.notes),
-        "binomial": beside and {name: getattr(beside, name) for name in counted},
+        "binomial": binomial and {name: getattr(binomial, name) for name in measures},
     }  # fmt: skip
 
 
-def _earlier(uri: str) -> list[str]:
-    """Files that an earlier regression wrote into the folder."""
+def _earlier_files(uri: str) -> list[str]:
+    """Return the names of the files that an earlier regression wrote into the folder."""
     if not exists(join(uri, _RECORD)):
         return []
     try:
@@ -112,21 +117,18 @@ def _earlier(uri: str) -> list[str]:
     return list(record["files"]) if isinstance(record, dict) and record.get("made_by") == MADE_BY else []
 
 
-def _below(uri: str, name: str) -> str:
+def _file_uri(uri: str, name: str) -> str:
     return join(uri, *name.split("/"))
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_without_nan(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
+def _without_nan(value: Any) -> Any:
+    """Replace NaN and infinity by None, because JSON has neither."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_without_nan(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-MADE_BY = "xray regress"

@@ -1,4 +1,4 @@
-"""What was found, in plain language."""
+"""Numbers and scenarios as text."""
 
 from __future__ import annotations
 
@@ -7,51 +7,38 @@ from typing import Any
 
 import pandas as pd
 
-from xray.core.text import shown
-from xray.report.data import Evidence
+from xray.core.errors import XrayError
+from xray.core.plugins import find
+from xray.core.text import printable
+from xray.scenarios.base import Scenario
 
-_REGIONS = {"object": "the object", "background": "the background", "image": "the whole image"}
-_PHRASES = {
-    "original": "the photograph is as it was taken",
-    "blur_background": "the background is blurred",
-    "blur_object": "the object is blurred",
-    "bright_background": "the background is brightened",
-    "bright_object": "the object is brightened",
-    "image_r": "{region} is tinted red",
-    "image_g": "{region} is tinted green",
-    "image_b": "{region} is tinted blue",
-    "image_rainbow": "the hues of {region} are shifted",
-    "image_grey": "{region} has lost its colour",
-    "segmented": "only the object is left, on {fill}",
-    "transparent": "the background is transparent",
-    "no_object": "the object is covered ({fill})",
-    "random_background": "the object stands before another place",
-    "generated_background": "the object stands in a generated world",
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "region": {"object": "the object", "background": "the background", "image": "the whole image"},
+    "compose": {"alpha": "", "additive": " (pixel values added)"},
 }
-_METRICS = {"fid": "FID", "kid": "KID", "clip_score": "CLIPScore", "lpips_background": "LPIPS background"}
+_DEFAULTS = {"region": "the background", "fill": "black", "compose": ""}
 
 
 def phrase(name: str, settings: Mapping[str, Any]) -> str:
-    """What a scenario shows, as the end of “when …”.
+    """Return the phrase of a scenario (`Scenario.phrase`), to follow "when", with its settings filled in.
 
     Args:
-        name: the recipe's.
+        name: of the scenario in the recipe.
         settings: its entry in the recipe.
 
     >>> phrase("image_r", {"kind": "image_r", "region": "object"})
     'the object is tinted red'
     """
-    words = _PHRASES.get(settings["kind"])
-    if words is None:
-        return f"the scenario is “{shown(name)}”"
-    values = {key: value for key, value in settings.items() if isinstance(value, str)}
-    region = _REGIONS.get(values.get("region", ""), "the background")
-    added = " (its pixels added to those of the place)" if values.get("compose") == "additive" else ""
-    return words.format(region=region, fill=values.get("fill", "black")) + added
+    try:
+        template = find("scenario", Scenario, settings["kind"]).phrase
+    except XrayError:  # a plug-in that is not installed here
+        template = Scenario.phrase
+    values = {key: _SETTINGS.get(key, {}).get(str(value), str(value)) for key, value in settings.items()}
+    return template.format(**{**_DEFAULTS, **values, "name": printable(name)})
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share 0 … 1 in per cent; a dash if there is none.
+    """Format a share (0–1) in percent; a dash for NaN.
 
     >>> percent(0.743), percent(0.743, 1), percent(float("nan"))
     ('74 %', '74.3 %', '–')
@@ -59,10 +46,10 @@ def percent(share: float, digits: int = 0) -> str:
     return "–" if pd.isna(share) else f"{100 * share:.{digits}f} %"
 
 
-def points(difference: float, digits: int = 0) -> str:
-    """A difference of accuracies in points, with a true minus sign.
+def percentage_points(difference: float, digits: int = 0) -> str:
+    """Format a difference of accuracies (−1 to 1) in points, with a typographic minus sign; a dash for NaN.
 
-    >>> points(0.214), points(-0.047, 1), points(-0.0001)
+    >>> percentage_points(0.214), percentage_points(-0.047, 1), percentage_points(-0.0001)
     ('21', '−4.7', '0')
     """
     if pd.isna(difference):
@@ -72,16 +59,16 @@ def points(difference: float, digits: int = 0) -> str:
 
 
 def interval(low: float, high: float, digits: int = 0) -> str:
-    """An interval in points or per cent; empty if there is none.
+    """Format an interval in points or percent; empty for NaN.
 
     >>> interval(0.17, 0.25)
     '[17, 25]'
     """
-    return "" if pd.isna(low) else f"[{points(low, digits)}, {points(high, digits)}]"
+    return "" if pd.isna(low) else f"[{percentage_points(low, digits)}, {percentage_points(high, digits)}]"
 
 
 def number(value: float) -> str:
-    """A number of any size to three digits; a dash if there is none.
+    """Format a number of any size with three significant digits; a dash for NaN.
 
     >>> number(123.456), number(0.01234), number(-2.0), number(float("nan"))
     ('123', '0.0123', '−2', '–')
@@ -89,127 +76,19 @@ def number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")
 
 
-def metric(code: str) -> str:
-    """What a metric of realism is called among people; an unknown one by its code.
+def decimals(value: float) -> str:
+    """Format a number with four decimals; a dash for NaN.
 
-    >>> metric("clip_score"), metric("other")
-    ('CLIPScore', 'other')
+    >>> decimals(0.12345), decimals(float("nan"))
+    ('0.1235', '–')
     """
-    return _METRICS.get(code, code)
+    return "–" if pd.isna(value) else f"{value:.4f}"
 
 
-def leading(evidence: Evidence) -> str | None:
-    """The series with the highest accuracy on the reference, which the headline is about."""
-    on_reference = evidence.accuracy[evidence.accuracy["scenario"] == evidence.reference]
-    if on_reference.empty:
-        return None
-    return str(
-        on_reference.sort_values(["accuracy", "series"], ascending=[False, True], kind="stable")["series"].iloc[0]
-    )
+def decimal_interval(low: float, high: float) -> str:
+    """Format an interval with four decimals; a dash for NaN.
 
-
-def ranked_drops(evidence: Evidence, series: str) -> pd.DataFrame:
-    """Drops of one series without controls: those whose interval excludes 0 first, each the largest first."""
-    if evidence.drops is None:
-        return pd.DataFrame()
-    table = evidence.drops
-    mine = table[(table["series"] == series) & ~table["scenario"].isin(evidence.controls)]
-    found = mine.dropna(subset=["drop"]).assign(clear=mine["ci_low"] > 0)
-    return found.sort_values(["clear", "drop", "scenario"], ascending=[False, False, True], kind="stable")
-
-
-def headline(evidence: Evidence) -> tuple[str, list[str]]:
-    """One sentence that says what was found, and the few that put it in its place."""
-    series = leading(evidence)
-    if evidence.predictions.empty:
-        return "No model has looked at these images yet.", ["Run “xray evaluate” to see how models fare on them."]
-    drops = ranked_drops(evidence, series) if series else pd.DataFrame()
-    if series is None or drops.empty:
-        return "Accuracies are here, what changes cost is not yet known.", [
-            evidence.problem
-        ] if evidence.problem else []
-    if said := _by_chance(evidence, series):
-        return said, [
-            "A model that cannot tell the categories apart loses nothing: its drops and S_robust say nothing."
-        ]
-    worst, best = drops.iloc[0], drops.iloc[-1]
-    details = [_basis(evidence, worst)]
-    if len(drops) > 1:
-        details.append(_best(evidence, best))
-    details += _agreement(evidence, worst["scenario"])
-    details += _control(evidence, series)
-    return _main(evidence, shown(series), worst), details
-
-
-def _by_chance(evidence: Evidence, series: str) -> str:
-    """Of a classifier that was trained here and did not learn to tell the categories apart; empty of others."""
-    rows = evidence.trained[
-        (evidence.trained["series"] == series) & (evidence.trained["scenario"] == evidence.reference)
-    ]
-    segmenters = set(evidence.segmentation["series"])
-    if rows.empty or series in segmenters or rows["ci_low"].iloc[0] > evidence.chance:
-        return ""
-    row = rows.iloc[0]
-    return (
-        f"{shown(series)} is right on {percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}, "
-        f"which chance would reach too ({percent(evidence.chance)})."
-    )
-
-
-def _when(evidence: Evidence, scenario: str) -> str:
-    entries = evidence.recipe["scenarios"]
-    kind = entries[scenario]["kind"]
-    named = "" if scenario == kind else f" ({shown(scenario)})"
-    return f"when {phrase(scenario, entries[scenario])}{named}"
-
-
-def _main(evidence: Evidence, series: str, worst: pd.Series) -> str:
-    when = _when(evidence, worst["scenario"])
-    amount = f"{points(worst['drop'])} {'point' if points(worst['drop']) == '1' else 'points'}"
-    bounds = interval(worst["ci_low"], worst["ci_high"])
-    if not bounds:
-        return f"{series} loses {amount} {when}, on a single photograph: nothing can be concluded."
-    if worst["ci_low"] > 0:
-        return f"{series} loses {amount} {bounds} {when}."
-    if worst["drop"] > 0:
-        return f"No scenario clearly costs {series} accuracy: it loses at most {amount} {bounds}, {when}."
-    return f"{series} loses no accuracy in any scenario."
-
-
-def _basis(evidence: Evidence, worst: pd.Series) -> str:
-    n = int(worst["n_images"])
-    return (
-        f"There it is right on {percent(worst['accuracy'])} of {n:,} {'photograph' if n == 1 else 'photographs'}, "
-        f"against {percent(worst['reference_accuracy'])} on the same {'one' if n == 1 else 'ones'} "
-        f"as taken; the brackets hold a 95 % interval."
-    )
-
-
-def _best(evidence: Evidence, best: pd.Series) -> str:
-    amount = points(abs(best["drop"]))
-    change = f"{amount} {'point' if amount == '1' else 'points'} {'lost' if best['drop'] >= 0 else 'gained'}"
-    return f"It holds up best {_when(evidence, best['scenario'])}: {percent(best['accuracy'])} right, {change}."
-
-
-def _agreement(evidence: Evidence, scenario: str) -> list[str]:
-    names = list(dict.fromkeys(evidence.accuracy["series"]))
-    worst = [table["scenario"].iloc[0] for name in names if not (table := ranked_drops(evidence, name)).empty]
-    if len(worst) < 2:
-        return []
-    same = worst.count(scenario)
-    everyone = "both models" if len(worst) == 2 else f"all {len(worst)} models"
-    who = everyone if same == len(worst) else f"{same} of {len(worst)} models"
-    return [f"It is the costliest scenario for {who}."]
-
-
-def _control(evidence: Evidence, series: str) -> list[str]:
-    table = evidence.accuracy
-    rows = table[(table["series"] == series) & table["scenario"].isin(evidence.controls)]
-    if rows.empty:
-        return []
-    row = rows.iloc[0]
-    bounds = interval(row["ci_low"], row["ci_high"])
-    return [
-        f"With the object covered it still gives the right name to {percent(row['accuracy'])} {bounds}: "
-        f"that much the background (and the object’s outline) gives away."
-    ]
+    >>> decimal_interval(0.1, 0.25)
+    '[0.1000, 0.2500]'
+    """
+    return "–" if pd.isna(low) else f"[{decimals(low)}, {decimals(high)}]"

@@ -1,4 +1,4 @@
-"""Stored images as small JPEGs inside the page."""
+"""Stored images as small JPEGs embedded in the page."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _QUALITY = 82
 
 
 def thumbnail(data: bytes, side: int) -> str:
-    """A stored image as a `data:` URI; a transparent one is flattened on black, as models see it.
+    """Return a stored image as a `data:` URI; transparent pixels become black, as models receive them.
 
     Args:
         data: the encoded image.
-        side: the longer side at most, in pixels.
+        side: maximum length of the longer side in pixels.
     """
-    return _data_uri(_shrunk(decode(data, _ANY_SIZE).image, side))
+    return _data_uri(_shrink(decode(data, _ANY_SIZE).image, side))
 
 
-def outlined(data: bytes, mask: bytes, side: int) -> str:
-    """As `thumbnail`, with the outline of its object drawn in white on black.
+def outline_thumbnail(data: bytes, mask: bytes, side: int) -> str:
+    """Return `thumbnail` with the outline of the object in white on black.
 
     Args:
         data: the encoded image.
         mask: the encoded mask, of the same size.
-        side: the longer side at most, in pixels.
+        side: maximum length of the longer side in pixels.
     """
-    image = _shrunk(decode(data, _ANY_SIZE).image, side)
+    image = _shrink(decode(data, _ANY_SIZE).image, side)
     inside = decode_mask(mask).astype(np.uint8) * np.uint8(255)
     small = cv2.resize(inside, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
     contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -44,7 +44,7 @@ def outlined(data: bytes, mask: bytes, side: int) -> str:
     return _data_uri(image)
 
 
-def _shrunk(image: Pixels, side: int) -> Pixels:
+def _shrink(image: Pixels, side: int) -> Pixels:
     height, width = image.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

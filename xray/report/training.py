@@ -1,154 +1,173 @@
-"""Models that were trained within scenarios: how, how far, and what they are worth."""
+"""Models trained on scenarios: S_robust, accuracies, learning curves and the trainings themselves."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from xray.core.text import shown
+from xray.core.text import printable
 from xray.report import figures
-from xray.report.data import Evidence
-from xray.report.text import percent
+from xray.report.data import ReportData
+from xray.report.tables import NONE, Table, records
+from xray.report.text import decimal_interval, decimals, interval, percent, percentage_points
 
 _BACKGROUNDS = ("original", "generated_background", "random_background")
 _DONE = "done"
+_STATES = {"begun": "started", "planned": "not started"}
+_OPEN_ROWS = 16
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The section of the report; what cannot be had is empty or None.
-
-    Args:
-        s_robusts: as `Scores.s_robust`, with `series`.
-        scenarios: names of those that S_robust is over.
-        intervals: S_robust and its parts as a figure.
-        warnings: which S_robust chance would reach too.
-        backgrounds: accuracy on the original, generated and random backgrounds, as a figure.
-        models: by model its matrix and its curves, as figures.
-        trainings: one row a model and training scenario.
-        missing: trainings that have not ended, and why.
-        segmentation: as `Scores.segmentation`, with `series`.
-        basis: terms and what is to be said of them.
-    """
-
-    s_robusts: list[dict[Hashable, Any]]
-    scenarios: str
-    intervals: Markup | None
-    warnings: tuple[str, ...]
-    backgrounds: Markup | None
-    models: list[dict[str, Any]]
-    trainings: list[dict[str, Any]]
-    missing: list[dict[Hashable, Any]]
-    segmentation: list[dict[Hashable, Any]]
-    basis: list[tuple[str, str]] = field(default_factory=list)
-
-
-def trained(evidence: Evidence) -> Trained | None:
-    """What the report says of trainings; None where the recipe plans none and no model was trained."""
-    if evidence.trials.empty and evidence.trained.empty and evidence.segmentation.empty:
+def render(data: ReportData) -> dict[str, Any] | None:
+    """Return the context of `training.html.j2`; None if nothing is trained in this run."""
+    if not data.has_training:
         return None
-    table = evidence.s_robust
-    known = table is not None and table[["sigma2_cross", "sigma2_inner"]].notna().any(axis=None)
-    missing = evidence.trials[evidence.trials["status"] != _DONE].astype(object)
-    return Trained(
-        s_robusts=[] if table is None else table.to_dict("records"),
-        scenarios="" if table is None or table.empty else str(table["scenarios"].iloc[0]),
-        intervals=_svg(figures.robustness_intervals(table), "S_robust by model, and its parts", "s-robust")
-        if known and table is not None
-        else None,
-        warnings=evidence.near_chance,
-        backgrounds=_backgrounds(evidence),
-        models=_models(evidence),
-        trainings=_trainings(evidence.trials[evidence.trials["status"] == _DONE], evidence.trials),
-        missing=missing.where(missing.notna(), "").to_dict("records"),
-        segmentation=evidence.segmentation.to_dict("records"),
-        basis=_basis(evidence),
+    trials = data.training.trials
+    s_robust = data.scores.s_robust
+    if s_robust is not None and s_robust.empty:
+        s_robust = None
+    done = _trainings(trials)
+    return {
+        "reference": data.scores.reference,
+        "controls": data.controls,
+        "missing": _missing(trials),
+        "s_robust": None if s_robust is None else _s_robust(s_robust),
+        "scenarios": "" if s_robust is None else str(s_robust["scenarios"].iloc[0]),
+        "intervals": None if s_robust is None else _intervals(s_robust),
+        "warnings": data.scores.warnings,
+        "backgrounds": _backgrounds(data),
+        "models": _models(data),
+        "segmentation": _segmentation(data.scores.segmentation),
+        "trainings": done,
+        "open": len(done.rows) <= _OPEN_ROWS,
+        "facts": _facts(data),
+    }
+
+
+def _missing(trials: pd.DataFrame) -> Table:
+    rows = trials[trials["status"] != _DONE].astype(object)
+    return Table.of(
+        records(rows.where(rows.notna(), "")),
+        ("name model", lambda row: row["model"]),
+        ("name trained on", lambda row: row["trained_on"]),
+        ("number fold", lambda row: str(row["fold"])),
+        ("text status", lambda row: _STATES.get(row["status"], row["status"])),
+        ("prose reason", lambda row: row["reason"] or NONE),
     )
 
 
-def unfinished(evidence: Evidence) -> str:
-    """How many trainings have not ended; empty if none."""
-    counts = evidence.trials["status"].value_counts()
-    total, done = int(counts.sum()), int(counts.get(_DONE, 0))
-    if done == total:
-        return ""
-    told = {"failed": "failed", "begun": "begun", "planned": "not begun"}
-    parts = [f"{counts[status]:,} {word}" for status, word in told.items() if status in counts]
-    return f"Of {total:,} planned trainings {done:,} are done ({', '.join(parts)}); the others are listed below."
+def _s_robust(table: pd.DataFrame) -> Table:
+    return Table.of(
+        records(table),
+        ("name model", lambda row: row["label"]),
+        ("number S_robust", lambda row: decimals(row["s_robust"])),
+        ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
+        (Markup("number σ²<sub>cross</sub>"), lambda row: decimals(row["sigma2_cross"])),
+        (Markup("number σ²<sub>inner</sub>"), lambda row: decimals(row["sigma2_inner"])),
+        ("number μ", lambda row: decimals(row["mu"])),
+        ("number photographs", lambda row: NONE if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}"),
+        ("prose definition, or what is missing", _definition),
+    )
 
 
-def _svg(drawn: Any, title: str, name: str) -> Markup:
-    # matplotlib's own XML; ElementTree has escaped every name in it
-    return Markup(figures.inline_svg(drawn, title, name))
+def _definition(row: Mapping[Hashable, Any]) -> str:
+    if row["missing"]:
+        return f"none: {row['missing']}"
+    return f"{row['reading']}, {row['power']} about {row['about']}; interval {row['method']}"
 
 
-def _backgrounds(evidence: Evidence) -> Markup | None:
-    """Of models that are pretrained or trained on the reference, and of those trained within the scenario itself."""
-    kinds = {name: entry["kind"] for name, entry in evidence.recipe["scenarios"].items()}
-    rows = [name for kind in _BACKGROUNDS for name, found in kinds.items() if found == kind]
-    own = evidence.trained[evidence.trained["trained_on"] == evidence.trained["scenario"]]
-    own = own[own["trained_on"] != evidence.reference].assign(trained_on="the scenario itself")
-    table = pd.concat([evidence.accuracy, own])
-    there = [name for name in rows if name in set(table["scenario"])]
-    if len(there) < 2:
+def _intervals(table: pd.DataFrame) -> Markup | None:
+    if table[["sigma2_cross", "sigma2_inner"]].isna().all(axis=None):
         return None
-    drawn = figures.accuracy_intervals(table, there)
-    return _svg(drawn, "Accuracy on the original, on generated and on random backgrounds", "backgrounds")
+    return figures.inline_svg(figures.robustness_intervals(table), "S_robust and its terms by model", "s-robust")
 
 
-def _models(evidence: Evidence) -> list[dict[str, Any]]:
-    names = dict.fromkeys([*evidence.history["model"], *evidence.trained["model"]])
+def _backgrounds(data: ReportData) -> Markup | None:
+    """Draw accuracy on original, generated and random backgrounds, also of models trained on the tested scenario."""
+    kinds = {name: entry["kind"] for name, entry in data.recipe["scenarios"].items()}
+    trained = data.scores.trained
+    own = trained[trained["trained_on"] == trained["scenario"]]
+    own = own[own["trained_on"] != data.scores.reference].assign(trained_on="the same scenario")
+    table = pd.concat([data.scores.accuracy, own])
+    tested = set(table["scenario"])
+    names = [name for kind in _BACKGROUNDS for name in kinds if kinds[name] == kind and name in tested]
+    if len(names) < 2:
+        return None
+    title = "Accuracy on original, generated and random backgrounds"
+    return figures.inline_svg(figures.accuracy_intervals(table, names), title, "backgrounds")
+
+
+def _models(data: ReportData) -> list[dict[str, Any]]:
+    names = dict.fromkeys(map(str, [*data.training.history["model"], *data.scores.trained["model"]]))
     return [
-        {
-            "name": name,
-            "matrix": _matrix(evidence, str(name), place),
-            "curves": _curves(evidence, str(name), place),
-        }
-        for place, name in enumerate(names)
+        {"name": name, "matrix": _matrix(data, name, index), "curves": _curves(data, name, index)}
+        for index, name in enumerate(names)
     ]
 
 
-def _matrix(evidence: Evidence, model: str, place: int) -> Markup | None:
-    rows = evidence.trained[evidence.trained["model"] == model]
+def _matrix(data: ReportData, model: str, index: int) -> Markup | None:
+    rows = data.scores.trained[data.scores.trained["model"] == model]
     if rows.empty:
         return None
-    there = [name for name in evidence.scenarios if name in set(rows["scenario"]) | set(rows["trained_on"])]
-    drawn = figures.train_test_map(rows, model, there)
-    title = f"Accuracy of {shown(model)} in per cent by what it was trained on and tested on"
-    return _svg(drawn, title, f"matrix-{place}")
+    scenarios = [name for name in data.scenarios if name in set(rows["scenario"]) | set(rows["trained_on"])]
+    axes = figures.train_test_map(rows, model, scenarios)
+    title = f"Accuracy of {printable(model)} in percent by training and test scenario"
+    return figures.inline_svg(axes, title, f"matrix-{index}")
 
 
-def _curves(evidence: Evidence, model: str, place: int) -> Markup | None:
-    rows = evidence.history[evidence.history["model"] == model]
+def _curves(data: ReportData, model: str, index: int) -> Markup | None:
+    rows = data.training.history[data.training.history["model"] == model]
     if rows.empty:
         return None
-    there = [name for name in evidence.scenarios if name in set(rows["trained_on"])]
-    there += sorted(set(rows["trained_on"]) - set(there))
-    drawn = figures.learning_curves(rows, model, there, evidence.chance if set(rows["metric"]) == {"top1"} else None)
-    return _svg(drawn, f"Loss and score of {shown(model)} by epoch, by training scenario", f"curves-{place}")
+    trained_on = set(rows["trained_on"])
+    scenarios = [name for name in data.scenarios if name in trained_on] + sorted(trained_on - set(data.scenarios))
+    chance = data.chance if set(rows["metric"]) == {"top1"} else None
+    figure = figures.learning_curves(rows, model, scenarios, chance)
+    return figures.inline_svg(figure, f"Loss and score of {printable(model)} by epoch and scenario", f"curves-{index}")
 
 
-def _trainings(done: pd.DataFrame, planned: pd.DataFrame) -> list[dict[str, Any]]:
-    """Those of one model and scenario together, in the recipe's order."""
-    folds = Counter(zip(planned["model"], planned["trained_on"], strict=True))
-    return [
-        {
-            "model": model,
-            "trained_on": scenario,
-            "folds": f"{len(rows)} of {folds[str(model), str(scenario)]}",
-            "epochs": _range(rows["epochs"]),
-            "best_epoch": f"{rows['best_epoch'].mean() + 1:.1f}",
-            "photographs": " / ".join(_range(rows[part]) for part in ("train", "validation", "test")),
-            "seconds": f"{rows['seconds'].sum():,.0f}",
-            "origin": ", ".join(dict.fromkeys(rows["origin"])),
-        }
-        for (model, scenario), rows in done.groupby(["model", "trained_on"], sort=False)
-    ]
+def _segmentation(table: pd.DataFrame) -> Table:
+    def mean(key: str) -> Callable[[Mapping[Hashable, Any]], str]:
+        return lambda row: percentage_points(row[key], 1)
+
+    def bounds(key: str) -> Callable[[Mapping[Hashable, Any]], str]:
+        return lambda row: interval(row[f"{key}_low"], row[f"{key}_high"], 1) or NONE
+
+    return Table.of(
+        records(table),
+        ("name segmenter", lambda row: row["series"]),
+        ("name tested on", lambda row: row["tested_on"]),
+        ("number images", lambda row: f"{row['n']:,}"),
+        ("number IoU", mean("iou")),
+        ("number 95 % interval", bounds("iou")),
+        ("number Dice", mean("dice")),
+        ("number 95 % interval", bounds("dice")),
+        ("number correct pixels", mean("pixel_accuracy")),
+        ("number 95 % interval", bounds("pixel_accuracy")),
+    )
+
+
+def _trainings(trials: pd.DataFrame) -> Table:
+    """Make the table of finished trainings, one row per model and scenario, in the recipe's order."""
+    planned = Counter(zip(trials["model"], trials["trained_on"], strict=True))
+    groups = trials[trials["status"] == _DONE].groupby(["model", "trained_on"], sort=False)
+    return Table.of(
+        [(str(model), str(scenario), rows) for (model, scenario), rows in groups],
+        ("name model", lambda group: group[0]),
+        ("name trained on", lambda group: group[1]),
+        ("number folds", lambda group: f"{len(group[2])} of {planned[group[:2]]}"),
+        ("number epochs", lambda group: _range(group[2]["epochs"])),
+        ("number mean best epoch", lambda group: f"{group[2]['best_epoch'].mean() + 1:.1f}"),
+        (
+            "number photographs",
+            lambda group: " / ".join(_range(group[2][part]) for part in ("train", "validation", "test")),
+        ),
+        ("number seconds", lambda group: f"{group[2]['seconds'].sum():,.0f}"),
+        ("prose initial weights", lambda group: ", ".join(dict.fromkeys(group[2]["origin"]))),
+    )
 
 
 def _range(values: pd.Series) -> str:
@@ -156,29 +175,30 @@ def _range(values: pd.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def _basis(evidence: Evidence) -> list[tuple[str, str]]:
-    told: Mapping[str, Any] | None = evidence.recipe.get("training")
-    if told is None:
+def _facts(data: ReportData) -> list[tuple[str, str]]:
+    settings: Mapping[str, Any] | None = data.recipe.get("training")
+    if settings is None:
         return []
     split = (
-        f"{told['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
+        f"{settings['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
         "accuracies are pooled over the folds"
-        if told["folds"]
-        else f"{percent(told['holdout'])} of the photographs of each category are tested, once"
+        if settings["folds"]
+        else f"{percent(settings['holdout'])} of the photographs of each category are held out for the test"
     )
     best = (
-        "the photographs that are tested (as in the published code: optimistic)"
-        if told["validation"] == "test"
-        else f"the lowest loss on {percent(told['validation'])} of the training photographs, which are not tested"
+        "the lowest loss on the test photographs (as in the published code: optimistic)"
+        if settings["validation"] == "test"
+        else f"the lowest loss on {percent(settings['validation'])} of the training photographs"
     )
-    workers = ", ".join(dict.fromkeys(evidence.trials["device"].dropna())) or "–"
+    devices = ", ".join(dict.fromkeys(data.training.trials["device"].dropna())) or NONE
     return [
         ("Split", split),
-        ("Never seen before", "trained models were tested on photographs that they had seen in no scenario"),
+        ("Test photographs", "trained models were never trained on their test photographs, in any scenario"),
         ("Best epoch", f"chosen by {best}"),
-        ("Right, of trained models", "the most probable of the run’s own categories is the object’s"),
+        ("Correct, trained models", "the most probable of the run’s own categories is the category of the object"),
         (
-            "Trained on",
-            f"{workers}; at most {told['epochs']:,} epochs, batches of {told['batch']:,}, {told['optimizer']}",
+            "Training",
+            f"on {devices}; at most {settings['epochs']:,} epochs, batches of {settings['batch']:,}, "
+            f"{settings['optimizer']}",
         ),
     ]

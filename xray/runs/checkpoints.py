@@ -1,7 +1,7 @@
-"""What is kept of a training: where it stands while it goes on, and the best weights when it has ended.
+"""The files of one training: the state to resume from while it goes on, and the best weights once it has ended.
 
-Both are safetensors files that say in their metadata what they hold; each is written under another name and renamed, so
-that one that cannot be written leaves the one before as it was.
+Both are safetensors files that describe themselves in their metadata. Each is written under another name and renamed,
+so that a failed write leaves the previous file unchanged.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from xray.core.errors import XrayError
+from xray.core.errors import StorageError
 from xray.core.files import delete_file, exists, read_bytes, write_bytes
 from xray.core.uri import join
 from xray.models.weights.checkpoint import Weights
-from xray.runs.receipts import sums
+from xray.runs.receipts import file_facts
 
 if TYPE_CHECKING:
     import torch
 
-_STANDING, _BEST, _FAILED = "last.safetensors", "model.safetensors", "failed.json"
+_STATE, _BEST, _FAILED = "last.safetensors", "model.safetensors", "failed.json"
 
 
 @dataclass
-class Standing:
-    """Where a training stands at the end of an epoch.
+class TrainState:
+    """The state of a training at the end of an epoch.
 
     Args:
         model: weights and buffers.
-        optimizer: as its `state_dict` tells.
+        optimizer: its `state_dict`.
         best: weights and buffers of the best epoch so far.
-        history: a row an epoch (see `xray.core.schema.HISTORY`).
-        decisive: the settings that it began with (see `xray.runs.trial.Trial.decisive`).
-        scaler: of mixed precision, as its `state_dict` tells.
+        history: one row per epoch (see `xray.core.schema.HISTORY`).
+        decisive: the settings that it started with (see `xray.runs.trial.Trial.decisive`).
+        scaler: `state_dict` of the gradient scaler of mixed precision.
     """
 
     model: Weights
@@ -44,42 +44,53 @@ class Standing:
     scaler: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """As a safetensors file."""
+        """Encode as a safetensors file."""
         import torch
         from safetensors.torch import save
 
         plain: dict[str, dict[str, Any]] = {}
-        tensors = _named("model", self.model) | _named("best", self.best)
-        for place, state in self.optimizer["state"].items():
+        tensors = _prefixed("model", self.model) | _prefixed("best", self.best)
+        for index, state in self.optimizer["state"].items():
             for name, value in state.items():
                 if isinstance(value, torch.Tensor):
-                    tensors[f"optimizer/{place}/{name}"] = value
+                    tensors[f"optimizer/{index}/{name}"] = value
                 else:
-                    plain.setdefault(str(place), {})[name] = value
-        told = {
+                    plain.setdefault(str(index), {})[name] = value
+        metadata = {
             "plain": plain,
             "groups": self.optimizer["param_groups"],
             "history": self.history,
             "decisive": self.decisive,
             "scaler": self.scaler,
         }
-        return save(_apart(tensors), {"xray": json.dumps(told)})
+        return save(_detached(tensors), {"xray": json.dumps(metadata)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From a safetensors file."""
-        tensors, told = _read(data)
+        """Decode a safetensors file.
+
+        Raises:
+            ValueError: it is damaged.
+            KeyError: its metadata lack something.
+        """
+        tensors, metadata = _load(data)
         parts: dict[str, Any] = {"model": {}, "best": {}}
-        state: dict[int, dict[str, Any]] = {int(place): dict(values) for place, values in told["plain"].items()}
+        state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in metadata["plain"].items()}
         for key, value in tensors.items():
             part, _, name = key.partition("/")
             if part == "optimizer":
-                place, _, name = name.partition("/")
-                state.setdefault(int(place), {})[name] = value
+                index, _, name = name.partition("/")
+                state.setdefault(int(index), {})[name] = value
             else:
                 parts[part][name] = value
-        optimizer = {"state": state, "param_groups": told["groups"]}
-        return cls(parts["model"], optimizer, parts["best"], told["history"], told["decisive"], told["scaler"])
+        return cls(
+            parts["model"],
+            {"state": state, "param_groups": metadata["groups"]},
+            parts["best"],
+            metadata["history"],
+            metadata["decisive"],
+            metadata["scaler"],
+        )
 
 
 @dataclass(frozen=True)
@@ -92,98 +103,98 @@ class Checkpoints:
 
     folder: str
 
-    def write(self, standing: Standing) -> None:
-        """Keep where a training stands.
+    @property
+    def started(self) -> bool:
+        """Whether there is a state to resume from."""
+        return exists(join(self.folder, _STATE))
+
+    def write(self, state: TrainState) -> None:
+        """Write the state of a training.
 
         Raises:
-            XrayError: it cannot be written, as where no space is left; the one before stays.
+            StorageError: the disk is full or cannot be written to; the previous state stays.
         """
-        write_bytes(join(self.folder, _STANDING), standing.to_bytes())
+        write_bytes(join(self.folder, _STATE), state.to_bytes())
 
-    def read(self) -> Standing | None:
-        """Where a training stood last; None if it has not begun.
+    def read(self) -> TrainState | None:
+        """Read the last state of a training; None if there is none.
 
         Raises:
-            XrayError: the file is damaged.
+            StorageError: the file is damaged.
         """
-        if not self.begun:
+        if not self.started:
             return None
         try:
-            return Standing.from_bytes(read_bytes(join(self.folder, _STANDING)))
+            return TrainState.from_bytes(read_bytes(join(self.folder, _STATE)))
         except (ValueError, KeyError) as error:
-            raise XrayError(f"the checkpoint {join(self.folder, _STANDING)} is damaged; remove it: {error}") from error
+            raise StorageError(f"the checkpoint {join(self.folder, _STATE)} is damaged; remove it: {error}") from error
 
-    def finish(self, best: Weights, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Keep the best weights with what they are.
+    def resume(self) -> TrainState | None:
+        """Remove the record of a failure, and read the last state; see `read`."""
+        self._delete(_FAILED)
+        return self.read()
+
+    def drop_state(self) -> None:
+        """Remove the state of a training."""
+        self._delete(_STATE)
+
+    def finish(self, best: Weights, metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Write the best weights.
 
         Returns:
-            The file's name in the folder, and what a receipt tells of its bytes.
+            The file's name in the folder, and its entry for a receipt (see `xray.runs.receipts.file_facts`).
         """
         from safetensors.torch import save
 
-        data = save(_apart(dict(best)), {"xray": json.dumps(told)})
+        data = save(_detached(best), {"xray": json.dumps(metadata)})
         write_bytes(join(self.folder, _BEST), data)
-        return _BEST, sums(data)
-
-    def forget(self) -> None:
-        """Drop where a training stood."""
-        self._drop(_STANDING)
-
-    def fail(self, reason: str) -> None:
-        """Keep why a training came to no end."""
-        write_bytes(join(self.folder, _FAILED), json.dumps({"reason": reason}).encode())
-
-    def failure(self) -> str | None:
-        """Why it came to no end, if it did not."""
-        if not exists(join(self.folder, _FAILED)):
-            return None
-        return str(json.loads(read_bytes(join(self.folder, _FAILED)))["reason"])
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
-        return exists(join(self.folder, _STANDING))
-
-    def begin(self) -> Standing | None:
-        """Forget that it failed, and go on where it stood; see `read`."""
-        self._drop(_FAILED)
-        return self.read()
-
-    def _drop(self, name: str) -> None:
-        if exists(join(self.folder, name)):
-            delete_file(join(self.folder, name))
+        return _BEST, file_facts(data)
 
     def finished(self) -> tuple[Weights, dict[str, Any]]:
-        """The best weights, and what they are.
+        """Read the best weights and their metadata.
 
         Raises:
             Rejected: there are none.
         """
-        return _read(read_bytes(join(self.folder, _BEST)))
+        return _load(read_bytes(join(self.folder, _BEST)))
+
+    def fail(self, reason: str) -> None:
+        """Record why the training failed."""
+        write_bytes(join(self.folder, _FAILED), json.dumps({"reason": reason}).encode())
+
+    def failure(self) -> str | None:
+        """Return the error message if the training failed, else None."""
+        if not exists(join(self.folder, _FAILED)):
+            return None
+        return str(json.loads(read_bytes(join(self.folder, _FAILED)))["reason"])
+
+    def _delete(self, name: str) -> None:
+        if exists(join(self.folder, name)):
+            delete_file(join(self.folder, name))
 
 
-def copied(module: torch.nn.Module) -> Weights:
-    """The weights and buffers of a module as they are now, on the CPU."""
+def copy_weights(module: torch.nn.Module) -> Weights:
+    """Copy a module's current weights and buffers to the CPU."""
     return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}
 
 
-def _named(part: str, weights: Weights) -> Weights:
+def _prefixed(part: str, weights: Weights) -> Weights:
     return {f"{part}/{name}": value for name, value in weights.items()}
 
 
-def _apart(tensors: Weights) -> Weights:
-    """Each tensor with memory of its own, as safetensors wants it."""
+def _detached(tensors: Weights) -> Weights:
+    """Give each tensor its own memory, which safetensors requires."""
     return {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
 
 
-def _read(data: bytes) -> tuple[Weights, dict[str, Any]]:
+def _load(data: bytes) -> tuple[Weights, dict[str, Any]]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = load(data)
         size = int.from_bytes(data[:8], "little")
-        told: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["xray"])
+        metadata: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["xray"])
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-    return tensors, told
+    return tensors, metadata

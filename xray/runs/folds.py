@@ -1,7 +1,7 @@
-"""Which photographs are trained on, which choose the best epoch, and which are tested.
+"""The split into folds, and of each trial's photographs into training, validation and test.
 
-Decided by source image, so that no object is in train and test, whatever the scenario; and by category, so that each
-fold has as many of each as can be.
+The split is by photograph, so that no object is in both training and test, whatever the scenario; and by category, so
+that each fold has nearly the same number of each.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.hashing import digest
 from xray.runs.training import Training
 
-NEVER = -1
-"""The fold of photographs that are not tested, in a plain split."""
+NOT_TESTED = -1
+"""The fold of photographs that a plain split does not test."""
 
 
 def number_of_folds(training: Training) -> int:
-    """How many times a model is trained and tested within a scenario.
+    """Return how many times a model is trained and tested on a scenario.
 
     >>> number_of_folds(Training(models=["timm:resnet50"], folds=None, holdout=0.2))
     1
@@ -27,27 +27,28 @@ def number_of_folds(training: Training) -> int:
     return training.folds or 1
 
 
-def assign(
+def assign_folds(
     categories: Mapping[str, str], training: Training, seed: int, before: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """The fold in which each photograph is tested.
+    """Assign each photograph the fold in which it is tested.
 
-    Within a category photographs are dealt in the order of a hash, each to the fold that has fewest of the category,
-    then fewest of all. Those that have a fold keep it when others are added, so that what was trained stays right.
+    The photographs of a category are assigned in the order of a hash, each to the fold with the fewest of the category,
+    then with the fewest overall. Photographs that have a fold keep it when others are added, so that earlier trainings
+    stay valid.
 
     Args:
-        categories: of the usable photographs, by their ids.
+        categories: of the usable photographs, by id.
         training: `folds` or `holdout`.
         seed: of the run.
-        before: folds that were decided earlier.
+        before: earlier assignments, by id.
 
     Returns:
-        0 … folds − 1 by id; of a plain split 0 for what is tested and -1 for what is not.
+        0 … folds − 1 by id; for a plain split 0 if tested, else `NOT_TESTED`.
 
     Raises:
-        XrayError: a category has a single photograph, or there are fewer photographs than folds.
+        XrayError: a category has only one photograph, or there are fewer photographs than folds.
 
-    >>> assign(dict.fromkeys("abcdef", "fox"), Training(models=["timm:resnet50"], folds=3), seed=0)
+    >>> assign_folds(dict.fromkeys("abcdef", "fox"), Training(models=["timm:resnet50"], folds=3), seed=0)
     {'a': 1, 'b': 2, 'c': 0, 'd': 0, 'e': 2, 'f': 1}
     """
     folds = dict(before or {})
@@ -57,44 +58,44 @@ def assign(
     _check_enough(by_category, training)
     total = Counter(folds.values())
     for _, images in sorted(by_category.items()):
-        have = Counter(folds[image] for image in images if image in folds)
-        fresh = [image for image in images if image not in folds]
-        for image in fresh:
-            fold = _next_fold(have, total, len(images), training)
+        in_category = Counter(folds[image] for image in images if image in folds)
+        added = [image for image in images if image not in folds]
+        for image in added:
+            fold = _next_fold(in_category, total, len(images), training)
             folds[image] = fold
-            have[fold] += 1
+            in_category[fold] += 1
             total[fold] += 1
     return {image: folds[image] for image in sorted(categories)}
 
 
-def _next_fold(have: Mapping[int, int], total: Mapping[int, int], size: int, training: Training) -> int:
+def _next_fold(in_category: Mapping[int, int], total: Mapping[int, int], size: int, training: Training) -> int:
     if training.folds is not None:
-        return min(range(training.folds), key=lambda fold: (have[fold], total[fold], fold))
+        return min(range(training.folds), key=lambda fold: (in_category[fold], total[fold], fold))
     assert training.holdout is not None
-    return 0 if have[0] < _share_of(size, training.holdout) else NEVER
+    return 0 if in_category[0] < _count_of(size, training.holdout) else NOT_TESTED
 
 
-def _share_of(count: int, share: float) -> int:
-    """At least one, and not all."""
+def _count_of(count: int, share: float) -> int:
+    """Return a share of a count as a number: at least one, and not all."""
     return min(max(1, round(count * share)), count - 1)
 
 
 def _check_enough(by_category: Mapping[str, Sequence[str]], training: Training) -> None:
     few = [name for name, images in sorted(by_category.items()) if len(images) < 2]
     if few:
-        raise XrayError(
-            f"a single usable photograph of {', '.join(map(repr, few))}: when it is tested, none is left to train on. "
-            "Add photographs, or leave the category out"
+        raise ConfigError(
+            f"only one usable photograph of {', '.join(map(repr, few))}: when it is tested, none is left to train on. "
+            "Add photographs, or remove the category"
         )
     total = sum(len(images) for images in by_category.values())
     if training.folds is not None and total < training.folds:
-        raise XrayError(f"`folds: {training.folds}` of {total} usable photographs: a fold needs at least one; lower it")
+        raise ConfigError(f"`folds: {training.folds}`, but only {total} usable photographs: lower it")
 
 
-def fold_remarks(categories: Mapping[str, str], training: Training) -> list[str]:
-    """What people should know of the folds: categories that are not tested in each.
+def fold_notes(categories: Mapping[str, str], training: Training) -> list[str]:
+    """Return notes for readers of the run: the categories that some folds do not test.
 
-    >>> fold_remarks({"a": "fox", "b": "fox", "c": "fox"}, Training(models=["timm:resnet50"], folds=4))
+    >>> fold_notes({"a": "fox", "b": "fox", "c": "fox"}, Training(models=["timm:resnet50"], folds=4))
     ["`folds: 4`, but 'fox' has 3 photographs: not every fold tests it"]
     """
     counts = Counter(categories.values())
@@ -103,13 +104,13 @@ def fold_remarks(categories: Mapping[str, str], training: Training) -> list[str]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Ids of the photographs of one trial.
+class Split:
+    """The ids of the photographs of one trial.
 
     Args:
-        train: the weights are fitted to these.
-        validation: these choose the best epoch.
-        test: these are predicted with the weights of that epoch.
+        train: used to fit the weights.
+        validation: used to choose the best epoch.
+        test: predicted with the weights of that epoch.
     """
 
     train: frozenset[str]
@@ -117,26 +118,28 @@ class Parts:
     test: frozenset[str]
 
 
-def parts(folds: Mapping[str, int], categories: Mapping[str, str], fold: int, training: Training, seed: int) -> Parts:
-    """Divide the photographs for one fold.
+def split_photographs(
+    folds: Mapping[str, int], categories: Mapping[str, str], fold: int, training: Training, seed: int
+) -> Split:
+    """Split the photographs for one fold.
 
     Args:
-        folds: by id, as `assign` decides.
-        categories: by id, of those that are to be divided.
-        fold: that is tested.
-        training: says which share chooses the best epoch.
+        folds: by id, as `assign_folds` returns them.
+        categories: by id; only these photographs are split.
+        fold: the tested fold.
+        training: its `validation` is the share that chooses the best epoch.
         seed: of the run.
 
     >>> ids = {name: "fox" for name in "abcdef"}
     >>> training = Training(models=["timm:resnet50"], folds=3, validation=0.25)
-    >>> divided = parts(assign(ids, training, seed=0), ids, 0, training, seed=0)
-    >>> sorted(divided.test), len(divided.validation), len(divided.train)
+    >>> split = split_photographs(assign_folds(ids, training, seed=0), ids, 0, training, seed=0)
+    >>> sorted(split.test), len(split.validation), len(split.train)
     (['c', 'd'], 1, 3)
     """
     test = frozenset(image for image in categories if folds[image] == fold)
     rest = [image for image in categories if folds[image] != fold]
     if training.validation == "test":
-        return Parts(frozenset(rest), test, test)
+        return Split(frozenset(rest), test, test)
     by_category: dict[str, list[str]] = {}
     for image in sorted(rest, key=lambda image: digest(seed, "validation", fold, image)):
         by_category.setdefault(categories[image], []).append(image)
@@ -144,6 +147,6 @@ def parts(folds: Mapping[str, int], categories: Mapping[str, str], fold: int, tr
         image
         for images in by_category.values()
         if len(images) > 1
-        for image in images[: _share_of(len(images), training.validation)]
+        for image in images[: _count_of(len(images), training.validation)]
     }
-    return Parts(frozenset(rest) - chosen, frozenset(chosen), test)
+    return Split(frozenset(rest) - chosen, frozenset(chosen), test)

@@ -1,11 +1,12 @@
-"""Who works on a run: a lease that names host and process, is renewed while they do, and expires when they do not.
+"""Advisory locks on a run. A lock names its host and process, is renewed during the work, and expires without it.
 
-A lease is a file in a folder of the run. Stores have no lock in common, nor a conditional write; but all show a file
-as soon as it is written. So who wants the lease writes a claim of its own and then looks for others': whoever comes
-later sees the claim that was there. Of two that see each other, the one with the smaller name goes on once the other
-has gone. Times are those of the store, so that clocks need not agree.
+A lock is a heartbeat file in a folder of the run. Disks and object stores share neither locks nor conditional writes,
+but all of them list a file as soon as it is written. A process therefore writes a claim first and then looks for the
+claims of others, so that the later of two processes always sees the earlier one. If both see each other, the claim with
+the smaller file name wins, and waits until the other is gone. All times are the store's, so clocks need not agree.
 
-Nothing that a run promises rests on it: two that work on the same shard commit the same bytes. It saves doing so.
+Correctness does not depend on locks: two processes that work on the same shard commit the same bytes. Locks save
+duplicate work.
 """
 
 from __future__ import annotations
@@ -24,56 +25,56 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from xray.core.checksummed import sealed, unsealed
-from xray.core.errors import DamagedError, Rejected, UnreachableError, XrayError
+from xray.core.checksummed import check_checksum, with_checksum
+from xray.core.errors import ConfigError, DamagedError, Rejected, UnreachableError, XrayError
 from xray.core.files import delete_file, exists, modified, read_committed, write_bytes
 from xray.core.progress import readable_time
 from xray.core.uri import join
 
-RENEWED, EXPIRES = 10.0, 60.0
-"""Seconds between two signs, and seconds without one after which nobody is at work."""
-_LOOK, _LOOKS = 0.5, 5
+RENEW_SECONDS, EXPIRE_SECONDS = 10.0, 60.0
+"""Seconds between two renewals of a lock, and the age in seconds at which it expires."""
+_RETRY_SECONDS, _ATTEMPTS = 0.5, 5
 _LOG = logging.getLogger("xray")
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Leased(Protocol):
-    """What there are leases of: a run."""
+class Lockable(Protocol):
+    """An object with locks: a run."""
 
-    def lease(self, work: str) -> contextlib.AbstractContextManager[None]:
-        """Be the only one at some work on it."""
+    def locked(self, work: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of one kind of work."""
         ...
 
 
-L = TypeVar("L", bound=Leased)
+L = TypeVar("L", bound=Lockable)
 
 
-def alone(work: str) -> Callable[[Callable[Concatenate[L, P], T]], Callable[Concatenate[L, P], T]]:
-    """Decorate what only one process at a time may do with a run, its first argument."""
+def exclusive(work: str) -> Callable[[Callable[Concatenate[L, P], T]], Callable[Concatenate[L, P], T]]:
+    """Decorate a function that only one process at a time may call for a run, its first argument."""
 
-    def decorate(verb: Callable[Concatenate[L, P], T]) -> Callable[Concatenate[L, P], T]:
-        @functools.wraps(verb)
-        def leased(run: L, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with run.lease(work):
-                return verb(run, *args, **kwargs)
+    def decorate(function: Callable[Concatenate[L, P], T]) -> Callable[Concatenate[L, P], T]:
+        @functools.wraps(function)
+        def with_lock(run: L, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            with run.locked(work):
+                return function(run, *args, **kwargs)
 
-        return leased
+        return with_lock
 
     return decorate
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works on something of a run, or is about to.
+    """A process that holds or claims a lock.
 
     Args:
-        host: its name.
-        process: id on that host.
-        place: what tells processes of that id apart: of containers on one host, and of ids that were used before.
-        since: when it began, UTC.
-        held: whether it works; else it only claims.
+        host: name of its host.
+        process: process id on that host.
+        place: boot id, process namespace and start time: distinguishes containers, and reused process ids.
+        since: start of the lock, UTC, ISO 8601.
+        held: true if the process holds the lock, false if it only claims it.
     """
 
     host: str
@@ -84,16 +85,16 @@ class Holder:
 
     @property
     def gone(self) -> bool:
-        """Whether it has certainly ended: it was a process of this host, and is no longer there."""
+        """True if the process has certainly ended: it ran on this host, and no longer exists."""
         here = self.host == platform.node() and self.place.rpartition("/")[0] == _namespace()
-        return here and self.place != _place(self.process)
+        return here and self.place != _identity(self.process)
 
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}"
 
 
 def _namespace() -> str:
-    """Of process ids; processes elsewhere cannot be looked for."""
+    """Return boot id and namespace of this process's ids: only processes that share both can be looked up."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -101,8 +102,8 @@ def _namespace() -> str:
         return "unknown"
 
 
-def _place(process: int) -> str:
-    """Namespace and start of a process; nothing is known of it where there is no /proc, or if it has ended."""
+def _identity(process: int) -> str:
+    """Return namespace and start time of a process; the time is empty without /proc, or if the process has ended."""
     try:
         start = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -111,13 +112,13 @@ def _place(process: int) -> str:
 
 
 @dataclass(frozen=True)
-class Sign:
-    """A lease as it lies there.
+class Lock:
+    """A lock, as read from its file.
 
     Args:
-        uri: of its file.
-        holder: whose it is.
-        quiet: seconds since it was written, by the store's clock.
+        uri: URI of the file.
+        holder: the process that wrote it.
+        quiet: seconds since it was last written, ≥ 0, by the store's clock.
     """
 
     uri: str
@@ -126,109 +127,113 @@ class Sign:
 
     @property
     def live(self) -> bool:
-        """Whether somebody is still there."""
-        return self.quiet < EXPIRES and not self.holder.gone
+        """True if the lock has not expired and its process has not ended."""
+        return self.quiet < EXPIRE_SECONDS and not self.holder.gone
 
 
-def signs(folder: str, now: float | None = None) -> list[Sign]:
-    """The leases in a folder, by name.
+def read_locks(folder: str, now: float | None = None) -> list[Lock]:
+    """Read all locks in a folder, in the order of file names.
 
     Args:
-        folder: its URI.
-        now: by the store's clock; default: by this machine's.
+        folder: URI of the folder.
+        now: current time in seconds since the epoch, by the store's clock; default: this machine's time.
+
+    Raises:
+        UnreachableError: the store does not answer, or denies access.
     """
-    found = []
+    locks = []
     for uri, written in sorted(modified(folder).items()):
         if (holder := _holder(uri)) is not None:
-            found.append(Sign(uri, holder, max(0.0, (time.time() if now is None else now) - written)))
-    return found
+            locks.append(Lock(uri, holder, max(0.0, (time.time() if now is None else now) - written)))
+    return locks
 
 
 def _holder(uri: str) -> Holder | None:
-    """Whose lease it is; nobody's if it was given back meanwhile, or cannot be read.
+    """Return the holder of a lock; None if the lock has been released, or is damaged.
 
-    A client asks a store for an object's size and then for its bytes; one that is written anew or given back in
-    between reads like damage, or like a store that fails. Hence several looks.
+    A client requests an object's size and then its bytes. If the lock is rewritten or released in between, that looks
+    like damage or like a failing store, so several attempts are made.
 
     Raises:
-        UnreachableError: the store does not answer, or does not let us in.
+        UnreachableError: the store does not answer, or denies access.
     """
-    for look in range(_LOOKS):
+    for attempt in range(_ATTEMPTS):
         try:
-            return Holder(**unsealed(read_committed(uri), uri))
+            return Holder(**check_checksum(read_committed(uri), uri))
         except Rejected:
             return None
         except DamagedError:
-            time.sleep(_LOOK / _LOOKS)
+            time.sleep(_RETRY_SECONDS / _ATTEMPTS)
         except UnreachableError:
-            if look == _LOOKS - 1:
+            if attempt == _ATTEMPTS - 1:
                 raise
-            time.sleep(_LOOK / _LOOKS)
+            time.sleep(_RETRY_SECONDS / _ATTEMPTS)
     return None
 
 
 @contextlib.contextmanager
-def lease(folder: str, what: str) -> Iterator[None]:
-    """Be the only one at work on something, as long as the block takes.
+def locked(folder: str, what: str) -> Iterator[None]:
+    """Hold the lock of a folder during the block.
 
-    One that gave no sign for a while is waited for until its lease has expired.
+    If another process holds the lock but has missed a renewal, wait until its lock expires.
 
     Args:
-        folder: URI of the folder that leases of this work lie in.
-        what: is worked on, for people.
+        folder: URI of the folder with the locks of this work.
+        what: the work, for messages.
 
     Raises:
-        XrayError: somebody else is at work on it.
+        XrayError: another process holds or claims the lock.
     """
     uri = join(folder, f"{uuid.uuid4().hex}.json")
-    place = _place(os.getpid())
-    claim = Holder(platform.node(), os.getpid(), place, datetime.now(UTC).isoformat(timespec="seconds"))
+    identity = _identity(os.getpid())
+    claim = Holder(platform.node(), os.getpid(), identity, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
-        _take(folder, uri, claim, what)
-        over = threading.Event()
-        sign = threading.Thread(target=_renew, args=(uri, claim, over), name="xray-lease", daemon=True)
-        sign.start()
+        _acquire(folder, uri, claim, what)
+        released = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(uri, claim, released), name="xray-lock", daemon=True)
+        renewal.start()
         try:
             yield
         finally:
-            over.set()
-            sign.join()
+            released.set()
+            renewal.join()
     finally:
         _drop(uri)
 
 
-def _take(folder: str, uri: str, claim: Holder, what: str) -> None:
-    told = False
+def _acquire(folder: str, uri: str, claim: Holder, what: str) -> None:
+    logged = False
     while True:
         _write(uri, claim)
         now = modified(folder)[uri]
-        others = [sign for sign in signs(folder, now) if sign.uri != uri]
-        for sign in others:
-            if not sign.live:
-                _drop(sign.uri)
-            elif (sign.holder.held and sign.quiet < 2 * RENEWED) or (not sign.holder.held and sign.uri < uri):
-                raise XrayError(
-                    f"{sign.holder} is at work on {what} since {sign.holder.since}, and gave its last sign "
-                    f"{readable_time(sign.quiet)} ago. Two at once would do the same work twice: wait for it, or end "
-                    f"it. If it has died, its lease ends by itself within {EXPIRES:g} s"
+        others = [lock for lock in read_locks(folder, now) if lock.uri != uri]
+        for lock in others:
+            held, recent = lock.holder.held, lock.quiet < 2 * RENEW_SECONDS
+            if not lock.live:
+                _drop(lock.uri)
+            elif (held and recent) or (not held and lock.uri < uri):
+                raise ConfigError(
+                    f"{lock.holder} has been at work on {what} since {lock.holder.since}, and renewed its lock "
+                    f"{readable_time(lock.quiet)} ago. Wait for it or stop it: two at once would do the same work "
+                    f"twice. If it has died, its lock expires within {EXPIRE_SECONDS:g} s"
                 )
-        if not (waited := [sign for sign in others if sign.live]):
+        if not (live := [lock for lock in others if lock.live]):
             _write(uri, replace(claim, held=True))
             return
-        if not told:
-            told = True
-            _LOG.info(f"waiting for the lease of {waited[0].holder} on {what}, which gave no sign for a while")
-        time.sleep(_LOOK)
+        if not logged:
+            logged = True
+            _LOG.info(f"waiting for the lock of {live[0].holder} on {what}, which has not been renewed for a while")
+        time.sleep(_RETRY_SECONDS)
 
 
-def _renew(uri: str, claim: Holder, over: threading.Event) -> None:
-    while not over.wait(RENEWED):
-        with contextlib.suppress(OSError, XrayError):  # a full disk, or a store that is away: the work itself will tell
+def _renew(uri: str, claim: Holder, released: threading.Event) -> None:
+    while not released.wait(RENEW_SECONDS):
+        with contextlib.suppress(OSError, XrayError):  # if the disk or the store fails, the work itself reports it
             _write(uri, replace(claim, held=True))
 
 
 def _write(uri: str, holder: Holder) -> None:
-    write_bytes(uri, sealed(asdict(holder)))
+    write_bytes(uri, with_checksum(asdict(holder)))
 
 
 def _drop(uri: str) -> None:

@@ -1,4 +1,4 @@
-"""What is worked on and committed: shards, and the receipts that stages leave of them."""
+"""Stages, shards, and the receipts that stages leave of shards."""
 
 from __future__ import annotations
 
@@ -15,29 +15,20 @@ MASK: Stage = ("mask",)
 GENERATE: Stage = ("generate",)
 
 
-def evaluation(model: str) -> tuple[str, str]:
+def evaluation(model: str) -> Stage:
     """The stage of evaluating one model."""
     return ("evaluate", model)
 
 
-def training(model: str, scenario: str) -> tuple[str, str, str]:
-    """The stage of training one model within a scenario; its units are folds."""
+def training(model: str, scenario: str) -> Stage:
+    """The stage of training one model within a scenario; its shards are folds."""
     return ("train", model, scenario)
 
 
-def unit_of(shard: str) -> str:
-    """The unit of photographs that a shard is about.
+def file_facts(data: bytes) -> dict[str, Any]:
+    """Describe a file's bytes as receipts do.
 
-    >>> unit_of("01-00-00007")
-    '00-00007'
-    """
-    return shard.partition("-")[2]
-
-
-def sums(data: bytes) -> dict[str, Any]:
-    """What a receipt tells of a file's bytes.
-
-    >>> sums(b"")["sha256"][:8], sums(b"")["bytes"]
+    >>> file_facts(b"")["sha256"][:8], file_facts(b"")["bytes"]
     ('e3b0c442', 0)
     """
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
@@ -45,12 +36,12 @@ def sums(data: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Shard:
-    """A unit of work.
+    """The rows of a shard: the unit of work.
 
     Args:
-        name: `PP-SS-NNNNN`.
+        name: `PP-SS-NNNNN` (see `xray.runs.ids.ShardId`).
         source: its photographs (SOURCE).
-        plan: what is to be made of them (PLAN).
+        plan: the images to make of them (PLAN).
     """
 
     name: str
@@ -60,14 +51,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was committed for one shard in one stage.
+    """The record of one shard that was committed in one stage.
 
     Args:
-        shard: its name.
-        files: by table: path in the run, sha256, bytes and rows; `weights`, those of a trained model, have no rows.
-        counts: rows by scenario, then by "status reason".
-        seconds: of one worker's time.
-        facts: what else is to be known of it, such as the hash of the weights.
+        shard: its name; of `MASK` a photo batch, of a training a fold.
+        files: path in the run, sha256, bytes and rows by table; `weights`, those of a trained model, have no rows.
+        counts: rows by scenario, then by outcome.
+        seconds: time of one worker.
+        facts: anything else worth recording, such as the hash of the weights.
     """
 
     shard: str
@@ -75,3 +66,8 @@ class Receipt:
     counts: Mapping[str, Mapping[str, int]]
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file["bytes"] for file in self.files.values())

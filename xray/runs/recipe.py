@@ -1,4 +1,4 @@
-"""What a run is, as a YAML file: validated, typos refused by name and line."""
+"""The recipe of a run: a YAML file, validated, with errors that name file, line and key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xray.backgrounds.base import Bank
 from xray.backgrounds.filtering.settings import Filter
 from xray.backgrounds.own_photos import OwnPhotos
 from xray.core import yaml
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, XrayError, unknown
 from xray.core.files import read_bytes
 from xray.core.images import Format, Limits
 from xray.core.plugins import available, checked, dump, field_of, settings, settings_of
@@ -22,7 +22,7 @@ from xray.core.uri import to_uri
 from xray.masks import Annotations, Gates, Refiner
 from xray.masks.from_source import FromSource
 from xray.masks.given import Given
-from xray.models.names import models_by_name
+from xray.models.registry import models_by_name
 from xray.runs.resources import Pools
 from xray.runs.training import Training, training_fields
 from xray.scenarios import Scenario, build_scenario
@@ -37,11 +37,11 @@ Level = Annotated[int, Field(ge=0, le=255)]
 
 @settings
 class ScenarioEntry:
-    """A scenario in a recipe.
+    """One scenario of a recipe.
 
     Args:
         scenario: the scenario with its settings.
-        variants: how many different ones of each photograph, ≥ 1; differ where the seed decides something.
+        variants: images per photograph, ≥ 1; they differ if the scenario depends on the seed.
     """
 
     scenario: Annotated[Scenario, PlainValidator(lambda value: value), PlainSerializer(dump(Scenario))]
@@ -49,7 +49,7 @@ class ScenarioEntry:
 
 
 def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
-    """Entries by name, from a list of names and mappings, or from a mapping by name."""
+    """Convert a list of names and mappings, or a mapping by name, to entries by name."""
     entries: dict[str, ScenarioEntry] = {}
     if isinstance(value, Mapping):
         entries = {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
@@ -57,10 +57,10 @@ def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
         fields = {"kind": item} if isinstance(item, str) else item
         name = fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None
         if name in entries:
-            raise XrayError(f"two scenarios are called {name!r}; give one of them another `name`", (index,))
+            raise ConfigError(f"two scenarios are named {name!r}; give one of them another `name`", (index,))
         entries[str(name)] = _checked_at((index,), _scenario_entry, fields)
     if not entries:
-        raise XrayError("no scenario is named: a list is needed, such as [original, blur_background]")
+        raise ConfigError("`scenarios` needs at least one scenario, such as [original, blur_background]")
     return entries
 
 
@@ -68,7 +68,7 @@ def _scenario_entry(value: Any) -> ScenarioEntry:
     if isinstance(value, ScenarioEntry):
         return value
     if not isinstance(value, Mapping):
-        raise XrayError(f"a scenario is a name, or a mapping with `kind`; got {value!r}")
+        raise ConfigError(f"a scenario must be a name, or a mapping with `kind`; got {value!r}")
     fields = {key: setting for key, setting in value.items() if key not in ("name", "variants")}
     return ScenarioEntry(scenario=build_scenario(fields), variants=value.get("variants", 1))
 
@@ -78,7 +78,7 @@ def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: A
         return checked(make)(value)
     except PydanticCustomError as error:
         context = error.context or {}
-        raise XrayError(context["message"], (*where, *context["where"])) from error
+        raise ConfigError(context["message"], (*where, *context["where"])) from error
 
 
 def _dump_scenarios(entries: dict[str, ScenarioEntry]) -> dict[str, Any]:
@@ -101,11 +101,11 @@ def _dump_categories(categories: tuple[Category, ...] | None) -> dict[str, Any] 
 
 @settings
 class Images:
-    """How made images are stored.
+    """How generated images are stored.
 
     Args:
-        format: `jpeg` (4:4:4), or lossless `png`; transparent images are PNG always.
-        quality: of JPEG, 1–100.
+        format: `jpeg` (4:4:4), or lossless `png`; transparent images are always PNG.
+        quality: JPEG quality, 1–100.
     """
 
     format: Format = "jpeg"
@@ -114,12 +114,12 @@ class Images:
 
 @settings
 class Masks:
-    """Where masks come from, and what is accepted.
+    """Origin, refinement and acceptance of masks.
 
     Args:
-        annotations: the format and place of given masks or boxes; default: as the source gives them.
-        refine: who makes the final mask from them.
-        gates: which masks are refused.
+        annotations: format and location of the given masks or boxes; default: those of the source.
+        refine: the refiner that computes the final masks from them.
+        gates: conditions that an accepted mask meets.
     """
 
     annotations: Annotated[Annotations, *field_of("annotation format", Annotations)] = FromSource()
@@ -129,23 +129,23 @@ class Masks:
 
 @settings
 class Recipe:
-    """What a run is.
+    """The complete definition of a run.
 
     Args:
-        source: which photographs.
-        name: for people.
-        seed: decides, with the ids, everything random.
-        categories: by name; None: as the source's folders tell.
+        source: the photographs.
+        name: a name for reports.
+        seed: determines, together with the ids, everything random.
+        categories: accepted class indices of each category, by name; None: from the names of the source's folders.
         masks: where masks come from.
-        backgrounds: the photographs that `random_background` puts objects before.
-        scenarios: by name; default: every classical one.
-        filter: which painted pictures are refused.
-        pools: where models that refine and paint work, and how many.
+        backgrounds: background photographs for `random_background`.
+        scenarios: the scenarios, by name; default: every classical one.
+        filter: checks of inpainted images.
+        pools: actors for refinement and inpainting models.
         images: how images are stored.
-        limits: which photographs are refused from their header.
-        shard_size: photographs in a unit of work.
+        limits: limits on photographs, checked before they are decoded.
+        shard_size: photographs per shard.
         bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
-        transparent_on: the colour (RGB) that models see transparent images on.
+        transparent_on: background colour (RGB) on which models see transparent images.
         models: model strings by name, see `xray list models`.
         training: what `xray sweep` trains, and how; None: nothing.
     """
@@ -173,69 +173,80 @@ class Recipe:
 
 
 def default_scenarios() -> tuple[str, ...]:
-    """Every classical scenario, `original` first; those that paint need weights, and are asked for by name."""
-    names = [name for name, scenario in available(Scenario).items() if not scenario.paints]
+    """Return the names of all scenarios that need no inpainting model, `original` first."""
+    names = [name for name, scenario in available(Scenario).items() if not scenario.inpaints]
     return ("original", *(name for name in names if name != "original"))
 
 
 def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
-    """A recipe from plain values; `preset` is used for every scenario that names none.
+    """Build a recipe from plain values.
+
+    Args:
+        value: the content of a recipe file.
+        preset: preset of every scenario that has it and names no other; `preset` in `value` overrides it.
 
     Raises:
-        pydantic.ValidationError: something is unknown or out of range.
+        pydantic.ValidationError: a key is unknown, or a value is out of range.
+        XrayError: the preset is unknown.
     """
     fields = dict(value)
     preset = fields.pop("preset", preset)
     if preset is not None:
         presets = {name for scenario in available(Scenario).values() for name in scenario.presets}
         if preset not in presets:
-            raise XrayError(str(unknown("preset", preset, presets)), ("preset",))
+            raise ConfigError(str(unknown("preset", preset, presets)), ("preset",))
         scenarios = fields.get("scenarios", list(default_scenarios()))
-        fields["scenarios"] = _each(scenarios, functools.partial(_with_preset, preset))
+        fields["scenarios"] = _map_entries(scenarios, functools.partial(_with_preset, preset))
     return TypeAdapter(Recipe).validate_python(fields)
 
 
-def _each(scenarios: Any, change: Callable[[Any], Any]) -> Any:
+def _map_entries(scenarios: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(scenarios, Mapping):
         return {name: change(entry) for name, entry in scenarios.items()}
     return [change(entry) for entry in scenarios] if isinstance(scenarios, list) else scenarios
 
 
 def _with_preset(preset: str, entry: Any) -> Any:
-    """The entry with the preset, if its scenario has it; what is wrong with an entry is said when it is built."""
+    """Add the preset to an entry whose scenario has it. Invalid entries stay: building them raises the error."""
     fields = {"kind": entry} if isinstance(entry, str) else entry
     scenario = available(Scenario).get(str(fields.get("kind"))) if isinstance(fields, Mapping) else None
     return {"preset": preset, **fields} if scenario is not None and preset in scenario.presets else entry
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain JSON values, every default spelled out; `recipe_from` reads it back."""
+    """Return the recipe as plain JSON values, including all defaults; `recipe_from` is the inverse."""
     values: dict[str, Any] = TypeAdapter(Recipe).dump_python(recipe, mode="json")
     return values
 
 
 def parse_recipe(text: str, name: str = "recipe") -> Recipe:
-    """A recipe from YAML.
+    """Parse a recipe from YAML.
+
+    Args:
+        text: the YAML text.
+        name: file name, for messages.
 
     Raises:
-        XrayError: names file, line, key, value and choices.
+        XrayError: the recipe is invalid; the message names file, line, key, value and choices.
     """
     values, lines = yaml.load(text, name)
     if not isinstance(values, dict):
-        raise XrayError(f"{name}, line 1: a recipe is a mapping such as `source: {{kind: imagefolder, root: photos}}`")
+        raise ConfigError(
+            f"{name}, line 1: a recipe must be a mapping such as `source: {{kind: imagefolder, root: photos}}`"
+        )
     try:
         return recipe_from(values)
     except ValidationError as error:
-        raise XrayError("\n".join(_located(details, lines, name) for details in error.errors())) from error
+        raise ConfigError("\n".join(_located(details, lines, name) for details in error.errors())) from error
     except XrayError as error:
-        raise XrayError(f"{name}, line {lines[error.where]}: {error}") from error
+        raise ConfigError(f"{name}, line {lines[error.where]}: {error}") from error
 
 
 def load_recipe(location: str) -> Recipe:
-    """A recipe from a YAML file, by path or URI.
+    """Read a recipe from a YAML file, by path or URI.
 
     Raises:
-        XrayError: as `parse_recipe`.
+        XrayError: the recipe is invalid; see `parse_recipe`.
         Rejected: the file cannot be read.
     """
     return parse_recipe(read_bytes(to_uri(location)).decode(), location)
@@ -249,7 +260,7 @@ def _located(details: ErrorDetails, lines: yaml.Lines, name: str) -> str:
 
 
 def _explain(details: ErrorDetails) -> str:
-    """Pydantic's message, with the value, or the choices where a key is unknown."""
+    """Return pydantic's message with the value, or with the choices if a key is unknown."""
     if details["type"] == "part":
         return details["msg"]
     if details["type"] == "missing":
@@ -260,5 +271,5 @@ def _explain(details: ErrorDetails) -> str:
     cls: Any = Recipe
     for part in outer:
         hint = get_type_hints(cls)[str(part)]
-        cls = next((one for one in get_args(hint) if dataclasses.is_dataclass(one)), hint)  # of `Training | None`
+        cls = next((arg for arg in get_args(hint) if dataclasses.is_dataclass(arg)), hint)  # of `Training | None`
     return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))

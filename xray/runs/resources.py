@@ -1,4 +1,4 @@
-"""Pools of actors that hold models: what a recipe may ask for, and what a cluster can give."""
+"""Recipe settings of the actor pools that run refinement and inpainting models."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def _range(value: Any) -> Any:
 
 @settings
 class Pool:
-    """Where a model works, and how many of it there are.
+    """Actors that each hold one model.
 
     Args:
-        device: `cuda`, or `cpu` if it is to do without GPUs; slow with real models.
-        gpus: share of a GPU for each actor, at most 1: a model works on one; None: one that lets both pools fit.
-        actors: how many, or the least and the most; None: as many as fit.
-        cpus: CPUs for each actor; None: one, or none where the cluster has too few.
-        accelerator: only GPUs of this type, as Ray calls it, such as A100 or H100.
-        batch: images that the network sees at once. Larger ones are faster on large GPUs and round differently: the
-            bytes of what is made depend on it.
+        device: `cuda`, or `cpu` to run without GPUs, which is slow with real models.
+        gpus: share of a GPU for each actor, at most 1: a model runs on one GPU; None: a share that fits both pools.
+        actors: their number, or minimum and maximum; None: as many as fit.
+        cpus: CPUs for each actor; None: one, or none if the cluster has too few.
+        accelerator: use only GPUs of this type, by its name in Ray, such as A100 or H100.
+        batch: images per forward pass. Larger batches are faster on large GPUs but round differently, so the bytes of
+            the results depend on it.
     """
 
     device: Literal["cuda", "cpu"] = "cuda"
@@ -43,11 +43,11 @@ class Pools:
 
     Args:
         refine: actors that refine masks.
-        paint: actors that paint worlds.
-        gpus: that a cluster which grows is asked for before the pools begin, at most `stall_seconds` long; None: those
-            that are there. Evaluation asks for them, too.
-        stall_seconds: a run ends if no pool finishes a batch, or nothing gets further, for so long; without pools, too.
-        price_per_gpu_hour: in whatever currency; `--dry-run` multiplies with it.
+        paint: actors that inpaint backgrounds.
+        gpus: GPUs to request from an autoscaling cluster before the pools start, and before evaluation, waiting at most
+            `stall_seconds`; None: use those that exist.
+        stall_seconds: stop a run that makes no progress for so many seconds, with or without pools.
+        price_per_gpu_hour: price of one GPU-hour in any currency, for the cost that `--dry-run` estimates.
     """
 
     refine: Pool = Pool()

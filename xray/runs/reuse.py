@@ -1,6 +1,6 @@
-"""Carrying over what an earlier plan has made: rows, or the files of a whole shard.
+"""Reuse of results of an earlier plan: single rows, or the files of a whole shard.
 
-What was made with other libraries than are here is made anew, whatever the plan says.
+A result that was made with other versions of the libraries that determine it is never reused, even if the plan says so.
 """
 
 from __future__ import annotations
@@ -15,77 +15,80 @@ from xray.core import schema
 from xray.core.errors import Rejected
 from xray.core.files import read_committed
 from xray.runs.counts import has_failed
-from xray.runs.receipts import GENERATE, MASK, Receipt, Shard, Stage, evaluation, sums
-from xray.runs.run import Run
-from xray.runs.versions import differing
+from xray.runs.folder import RunFolder
+from xray.runs.receipts import GENERATE, MASK, Receipt, Shard, Stage, evaluation, file_facts
+from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
 
 
-def carried_images(run: Run, shard: Shard) -> dict[str, Row]:
-    """Rows of IMAGES that need not be made, by sample."""
-    rows = _carried(run, GENERATE, "images", _from(shard.plan, "sample_id", "carried_from"))
-    return {name: row for name, row in rows.items() if row["status"] != schema.FAILED}
+def reusable_images(run: RunFolder, shard: Shard) -> dict[str, Row]:
+    """Return the reusable rows of IMAGES of a shard, by sample id."""
+    rows = _reusable_rows(run, GENERATE, "images", _origins(shard.plan, "sample_id", "carried_from"))
+    return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
 
 
-def carried_predictions(run: Run, shard: Shard, model: str, weights: str) -> dict[str, Row]:
-    """Rows of PREDICTIONS of a model with these weights that need not be asked for, by sample."""
-    rows = _carried(run, evaluation(model), "predictions", _from(shard.plan, "sample_id", "carried_from"))
-    return {name: row for name, row in rows.items() if row["weights"] == weights}
+def reusable_predictions(run: RunFolder, shard: Shard, model: str, weights: str) -> dict[str, Row]:
+    """Return the reusable rows of PREDICTIONS of a model with these weights (sha256) on a shard, by sample id."""
+    rows = _reusable_rows(run, evaluation(model), "predictions", _origins(shard.plan, "sample_id", "carried_from"))
+    return {key: row for key, row in rows.items() if row["weights"] == weights}
 
 
-def carried_masks(run: Run, source: pa.Table) -> dict[str, Row]:
-    """Rows of MASKS that need not be made, by photograph."""
-    rows = _carried(run, MASK, "masks", _from(source, "image_id", "mask_from"))
-    return {name: row for name, row in rows.items() if row["status"] != schema.FAILED}
+def reusable_masks(run: RunFolder, source: pa.Table) -> dict[str, Row]:
+    """Return the reusable rows of MASKS for rows of SOURCE, by image id."""
+    rows = _reusable_rows(run, MASK, "masks", _origins(source, "image_id", "mask_from"))
+    return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
 
 
-def adopted(run: Run, shard: Shard, tables: Sequence[str]) -> Receipt | None:
-    """Commit a shard by the files of an earlier one, if that has just the same images: nothing is written twice.
+def adopt_shard(run: RunFolder, shard: Shard, tables: Sequence[str]) -> Receipt | None:
+    """Commit a shard with the files of an earlier one that has exactly the same images; no image is written again.
 
     Args:
-        run: it is of.
-        shard: to be made.
-        tables: that it is to have: images, masks.
+        run: run folder.
+        shard: shard to commit.
+        tables: tables that the shard needs: images, masks.
+
+    Returns:
+        The new receipt, or None if no earlier shard can be used.
     """
     names = set(shard.plan.column("carried_from").to_pylist())
     earlier = names.pop()
-    if names or earlier is None or not run.has_receipt(GENERATE, earlier):
+    if names or earlier is None or not run.store.has_receipt(GENERATE, earlier):
         return None
-    receipt = run.receipt(GENERATE, earlier)
+    receipt = run.store.receipt(GENERATE, earlier)
     if has_failed(receipt) or not receipt.files.keys() >= {*tables}:
         return None
-    images = _sound(run, GENERATE, receipt, "images")
+    images = _read_reusable(run, GENERATE, receipt, "images")
     if images is None or images.column("sample_id").to_pylist() != shard.plan.column("sample_id").to_pylist():
         return None
-    return run.adopt(GENERATE, shard.name, receipt, tables)
+    return run.store.adopt(GENERATE, shard.name, receipt, tables)
 
 
-def _from(table: pa.Table, key: str, column: str) -> dict[str, str]:
-    """The shard or unit that has a row, by key; of those that are to be carried over."""
+def _origins(table: pa.Table, key: str, column: str) -> dict[str, str]:
+    """Return the earlier shard or photo batch of each row that is to be reused, by key."""
     pairs = zip(table.column(key).to_pylist(), table.column(column).to_pylist(), strict=True)
     return {name: earlier for name, earlier in pairs if earlier is not None}
 
 
-def _carried(run: Run, stage: Stage, table: str, wanted: Mapping[str, str]) -> dict[str, Row]:
-    """Rows by key; those that are not there, or whose file is damaged, are left out, and so made anew."""
+def _reusable_rows(run: RunFolder, stage: Stage, table: str, origins: Mapping[str, str]) -> dict[str, Row]:
+    """Return reusable rows by key; missing rows, and rows of damaged files, are left out and computed again."""
     key = "image_id" if table == "masks" else "sample_id"
     rows: dict[str, Row] = {}
-    for earlier in dict.fromkeys(wanted.values()):
-        if run.has_receipt(stage, earlier):
-            found = _sound(run, stage, run.receipt(stage, earlier), table)
-            there = found.to_pylist() if found is not None else []
-            rows |= {row[key]: row for row in there if wanted.get(row[key]) == earlier}
+    for earlier in dict.fromkeys(origins.values()):
+        if run.store.has_receipt(stage, earlier):
+            content = _read_reusable(run, stage, run.store.receipt(stage, earlier), table)
+            earlier_rows = content.to_pylist() if content is not None else []
+            rows |= {row[key]: row for row in earlier_rows if origins.get(row[key]) == earlier}
     return rows
 
 
-def _sound(run: Run, stage: Stage, receipt: Receipt, table: str) -> pa.Table | None:
-    """A table as it was committed; None if its file is another by now, or would come out otherwise here."""
-    if differing(run, stage, receipt):
+def _read_reusable(run: RunFolder, stage: Stage, receipt: Receipt, table: str) -> pa.Table | None:
+    """Read a committed table; return None if its file has changed, or if the libraries here are other versions."""
+    if changed_versions(run, stage, receipt):
         return None
     file = receipt.files[table]
     try:
-        data = read_committed(run.path(*file["path"]))
+        data = read_committed(run.store.path(*file["path"]))
     except Rejected:
         return None
-    return pq.read_table(pa.BufferReader(data)) if sums(data)["sha256"] == file["sha256"] else None
+    return pq.read_table(pa.BufferReader(data)) if file_facts(data)["sha256"] == file["sha256"] else None

@@ -1,19 +1,22 @@
-"""What is compared with what: models by what they were trained on, and the roles of a recipe's scenarios."""
+"""The roles of a recipe's scenarios, and the names of models by what they were trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
+from xray.core.plugins import find
+
+if TYPE_CHECKING:
+    from xray.scenarios.base import Role
 
 PRETRAINED = "pretrained"
-CONTROL = "no_object"
-"""The kind of scenario that asks what the background alone gives away: losing accuracy there is right."""
+"""The value of `trained_on` of a model that the run did not train."""
 
 
 def series_name(model: str, trained_on: str) -> str:
-    """What a model is called beside others: a pretrained one by its name alone.
+    """Return the name of a model in tables and figures that compare several.
 
     >>> series_name("resnet50", "pretrained"), series_name("resnet50", "image_grey")
     ('resnet50', 'resnet50, trained on image_grey')
@@ -22,30 +25,51 @@ def series_name(model: str, trained_on: str) -> str:
 
 
 def reference_scenario(recipe: Mapping[str, Any]) -> str:
-    """The recipe's name of the scenario that shows the photograph as it is.
+    """Return the recipe's name of the scenario that drops are measured from, the first with the role `reference`.
+
+    Args:
+        recipe: its plain values.
 
     Raises:
-        XrayError: there is none.
+        XrayError: no scenario has that role, or a scenario's class cannot be imported.
 
     >>> reference_scenario({"scenarios": {"as_taken": {"kind": "original"}, "grey": {"kind": "image_grey"}}})
     'as_taken'
     """
-    scenarios: Mapping[str, Mapping[str, Any]] = recipe["scenarios"]
-    for name, settings in scenarios.items():
-        if settings["kind"] == "original":
+    for name, role in _roles(recipe).items():
+        if role == "reference":
             return name
-    raise XrayError(f"no scenario of kind 'original' to measure drops from; the recipe has {', '.join(scenarios)}")
+    names = ", ".join(recipe["scenarios"])
+    raise ConfigError(f"no scenario of kind 'original' to measure drops from; the recipe has {names}")
 
 
 def control_scenarios(recipe: Mapping[str, Any]) -> list[str]:
-    """The recipe's names of the scenarios without the object; no part of the cross term."""
-    return [name for name, settings in recipe["scenarios"].items() if settings["kind"] == CONTROL]
+    """Return the recipe's names of the scenarios with the role `control`: no model is trained on them by default.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+
+    >>> control_scenarios({"scenarios": {"original": {"kind": "original"}, "empty": {"kind": "no_object"}}})
+    ['empty']
+    """
+    return [name for name, role in _roles(recipe).items() if role == "control"]
 
 
 def training_scenarios(recipe: Mapping[str, Any]) -> list[str] | None:
-    """The scenarios that the recipe trains models within; None if it trains none."""
+    """Return the scenarios that the recipe trains models on, without controls; None if it trains none.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+    """
     training = recipe.get("training")
     if training is None:
         return None
     controls = control_scenarios(recipe)
     return [name for name in training["scenarios"] or recipe["scenarios"] if name not in controls]
+
+
+def _roles(recipe: Mapping[str, Any]) -> dict[str, Role]:
+    """Return the role of each scenario by its name in the recipe."""
+    from xray.scenarios.base import Scenario  # needs cv2: figures import this module without it
+
+    return {name: find("scenario", Scenario, entry["kind"]).role for name, entry in recipe["scenarios"].items()}

@@ -1,15 +1,15 @@
-"""A run's folder: the only place that builds its paths, commits what was made and reads its tables.
+"""A run's folder: its paths, commits and tables.
 
     run.json  recipe.yaml                   recipe, versions, and the parts of the plan: written after them
     source/00.parquet  backgrounds.parquet
     plan/00-00.parquet                      a row group a shard, aligned with those of source/00.parquet
-    images/SHARD.parquet  masks/UNIT.parquet  predictions/MODEL/SHARD.parquet
+    images/SHARD.parquet  masks/BATCH.parquet  predictions/MODEL/SHARD.parquet
     receipts/STAGE/SHARD.json               written last: what has no receipt does not exist
     scores.parquet  …  report.html
 
 A shard is called `PP-SS-NNNNN`: plan part, source part, row group; so its name alone says where its rows are. The same
-photographs are in as many shards as there are plan parts; `SS-NNNNN` is the unit that they share, with its masks. Where
-masks cost nothing, the first shard makes them by the way, in `masks/SHARD.parquet`.
+photographs are in as many shards as there are plan parts; `SS-NNNNN` is the photo batch that they share, with its
+masks. Where masks cost nothing, the first shard makes them too, in `masks/SHARD.parquet`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xray.core import schema
-from xray.core.checksummed import sealed, unsealed
-from xray.core.errors import XrayError
+from xray.core.checksummed import check_checksum, with_checksum
+from xray.core.errors import ConfigError
 from xray.core.files import delete_file, exists, list_files, modified, read_committed, write_bytes
 from xray.core.parquet import to_parquet
-from xray.core.uri import name_of, open_store, reaching
-from xray.runs.lock import Sign, lease, signs
-from xray.runs.plan_files import Planned
-from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, evaluation, sums, training, unit_of
+from xray.core.uri import base_name, join, open_store, translate_errors
+from xray.runs.ids import ShardId
+from xray.runs.lock import Lock, locked, read_locks
+from xray.runs.plan_files import PlanFiles
+from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, evaluation, file_facts, training
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -48,11 +49,23 @@ _SCHEMAS = {
 }
 
 WORKS = ("images", "predictions", "trials")
-"""What one process at a time is at work on."""
+"""The kinds of work that only one process at a time may do."""
 
 
-class Store(Planned):
-    """A run's folder at a URI: its plan, and all that was made by it."""
+class Store:
+    """The committed results of a run: receipts, and the tables that they vouch for.
+
+    Args:
+        uri: of the run.
+        plan: its plan.
+    """
+
+    def __init__(self, uri: str, plan: PlanFiles) -> None:
+        self.uri, self.plan = uri, plan
+
+    def path(self, *names: str) -> str:
+        """The URI of something in the run."""
+        return join(self.uri, *names)
 
     def commit(
         self,
@@ -62,79 +75,79 @@ class Store(Planned):
         counts: Mapping[str, Mapping[str, int]],
         seconds: float,
         facts: Mapping[str, Any] | None = None,
-        beside: Mapping[str, Mapping[str, Any]] | None = None,
+        written: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Receipt:
         """Write a shard's files, then its receipt.
 
         Args:
             stage: `MASK`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
-            shard: its name; that of a unit for `MASK`, of a fold for a training.
-            tables: by name, each with the rows of its row groups.
-            counts: rows by scenario, then by "status reason".
-            seconds: of the worker's time.
-            facts: what else to record.
-            beside: files that are there already, as the receipt is to tell of them.
+            shard: its name; for `MASK` a photo batch, for a training a fold.
+            tables: by name, each with the sizes of its row groups.
+            counts: rows by scenario, then by outcome.
+            seconds: worker time.
+            facts: anything else to record.
+            written: entries of files that exist already.
         """
-        files = dict(beside or {})
+        files = dict(written or {})
         for name, (table, row_groups) in tables.items():
             data = to_parquet(table.cast(_SCHEMAS[name]), row_groups)
             names = (name, *stage[1:], f"{shard}.parquet")
             write_bytes(self.path(*names), data)
-            files[name] = {"path": list(names), **sums(data), "rows": len(table)}
+            files[name] = {"path": list(names), **file_facts(data), "rows": len(table)}
         return self._commit_receipt(stage, Receipt(shard, files, counts, round(seconds, 3), facts or {}))
 
     def adopt(self, stage: Stage, shard: str, earlier: Receipt, tables: Sequence[str]) -> Receipt:
-        """Commit files of another shard, which has the same rows, as those of this one."""
+        """Commit the files of another shard with the same rows as those of this one."""
         files = {name: earlier.files[name] for name in tables}
         return self._commit_receipt(stage, replace(earlier, shard=shard, files=files, seconds=0.0))
 
     def _commit_receipt(self, stage: Stage, receipt: Receipt) -> Receipt:
-        write_bytes(self.path("receipts", *stage, f"{receipt.shard}.json"), sealed(asdict(receipt)))
+        write_bytes(self.path("receipts", *stage, f"{receipt.shard}.json"), with_checksum(asdict(receipt)))
         return receipt
 
-    def masks(self, unit: str) -> pa.Table | None:
-        """The masks of a unit's photographs (MASKS), if they were made."""
-        if self.has_receipt(MASK, unit):
-            return self.made(MASK, "masks", unit)
-        return self.made(GENERATE, "masks", self._first_shard(unit)) if self.has_masks(unit) else None
+    def masks(self, batch: str) -> pa.Table | None:
+        """The masks of a photo batch (MASKS), or None if they are not made yet."""
+        if self.has_receipt(MASK, batch):
+            return self.shard_table(MASK, "masks", batch)
+        return self.shard_table(GENERATE, "masks", self.plan.first_shard(batch)) if self.has_masks(batch) else None
 
-    def has_masks(self, unit: str) -> bool:
-        """Whether the masks of a unit's photographs were made."""
-        if self.has_receipt(MASK, unit):
+    def has_masks(self, batch: str) -> bool:
+        """Whether the masks of a photo batch are made."""
+        if self.has_receipt(MASK, batch):
             return True
-        shard = self._first_shard(unit)
+        shard = self.plan.first_shard(batch)
         return self.has_receipt(GENERATE, shard) and "masks" in self.receipt(GENERATE, shard).files
 
     def masked(self) -> set[str]:
-        """The units that have their masks."""
-        by_the_way = (receipt.shard for receipt in self.receipts(GENERATE) if "masks" in receipt.files)
-        return self.done(MASK) | {unit_of(shard) for shard in by_the_way}
+        """The photo batches that have their masks."""
+        with_images = (receipt.shard for receipt in self.receipts(GENERATE) if "masks" in receipt.files)
+        return self.done(MASK) | {ShardId(shard).batch for shard in with_images}
 
-    def forget(self, shard: str) -> None:
-        """Take back a shard's images and what models said of them, so that it is made again."""
+    def revoke_images(self, shard: str) -> None:
+        """Revoke a shard's images and their predictions, so that they are made again."""
         for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
             if self.has_receipt(stage, shard):
-                self.take_back(stage, shard)
+                self.revoke(stage, shard)
 
     def done(self, stage: Stage) -> set[str]:
         """Names of the shards of the plan that have a receipt."""
-        there = self.receipted(stage)
-        if stage[0] == "train" or not self.planned:
-            return there
-        parts = {*self.parts("plan"), *self.parts("source")}
-        return {name for name in there if name.rpartition("-")[0] in parts}
+        names = self.receipted(stage)
+        if stage[0] == "train" or not self.plan.exists:
+            return names
+        parts = {*self.plan.parts("plan"), *self.plan.parts("source")}
+        return {name for name in names if ShardId(name).part in parts}
 
     def receipted(self, stage: Stage) -> set[str]:
-        """Names of all shards that have a receipt, those of earlier plans, too."""
+        """Names of all shards that have a receipt, including those of earlier plans."""
         folder = self.path("receipts", *stage)
         if not exists(folder):
             return set()
-        return {name_of(uri).removesuffix(".json") for uri in list_files(folder, recursive=False)}
+        return {base_name(uri).removesuffix(".json") for uri in list_files(folder, recursive=False)}
 
     def committed(self, stage: Stage) -> dict[str, float]:
-        """When each shard was committed: seconds since 1970, by the clock of the store."""
+        """Commit times of the shards: seconds since 1970, by the clock of the store."""
         folder = self.path("receipts", *stage)
-        return {name_of(uri).removesuffix(".json"): when for uri, when in modified(folder).items()}
+        return {base_name(uri).removesuffix(".json"): when for uri, when in modified(folder).items()}
 
     def has_receipt(self, stage: Stage, shard: str) -> bool:
         """Whether a shard is done in a stage."""
@@ -143,7 +156,7 @@ class Store(Planned):
     def receipt(self, stage: Stage, shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
         uri = self.path("receipts", *stage, f"{shard}.json")
-        return Receipt(**unsealed(read_committed(uri), uri))
+        return Receipt(**check_checksum(read_committed(uri), uri))
 
     def receipts(self, stage: Stage) -> list[Receipt]:
         """All receipts of a stage, in the order of the shards."""
@@ -158,7 +171,7 @@ class Store(Planned):
         folder = self.path("receipts", "evaluate")
         if not exists(folder):
             return []
-        return sorted({name_of(uri.rpartition("/")[0]) for uri in list_files(folder)})
+        return sorted({base_name(uri.rpartition("/")[0]) for uri in list_files(folder)})
 
     def trained(self) -> dict[tuple[str, str], list[int]]:
         """Folds of the trainings that have ended, by model and scenario."""
@@ -166,8 +179,8 @@ class Store(Planned):
         found: dict[tuple[str, str], list[int]] = {}
         for uri in list_files(folder) if exists(folder) else ():
             within, _, fold = uri.rpartition("/")
-            model = name_of(within.rpartition("/")[0])
-            found.setdefault((model, name_of(within)), []).append(int(name_of(fold).removesuffix(".json")))
+            model = base_name(within.rpartition("/")[0])
+            found.setdefault((model, base_name(within)), []).append(int(base_name(fold).removesuffix(".json")))
         return {key: sorted(folds) for key, folds in sorted(found.items())}
 
     def stages(self) -> list[Stage]:
@@ -175,26 +188,35 @@ class Store(Planned):
         later = [*map(evaluation, self._models()), *(training(*key) for key in self.trained())]
         return [stage for stage in (MASK, GENERATE, *later) if self.receipted(stage)]
 
-    def take_back(self, stage: Stage, shard: str) -> None:
+    def revoke(self, stage: Stage, shard: str) -> None:
         """Remove a receipt, so that the work is done again."""
         delete_file(self.path("receipts", *stage, f"{shard}.json"))
 
     def trial_folder(self, model: str, scenario: str, fold: int) -> str:
-        """The URI of the folder that a training keeps its weights in."""
+        """The URI of the folder that holds a training's weights."""
         return self.path("trials", model, scenario, str(fold))
 
-    def lease(self, work: str) -> contextlib.AbstractContextManager[None]:
-        """Be the only one at work on a run's `images`, `predictions` or `trials`; see `xray.runs.lock.lease`."""
-        return lease(self.path("leases", work), f"the {work} of {self.uri}")
+    def locked(self, work: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only one at work on a run's `images`, `predictions` or `trials`; see `xray.runs.lock.locked`."""
+        return locked(self.path("leases", work), f"the {work} of {self.uri}")
 
-    def at_work(self) -> dict[str, list[Sign]]:
-        """Who is at work on what of the run."""
-        found = {work: signs(self.path("leases", work)) for work in WORKS}
-        return {work: live for work, these in found.items() if (live := [sign for sign in these if sign.live])}
+    def locks(self) -> dict[str, list[Lock]]:
+        """The live locks of the run, by kind of work."""
+        locks = {work: [lock for lock in read_locks(self.path("leases", work)) if lock.live] for work in WORKS}
+        return {work: live for work, live in locks.items() if live}
+
+    def write_file(self, name: str, data: bytes) -> str:
+        """Write a file at the top of the run, and return its URI."""
+        write_bytes(self.path(name), data)
+        return self.path(name)
+
+    def write_table(self, name: str, table: pa.Table) -> str:
+        """Write a derived table such as `scores`, and return its URI."""
+        return self.write_file(f"{name}.parquet", to_parquet(table))
 
     # reading
 
-    def made(
+    def shard_table(
         self,
         stage: Stage,
         table: str,
@@ -202,16 +224,16 @@ class Store(Planned):
         columns: Sequence[str] | None = None,
         where: pc.Expression | None = None,
     ) -> pa.Table:
-        """What was committed of one shard, as `table` reads it."""
+        """One shard's rows of a table, read as `table` does."""
         uri = self.path(*self.receipt(stage, shard).files[table]["path"])
         store, path = open_store(uri)
         wanted = list(columns) if columns else None
-        with reaching(uri):
+        with translate_errors(uri):
             return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
 
     def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
         if table in ("source", "plan"):
-            yield from (self.path(table, f"{part}.parquet") for part in self.parts(table))
+            yield from (self.path(table, f"{part}.parquet") for part in self.plan.parts(table))
             return
         if table not in ("masks", "images", "predictions", "history"):
             if exists(self.path(f"{table}.parquet")):
@@ -236,7 +258,7 @@ class Store(Planned):
         limit: int | None = None,
         shards: Collection[str] | None = None,
     ) -> pa.Table:
-        """A table of the run, all that is committed so far.
+        """Read a table of the run, as far as it is committed.
 
         Args:
             name: source, backgrounds, plan, masks, images, predictions, scores, or one written by `write_table`.
@@ -252,11 +274,11 @@ class Store(Planned):
         uris = list(self._uris(name, shards))
         if not uris:
             if known is None:
-                raise XrayError(f"{self.uri} has no table {name!r}")
+                raise ConfigError(f"{self.uri} has no table {name!r}")
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
         wanted = list(columns) if columns else None
-        with reaching(self.uri):
+        with translate_errors(self.uri):
             dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
             if limit is not None:
                 return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)

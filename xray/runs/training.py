@@ -1,4 +1,4 @@
-"""How models are trained, and on what: the recipe's `training:`."""
+"""The settings of training: the recipe's `training:`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import checked, settings
-from xray.models.names import models_by_name
+from xray.models.registry import models_by_name
 
 
 def _without_password(uri: Any) -> Any:
     if isinstance(uri, str) and urlsplit(uri).password is not None:
-        raise XrayError(
-            "a password would be kept in the run: give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
-            "environment"
+        raise ConfigError(
+            "the run would contain the password: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+            "environment instead"
         )
     return uri
 
@@ -39,18 +39,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "schedule": "constant",
     }
 }
-"""The authors' protocol (METHODS of XIMAGENET-12): from scratch, a plain split, and the weights that did best on it."""
+"""The authors' protocol (METHODS of XIMAGENET-12): from scratch, a plain split, and the weights best on it."""
 
 
 @settings
 class Search:
-    """Look for a learning rate and a weight decay before each trial, on its validation photographs only.
+    """A search for learning rate and weight decay before each trial, on its validation photographs only.
 
     Args:
-        samples: pairs that are tried; bad ones are stopped early (ASHA: Li et al., MLSys 2020).
-        learning_rate: the least and the most, drawn log-uniformly.
-        weight_decay: the least and the most, drawn log-uniformly.
-        grace: epochs that each pair gets at least.
+        samples: pairs to try; bad ones are stopped early (ASHA: Li et al., MLSys 2020).
+        learning_rate: lowest and highest, sampled log-uniformly.
+        weight_decay: lowest and highest, sampled log-uniformly.
+        grace: epochs that each pair gets before it may be stopped.
     """
 
     samples: Annotated[int, Field(ge=2, le=1000)] = 8
@@ -61,29 +61,29 @@ class Search:
 
 @settings
 class Training:
-    """What `xray sweep` trains.
+    """What `xray sweep` trains, and how.
 
     Args:
         models: strings by name, see `xray list models` and docs/models.md.
-        scenarios: that models are trained within; None: every one that shows the object.
-        tests: what each trained model is tested on. `halves`: its own scenario, and all when trained on the original:
-            what S_robust needs; `own`: its own alone; `matrix`: all, for every trained model.
+        scenarios: to train models on; None: all that show the object.
+        tests: what each trained model is tested on. `halves`: its own scenario, and all scenarios if trained on the
+            original, which is what S_robust needs; `own`: its own scenario only; `matrix`: all, for every model.
         folds: of cross-validation: each photograph is tested once, by a model that has seen it in no scenario; None: a
             plain split.
-        holdout: the share of the photographs of each category that is tested, once.
-        validation: share of a trial's training photographs, of each category, that are not fitted but choose the best
-            epoch and stop early; `test`: the tested photographs themselves, as in the published code: optimistic.
-        best: which epoch's weights are tested: that of the lowest validation `loss`, of the highest validation `score`
-            (the first of equal ones), or the `last` one, which needs no choice where photographs are few.
+        holdout: share of the photographs of each category that a plain split tests.
+        validation: share of a trial's training photographs, of each category, that is not fitted but chooses the best
+            epoch and stops early; `test`: the tested photographs themselves, as in the published code: optimistic.
+        best: the epoch whose weights are tested: that of the lowest validation `loss`, of the highest validation
+            `score` (the first of equal ones), or the `last` one, which needs no choice where photographs are few.
         side: width and height of the input in pixels; None: the model's own.
         shape: how an image becomes square: `stretch` (all of it is seen) or `crop` (its centre).
-        pretrained: begin with pretrained weights and a new head; they have seen ImageNet.
+        pretrained: start from pretrained weights with a new head; they have seen ImageNet.
         augment: `none`, `flip` (left and right), or `crop` (random part of 35 to 100 % of the area, and flip).
-        epochs: at most.
-        batch: photographs in a step of the optimizer, over all workers; results hardly depend on their number.
-        accumulate: parts that a worker takes its share of a batch in, where it does not fit the memory at once.
+        epochs: maximum number.
+        batch: photographs per step of the optimizer, over all workers; results hardly depend on their number.
+        accumulate: parts into which a worker splits its share of a batch, where it does not fit the memory at once.
         optimizer: `adamw`, `adam` or `sgd` (momentum 0.9).
-        learning_rate: at its highest.
+        learning_rate: the highest of the schedule.
         weight_decay: of the optimizer.
         schedule: `cosine` (to 0, over all epochs) or `constant`.
         warmup: epochs in which the learning rate rises to its highest.
@@ -91,12 +91,12 @@ class Training:
         class_weights: `none`, or `balanced`: each category counts the same, however many photographs it has.
         precision: `float32`, or on GPUs `bfloat16` or `float16` (mixed).
         workers: processes that train one model together (DDP).
-        gpus: share of a GPU for each worker; None: 1 where there are any, else 0.
+        gpus: share of a GPU for each worker; None: 1 if the cluster has any, else 0.
         cpus: CPUs for each worker.
-        feed: `hold` keeps each scenario's decoded images in the cluster's memory, `stream` decodes them anew in every
+        feed: `hold` keeps each scenario's decoded images in the cluster's memory, `stream` decodes them again in every
             epoch, `auto` holds what fits. The batches are the same.
-        retries: times that a trial whose worker died goes on from its last checkpoint.
-        checkpoint_seconds: between two checkpoints of a trial, at the end of an epoch.
+        retries: how often a trial whose worker died resumes from its last checkpoint.
+        checkpoint_seconds: minimum time between two checkpoints of a trial, which are written at the end of an epoch.
         search: of learning rate and weight decay, for each trial; None: those above.
         mlflow: URI of an MLflow tracking server or store that trials are logged to; None: no MLflow.
     """
@@ -135,18 +135,18 @@ class Training:
     @model_validator(mode="after")
     def _one_split(self) -> Training:
         if (self.folds is None) == (self.holdout is None):
-            said = f"`folds: {self.folds}` and `holdout: {self.holdout}`"
-            raise XrayError(f"{said}: one of them says which photographs are tested, the other is to be null")
+            values = f"`folds: {self.folds}` and `holdout: {self.holdout}`"
+            raise ConfigError(f"{values}: set exactly one of them, the other to null")
         if self.search is not None and (self.workers > 1 or self.validation == "test"):
-            raise XrayError("`search` wants `workers: 1`, and validation photographs that are not tested")
+            raise ConfigError("`search` needs `workers: 1`, and a `validation` other than `test`")
         return self
 
 
 def training_fields(value: Any) -> Any:
-    """The recipe's entry with its preset, if it names one, beneath what it says itself.
+    """Merge the recipe's entry with the preset that it names, if any; the entry's own settings win.
 
     Raises:
-        XrayError: no such preset.
+        ConfigError: no such preset.
 
     >>> training_fields({"preset": "ximagenet12", "epochs": 3})["batch"]
     128
@@ -158,10 +158,10 @@ def training_fields(value: Any) -> Any:
     fields = dict(value)
     preset = fields.pop("preset", None)
     if preset is not None and preset not in PRESETS:
-        raise XrayError(str(unknown("preset", preset, PRESETS)), ("preset",))
-    below = {**PRESETS.get(preset, {})}
+        raise ConfigError(str(unknown("preset", preset, PRESETS)), ("preset",))
+    defaults = {**PRESETS.get(preset, {})}
     if fields.get("folds") is not None:
-        below["holdout"] = None
+        defaults["holdout"] = None
     elif fields.get("holdout") is not None:
-        below["folds"] = None
-    return {**below, **fields}
+        defaults["folds"] = None
+    return {**defaults, **fields}

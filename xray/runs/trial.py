@@ -1,4 +1,4 @@
-"""One training: a model, the scenario that it is trained within, and the fold that it is tested on."""
+"""One training: a model, the scenario that it is trained on, and the fold that it is tested on."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xray.core.errors import XrayError, extra, unknown
+from xray.core.errors import ConfigError, XrayError, extra, unknown
 from xray.core.hashing import digest
 from xray.core.plugins import settings_of
 from xray.models.registry import parse_model
 from xray.runs.folds import number_of_folds
+from xray.runs.roles import control_scenarios, reference_scenario
 from xray.runs.training import Training
 
-_CHANGES_NOTHING = frozenset({
+_NOT_DECISIVE = frozenset({
     "models", "scenarios", "tests", "folds", "feed", "retries", "checkpoint_seconds", "mlflow", "gpus", "cpus"
 })  # fmt: skip
-"""Settings that a trained model does not depend on, or that its name and fold say already."""
-
-
-_FOUND = frozenset({"learning_rate", "weight_decay"})
-"""What a search finds."""
+"""Settings that trained weights do not depend on, or that the trial's key covers."""
+_SEARCHED = frozenset({"learning_rate", "weight_decay"})
+"""Settings that a search chooses."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is trained, and what it is tested on.
+    """A planned training and test.
 
     Args:
         model: its name in the run.
-        spec: its string.
-        scenario: that it is trained within.
-        fold: that it is tested on; 0 for a plain split.
-        tests: scenarios that it is tested on.
-        training: how.
+        spec: its model string.
+        scenario: the scenario that it is trained on.
+        fold: the fold that it is tested on; 0 for a plain split.
+        tests: the scenarios that it is tested on.
+        training: the settings.
         seed: of the run.
     """
 
@@ -52,15 +51,15 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """A readable name."""
         return f"{self.model} trained on {self.scenario}, fold {self.fold}"
 
     @property
-    def number(self) -> int:
-        """Decides the first weights, the order of batches and all else that is random.
+    def random_seed(self) -> int:
+        """The seed of the initial weights, the order of batches and everything else that is random.
 
-        It does not depend on the scenario, so that models trained within different ones begin alike, see the same
-        photographs in the same order, and differ by what they see.
+        It does not depend on the scenario: models trained on different scenarios start from the same weights and see
+        the same photographs in the same order.
         """
         return digest(self.seed, "trial", self.model, self.fold, bits=63)
 
@@ -68,64 +67,61 @@ class Trial:
     def decisive(self) -> dict[str, Any]:
         """The settings that the trained weights depend on, as plain values."""
         values = settings_of(self.training)
-        without = _CHANGES_NOTHING | (_FOUND if self.training.search else frozenset())
-        return {name: value for name, value in values.items() if name not in without}
+        excluded = _NOT_DECISIVE | (_SEARCHED if self.training.search else frozenset())
+        return {name: value for name, value in values.items() if name not in excluded}
 
 
-def trials(
+def list_trials(
     training: Training,
-    scenarios: Mapping[str, Mapping[str, Any]],
-    reference: str,
-    seed: int,
+    recipe: Mapping[str, Any],
     *,
     models: Sequence[str] | None = None,
     within: Sequence[str] | None = None,
     folds: Sequence[int] | None = None,
 ) -> list[Trial]:
-    """All trainings of a recipe, those of a model and fold one after the other.
+    """Return the trials of a recipe, those of each model and fold in a row.
 
     Args:
         training: of the recipe.
-        scenarios: the recipe's, plain values by name.
-        reference: the scenario that shows the photograph as it is.
-        seed: of the run.
+        recipe: its plain values.
         models: only these, by name.
         within: only these training scenarios.
         folds: only these.
 
     Raises:
-        XrayError: no such model, scenario or fold.
+        XrayError: no such model, training scenario or fold; or the recipe has no reference scenario.
     """
-    shown = [name for name, settings in scenarios.items() if settings["kind"] != "no_object"]
-    wanted = list(training.scenarios or shown)
-    everything = range(number_of_folds(training))
-    _check_chosen("model", models, training.models)
-    _check_chosen("training scenario", within, wanted)
-    _check_chosen("fold", [str(fold) for fold in folds or ()], [str(fold) for fold in everything])
+    scenarios, reference = recipe["scenarios"], reference_scenario(recipe)
+    controls = control_scenarios(recipe)
+    trained_on = training.scenarios or [name for name in scenarios if name not in controls]
+    all_folds = range(number_of_folds(training))
+    _check_choices("model", models, training.models)
+    _check_choices("training scenario", within, trained_on)
+    _check_choices("fold", [str(fold) for fold in folds or ()], [str(fold) for fold in all_folds])
     return [
-        Trial(model, spec, scenario, fold, _tests(training, scenario, reference, scenarios), training, seed)
+        Trial(model, spec, scenario, fold, _tests(training, scenario, reference, scenarios), training, recipe["seed"])
         for model, spec in training.models.items()
         if models is None or model in models
-        for fold in everything
+        for fold in all_folds
         if folds is None or fold in folds
-        for scenario in wanted
+        for scenario in trained_on
         if within is None or scenario in within
     ]
 
 
 def check_training(training: Training, scenarios: Collection[str]) -> None:
-    """Refuse what cannot be trained for a reason that shows in the recipe.
+    """Check what can be checked before any image is made.
 
     Args:
         training: of the recipe.
         scenarios: the recipe's names.
 
     Raises:
-        XrayError: no such scenario or architecture, a side that it does not take, a file of weights that is not there.
+        XrayError: no such scenario or architecture, an unsupported `side`, or a missing weights file.
     """
     for name in training.scenarios or ():
         if name not in scenarios:
-            raise XrayError(f"`training: {{scenarios: …}}`: {unknown('scenario', name, scenarios)}")
+            raise ConfigError(f"`training: {{scenarios: …}}`: {unknown('scenario', name, scenarios)}")
     for name, spec in training.models.items():
         with extra("train"):
             model = parse_model(spec)
@@ -133,22 +129,22 @@ def check_training(training: Training, scenarios: Collection[str]) -> None:
                 model.check()
                 model.side(training.side)
             except XrayError as error:
-                raise XrayError(f"`training: {{models: …}}`: {name}: {error}") from error
+                raise ConfigError(f"`training: {{models: …}}`: {name}: {error}") from error
 
 
-def _tests(training: Training, scenario: str, reference: str, scenarios: Mapping[str, Any]) -> tuple[str, ...]:
-    everywhere = training.tests == "matrix" or (training.tests == "halves" and scenario == reference)
-    return tuple(scenarios) if everywhere else (scenario,)
+def _tests(training: Training, scenario: str, reference: str, scenarios: Collection[str]) -> tuple[str, ...]:
+    tests_all = training.tests == "matrix" or (training.tests == "halves" and scenario == reference)
+    return tuple(scenarios) if tests_all else (scenario,)
 
 
-def _check_chosen(kind: str, chosen: Sequence[str] | None, there: Any) -> None:
+def _check_choices(kind: str, chosen: Sequence[str] | None, choices: Collection[str]) -> None:
     for name in chosen or ():
-        if name not in there:
-            raise unknown(kind, name, there)
+        if name not in choices:
+            raise unknown(kind, name, choices)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Which settings are others than before; empty if none.
+    """Describe the settings that differ from earlier ones; empty if none do.
 
     >>> differences({"batch": 32, "epochs": 3}, {"batch": 32, "epochs": 4})
     'epochs: 3 then, 4 now'

@@ -1,19 +1,17 @@
-"""What became of each planned training, from receipts and files alone: without Ray and torch."""
+"""The state of each planned training, from receipts and files alone: needs neither Ray nor torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from xray.runs.checkpoints import Checkpoints
 from xray.runs.receipts import Receipt, training
-from xray.runs.roles import reference_scenario
-from xray.runs.trial import trials
+from xray.runs.trial import list_trials
 
 if TYPE_CHECKING:
-    from xray.runs.run import Run
+    from xray.runs.folder import RunFolder
 
 Key = tuple[str, str, int]
 KINDS = {
@@ -22,65 +20,67 @@ KINDS = {
     "test": "Int64", "spec": "str", "weights": "str", "origin": "str", "preprocessing": "str", "workers": "Int64",
     "device": "str",
 }  # fmt: skip
-"""Columns of `run_trials`, and their kinds."""
+"""Columns of `trials_table` and their dtypes."""
 
 
-def run_trials(run: Run) -> pd.DataFrame:
-    """What `Run.trials` gives; see there."""
+def trials_table(run: RunFolder) -> pd.DataFrame:
+    """Read what `xray.runs.tables.RunTables.trials` returns."""
     done = {
         (model, scenario, int(receipt.shard)): receipt
-        for model, scenario in run.trained()
-        for receipt in run.receipts(training(model, scenario))
+        for model, scenario in run.store.trained()
+        for receipt in run.store.receipts(training(model, scenario))
     }
     losses = _best_losses(run) if done else {}
     planned = _planned(run)
     rows = [
-        _done(key, done[key], losses.get(key)) if key in done else _not_done(run, key, planned[key])
+        _done_row(key, done[key], losses.get(key)) if key in done else _open_row(run, key, planned[key])
         for key in dict.fromkeys([*planned, *sorted(done)])
     ]
     return pd.DataFrame(rows, columns=list(KINDS)).astype(KINDS)
 
 
-def _planned(run: Run) -> dict[Key, str]:
-    """Model strings by trial, in the order of the recipe."""
-    recipe = run.recipe_object
+def _planned(run: RunFolder) -> dict[Key, str]:
+    """Return model strings by trial, in the order of the recipe."""
+    recipe = run.recipe
     if recipe.training is None:
         return {}
-    values = run.recipe
-    wanted = trials(recipe.training, values["scenarios"], reference_scenario(values), recipe.seed)
-    places = {name: place for place, name in enumerate(values["scenarios"])}
-    models = {name: place for place, name in enumerate(recipe.training.models)}
-    wanted.sort(key=lambda trial: (models[trial.model], places[trial.scenario], trial.fold))
-    return {trial.key: trial.spec for trial in wanted}
+    values = run.recipe_values
+    scenario_index = {name: index for index, name in enumerate(values["scenarios"])}
+    model_index = {name: index for index, name in enumerate(recipe.training.models)}
+    trials = sorted(
+        list_trials(recipe.training, values),
+        key=lambda trial: (model_index[trial.model], scenario_index[trial.scenario], trial.fold),
+    )
+    return {trial.key: trial.spec for trial in trials}
 
 
-def _best_losses(run: Run) -> dict[Key, float]:
-    """The lowest validation loss of each training: that of its best epoch."""
-    history = run.table("history", ["model", "trained_on", "fold", "validation_loss"]).to_pandas()
-    least = history.groupby(["model", "trained_on", "fold"])["validation_loss"].min()
-    return {(str(model), str(scenario), int(fold)): float(loss) for (model, scenario, fold), loss in least.items()}
+def _best_losses(run: RunFolder) -> dict[Key, float]:
+    """Return the lowest validation loss of each training."""
+    history = run.store.table("history", ["model", "trained_on", "fold", "validation_loss"]).to_pandas()
+    lowest = history.groupby(["model", "trained_on", "fold"])["validation_loss"].min()
+    return {(str(model), str(scenario), int(fold)): float(loss) for (model, scenario, fold), loss in lowest.items()}
 
 
-def _done(key: Key, receipt: Receipt, loss: float | None) -> dict[str, Any]:
-    facts: Mapping[str, Any] = receipt.facts
-    told = ("epochs", "best_epoch", "spec", "weights", "origin", "preprocessing", "workers", "device")
+def _done_row(key: Key, receipt: Receipt, loss: float | None) -> dict[str, Any]:
+    facts = receipt.facts
+    names = ("epochs", "best_epoch", "spec", "weights", "origin", "preprocessing", "workers", "device")
     return {
-        **_key(key),
+        **_key_columns(key),
         "status": "done",
         "reason": "",
         "validation_loss": loss,
         "seconds": receipt.seconds,
         **facts["photographs"],
-        **{name: facts[name] for name in told},
+        **{name: facts[name] for name in names},
     }
 
 
-def _not_done(run: Run, key: Key, spec: str) -> dict[str, Any]:
-    checkpoints = Checkpoints(run.trial_folder(*key))
+def _open_row(run: RunFolder, key: Key, spec: str) -> dict[str, Any]:
+    checkpoints = Checkpoints(run.store.trial_folder(*key))
     reason = checkpoints.failure()
-    status = "failed" if reason is not None else "begun" if checkpoints.begun else "planned"
-    return {**_key(key), "status": status, "reason": reason or "", "spec": spec}
+    status = "failed" if reason is not None else "begun" if checkpoints.started else "planned"
+    return {**_key_columns(key), "status": status, "reason": reason or "", "spec": spec}
 
 
-def _key(key: Key) -> dict[str, Any]:
+def _key_columns(key: Key) -> dict[str, Any]:
     return dict(zip(("model", "trained_on", "fold"), key, strict=True))

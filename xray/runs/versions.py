@@ -1,62 +1,69 @@
-"""Libraries that decide bytes: what a run was begun with, it goes on with."""
+"""Versions of the libraries that determine bytes: a run must continue with the versions that it started with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from xray.core.environment import environment
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
+from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
 from xray.runs.receipts import GENERATE, MASK, Receipt, Stage
-from xray.runs.run import Run
 
 _PIXELS = ("xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow")
 _NETWORKS = ("torch", "torchvision", "timm", "transformers", "segment-anything")
 _DIFFUSION = (*_NETWORKS, "diffusers")
 
 
-def decisive(stage: Stage, *, paints: bool = False, refines: bool = False) -> tuple[str, ...]:
-    """The libraries that decide what a stage makes.
+def decisive_libraries(stage: Stage, *, inpaints: bool = False, refines: bool = False) -> tuple[str, ...]:
+    """Return the names of the libraries that determine the output of a stage.
 
     Args:
         stage: see `xray.runs.receipts`.
-        paints: whether it paints worlds.
-        refines: whether masks are made by a model.
+        inpaints: true if the stage inpaints backgrounds.
+        refines: true if a model refines the masks.
+
+    >>> "diffusers" in decisive_libraries(GENERATE), "diffusers" in decisive_libraries(GENERATE, inpaints=True)
+    (False, True)
     """
     if stage == GENERATE:
-        return (*_PIXELS, *(_DIFFUSION if paints else ()))
+        return (*_PIXELS, *(_DIFFUSION if inpaints else ()))
     if stage == MASK:
         return (*_PIXELS, *(_NETWORKS if refines else ()))
     return (*_PIXELS, *_NETWORKS)
 
 
-def differing(run: Run, stage: Stage, receipt: Receipt) -> dict[str, tuple[str, str]]:
-    """The libraries that are here in another version than a shard was made with: that one, and this one, by name.
+def changed_versions(run: RunFolder, stage: Stage, receipt: Receipt) -> dict[str, tuple[str, str]]:
+    """Compare the libraries of a shard with those installed here.
 
-    Libraries that one of the two does without are not compared.
+    Libraries that either of the two lacks are not compared.
+
+    Returns:
+        For each library whose versions differ, by name: the version in the receipt, and the version here.
     """
-    recipe = run.recipe_object
-    names = decisive(stage, paints="painter" in receipt.facts, refines=recipe.masks.refine.accelerated)
-    made: Mapping[str, str] = receipt.facts.get("environment", {}).get("libraries", {})
+    recipe = run.recipe
+    names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=recipe.masks.refine.accelerated)
+    recorded: Mapping[str, str] = receipt.facts.get("environment", {}).get("libraries", {})
     here: Mapping[str, str] = environment()["libraries"]
-    both = [name for name in names if name in made and name in here]
-    return {name: (made[name], here[name]) for name in both if made[name] != here[name]}
+    both = [name for name in names if name in recorded and name in here]
+    return {name: (recorded[name], here[name]) for name in both if recorded[name] != here[name]}
 
 
-def refuse_other_versions(run: Run, stage: Stage) -> None:
-    """Refuse to go on with other libraries than a run was begun with, in this process.
+def refuse_other_versions(run: RunFolder, stage: Stage) -> None:
+    """Check that this process has the library versions that a stage of a run started with.
+
+    One shard of each part of the plan is checked.
 
     Raises:
-        XrayError: names them, what they were and are, and what can be done.
+        XrayError: versions differ; the message names both, and the ways to continue.
     """
-    of_each_part = {shard.rpartition("-")[0]: shard for shard in sorted(run.done(stage), reverse=True)}
-    for shard in of_each_part.values():
-        if others := differing(run, stage, run.receipt(stage, shard)):
-            told = ", ".join(f"{name} {before} (here {here})" for name, (before, here) in others.items())
-            wanted = " ".join(f"'{name}=={before}'" for name, (before, _) in others.items())
-            anew = (
-                "train in a new run" if stage[0] == "train" else "have it made again: `xray plan RECIPE RUN --replan`"
-            )
-            raise XrayError(
-                f"{'/'.join(stage)} of {run.uri} was begun with {told}: what is made may differ. Go on with what it "
-                f"was begun with (pip install {wanted}), or {anew}"
+    shard_by_part = {ShardId(shard).part: shard for shard in sorted(run.store.done(stage), reverse=True)}
+    for shard in shard_by_part.values():
+        if others := changed_versions(run, stage, run.store.receipt(stage, shard)):
+            versions = ", ".join(f"{name} {before} (here {here})" for name, (before, here) in others.items())
+            pins = " ".join(f"'{name}=={before}'" for name, (before, _) in others.items())
+            alternative = "train in a new run" if stage[0] == "train" else "replan with `xray plan RECIPE RUN --replan`"
+            raise ConfigError(
+                f"{'/'.join(stage)} of {run.uri} started with {versions}, so results may differ. Install the same "
+                f"versions again (pip install {pins}), or {alternative}"
             )

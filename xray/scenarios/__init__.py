@@ -1,11 +1,11 @@
-"""What a model is shown: pure functions of (photo, settings, seed), one file a family."""
+"""Scenarios, the images that a model sees: pure functions of (photo, settings, seed), one file per family."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import build, find
 from xray.core.types import Photo, Picture, Prompt
 from xray.scenarios.base import Scenario
@@ -14,12 +14,13 @@ __all__ = ["Photo", "Picture", "Prompt", "Scenario", "build_scenario"]
 
 
 def build_scenario(spec: str | Mapping[str, Any]) -> Scenario:
-    """A scenario from its recipe entry: `"name"`, or `{"kind": "name", "preset": "ximagenet12", setting: value, …}`.
+    """Build a scenario from its recipe entry.
 
-    Settings that are written out win over the preset's.
+    The entry is `"name"`, or `{"kind": "name", "preset": "ximagenet12", setting: value, …}`. Explicit settings override
+    the preset's.
 
     Raises:
-        XrayError: no such scenario, preset or setting.
+        ConfigError: unknown scenario, preset or setting.
         pydantic.ValidationError: a setting is out of range.
 
     >>> build_scenario({"kind": "blur_background", "preset": "ximagenet12", "sigma": 5})
@@ -35,7 +36,7 @@ def build_scenario(spec: str | Mapping[str, Any]) -> Scenario:
 def _preset(kind: str, preset: str) -> Mapping[str, Any]:
     presets = find("scenario", Scenario, kind).presets
     if not presets:
-        raise XrayError(f"scenario {kind!r} has no presets, so not {preset!r} either", where=("preset",))
+        raise ConfigError(f"scenario {kind!r} has no presets: remove `preset: {preset}`", where=("preset",))
     if preset not in presets:
-        raise XrayError(str(unknown(f"preset of scenario {kind!r}", preset, presets)), where=("preset",))
+        raise ConfigError(str(unknown(f"preset of scenario {kind!r}", preset, presets)), where=("preset",))
     return presets[preset]

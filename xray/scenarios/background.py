@@ -1,4 +1,4 @@
-"""The object in another place."""
+"""The object over a photograph of another place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import cv2
 
-from xray.core.compositing import cover, restore, stretch
+from xray.core.compositing import crop_to_size, restore, stretch_object
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
 from xray.core.types import Photo, Picture, Pixels, Presets, Region
@@ -15,16 +15,17 @@ from xray.scenarios.base import Scenario
 
 @settings
 class RandomBackground(Scenario):
-    """The object over a real photograph of a different place.
+    """The object over a real photograph of another place, the donor.
 
     Args:
-        compose: `alpha` puts the object's own pixels over the donor, which is cut to the photo's size. `additive`,
-            as the published code: the object on black is stretched to the donor's size and added, saturating; size,
-            aspect and colours of the object change, and the donor shines through it.
+        compose: `alpha` puts the object's own pixels over the donor, which is cropped and scaled to the photo's size.
+            `additive`, as the published code: the object on black is stretched to the donor's size and added,
+            saturating; the object's size, aspect and colours change, and the donor shines through it.
     """
 
     name: ClassVar[str] = "random_background"
     summary: ClassVar[str] = "object over a photograph of another place"
+    phrase: ClassVar[str] = "the object is on another background{compose}"
     needs_donor: ClassVar[bool] = True
     presets: ClassVar[Presets] = {"ximagenet12": {"compose": "additive"}}
 
@@ -32,20 +33,20 @@ class RandomBackground(Scenario):
 
     @property
     def keeps(self) -> Region | None:
-        """The object; nothing where the object is added."""
+        """The object if composed by alpha, otherwise nothing."""
         return "object" if self.compose == "alpha" else None
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """The object before the donor; of the donor's size if additive. The donor's window is recorded as drawn.
+        """Return the object over the donor, of the donor's size if additive. Records `donor_window`.
 
         Raises:
-            Rejected: `no_donor`.
+            Rejected: no_donor.
         """
         if donor is None:
             raise Rejected("no_donor", "random_background needs a photograph of another place")
         if self.compose == "additive":
-            image, mask = stretch(photo, width=donor.shape[1], height=donor.shape[0])
+            image, mask = stretch_object(photo, width=donor.shape[1], height=donor.shape[0])
             return Picture(cv2.add(donor, image), mask)  # type: ignore[arg-type]
         height, width = photo.mask.shape
-        place, window = cover(donor, width, height, seed)
-        return Picture(restore(place, photo, self.keeps), photo.mask, {"donor_window": list(window)})
+        backdrop, window = crop_to_size(donor, width, height, seed)
+        return Picture(restore(backdrop, photo, self.keeps), photo.mask, {"donor_window": list(window)})

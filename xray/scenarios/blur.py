@@ -16,7 +16,7 @@ from xray.scenarios.base import Scenario
 
 def _odd(size: int) -> int:
     if size % 2 == 0:
-        raise ValueError("a kernel has an odd size")
+        raise ValueError("the kernel size must be odd")
     return size
 
 
@@ -25,21 +25,21 @@ Sigma = Annotated[float, Field(ge=0.1, le=100)]
 
 
 def gaussian_blur(image: Pixels, kernel: int, sigma: float) -> Pixels:
-    """Blur by a truncated Gaussian, with the image mirrored about its outermost pixels (reflect 101).
+    """Convolve with a truncated Gaussian; borders are mirrored about the outermost pixels (reflect 101).
 
     Args:
-        image: RGB, shape (H, W, 3).
-        kernel: side of the kernel in pixels, odd.
-        sigma: standard deviation, pixels.
+        image: RGB, uint8, shape (H, W, 3).
+        kernel: side length in pixels, odd.
+        sigma: standard deviation in pixels.
 
     Returns:
-        Within half a grey level of the exact convolution.
+        uint8, same shape, within half a level of the exact convolution.
     """
     return _weighted_sum(image, kernel, sigma, cv2.CV_8U)  # type: ignore[return-value]
 
 
 def blur_outside(photo: Photo, kernel: int, sigma: float) -> Pixels:
-    """Blur the background by itself: normalised convolution with the background as certainty.
+    """Blur the background alone, by normalised convolution with the background as certainty.
 
     Each pixel is the Gaussian mean of the background pixels around it, Σ g·I·b / Σ g·b with b = 1 on the background
     and 0 on the object, so that no object colour reaches the background (Knutsson & Westin, "Normalized and
@@ -47,11 +47,11 @@ def blur_outside(photo: Photo, kernel: int, sigma: float) -> Pixels:
 
     Args:
         photo: the photograph and its mask.
-        kernel: side of the kernel in pixels, odd.
-        sigma: standard deviation, pixels.
+        kernel: side length in pixels, odd.
+        sigma: standard deviation in pixels.
 
     Returns:
-        On the background within half a grey level of the exact quotient; on the object it has no meaning.
+        uint8, same shape; on the background within half a level of the exact quotient, on the object undefined.
     """
     background = cv2.bitwise_and(photo.image, photo.image, mask=photo.outside)
     certainty = _weighted_sum(photo.outside, kernel, sigma, cv2.CV_32F)
@@ -71,56 +71,50 @@ class BlurBackground(Scenario):
     """The background blurred, the object sharp.
 
     Args:
-        kernel: side of the Gaussian kernel, pixels, odd, 1–255.
-        sigma: of the Gaussian, pixels, 0.1–100.
-        bleed: blur the whole image and put the sharp object back, as the published code does: a halo of object
-            colour lies around the object. Default: the background is blurred by itself.
+        kernel: side length of the Gaussian kernel in pixels, odd, 1–255.
+        sigma: standard deviation of the Gaussian in pixels, 0.1–100.
+        bleed: blur the whole image and put the sharp object back, as the published code does, which leaves a halo of
+            object colour around the object. Default: the background is blurred alone.
     """
 
     name: ClassVar[str] = "blur_background"
     summary: ClassVar[str] = "background blurred, no object colour in it"
+    phrase: ClassVar[str] = "the background is blurred"
+    keeps: ClassVar[Region] = "object"
     presets: ClassVar[Presets] = {"ximagenet12": {"bleed": True}}
 
     kernel: Kernel = 15
     sigma: Sigma = 3.0
     bleed: bool = False
 
-    @property
-    def keeps(self) -> Region:
-        """The object."""
-        return "object"
-
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """The photo before a blurred background."""
+        """Return the photo with a blurred background."""
         if self.bleed:
-            made = gaussian_blur(photo.image, self.kernel, self.sigma)
+            blurred = gaussian_blur(photo.image, self.kernel, self.sigma)
         else:
-            made = blur_outside(photo, self.kernel, self.sigma)
-        return Picture(restore(made, photo, self.keeps), photo.mask)
+            blurred = blur_outside(photo, self.kernel, self.sigma)
+        return Picture(restore(blurred, photo, self.keeps), photo.mask)
 
 
 @settings
 class BlurObject(Scenario):
-    """The object blurred, the background as it is; the whole image is blurred and the sharp background put back.
+    """The object blurred: the whole image is blurred and the sharp background put back.
 
     Args:
-        kernel: side of the Gaussian kernel, pixels, odd, 1–255.
-        sigma: of the Gaussian, pixels, 0.1–100.
+        kernel: side length of the Gaussian kernel in pixels, odd, 1–255.
+        sigma: standard deviation of the Gaussian in pixels, 0.1–100.
     """
 
     name: ClassVar[str] = "blur_object"
     summary: ClassVar[str] = "object blurred, background sharp"
+    phrase: ClassVar[str] = "the object is blurred"
+    keeps: ClassVar[Region] = "background"
     presets: ClassVar[Presets] = {"ximagenet12": {}}
 
     kernel: Kernel = 15
     sigma: Sigma = 3.0
 
-    @property
-    def keeps(self) -> Region:
-        """The background."""
-        return "background"
-
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """The photo with a blurred object."""
+        """Return the photo with a blurred object."""
         blurred = gaussian_blur(photo.image, self.kernel, self.sigma)
         return Picture(restore(blurred, photo, self.keeps), photo.mask)

@@ -1,4 +1,4 @@
-"""Light added to the background or to the object."""
+"""A brightened background or object."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from xray.scenarios.base import Scenario
 
 
 def brighten(image: Pixels, gain: float) -> Pixels:
-    """Brighten: gain · (1.5·I + 0.9·mean9(I)) + 1.9, rounded and clipped to 0–255.
+    """Compute gain · (1.5·I + 0.9·mean9(I)) + 1.9, rounded and clipped to 0–255.
 
-    `mean9` is the mean of 9×9 pixels, rounded to 8 bits, the image mirrored about its outermost pixels. It is
-    taken over the whole image, as published: near the edge of a region it holds light of the other side.
+    `mean9` is the mean of 9×9 pixels, rounded to 8 bits; borders are mirrored about the outermost pixels. It is taken
+    over the whole image, as published: near the edge of a region it includes pixels of the other side.
+
+    Args:
+        image: RGB, uint8, shape (H, W, 3).
+        gain: above 0.
     """
     mean9 = cv2.blur(image, (9, 9))
     return cv2.addWeighted(image, 1.5 * gain, mean9, 0.9 * gain, 1.9)  # type: ignore[return-value]
@@ -25,17 +29,17 @@ def brighten(image: Pixels, gain: float) -> Pixels:
 
 @settings
 class _Bright(Scenario):
-    """Base of the brightened scenarios.
+    """The base class of the brightened scenarios.
 
     Args:
-        gain: multiplies the published weights 1.5 and 0.9 and leaves the offset 1.9; 0–10, above 0. 1 is as
-            published, 2.4 times the light in even areas, where 1/2.4 ≈ 0.417 leaves it as it is.
+        gain: factor of the published weights 1.5 and 0.9, above 0, up to 10; the offset 1.9 stays. 1 is as published:
+            2.4 times the intensity in even areas. 1/2.4 ≈ 0.417 leaves even areas unchanged.
     """
 
     gain: Annotated[float, Field(gt=0, le=10)] = 1.0
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """The photo with one region brightened."""
+        """Return the photo with one region brightened."""
         return Picture(restore(brighten(photo.image, self.gain), photo, self.keeps), photo.mask)
 
 
@@ -45,12 +49,9 @@ class BrightBackground(_Bright):
 
     name: ClassVar[str] = "bright_background"
     summary: ClassVar[str] = "background brightened"
+    phrase: ClassVar[str] = "the background is brightened"
+    keeps: ClassVar[Region] = "object"
     presets: ClassVar[Presets] = {"ximagenet12": {}}
-
-    @property
-    def keeps(self) -> Region:
-        """The object."""
-        return "object"
 
 
 @settings
@@ -59,8 +60,5 @@ class BrightObject(_Bright):
 
     name: ClassVar[str] = "bright_object"
     summary: ClassVar[str] = "object brightened"
-
-    @property
-    def keeps(self) -> Region:
-        """The background."""
-        return "background"
+    phrase: ClassVar[str] = "the object is brightened"
+    keeps: ClassVar[Region] = "background"

@@ -1,4 +1,4 @@
-"""What a source is: it says which photographs there are; their bytes are read later."""
+"""The base class of sources, which list photographs; their bytes are read later."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Point = tuple[float, float, bool]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A photograph that a source offers.
+    """A photograph that a source lists.
 
     Args:
-        key: identity inside the source, stable between machines: a relative path or an id.
+        key: unique in the source and the same on all machines: a relative path or an id.
         category: name of its category.
-        uri: where its bytes are, percent-encoded (see `xray.core.files`).
-        mask_uri: where its mask is, if the source knows.
-        boxes: one an object, each x0, y0, x1, y1 in upright pixels, x1 and y1 exclusive.
-        points: each x, y in upright pixels, and 1 on the object or 0 beside it.
-        place: what its background is, if known: a donor never shows the same place.
-        split: whether pretrained models have seen it.
+        uri: URI of its bytes, percent-encoded (see `xray.core.files`).
+        mask_uri: URI of its mask, if the source has one.
+        boxes: one per object, x0, y0, x1, y1 in upright pixels, exclusive ends.
+        points: x, y in upright pixels, and True on the object.
+        place: its background, if known; a donor never has the same place.
+        split: train, val or test: the part that it had in the training of pretrained models.
         licence: of the photograph.
-        problem: a reason code if it is known to be unusable, such as `duplicate_id`.
+        problem: a reason code if it is unusable, such as `duplicate_id`.
     """
 
     key: str
@@ -43,61 +43,61 @@ class Candidate:
 
 
 class Source:
-    """Base of all sources; a subclass is a `@settings` dataclass with a `name`."""
+    """The base class of sources; a subclass is a `@settings` dataclass with a `name`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    stand_in: ClassVar[str] = ""
-    """What the photographs are if they are not photographs as taken; said in the report."""
+    caveat: ClassVar[str] = ""
+    """A warning for the report if the images are not plain photographs."""
 
     def categories(self) -> Sequence[Category]:
-        """The categories if the recipe names none.
+        """Return the categories for a recipe that names none.
 
         Raises:
-            XrayError: they cannot be told from the source.
+            ConfigError: the source does not determine its categories.
         """
         raise NotImplementedError
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
-        """The photographs of these categories, in an order that does not depend on the machine.
+        """Yield the photographs of these categories, in the same order on all machines.
 
         Raises:
-            XrayError: the source is not there, or nothing in it fits the categories.
+            XrayError: the source is missing, or has no photograph of these categories.
         """
         raise NotImplementedError
 
-    def remarks(self, categories: Sequence[Category]) -> list[str]:
-        """What people must know of what the source leaves out, one sentence each; said before a run and in its report.
+    def notes(self, categories: Sequence[Category]) -> list[str]:
+        """Return notes on what the source leaves out, one sentence each, for the terminal and the report.
 
         Raises:
-            XrayError: the source is not there.
+            XrayError: the source is missing.
         """
         return []
 
 
-def some(names: Iterable[str], most: int = 10) -> str:
-    """Names for a message, the first of them if they are many.
+def join_names(names: Iterable[str], limit: int = 10) -> str:
+    """Join names for a message, at most `limit` of them.
 
-    >>> some(["a", "b", "c"], most=2)
+    >>> join_names(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
     listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return (", ".join(listed[:most]) or "none") + more
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return (", ".join(listed[:limit]) or "none") + more
 
 
-def remark(names: Iterable[str], one: str, many: str) -> list[str]:
-    """A sentence on some things, or none if there are none.
+def counted_note(names: Iterable[str], one: str, many: str) -> list[str]:
+    """Return one sentence with the number and the names, or no sentence if there are no names.
 
-    >>> remark(["a", "b"], "folder is empty", "folders are empty")
+    >>> counted_note(["a", "b"], "folder is empty", "folders are empty")
     ['2 folders are empty: a, b']
     """
     listed = list(names)
-    return [f"{len(listed)} {one if len(listed) == 1 else many}: {some(listed)}"] if listed else []
+    return [f"{len(listed)} {one if len(listed) == 1 else many}: {join_names(listed)}"] if listed else []
 
 
-def without_duplicates(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Mark every candidate whose key was seen before with the problem `duplicate_id`."""
+def mark_duplicates(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Set the problem `duplicate_id` of every candidate with a repeated key."""
     seen: set[str] = set()
     for candidate in candidates:
         yield replace(candidate, problem="duplicate_id") if candidate.key in seen else candidate

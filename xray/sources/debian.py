@@ -1,7 +1,6 @@
-"""Debian packages as a source of pictures: fetched with apt's own client, without root, and not installed.
+"""Debian packages as a source of images: fetched by apt-get without root, and not installed.
 
-apt checks the signatures of the archive with the machine's own list of sources and keys; everything that it writes
-(lists, caches, archives) goes to a temporary folder.
+apt checks the archive's signatures with the machine's list of sources and keys, and writes only to a temporary folder.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from email.parser import HeaderParser
 from pathlib import Path
 
-from xray.core.cache import filled_once
-from xray.core.errors import XrayError
+from xray.core.cache import fill_once
+from xray.core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-# hooks are for the system's own lists and archives
+# hooks expect the system's own lists and archives
 _NO_HOOKS = "".join(
     f"#clear {hook};\n"
     for hook in (
@@ -34,18 +33,18 @@ _NO_HOOKS = "".join(
 
 
 def fetch(packages: Sequence[str], cache: Path, options: Mapping[str, str] | None = None) -> Path:
-    """Download and unpack Debian packages, those that are not there yet.
+    """Download and unpack the Debian packages that are not in the cache yet.
 
     Args:
         packages: their names.
-        cache: folder to keep them in.
-        options: more settings for apt, such as `{"Dir::Etc::sourcelist": "/…"}`; see apt.conf(5).
+        cache: folder of the packages.
+        options: additional settings of apt, such as `{"Dir::Etc::sourcelist": "/…"}`; see apt.conf(5).
 
     Returns:
-        The folder that holds a folder for each package, its file tree with `DEBIAN/control`.
+        The folder with one folder per package: its file tree with `DEBIAN/control`.
 
     Raises:
-        XrayError: apt-get or dpkg-deb is missing, or the download or unpacking failed.
+        XrayError: apt-get or dpkg-deb is missing, or downloading or unpacking failed.
     """
     unpacked = cache / "unpacked"
     missing = [package for package in packages if not (unpacked / package).is_dir()]
@@ -53,7 +52,7 @@ def fetch(packages: Sequence[str], cache: Path, options: Mapping[str, str] | Non
         return unpacked
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
-            raise XrayError(f"cannot fetch the Debian packages {', '.join(missing)}: there is no {program} here")
+            raise ConfigError(f"cannot fetch the Debian packages {', '.join(missing)}: {program} is not installed")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".apt.", dir=cache) as work:
         command = _apt_get(Path(work), options or {})
@@ -62,20 +61,20 @@ def fetch(packages: Sequence[str], cache: Path, options: Mapping[str, str] | Non
         for package in missing:
             archive = _download(package, command, update, Path(work) / "archives" / package)
             _log.info("unpacking %s", package)
-            filled_once(unpacked / package, functools.partial(_unpack, archive))
+            fill_once(unpacked / package, functools.partial(_unpack, archive))
     return unpacked
 
 
 def version_of(unpacked: Path, package: str) -> str:
-    """The version of an unpacked package."""
+    """Return the version of an unpacked package."""
     return HeaderParser().parsestr((unpacked / package / "DEBIAN" / "control").read_text(encoding="utf-8"))["Version"]
 
 
 def _download(package: str, command: Sequence[str], update: subprocess.CompletedProcess[str], folder: Path) -> Path:
     """Fetch an archive into a new folder.
 
-    A list that could not be updated is only an error if the package is not found without it: machines often have
-    some third source that fails.
+    A failed update of the lists is an error only if the package is not found: machines often have an unrelated source
+    that fails.
     """
     folder.mkdir(parents=True)
     _log.info("fetching the Debian package %s (%s)", package, _size(command, package, folder))
@@ -83,12 +82,12 @@ def _download(package: str, command: Sequence[str], update: subprocess.Completed
     archives = list(folder.glob("*.deb"))
     if download.returncode or len(archives) != 1:
         failed = [run for run in (update, download) if run.returncode or "Err:" in run.stdout] or [download]
-        raise XrayError(f"cannot fetch the Debian package {package}: {' | '.join(map(_last_lines, failed))}")
+        raise ConfigError(f"cannot fetch the Debian package {package}: {' | '.join(map(_last_lines, failed))}")
     return archives[0]
 
 
 def _apt_get(work: Path, options: Mapping[str, str]) -> list[str]:
-    """apt-get with all that it writes in a folder; `Dir::Etc`, the machine's sources and keys, stays as it is."""
+    """Return apt-get with options that write only to `work`; the machine's sources and keys (`Dir::Etc`) are used."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True)
     status, hooks = work / "status", work / "no-hooks.conf"
@@ -100,7 +99,7 @@ def _apt_get(work: Path, options: Mapping[str, str]) -> list[str]:
         "Dir::State::status": str(status),
         "Dir::Cache": f"{work}/cache",
         "Dir::Cache::archives": f"{work}/cache/archives",
-        "APT::Sandbox::User": "root",  # as root, the user _apt could not write below a private home folder
+        "APT::Sandbox::User": "root",  # the user _apt cannot write to a private home folder
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
         **options,
@@ -110,7 +109,7 @@ def _apt_get(work: Path, options: Mapping[str, str]) -> list[str]:
 
 
 def _size(command: Sequence[str], package: str, folder: Path) -> str:
-    """How much there is to download, as apt says: `'uri' file bytes checksum`."""
+    """Return the size of the download for a log message, from apt's line `'uri' file bytes checksum`."""
     words = _run([*command, "download", "--print-uris", package], folder).stdout.split()
     return f"{int(words[2]) / 1e6:.1f} MB" if len(words) >= 3 and words[2].isdigit() else "size unknown"
 
@@ -118,7 +117,7 @@ def _size(command: Sequence[str], package: str, folder: Path) -> str:
 def _unpack(archive: Path, folder: Path) -> None:
     run = _run(["dpkg-deb", "--raw-extract", str(archive), str(folder)], folder)
     if run.returncode:
-        raise XrayError(f"cannot unpack {archive.name}: {_last_lines(run)}")
+        raise ConfigError(f"cannot unpack {archive.name}: {_last_lines(run)}")
 
 
 def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -135,6 +134,6 @@ def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[st
     )
 
 
-def _last_lines(run: subprocess.CompletedProcess[str], most: int = 4) -> str:
+def _last_lines(run: subprocess.CompletedProcess[str], limit: int = 4) -> str:
     lines = [line.strip() for line in run.stdout.splitlines() if line.strip()]
-    return " / ".join(lines[-most:]) or f"{run.args[0]} ended with status {run.returncode}"
+    return " / ".join(lines[-limit:]) or f"{run.args[0]} ended with status {run.returncode}"

@@ -1,4 +1,4 @@
-"""Objects that the program can draw, and the ImageNet classes that they are."""
+"""Objects that can be drawn, and their ImageNet classes."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ DRAWINGS: Mapping[str, tuple[tuple[int, ...], Callable[[Sketch, random.Random], 
     "street sign": ((919,), _street_sign),
     "umbrella": ((879,), _umbrella),
 }
-"""What can be drawn: the accepted ImageNet-1k indices and how."""
+"""Objects by name: the accepted ImageNet-1k indices, and the drawing function."""
 
 DRAWN8: tuple[Category, ...] = tuple(Category(name=name, indices=indices) for name, (indices, _) in DRAWINGS.items())
 """The drawn objects as categories."""

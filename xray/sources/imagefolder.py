@@ -1,4 +1,4 @@
-"""Photographs in folders that are called like their category, the ImageNet layout."""
+"""Photographs in folders named after their category, the ImageNet layout."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 from pydantic import Field
 
 from xray.core import files
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.plugins import settings
-from xray.core.uri import name_of, to_uri
-from xray.sources.base import Candidate, Source, Split, remark, some
+from xray.core.uri import base_name, to_uri
+from xray.sources.base import Candidate, Source, Split, counted_note, join_names
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
-from xray.sources.categories.imagenet1k import categories_called
+from xray.sources.categories.imagenet1k import categories_from_labels
 
-_READ = ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff")
-_NOT_READ = ("avif", "heic", "heif")  # offered all the same, so that each is rejected with its reason
-IMAGE_SUFFIXES = (*_READ, *_NOT_READ)
+_SUPPORTED = ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff")
+_UNSUPPORTED = ("avif", "heic", "heif")  # listed, so that each is rejected with a reason
+IMAGE_SUFFIXES = (*_SUPPORTED, *_UNSUPPORTED)
 
 
 def is_image(uri: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> bool:
-    """Whether a file's name ends as that of an image; upper or lower case."""
-    _, dot, suffix = name_of(uri).rpartition(".")
+    """Return True if a file name has one of the suffixes, in upper or lower case."""
+    _, dot, suffix = base_name(uri).rpartition(".")
     return bool(dot) and suffix.lower() in suffixes
 
 
 def relative_key(uri: str, root: str) -> str:
-    """The path of a file below a folder as readable text; `%` and bytes that are no UTF-8 are percent-encoded.
+    """Return the path of a file below a folder as text; `%` and bytes that are not UTF-8 are percent-encoded.
 
     >>> relative_key("file:///data/red%20fox/a%FF.jpg", "file:///data")
     'red fox/a%FF.jpg'
     """
     below = unquote_to_bytes(urlsplit(uri).path.removeprefix(urlsplit(root).path).lstrip("/"))
     text = below.decode("utf-8", "surrogateescape")
-    return re.sub("[%\udc80-\udcff]", lambda odd: quote_from_bytes(odd[0].encode("utf-8", "surrogateescape")), text)
+    return re.sub("[%\udc80-\udcff]", lambda match: quote_from_bytes(match[0].encode("utf-8", "surrogateescape")), text)
 
 
 @settings
@@ -44,14 +44,14 @@ class ImageFolder(Source):
     """`root/<WordNet id or category name>/**/photo.jpg`, on disk or in an object store.
 
     Args:
-        root: path or URI of the folder that holds a folder for each category.
-        split: whether pretrained models have seen the photographs: `train` for ImageNet's training images.
+        root: path or URI of the folder with one folder per category.
+        split: their part in the training of pretrained models, such as `train` for ImageNet's training images.
         licence: of the photographs.
-        extensions: what a photograph's file name ends in, without the dot.
+        extensions: file name extensions of photographs, without the dot.
     """
 
     name: ClassVar[str] = "imagefolder"
-    summary: ClassVar[str] = "photographs in folders called like their category (the ImageNet layout)"
+    summary: ClassVar[str] = "photographs in folders named after their category (the ImageNet layout)"
 
     root: str
     split: Split = "unknown"
@@ -59,48 +59,48 @@ class ImageFolder(Source):
     extensions: Annotated[tuple[str, ...], Field(min_length=1)] = IMAGE_SUFFIXES
 
     def categories(self) -> Sequence[Category]:
-        """A category for each folder that is a WordNet id, or the name or a synonym of an ImageNet class."""
+        """Return a category for each folder named after a WordNet id, or a name or synonym of an ImageNet class."""
         root = to_uri(self.root)
-        labels = [name_of(folder) for folder in files.list_folders(root)]
+        labels = [base_name(folder) for folder in files.list_folders(root)]
         if not labels:
-            raise XrayError(f"no folders in {self.root!r}: expected {self.root}/<category>/photo.jpg")
-        return categories_called(labels, where=repr(self.root))
+            raise ConfigError(f"no folders in {self.root!r}: expected {self.root}/<category>/photo.jpg")
+        return categories_from_labels(labels, where=repr(self.root))
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
-        """The photographs in the folders of these categories, by their path."""
+        """Yield the photographs in the folders of these categories, in the order of their paths."""
         root = to_uri(self.root)
-        found = False
+        empty = True
         for uri, category in self._files(categories):
             if is_image(uri, self.extensions):
-                found = True
+                empty = False
                 key = relative_key(uri, root)
                 yield Candidate(key, category.name, uri, split=self.split, licence=self.licence)
-        if not found:
-            there = some(name_of(folder) for folder, _ in self._folders(categories))
-            wanted = some(category.name for category in categories)
-            raise XrayError(
-                f"no photographs of the categories in {self.root!r} (folders there: {there}; categories: {wanted})"
+        if empty:
+            folders = join_names(base_name(folder) for folder, _ in self._folders(categories))
+            names = join_names(category.name for category in categories)
+            raise ConfigError(
+                f"no photographs of the categories in {self.root!r} (folders: {folders}; categories: {names})"
             )
 
-    def remarks(self, categories: Sequence[Category]) -> list[str]:
-        """Folders that are no category, categories without a folder, and files that are left out."""
+    def notes(self, categories: Sequence[Category]) -> list[str]:
+        """Return notes on folders without category, categories without folder, and files that are left out."""
         folders = self._folders(categories)
-        foreign = [name_of(folder) for folder, category in folders if category is None]
+        unmatched = [base_name(folder) for folder, category in folders if category is None]
         with_folder = {category for _, category in folders}
         absent = [category.name for category in categories if category not in with_folder]
         loose = list(files.list_files(to_uri(self.root), recursive=False))
         others = [uri for uri, _ in self._files(categories) if not is_image(uri, self.extensions)]
         return [
-            *remark(foreign, "folder is no category of the recipe", "folders are no category of the recipe"),
-            *remark(absent, "category has no folder", "categories have no folder"),
-            *remark(map(name_of, loose), "file lies in no folder", "files lie in no folder"),
-            *remark(map(name_of, others), "file is no image by its name", "files are no images by their names"),
+            *counted_note(unmatched, "folder matches no category", "folders match no category"),
+            *counted_note(absent, "category has no folder", "categories have no folder"),
+            *counted_note(map(base_name, loose), "file is in no category folder", "files are in no category folder"),
+            *counted_note(map(base_name, others), "file has no image extension", "files have no image extension"),
         ]
 
     def _folders(self, categories: Sequence[Category]) -> list[tuple[str, Category | None]]:
         by_label = categories_by_label(categories)
         folders = files.list_folders(to_uri(self.root))
-        return [(folder, category_of_folder(name_of(folder), by_label)) for folder in folders]
+        return [(folder, category_of_folder(base_name(folder), by_label)) for folder in folders]
 
     def _files(self, categories: Sequence[Category]) -> Iterator[tuple[str, Category]]:
         for folder, category in self._folders(categories):

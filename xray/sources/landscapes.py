@@ -1,4 +1,4 @@
-"""Landscapes drawn by the program: fractal noise, ridges and strokes, each from its seed alone."""
+"""Drawn landscapes: fractal noise, ridges and strokes, determined by a seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def landscape(place: str, seed: int | str, size: tuple[int, int]) -> Pixels:
 
     Args:
         place: one of `PLACES`.
-        seed: decides the rest.
+        seed: determines the rest.
         size: height and width in pixels.
 
     Returns:
@@ -40,13 +40,13 @@ def landscape(place: str, seed: int | str, size: tuple[int, int]) -> Pixels:
 
 
 def _uniform(chance: random.Random, shape: tuple[int, ...]) -> Floats:
-    """Random values 0–1; `random_raw` is the part of numpy's generators that never changes."""
+    """Draw random values 0–1 by `random_raw`, the only output of numpy's generators that is stable across versions."""
     raw = np.random.PCG64(chance.getrandbits(63)).random_raw(int(np.prod(shape)))
     return ((raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)).reshape(shape)
 
 
 def _noise(chance: random.Random, shape: tuple[int, int], cell: tuple[float, float], octaves: int = 5) -> Floats:
-    """Fractal value noise, about 0–1, with patches of `cell` (rows, columns) pixels; each octave is half as strong."""
+    """Return fractal value noise, 0–1, with patches of `cell` (rows, columns) pixels; weights halve per octave."""
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         rows, columns = (
@@ -54,18 +54,18 @@ def _noise(chance: random.Random, shape: tuple[int, int], cell: tuple[float, flo
         )
         field = cv2.resize(_uniform(chance, (rows, columns)), shape[::-1], interpolation=cv2.INTER_CUBIC)
         total += (field - 0.5) / 2**octave
-    return _unit(total * np.float32(0.7) + np.float32(0.5))
+    return _clip01(total * np.float32(0.7) + np.float32(0.5))
 
 
-def _unit(values: Floats) -> Floats:
-    """Values cut off at 0 and 1."""
-    cut: Floats = values.clip(0, 1)
-    return cut
+def _clip01(values: Floats) -> Floats:
+    """Clip values to 0–1."""
+    clipped: Floats = values.clip(0, 1)
+    return clipped
 
 
 def _step(values: Floats, low: float, high: float) -> Floats:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = _unit((values - low) / (high - low))
+    """Return 0 below `low`, 1 above `high`, and a smooth transition between them."""
+    t = _clip01((values - low) / (high - low))
     return t * t * (3 - 2 * t)
 
 
@@ -85,10 +85,10 @@ def _gradient(shape: tuple[int, int], top: Colour, bottom: Colour) -> Floats:
 
 
 def _below(chance: random.Random, shape: tuple[int, int], level: float, swing: float, cell: float) -> Floats:
-    """1 below a ridge that swings about a level (shares of the height), 0 above it."""
+    """Return 1 below a ridge that varies around a level (shares of the height), 0 above it."""
     ridge = _noise(chance, (2, shape[1]), (2, cell * shape[1]))[0] - 0.5
     edge = (level - ridge * swing * 2) * shape[0]
-    return _unit(np.arange(shape[0], dtype=np.float32)[:, None] - edge[None])
+    return _clip01(np.arange(shape[0], dtype=np.float32)[:, None] - edge[None])
 
 
 def _sky(chance: random.Random, shape: tuple[int, int], top: Colour, bottom: Colour, clouds: float = 1.0) -> Floats:
@@ -101,7 +101,7 @@ def _sky(chance: random.Random, shape: tuple[int, int], top: Colour, bottom: Col
 def _strokes(
     chance: random.Random, image: Floats, top: float, count: int, length: float, colours: tuple[Colour, Colour]
 ) -> None:
-    """Blades that grow upwards from below a level, longer and lighter towards the viewer."""
+    """Draw blades of grass below a level, longer and lighter towards the viewer."""
     height, width = image.shape[:2]
     for depth in sorted(chance.random() for _ in range(count)):
         x, y = chance.uniform(0, width), (top + (1.03 - top) * depth) * height
@@ -210,7 +210,7 @@ def _mountains(chance: random.Random, shape: tuple[int, int]) -> Floats:
 
 
 def _trees(chance: random.Random, shape: tuple[int, int], crowns: tuple[Colour, Colour], fir: bool) -> Floats:
-    """Rows of trees before each other, in the haze behind and darker towards the viewer."""
+    """Draw rows of trees, hazy in the back and darker towards the viewer."""
     height, width = shape
     sky = _sky(chance, shape, (0.62, 0.78, 0.90), (0.94, 0.95, 0.90), 0.6)
     image = sky.copy()
@@ -271,4 +271,4 @@ PLACES: Mapping[str, Callable[[random.Random, tuple[int, int]], Floats]] = {
     "seaside": _seaside,
     "wall": _wall,
 }
-"""What can be drawn, by name."""
+"""Drawing functions by name of the place."""

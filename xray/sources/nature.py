@@ -1,10 +1,10 @@
-"""The photographs of nature in Debian's package `mate-backgrounds`."""
+"""Photographs of nature from the Debian package `mate-backgrounds`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 
 NATURE_PACKAGE = "mate-backgrounds"
 NATURE_LICENCE = f"GPL-2+ ({NATURE_PACKAGE})"
@@ -12,12 +12,12 @@ _FOLDER = "usr/share/backgrounds/mate/nature"
 
 
 def nature_photos(package: Path) -> dict[str, Path]:
-    """The photographs in the unpacked package, by the name of what they show.
+    """Return the photographs in the unpacked package, by the name of their place.
 
     Raises:
-        XrayError: there are none.
+        ConfigError: there are none.
     """
-    found = {path.stem: path for path in sorted((package / _FOLDER).glob("*.jpg"))}
-    if not found:
-        raise XrayError(f"no photographs in {str(package / _FOLDER)!r}: the package is laid out in another way")
-    return found
+    photos = {path.stem: path for path in sorted((package / _FOLDER).glob("*.jpg"))}
+    if not photos:
+        raise ConfigError(f"no photographs in {str(package / _FOLDER)!r}: the layout of the package has changed")
+    return photos

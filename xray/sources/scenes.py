@@ -1,4 +1,4 @@
-"""Pictures that the program makes itself, kept as an ordinary folder of photographs with masks.
+"""Generated images, stored as a folder of photographs with masks.
 
 images/<category>/<stem>.jpg    masks/<category>/<stem>.png    scenes.csv
 """
@@ -22,12 +22,12 @@ _TABLE = "scenes.csv"
 
 @dataclass(frozen=True)
 class Scene:
-    """An object before a background.
+    """An object in front of a background.
 
     Args:
         stem: the file's name without its suffix, unique in the category.
-        category: name of the object's category; also a folder's name.
-        place: what the background is.
+        category: name of the object's category and of its folder.
+        place: name of the background.
         image: RGB, shape (H, W, 3).
         mask: True on the object, shape (H, W).
     """
@@ -40,7 +40,7 @@ class Scene:
 
 
 def write_scenes(scenes: Iterable[Scene], folder: Path) -> None:
-    """Write scenes as JPEG files (quality 95), their masks as PNG (255 on the object), and the table of both."""
+    """Write scenes as JPEG (quality 95), masks as PNG (255 on the object), and a table of the scenes."""
     with (folder / _TABLE).open("x", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(("category", "stem", "place"))
@@ -54,7 +54,7 @@ def write_scenes(scenes: Iterable[Scene], folder: Path) -> None:
 
 
 def read_scenes(folder: Path, licence: str) -> Iterator[Candidate]:
-    """The scenes in a folder, in the order in which they were written."""
+    """Yield the scenes in a folder, in the order in which they were written."""
     with (folder / _TABLE).open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             image, mask = _paths(folder, row["category"], row["stem"])

@@ -1,4 +1,4 @@
-"""Pictures drawn by the program: bright objects before landscapes, with exact masks, offline."""
+"""Images drawn by code: bright objects in front of landscapes, with exact masks; works offline."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray.core.cache import cache_folder, digest, filled_once
-from xray.core.errors import XrayError
+from xray.core.cache import cache_folder, fill_once, settings_hash
+from xray.core.errors import ConfigError
 from xray.core.images import Pixels
 from xray.core.plugins import settings
-from xray.sources.base import Candidate, Source, some
+from xray.sources.base import Candidate, Source, join_names
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 from xray.sources.drawn_objects import DRAWINGS, DRAWN8
 from xray.sources.landscapes import PLACES, landscape
 from xray.sources.scenes import Scene, read_scenes, write_scenes
 from xray.sources.sketch import Sketch
 
-_DRAWING = 1  # another number draws all scenes anew
+_VERSION = 1  # part of the cache key
 _SUPERSAMPLING = 3
-_AIRBORNE = ("balloon", "sailing boat")  # cast no shadow at their foot
+_AIRBORNE = ("balloon", "sailing boat")  # cast no shadow on the ground
 
 Floats = NDArray[np.float32]
 
 
 @settings
 class Shapes(Source):
-    """Objects drawn before landscapes, once, into the cache (see `xray.core.cache`).
+    """Objects drawn in front of landscapes, once, into the cache (see `xray.core.cache`).
 
     Args:
-        per_category: pictures of each category.
+        per_category: number of images per category.
         size: height and width in pixels.
-        seed: decides landscapes, colours and positions.
-        cache: folder to keep the pictures in; the user's cache by default.
+        seed: determines landscapes, colours and positions.
+        cache: folder of the images; by default the user's cache.
     """
 
     name: ClassVar[str] = "shapes"
-    summary: ClassVar[str] = "objects drawn by the program before drawn landscapes; works offline"
-    stand_in: ClassVar[str] = "drawn by the program: no photographs, so accuracies on them mean nothing"
+    summary: ClassVar[str] = "objects drawn by code in front of drawn landscapes; works offline"
+    caveat: ClassVar[str] = "drawn by code, not photographs: accuracies on them mean nothing"
 
     per_category: Annotated[int, Field(ge=1, le=10_000)] = 8
     size: tuple[Annotated[int, Field(ge=48, le=4096)], Annotated[int, Field(ge=48, le=4096)]] = (240, 320)
@@ -52,21 +52,21 @@ class Shapes(Source):
     cache: Path | None = None
 
     def categories(self) -> Sequence[Category]:
-        """The objects that can be drawn."""
+        """Return the categories of the objects that can be drawn."""
         return DRAWN8
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
-        """The drawings of these categories."""
+        """Yield the drawings of these categories."""
         by_label = categories_by_label(categories)
-        wanted = {name: category_of_folder(name, by_label) for name in DRAWINGS}
-        if not any(wanted.values()):
-            theirs = some(category.name for category in categories)
-            raise XrayError(f"no drawings of the categories {theirs}; there are {', '.join(DRAWINGS)}")
-        made_from = {"drawing": _DRAWING, "n": self.per_category, "size": self.size, "seed": self.seed}
-        folder = (self.cache or cache_folder()) / "shapes" / digest(made_from)
-        filled_once(folder, lambda partial: write_scenes(self._scenes(), partial))
+        selected = {name: category_of_folder(name, by_label) for name in DRAWINGS}
+        if not any(selected.values()):
+            names = join_names(category.name for category in categories)
+            raise ConfigError(f"no drawings of the categories {names} (choices: {', '.join(DRAWINGS)})")
+        cache_key = {"drawing": _VERSION, "n": self.per_category, "size": self.size, "seed": self.seed}
+        folder = (self.cache or cache_folder()) / "shapes" / settings_hash(cache_key)
+        fill_once(folder, lambda partial: write_scenes(self._scenes(), partial))
         for candidate in read_scenes(folder, licence="Apache-2.0 (drawn by xray)"):
-            if category := wanted[candidate.category]:
+            if category := selected[candidate.category]:
                 yield replace(candidate, category=category.name)
 
     def _scenes(self) -> Iterator[Scene]:
@@ -79,16 +79,16 @@ class Shapes(Source):
 
 
 def draw_scene(category: str, place: str, seed: str, size: tuple[int, int]) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Draw an object before a landscape.
+    """Draw an object in front of a landscape.
 
     Args:
         category: one of `DRAWINGS`.
         place: one of `PLACES`.
-        seed: decides the rest.
+        seed: determines the rest.
         size: height and width in pixels.
 
     Returns:
-        The picture, RGB of shape (height, width, 3), and the object's mask, shape (height, width).
+        The image, RGB of shape (height, width, 3), and the object's mask, shape (height, width).
 
     >>> image, mask = draw_scene("umbrella", "seaside", "1", (60, 80))
     >>> image.shape, mask.shape
@@ -111,18 +111,18 @@ def draw_scene(category: str, place: str, seed: str, size: tuple[int, int]) -> t
 
 
 def draw_object(category: str, side: int, chance: random.Random) -> Floats:
-    """Draw an object alone, a little tilted: premultiplied RGBA 0–1, shape (side, side, 4)."""
+    """Draw a single object, slightly tilted: premultiplied RGBA 0–1, shape (side, side, 4)."""
     sketch = Sketch(side * _SUPERSAMPLING)
     DRAWINGS[category][1](sketch, chance)
     rgba = np.dstack([sketch.rgb * sketch.alpha[:, :, None], sketch.alpha])
     middle = (len(rgba) / 2, len(rgba) / 2)
-    turn = cv2.getRotationMatrix2D(middle, chance.uniform(-9, 9), 0.94)
-    turned = cv2.warpAffine(rgba, turn, rgba.shape[:2], flags=cv2.INTER_LINEAR)
-    return cv2.resize(turned, (side, side), interpolation=cv2.INTER_AREA).clip(0, 1)
+    rotation = cv2.getRotationMatrix2D(middle, chance.uniform(-9, 9), 0.94)
+    rotated = cv2.warpAffine(rgba, rotation, rgba.shape[:2], flags=cv2.INTER_LINEAR)
+    return cv2.resize(rotated, (side, side), interpolation=cv2.INTER_AREA).clip(0, 1)
 
 
 def _shadow(size: tuple[int, int], foot: tuple[float, float], side: int) -> Floats:
-    """A soft dark ellipse on the ground, 0–1."""
+    """Return a soft dark ellipse on the ground, 0–1."""
     rows, columns = np.ogrid[: size[0], : size[1]]
     reach = np.hypot((columns - foot[0]) / (0.42 * side), (rows - foot[1]) / (0.07 * side))
     return (0.45 * np.exp(-(reach**2) * 1.6)).astype(np.float32)

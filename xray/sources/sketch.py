@@ -1,4 +1,4 @@
-"""A sheet on which objects are drawn with exact outlines: layers of polygons, lit as if they were plump."""
+"""A canvas for objects with exact outlines: layers of shaded polygons."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LIGHT = np.array((-0.45, -0.62, 0.64), np.float32)  # from the upper left, towa
 
 
 class Sketch:
-    """A square sheet on which an object is drawn, in coordinates from -1 to 1, y downwards.
+    """A square canvas with coordinates from -1 to 1, y downwards.
 
     Args:
-        pixels: side of the sheet.
+        pixels: side of the canvas.
     """
 
     def __init__(self, pixels: int) -> None:
@@ -37,8 +37,8 @@ class Sketch:
 
         Args:
             outline: its corners.
-            colour: RGB 0–1, one for all or one a pixel, shape (pixels, pixels, 3).
-            plump: 0 is flat, 1 is lit as if it bulged.
+            colour: RGB 0–1, for all pixels or per pixel, shape (pixels, pixels, 3).
+            plump: strength of the shading, 0 (flat) to 1 (convex).
         """
         corners = (np.asarray(outline, np.float64) + 1) / 2 * self._pixels - 0.5
         left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
@@ -59,7 +59,7 @@ class Sketch:
             self.fill(caps, colour, plump)
 
     def write(self, text: str, centre: tuple[float, float], width: float, colour: Colour) -> None:
-        """Write on what is drawn already, in capitals of a given width."""
+        """Write text on the drawing, in a given width."""
         font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, self._pixels // 45)
         scale = width * self._pixels / 2 / cv2.getTextSize(text, font, 1.0, 1)[0][0]
         ink = np.zeros(self.alpha.shape, np.uint8)
@@ -73,14 +73,14 @@ class Sketch:
 
 
 def _cover(corners: NDArray[np.float64], shape: tuple[int, ...]) -> Floats:
-    """How much of each pixel a polygon covers, 0–1."""
+    """Return the share of each pixel that a polygon covers, 0–1."""
     cover = np.zeros(shape, np.uint8)
     cv2.fillPoly(cover, [np.rint(corners * 2**_SHIFT).astype(np.int32)], (255,), cv2.LINE_AA, _SHIFT)
     return cover.astype(np.float32) / np.float32(255)
 
 
 def _lit(paint: Floats, cover: Floats, plump: float) -> Floats:
-    """Light a shape as if its distance to the edge were the height of a cushion."""
+    """Shade a shape as a cushion whose height grows with the distance to the edge."""
     depth = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     radius = max(float(depth.max()), 1.0)
     rise = np.sqrt((1 - (1 - (depth / radius).clip(0, 1)) ** 2).clip(0, 1)) * radius
@@ -99,19 +99,19 @@ def _lit(paint: Floats, cover: Floats, plump: float) -> Floats:
 def arc(
     centre: tuple[float, float], radius: float, start: float, turn: float = math.pi, steps: int = 8
 ) -> list[tuple[float, float]]:
-    """Points of a circle's arc; angles in radians, from the right, clockwise as y points down."""
+    """Return points of an arc; angles in radians from the right, clockwise because y points down."""
     angles = (start + turn * step / steps for step in range(steps + 1))
     return [(centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)) for angle in angles]
 
 
 def ellipse(x: float, y: float, across: float, down: float, steps: int = 72) -> list[tuple[float, float]]:
-    """Points of an ellipse with the half axes `across` and `down`."""
+    """Return points of an ellipse with half axes `across` and `down`."""
     angles = (math.tau * step / steps for step in range(steps))
     return [(x + across * math.cos(angle), y + down * math.sin(angle)) for angle in angles]
 
 
 def smooth(corners: Points, steps: int = 10) -> list[tuple[float, float]]:
-    """A closed Catmull-Rom curve through points."""
+    """Return a closed Catmull-Rom curve through points."""
     p = np.asarray(corners, np.float64)
     a, b, c, d = (np.roll(p, shift, axis=0)[:, None] for shift in (1, 0, -1, -2))
     t = (np.arange(steps) / steps)[None, :, None]
@@ -120,25 +120,25 @@ def smooth(corners: Points, steps: int = 10) -> list[tuple[float, float]]:
 
 
 def mirrored(right: Points) -> list[tuple[float, float]]:
-    """A closed outline from its right half, top to bottom."""
+    """Return a closed outline from its right half, top to bottom."""
     return [*right, *((-x, y) for x, y in reversed(right) if x)]
 
 
 def stripes(share: Floats, colours: Iterable[Colour], count: int) -> Floats:
-    """Colours in turn along a share 0–1."""
+    """Return alternating colours along a share 0–1."""
     palette: Floats = np.asarray(list(colours), np.float32)
-    which: NDArray[np.intp] = np.floor(share.clip(0, 0.9999) * count).astype(np.intp)
-    return palette[which % len(palette)]
+    index: NDArray[np.intp] = np.floor(share.clip(0, 0.9999) * count).astype(np.intp)
+    return palette[index % len(palette)]
 
 
 def rounded(corners: Points, radius: float) -> list[tuple[float, float]]:
-    """A polygon with each corner replaced by a quadratic curve."""
-    found = []
+    """Replace each corner of a polygon by a quadratic curve."""
+    outline = []
     for before, corner, after in zip([corners[-1], *corners[:-1]], corners, [*corners[1:], corners[0]], strict=True):
         p, q, r = (np.asarray(point) for point in (before, corner, after))
         start = q + (p - q) / np.linalg.norm(p - q) * radius
         end = q + (r - q) / np.linalg.norm(r - q) * radius
         for t in np.linspace(0, 1, 8):
             x, y = (1 - t) ** 2 * start + 2 * t * (1 - t) * q + t**2 * end
-            found.append((float(x), float(y)))
-    return found
+            outline.append((float(x), float(y)))
+    return outline

@@ -1,6 +1,6 @@
-"""Real cut-outs before real backgrounds, from two Debian packages: a sample that can be had without a data set.
+"""Real cut-outs over real backgrounds, from two Debian packages: a sample that needs no data set.
 
-The cut-outs are photographs of single objects with alpha cut by hand, the backgrounds photographs of nature.
+The cut-outs are photographs of single objects with a hand-made alpha channel, the backgrounds photographs of nature.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xray.core.cache import cache_folder, digest, filled_once
-from xray.core.errors import XrayError
+from xray.core.cache import cache_folder, fill_once, settings_hash
+from xray.core.errors import ConfigError, XrayError
 from xray.core.images import Pixels, decode
 from xray.core.plugins import settings
 from xray.sources import debian
-from xray.sources.base import Candidate, Source, some
+from xray.sources.base import Candidate, Source, join_names
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.nature import NATURE_PACKAGE, nature_photos
@@ -31,13 +31,13 @@ from xray.sources.scenes import Scene, read_scenes, write_scenes
 
 STAMPS_PACKAGE = "tuxpaint-stamps-default"
 STAMPS_FOLDER = "usr/share/tuxpaint/stamps"
-_COMPOSITION = 1  # another number makes all scenes anew
+_VERSION = 1  # part of the cache key
 
 _LONGER_SIDE = 0.8  # of the object, as a share of the frame
-_SMALLEST = 0.6
-_MOST_ENLARGED = 2.0
-_JITTER = 0.3  # of the room that is left around the centre
-_PART = (0.4, 0.6)  # of a background: the whole would often show a flower, a second object
+_MIN_LONGER_SIDE = 0.6
+_MAX_SCALE = 2.0
+_JITTER = 0.3  # of the free space around the centre
+_CROP = (0.4, 0.6)  # of a background: the whole photograph often contains a second object, such as a flower
 
 Floats = NDArray[np.float32]
 
@@ -46,20 +46,20 @@ Floats = NDArray[np.float32]
 class Stamps(Source):
     """Cut-outs of Debian's `tuxpaint-stamps-default` over photographs of `mate-backgrounds`.
 
-    The packages are fetched and the scenes composed once, into the cache (see `xray.core.cache`). Nobody can tell
-    whether a pretrained model has seen the cut-outs: the split is `unknown`.
+    The packages are fetched and the scenes composed once, into the cache (see `xray.core.cache`). The split is
+    `unknown`, because a pretrained model may have seen the cut-outs.
 
     Args:
         size: width and height of a scene in pixels; half of the cut-outs are smaller than 200.
-        background_seed: decides which background an object stands before, and where.
-        cache: folder to keep packages and scenes in; the user's cache by default.
+        background_seed: determines the background and position of each object.
+        cache: folder of packages and scenes; by default the user's cache.
     """
 
     name: ClassVar[str] = "stamps"
     summary: ClassVar[str] = "139 real cut-outs over real photographs, from Debian packages"
-    stand_in: ClassVar[str] = (
-        "an original is no photograph as taken: it is a real cut-out composed over a real photograph of nature, in a "
-        "layout that was chosen for a plausible accuracy of efficientnet-lite0, so that this one number is no finding"
+    caveat: ClassVar[str] = (
+        "originals are real cut-outs composed over real photographs of nature, not plain photographs; the layout was "
+        "chosen for a plausible accuracy of efficientnet-lite0, so that this accuracy is no finding"
     )
 
     size: Annotated[int, Field(ge=64, le=2048)] = 256
@@ -67,20 +67,20 @@ class Stamps(Source):
     cache: Path | None = None
 
     def categories(self) -> Sequence[Category]:
-        """The twelve groups of cut-outs."""
+        """Return the twelve groups of cut-outs."""
         return STAMPS12
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
-        """The scenes of these categories."""
+        """Yield the scenes of these categories."""
         by_label = categories_by_label(categories)
         groups = {row["category"] for row in stamp_list()}
-        wanted = {group: category_of_folder(group, by_label) for group in groups}
-        if not any(wanted.values()):
-            theirs = some(category.name for category in categories)
-            raise XrayError(f"no stamps of the categories {theirs}; there are {', '.join(sorted(groups))}")
+        selected = {group: category_of_folder(group, by_label) for group in groups}
+        if not any(selected.values()):
+            names = join_names(category.name for category in categories)
+            raise ConfigError(f"no stamps of the categories {names} (choices: {', '.join(sorted(groups))})")
         licence = f"GPL-2 ({STAMPS_PACKAGE}) over GPL-2+ ({NATURE_PACKAGE})"
         for candidate in read_scenes(self._scenes(), licence):
-            if category := wanted[candidate.category]:
+            if category := selected[candidate.category]:
                 yield replace(candidate, category=category.name)
 
     def _scenes(self) -> Path:
@@ -88,20 +88,20 @@ class Stamps(Source):
         try:
             unpacked = debian.fetch([STAMPS_PACKAGE, NATURE_PACKAGE], cache / "debian")
         except XrayError as error:
-            raise XrayError(f"{error}; drawn pictures need no package: `source: {{kind: shapes}}`") from error
-        made_from = {
-            "composition": _COMPOSITION,
+            raise ConfigError(f"{error}; drawn images need no package: `source: {{kind: shapes}}`") from error
+        cache_key = {
+            "composition": _VERSION,
             "size": self.size,
             "seed": self.background_seed,
             **{package: debian.version_of(unpacked, package) for package in (STAMPS_PACKAGE, NATURE_PACKAGE)},
         }
         backgrounds = nature_photos(unpacked / NATURE_PACKAGE)
         scenes = compose(unpacked / STAMPS_PACKAGE / STAMPS_FOLDER, backgrounds, self.size, self.background_seed)
-        return filled_once(cache / "scenes" / digest(made_from), lambda folder: write_scenes(scenes, folder))
+        return fill_once(cache / "scenes" / settings_hash(cache_key), lambda folder: write_scenes(scenes, folder))
 
 
 def stamp_list() -> list[dict[str, str]]:
-    """The stamps in use, as `{category, stamp}`: those of the twelve largest groups that show an ImageNet class."""
+    """Return the stamps as `{category, stamp}`: those of the twelve largest groups that show an ImageNet class."""
     with resources.files("xray.sources").joinpath("stamps.csv").open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
@@ -119,8 +119,8 @@ def compose(
         stamps: folder of the cut-outs, RGBA images.
         backgrounds: photographs by the name of their place.
         size: width and height of a scene in pixels.
-        seed: decides backgrounds and positions; each stamp has its own stream.
-        rows: `{category, stamp}` with paths below `stamps`; `stamp_list()` by default.
+        seed: determines backgrounds and positions; each stamp has its own random stream.
+        rows: `{category, stamp}` with paths below `stamps`; by default `stamp_list()`.
 
     Raises:
         XrayError: a stamp is missing or has no alpha.
@@ -129,7 +129,7 @@ def compose(
     for row in stamp_list() if rows is None else rows:
         path = stamps / row["stamp"]
         if not path.is_file():
-            raise XrayError(f"no stamp {row['stamp']!r} in {str(stamps)!r}")
+            raise ConfigError(f"no stamp {row['stamp']!r} in {str(stamps)!r}")
         chance = random.Random(f"{seed}/{row['stamp']}")
         place = chance.choice(list(photos))
         background = crop(photos[place], size, chance)
@@ -139,10 +139,10 @@ def compose(
 
 
 def cut_out(path: Path) -> Floats:
-    """A stamp, cut to its opaque part: premultiplied RGBA 0–1, shape (H, W, 4)."""
+    """Read a stamp and crop it to its visible part: premultiplied RGBA 0–1, shape (H, W, 4)."""
     rgba = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if rgba is None or rgba.ndim != 3 or rgba.shape[2] != 4:
-        raise XrayError(f"stamp {str(path)!r} is no image with alpha")
+        raise ConfigError(f"stamp {str(path)!r} is not an image with alpha")
     rows, columns = np.nonzero(rgba[:, :, 3])
     rgba = rgba[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1, [2, 1, 0, 3]]
     floats: Floats = rgba.astype(np.float32) / np.float32(65535 if rgba.dtype == np.uint16 else 255)
@@ -151,9 +151,9 @@ def cut_out(path: Path) -> Floats:
 
 
 def crop(photo: Pixels, size: int, chance: random.Random) -> Pixels:
-    """A square part of a photograph, 40–60 % of its shorter side, brought to `size`."""
+    """Crop a random square, 40–60 % of the shorter side, and resize it to `size`."""
     height, width = photo.shape[:2]
-    side = round(min(height, width) * chance.uniform(*_PART))
+    side = round(min(height, width) * chance.uniform(*_CROP))
     top, left = chance.randint(0, height - side), chance.randint(0, width - side)
     part = photo[top : top + side, left : left + side]
     shrinks = side >= size
@@ -161,19 +161,19 @@ def crop(photo: Pixels, size: int, chance: random.Random) -> Pixels:
 
 
 def place_object(cut: Floats, background: Pixels, chance: random.Random) -> tuple[Pixels, NDArray[np.bool_]]:
-    """A cut-out near the centre of a background, and where it is: alpha of one half or more.
+    """Compose a cut-out near the centre of a background; return the image and the mask of alpha ≥ 0.5.
 
-    Its longer side takes 80 % of the frame; that of a small one less, down to 60 %, rather than that it is enlarged
+    The longer side of the cut-out is 80 % of the frame. Small cut-outs get down to 60 %, so that they are not enlarged
     more than twice (the smallest stamps are, in frames of more than 160 pixels).
 
     Args:
         cut: premultiplied RGBA 0–1, shape (h, w, 4).
         background: RGB, shape (H, H, 3).
-        chance: decides the position.
+        chance: determines the position.
     """
     frame = background.shape[0]
     height, width = cut.shape[:2]
-    share = min(_LONGER_SIDE, max(_SMALLEST, _MOST_ENLARGED * max(height, width) / frame))
+    share = min(_LONGER_SIDE, max(_MIN_LONGER_SIDE, _MAX_SCALE * max(height, width) / frame))
     scale = share * frame / max(height, width)
     to = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(cut, to, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).clip(0, 1)
@@ -186,5 +186,5 @@ def place_object(cut: Floats, background: Pixels, chance: random.Random) -> tupl
     return image, mask
 
 
-def _near_centre(room: int, chance: random.Random) -> int:
-    return round(room / 2 * (1 + _JITTER * chance.uniform(-1, 1)))
+def _near_centre(space: int, chance: random.Random) -> int:
+    return round(space / 2 * (1 + _JITTER * chance.uniform(-1, 1)))

@@ -1,6 +1,6 @@
 """Statistics of predictions and accuracies: pure functions on DataFrames, without Ray and torch."""
 
-from xray.statistics.regression.least_squares import Regression, regression
+from xray.statistics.regression.result import Regression, regression
 from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.bootstrap import Bootstrap
 from xray.statistics.robustness.by_model import cross_terms, s_robusts

@@ -6,11 +6,9 @@ import runpy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.paths import ROOT
 
-from xray.backgrounds.inpainting.prompts import LIGHTS, prompts_of, published, worlds
+from xray.backgrounds.inpainting.prompts import LIGHTS, our_prompts, prompts_for, published_prompts
 from xray.backgrounds.inpainting.stable_diffusion import NEGATIVE_PROMPT
 from xray.core.errors import XrayError
 from xray.core.types import Prompt
@@ -22,7 +20,7 @@ from xray.sources.categories.ximagenet12 import XIMAGENET12
 DOCS = ROOT / "docs"
 KNOWN = (*XIMAGENET12, *STAMPS12)
 BROAD = ("bovid", "landbird", "bigungulate", "carnivore", "smallmammal", "fowl", "tool")
-STRANGE = Category(name="teapot", indices=(849,))
+UNKNOWN = Category(name="teapot", indices=(849,))
 
 NEGATIONS = {"no", "not", "without", "nobody", "never", "nothing"}
 PEOPLE = (
@@ -30,7 +28,7 @@ PEOPLE = (
     "passenger customer human face hand someone figure farmer fisherman musician driver pedestrian "
     "busy crowded station airport terminal mall shopping market fairground show theatre cafe restaurant beach"
 )
-"""People, and where they are painted unasked."""
+"""People, and places where a model adds them unasked."""
 WRITING = "text word letter sign signpost label tag price poster advert logo newspaper page keyboard watermark number"
 CAMERA = "camera lens mm film photograph photographer print frame framed picture painting drawing collage"
 KINDS = {
@@ -70,28 +68,27 @@ KINDS = {
     "tool": "tool hammer wrench saw drill screwdriver pliers nail shovel axe spanner workshop workbench bench pegboard "
     "clamp shed garage",
 }
-"""What else a painter would make the object again from: its kin, and places that imply it."""
+"""Words that would make a model generate the object again: its kin, and places that imply it."""
 
 
 def words(text: str) -> set[str]:
     return set(re.findall(r"[a-z]+", text.lower()))
 
 
-def numbers(some: set[str]) -> set[str]:
-    """The words, their plurals, and what they are plurals of."""
+def singular_and_plural(some: set[str]) -> set[str]:
     return some | {word + ending for word in some for ending in ("s", "es")} | {word.removesuffix("s") for word in some}
 
 
-def place(prompt: Prompt) -> str:
-    """What a prompt says of the place."""
+def place_of(prompt: Prompt) -> str:
+    """The prompt without its opening and its light."""
     return prompt.text.removeprefix("photo of ").partition(", ")[0]
 
 
 @functools.cache
-def heads() -> set[str]:
+def last_words() -> set[str]:
     """The last words of all names and synonyms of ImageNet classes, in singular and plural."""
-    found = {name.split()[-1] for one in imagenet1k_classes() for name in names(one.indices[0])}
-    return numbers(found - {"grey"})  # African grey: a bird called by a colour
+    last = {name.split()[-1] for one in imagenet1k_classes() for name in names(one.indices[0])}
+    return singular_and_plural(last - {"grey"})  # African grey: a bird named by a colour
 
 
 @functools.cache
@@ -108,154 +105,123 @@ def _classes() -> Any:
 
 
 @pytest.mark.parametrize("category", KNOWN, ids=lambda one: one.name)
-def test_the_object_is_neither_named_nor_implied(category: Category) -> None:
-    said = {re.findall(r"[a-z]+", name)[-1] for index in category.indices for name in names(index)}
-    forbidden = numbers((said - {"grey"}) | set(KINDS[category.name].split()))
-    for prompt in prompts_of(category, "ours", "both"):
+def test_object_is_neither_named_nor_implied(category: Category) -> None:
+    own = {re.findall(r"[a-z]+", name)[-1] for index in category.indices for name in names(index)}
+    forbidden = singular_and_plural((own - {"grey"}) | set(KINDS[category.name].split()))
+    for prompt in prompts_for(category, "ours", "both"):
         assert not words(prompt.text) & forbidden, prompt.text
 
 
-@pytest.mark.parametrize("name", worlds())
-def test_no_place_names_a_class_of_imagenet(name: str) -> None:
-    for prompt in worlds()[name]:
-        assert not words(place(prompt)) & heads(), prompt.text  # of the place: "light" is a lighter
+def test_last_words_of_classes() -> None:
+    assert {"reef", "wall", "walls", "bench", "coast", "library", "store", "trunk", "desk", "table"} <= last_words()
+    assert not last_words() & {"park", "stone", "coral-", "grey", "forest", "snow"}
 
 
-def test_the_names_of_classes_are_found_by_their_last_words() -> None:
-    assert {"reef", "wall", "walls", "bench", "coast", "library", "store", "trunk", "desk", "table"} <= heads()
-    assert not heads() & {"park", "stone", "coral-", "grey", "forest", "snow"}
-
-
-@pytest.mark.parametrize("name", worlds())
-def test_no_prompt_asks_for_what_the_negative_prompt_forbids(name: str) -> None:
-    forbidden = numbers(set(f"{PEOPLE} {WRITING} {CAMERA}".split()) | set(NEGATIVE_PROMPT.split(", "))) | NEGATIONS
-    for prompt in worlds()[name]:
-        assert not words(prompt.text) & forbidden, prompt.text
-
-
-def test_every_prompt_is_a_caption_of_a_place_in_its_light() -> None:
-    for prompts in worlds().values():
-        of_kind = {kind: [one for one in prompts if one.place == kind] for kind in {one.place for one in prompts}}
-        for same in of_kind.values():
-            for line, prompt in enumerate(same):
-                assert prompt.text == f"photo of {place(prompt)}, {LIGHTS[line % len(LIGHTS)]}"
+@pytest.mark.parametrize("name", our_prompts())
+def test_prompts_of_each_category(name: str) -> None:
+    """No class of ImageNet, nothing that the negative prompt forbids, one caption per light, short enough for CLIP."""
+    forbidden = set(f"{PEOPLE} {WRITING} {CAMERA}".split()) | set(NEGATIVE_PROMPT.split(", "))
+    forbidden = singular_and_plural(forbidden) | NEGATIONS
+    prompts = our_prompts()[name]
+    assert len({prompt.text for prompt in prompts}) == len(prompts)
+    for prompt in prompts:
+        text, lines = prompt.text, [one for one in prompts if one.place == prompt.place]
+        assert text == f"photo of {place_of(prompt)}, {LIGHTS[lines.index(prompt) % len(LIGHTS)]}"
+        assert not words(place_of(prompt)) & last_words(), text  # of the place alone: "light" is a lighter
+        assert not words(text) & forbidden, text
+        assert text.isascii()
+        assert text == " ".join(text.split())
+        assert len(re.findall(r"\w+|[^\w\s]", text)) < 45  # about 60 of 77 tokens
+        assert len(text) < 180  # so that rare words, of several tokens each, do not exceed the limit either
 
 
 @pytest.mark.parametrize("category", [one for one in KNOWN if one.name not in BROAD], ids=lambda one: one.name)
-def test_typical_and_atypical_places_are_as_many(category: Category) -> None:
-    typical, atypical = (prompts_of(category, "ours", kind) for kind in ("typical", "atypical"))
+def test_typical_and_atypical_places_are_balanced(category: Category) -> None:
+    typical, atypical = (prompts_for(category, "ours", kind) for kind in ("typical", "atypical"))
     assert len(typical) == len(atypical) == len(LIGHTS)
     assert {prompt.place for prompt in typical} == {"typical"}
     assert {prompt.place for prompt in atypical} == {"atypical"}
-    assert prompts_of(category, "ours", "both") == typical + atypical
+    assert prompts_for(category, "ours", "both") == typical + atypical
 
 
 @pytest.mark.parametrize("name", BROAD)
-def test_a_broad_category_has_twelve_places_that_are_not_told_apart(name: str) -> None:
+def test_broad_category_has_twelve_places_of_any_kind(name: str) -> None:
     category = next(one for one in STAMPS12 if one.name == name)
-    prompts = prompts_of(category, "ours", "both")
-    assert len(prompts) == 12
-    assert {prompt.place for prompt in prompts} == {"any"}
-    with pytest.raises(XrayError, match=rf"'{name}' has no prompts.*'typical'") as refused:
-        prompts_of(category, "ours", "typical")
-    assert refused.value.args[0].endswith(", ".join(one for one in worlds() if one and one not in BROAD))
+    assert [prompt.place for prompt in prompts_for(category, "ours", "both")] == ["any"] * 12
+    with pytest.raises(XrayError) as refused:
+        prompts_for(category, "ours", "typical")
+    assert refused.value.args[0].endswith(", ".join(one for one in our_prompts() if one and one not in BROAD))
 
 
 def test_every_known_category_has_places_of_its_own() -> None:
-    assert worlds().keys() == {"", *(category.name for category in KNOWN)}
-    assert KINDS.keys() == worlds().keys() - {""}
-
-
-def test_prompts_are_short_and_differ() -> None:
-    """A CLIP tokenizer takes 77; 45 words are at most about 60."""
-    for prompts in worlds().values():
-        texts = [prompt.text for prompt in prompts]
-        assert len(set(texts)) == len(texts)
-        for text in texts:
-            assert text.isascii()
-            assert text == " ".join(text.split())
-            assert len(re.findall(r"\w+|[^\w\s]", text)) < 45
-            assert len(text) < 180  # so that rare words, of several tokens each, do not fill it either
-
-
-def test_a_strange_category_gets_places_that_go_with_anything() -> None:
-    prompts = prompts_of(STRANGE, "ours", "both")
+    assert our_prompts().keys() == {"", *(category.name for category in KNOWN)}
+    assert KINDS.keys() == our_prompts().keys() - {""}
+    prompts = prompts_for(UNKNOWN, "ours", "both")
     assert len(prompts) >= 24
     assert {prompt.place for prompt in prompts} == {"any"}
 
 
 @pytest.mark.parametrize("name", ["RED_fox", "n02119022", "Reineke"])
-def test_a_category_is_known_by_its_name_or_only_wordnet_id(name: str) -> None:
+def test_category_is_identified_by_name_or_only_wordnet_id(name: str) -> None:
     category = Category(name=name, indices=(277,), wnids=("n02119022",))
-    assert prompts_of(category, "ours", "both") == worlds()["red fox"]
-    assert "fox in the lawn" in prompts_of(category, "fig14", "both")[0].text
-
-
-def test_a_category_of_several_wordnet_ids_is_not_one_of_them() -> None:
+    assert prompts_for(category, "ours", "both") == our_prompts()["red fox"]
+    assert "fox in the lawn" in prompts_for(category, "fig14", "both")[0].text
     mixed = Category(name="mammals", indices=(277, 147), wnids=("n02119022", "n02066245"))
-    assert prompts_of(mixed, "ours", "both") == worlds()[""]
+    assert prompts_for(mixed, "ours", "both") == our_prompts()[""]
 
 
-def test_prompts_of_the_recipe_win_over_ours_and_not_over_the_published() -> None:
+def test_prompts_of_the_recipe_replace_ours_but_not_the_published() -> None:
     own = Category(name="red fox", indices=(277,), prompts=("a harbour", "a tennis court"))
-    assert [(one.text, one.place) for one in prompts_of(own, "ours", "both")] == [
-        ("a harbour", "any"),
-        ("a tennis court", "any"),
-    ]
-    assert prompts_of(own, "fig14", "both")[0].text == published()["red fox"]["text"]
+    expected = (Prompt("a harbour", "any"), Prompt("a tennis court", "any"))
+    assert prompts_for(own, "ours", "both") == expected
+    assert prompts_for(own, "fig14", "both")[0].text == published_prompts()["red fox"]["text"]
 
 
-@given(st.sampled_from(["typical", "atypical"]))
-def test_places_that_are_not_told_apart_are_refused(places: str) -> None:
+@pytest.mark.parametrize("places", ["typical", "atypical"])
+def test_missing_kinds_of_place_are_refused(places: Any) -> None:
     own = Category(name="red fox", indices=(277,), prompts=("a harbour",))
-    for category, wording in ((STRANGE, "ours"), (own, "ours"), (XIMAGENET12[0], "fig14")):
-        with pytest.raises(XrayError, match=rf"'{category.name}'.*'{places}'.*places: both.*alligator lizard"):
-            prompts_of(category, wording, places)  # type: ignore[arg-type]
+    for category, wording in ((UNKNOWN, "ours"), (own, "ours"), (XIMAGENET12[0], "fig14")):
+        with pytest.raises(XrayError, match=rf"'{category.name}'.*{places}.*places: both.*alligator lizard"):
+            prompts_for(category, wording, places)  # type: ignore[arg-type]
 
 
-def test_the_published_prompts() -> None:
-    assert published().keys() == {category.name for category in XIMAGENET12}
-    assert sorted(row["panel"] for row in published().values()) == list("abcdefghijkl")
+def test_published_prompts() -> None:
+    table = published_prompts()
+    assert table.keys() == {category.name for category in XIMAGENET12}
+    assert sorted(row["panel"] for row in table.values()) == list("abcdefghijkl")
     for category in XIMAGENET12:
-        (prompt,) = prompts_of(category, "fig14", "both")
+        (prompt,) = prompts_for(category, "fig14", "both")
         assert prompt.place == "any"
         assert 5 < len(words(prompt.text)) < 45
+    with pytest.raises(XrayError, match=r"'teapot'.*prompts: ours.*red fox"):
+        prompts_for(UNKNOWN, "fig14", "both")
 
 
-@pytest.mark.parametrize(
-    ("category", "subject"),
-    [
-        ("airship", "airship"),
-        ("red fox", "fox"),
-        ("grey whale", "whales"),
-        ("car wheel", "car"),
-        ("cash machine", "financial"),
-        ("cello", "music"),
-        ("ice cream", "food"),
-    ],
-)
-def test_certain_prompts_are_those_that_name_a_subject_of_one_category(category: str, subject: str) -> None:
-    assert published()[category]["assigned"] == "certain"
-    assert [name for name, row in published().items() if subject in words(row["text"])] == [category]
-
-
-def test_the_other_published_prompts_are_inferred() -> None:
-    inferred = {row["panel"]: row["category"] for row in published().values() if row["assigned"] != "certain"}
+def test_certain_prompts_name_a_subject_of_one_category() -> None:
+    subjects = {
+        "airship": "airship",
+        "red fox": "fox",
+        "grey whale": "whales",
+        "car wheel": "car",
+        "cash machine": "financial",
+        "cello": "music",
+        "ice cream": "food",
+    }
+    table = published_prompts()
+    for category, subject in subjects.items():
+        assert table[category]["assigned"] == "certain"
+        assert [name for name, row in table.items() if subject in words(row["text"])] == [category]
+    inferred = {row["panel"]: name for name, row in table.items() if name not in subjects}
     assert inferred.keys() == set("acdfk")
-    assert {row["assigned"] for row in published().values()} == {"certain", "inferred"}
-    assert published()[inferred["a"]]["text"] == published()[inferred["k"]]["text"]
+    assert {table[name]["assigned"] for name in inferred.values()} == {"inferred"}
+    assert table[inferred["a"]]["text"] == table[inferred["k"]]["text"]
     assert {inferred["a"], inferred["k"]} == {"alligator lizard", "green lizard"}
 
 
-def test_a_category_without_a_published_prompt_is_refused_by_name() -> None:
-    with pytest.raises(XrayError, match=r"'teapot' has no published prompt.*prompts: ours.*red fox"):
-        prompts_of(STRANGE, "fig14", "both")
-
-
-def test_the_page_of_all_prompts_is_true() -> None:
+def test_docs_list_all_prompts() -> None:
     page = (DOCS / "prompts.md").read_text(encoding="utf-8")
     assert page == runpy.run_path(str(DOCS / "prompts.py"))["page"](), "run: python docs/prompts.py"
-    for name, prompts in worlds().items():
+    for name, prompts in our_prompts().items():
         assert name in page
-        assert [prompt.text for prompt in prompts if place(prompt) not in page] == []
-    assert [row["text"] for row in published().values() if row["text"] not in page] == []
+        assert [prompt.text for prompt in prompts if place_of(prompt) not in page] == []
+    assert [row["text"] for row in published_prompts().values() if row["text"] not in page] == []

@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from xray.core.errors import Rejected
 from xray.masks import Hint
-from xray.masks.sam.network import queries_of
-from xray.masks.sam.prompts import Prompt, Prompting, deepest, parts
+from xray.masks.sam.network import group_prompts
+from xray.masks.sam.prompts import Prompt, Prompter, deepest_points, parts
 from xray.sources.base import Box, Point
 
 HEIGHT, WIDTH = 60, 100
-PLAIN = Prompting(points=1, margin=0.0, min_part=0.001, max_objects=8)
+DEFAULT = Prompter(points=1, margin=0.0, min_part=0.001, max_objects=8)
 
 
 def rectangle(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
@@ -24,24 +24,24 @@ def rectangle(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
 
 
 def ellipse(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    """The one that touches the rectangle's sides; it fills three quarters of it."""
+    """The ellipse inscribed in a rectangle; it fills three quarters of it."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     x, y = (columns - (x0 + x1 - 1) / 2) / ((x1 - x0) / 2), (rows - (y0 + y1 - 1) / 2) / ((y1 - y0) / 2)
     return np.asarray(np.hypot(x, y) <= 1)
 
 
-def derive(hint: Hint, prompting: Prompting = PLAIN) -> list[Prompt]:
-    return prompting.derive(hint, HEIGHT, WIDTH)
+def derive(hint: Hint, prompter: Prompter = DEFAULT) -> list[Prompt]:
+    return prompter.derive(hint, HEIGHT, WIDTH)
 
 
-def test_each_given_box_is_an_object_as_it_is_but_inside_the_image() -> None:
-    grown = Prompting(points=1, margin=0.5, min_part=0.001, max_objects=1)
-    found = derive(Hint(boxes=((5, 6, 20.5, 30), (-3, 50, 40, 61))), grown)
-    assert [prompt.box for prompt in found] == [(5, 6, 20.5, 30), (0, 50, 40, 60)]
-    assert all(prompt.points == () and prompt.coarse is None for prompt in found)
+def test_given_boxes_are_clipped_and_do_not_grow() -> None:
+    grown = Prompter(points=1, margin=0.5, min_part=0.001, max_objects=1)
+    result = derive(Hint(boxes=((5, 6, 20.5, 30), (-3, 50, 40, 61))), grown)
+    assert [prompt.box for prompt in result] == [(5, 6, 20.5, 30), (0, 50, 40, 60)]
+    assert all(prompt.points == () and prompt.coarse is None for prompt in result)
 
 
-def test_points_belong_to_the_smallest_box_around_them() -> None:
+def test_points_belong_to_the_smallest_box_that_contains_them() -> None:
     small: Box = (10, 10, 20, 20)
     points = ((15, 15, True), (40, 40, False), (80, 50, True), (90, 50, False), (85, 55, True))
     outer, inner, more = derive(Hint(boxes=((0, 0, 50, 50), small), points=points))
@@ -56,21 +56,21 @@ def test_points_alone_are_one_object() -> None:
     assert derive(Hint(points=points)) == [Prompt(None, points, None)]
 
 
-def test_a_mask_gives_each_large_part_a_box_and_its_deepest_point() -> None:
+def test_each_large_part_of_a_mask_gives_a_box_and_its_deepest_point() -> None:
     mask = ellipse(10, 10, 21, 21) | ellipse(50, 20, 91, 51)
-    mask[0, 0] = True  # a speck
-    large, small = derive(Hint(mask), Prompting(points=1, margin=0.1, min_part=0.001, max_objects=8))
+    mask[0, 0] = True  # too small
+    large, small = derive(Hint(mask), Prompter(points=1, margin=0.1, min_part=0.001, max_objects=8))
     assert large.box == pytest.approx((45.9, 16.9, 95.1, 54.1))
     assert large.points == ((70, 35, True),)
     assert small.box == pytest.approx((8.9, 8.9, 22.1, 22.1))
     assert small.points == ((15, 15, True),)
     assert large.coarse is not None
     assert (large.coarse == ellipse(50, 20, 91, 51)).all()
-    (only,) = derive(Hint(mask), Prompting(points=0, margin=0.0, min_part=0.001, max_objects=1))
+    (only,) = derive(Hint(mask), Prompter(points=0, margin=0.0, min_part=0.001, max_objects=1))
     assert (only.box, only.points) == ((50, 20, 91, 51), ())
 
 
-def test_boxes_win_over_the_mask_which_still_says_what_is_in_them() -> None:
+def test_boxes_take_precedence_and_the_mask_gives_points_in_them() -> None:
     mask = ellipse(10, 10, 21, 21) | ellipse(50, 20, 91, 51)
     first, second = derive(Hint(mask, ((5, 5, 30, 30), (30, 52, 48, 60))))
     assert (first.box, first.points) == ((5, 5, 30, 30), ((15, 15, True),))
@@ -79,7 +79,7 @@ def test_boxes_win_over_the_mask_which_still_says_what_is_in_them() -> None:
     assert second == Prompt((30, 52, 48, 60), (), None)
 
 
-def test_given_points_on_the_object_stand_for_those_of_the_mask() -> None:
+def test_given_points_on_the_object_replace_those_of_the_mask() -> None:
     mask = ellipse(10, 10, 21, 21)
     (prompt,) = derive(Hint(mask, points=((12, 12, True),)))
     assert prompt.points == ((12, 12, True),)
@@ -87,7 +87,7 @@ def test_given_points_on_the_object_stand_for_those_of_the_mask() -> None:
     assert prompt.points == ((15, 15, True), (12, 12, False))
 
 
-def test_specks_are_better_than_nothing() -> None:
+def test_the_largest_part_counts_even_if_it_is_small() -> None:
     (prompt,) = derive(Hint(rectangle(10, 10, 12, 11)))
     assert prompt.box == (10, 10, 12, 11)
 
@@ -96,13 +96,13 @@ def test_a_mask_of_the_whole_image_is_one_object() -> None:
     assert derive(Hint(rectangle(0, 0, WIDTH, HEIGHT))) == [Prompt((0, 0, WIDTH, HEIGHT), (), None)]
 
 
-def test_a_mask_that_fills_its_box_is_one() -> None:
-    grown = Prompting(points=1, margin=0.5, min_part=0.001, max_objects=8)
+def test_a_part_that_fills_its_box_is_a_drawn_box() -> None:
+    grown = Prompter(points=1, margin=0.5, min_part=0.001, max_objects=8)
     drawn = rectangle(10, 10, 30, 40)
-    drawn[10, 10:14] = False  # a corner is round, as in some tools
+    drawn[10, 10:14] = False  # a rounded corner, as some tools draw it
     mask = drawn | ellipse(50, 20, 71, 41)
     first, second = derive(Hint(mask), grown)
-    assert first == Prompt((10, 10, 30, 40), (), None), "as a given box: as it is, without a point of ours"
+    assert first == Prompt((10, 10, 30, 40), (), None)
     assert second.points == ((60, 30, True),)
     assert second.coarse is not None
     (prompt,) = derive(Hint(drawn, ((5, 5, 35, 45),), ((20, 20, False),)))
@@ -120,14 +120,13 @@ def test_a_mask_that_fills_its_box_is_one() -> None:
         Hint(points=((5, 5, False),)),
         Hint(boxes=((200, 0, 300, 50),)),
         Hint(boxes=((0, 0, 9, 9), (20, 20, 20, 30))),
-        Hint(boxes=((30, 30, 20, 40),)),
         Hint(boxes=((float("nan"), 0, 10, 10),)),
         Hint(boxes=((0, 0, float("inf"), 10),)),
         Hint(points=((101, 5, True),)),
         Hint(points=((5, float("nan"), True),)),
     ],
 )
-def test_without_a_usable_hint_there_is_nothing_to_ask(hint: Hint) -> None:
+def test_unusable_hints_are_rejected(hint: Hint) -> None:
     with pytest.raises(Rejected) as caught:
         derive(hint)
     assert caught.value.reason == "missing_hint"
@@ -138,36 +137,36 @@ MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=1
 
 @settings(deadline=None)
 @given(MASKS, st.integers(0, 5))
-def test_the_deepest_points_are_pixels_of_the_mask_and_all_different(mask: np.ndarray, count: int) -> None:
-    found = deepest(mask, count)
-    assert len(found) == min(count, np.count_nonzero(mask))
-    assert len(set(found)) == len(found)
-    assert all(on and mask[int(y), int(x)] for x, y, on in found)
-    if found:
+def test_deepest_points_are_different_pixels_of_the_mask(mask: np.ndarray, count: int) -> None:
+    result = deepest_points(mask, count)
+    assert len(result) == min(count, np.count_nonzero(mask))
+    assert len(set(result)) == len(result)
+    assert all(on and mask[int(y), int(x)] for x, y, on in result)
+    if result:
         depth = ndimage.distance_transform_edt(np.pad(mask, 1))
-        x, y, _ = found[0]
+        x, y, _ = result[0]
         assert depth[int(y) + 1, int(x) + 1] == pytest.approx(depth.max(), abs=1e-3)
 
 
-def test_further_points_keep_away_from_those_before() -> None:
-    first, second = deepest(rectangle(10, 10, 61, 21), 2)
+def test_later_points_keep_a_distance() -> None:
+    first, second = deepest_points(rectangle(10, 10, 61, 21), 2)
     assert abs(first[0] - second[0]) >= 5
 
 
 @settings(deadline=None)
 @given(MASKS)
-def test_parts_are_the_mask(mask: np.ndarray) -> None:
-    found = parts(mask, 0.0, 256)
+def test_parts_are_the_connected_components_by_size(mask: np.ndarray) -> None:
+    result = parts(mask, 0.0, 256)
     if not mask.any():
-        assert found == []
+        assert result == []
         return
-    assert (np.sum(found, axis=0) == mask).all()
-    sizes = [int(part.sum()) for part in found]
+    assert (np.sum(result, axis=0) == mask).all()
+    sizes = [int(part.sum()) for part in result]
     assert sizes == sorted(sizes, reverse=True)
-    assert len(found) == ndimage.label(mask, np.ones((3, 3)))[1]
+    assert len(result) == ndimage.label(mask, np.ones((3, 3)))[1]
 
 
-def test_prompts_of_one_shape_are_asked_together() -> None:
+def test_prompts_of_the_same_shape_form_one_query() -> None:
     box: Box = (0, 0, 9, 9)
     on: Point = (1, 1, True)
     prompts = [
@@ -177,7 +176,7 @@ def test_prompts_of_one_shape_are_asked_together() -> None:
         Prompt(box, (), None),
         Prompt(box, ((2, 2, False),), None),
     ]
-    first, second, third = queries_of(prompts)
+    first, second, third = group_prompts(prompts)
     assert [query.objects for query in (first, second, third)] == [(0, 3), (1, 4), (2,)]
     assert first.points is None
     assert first.labels is None
@@ -188,4 +187,4 @@ def test_prompts_of_one_shape_are_asked_together() -> None:
     assert third.boxes is None
     assert third.points is not None
     assert third.points.shape == (1, 1, 2)
-    assert [len(query.objects) for query in queries_of([Prompt(box, (), None)] * 130)] == [64, 64, 2]
+    assert [len(query.objects) for query in group_prompts([Prompt(box, (), None)] * 130)] == [64, 64, 2]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from xray.masks.sam.selection import Chosen, choose, share, stability, unite
+from xray.masks.sam.selection import SelectedMask, clip_share, select, stability_score, unite
 
 LOGITS = arrays(
     np.float32,
@@ -19,55 +19,55 @@ LOGITS = arrays(
 
 @settings(deadline=None)
 @given(LOGITS)
-def test_stability_is_that_of_segment_anything_but_for_empty_masks(logits: np.ndarray) -> None:
+def test_stability_score_equals_segment_anything_except_for_empty_masks(logits: np.ndarray) -> None:
     import torch
     from segment_anything.utils.amg import calculate_stability_score
 
     theirs = float(calculate_stability_score(torch.from_numpy(logits)[None], 0.0, 1.0))
-    assert stability(logits) == pytest.approx(0.0 if math.isnan(theirs) else theirs)
+    assert stability_score(logits) == pytest.approx(0.0 if math.isnan(theirs) else theirs)
 
 
 @given(st.floats())
-def test_estimates_are_shares(value: float) -> None:
-    assert share(value) == (0.0 if math.isnan(value) else min(max(value, 0.0), 1.0))
+def test_estimates_are_clipped(value: float) -> None:
+    assert clip_share(value) == (0.0 if math.isnan(value) else min(max(value, 0.0), 1.0))
 
 
 def logits(*boxes: tuple[int, int]) -> np.ndarray:
-    """One row of ten pixels for each: above zero from the first number to the second."""
-    found = np.full((len(boxes), 1, 10), -3.0, np.float32)
-    for one, (start, end) in zip(found, boxes, strict=True):
+    """One row of ten pixels per pair: above zero from the first number to the second."""
+    rows = np.full((len(boxes), 1, 10), -3.0, np.float32)
+    for one, (start, end) in zip(rows, boxes, strict=True):
         one[0, start:end] = 3.0
-    return found
+    return rows
 
 
-def test_the_mask_with_the_best_estimate_is_taken() -> None:
-    offered = logits((0, 3), (0, 5), (0, 8))
-    assert choose(offered, [0.5, 0.9, 0.7], None).mask.sum() == 5
-    assert choose(offered, [1.3, 1.0, 0.7], None).mask.sum() == 3, "what is above 1 is no better than 1"
-    assert choose(offered, [1.0, 1.3, 0.7], None).mask.sum() == 3
-    assert choose(offered, [float("nan"), 0.1, 0.0], None).mask.sum() == 5
-    assert choose(offered, [0.5, 0.9, 0.7], None).predicted_iou == 0.9
+def test_the_mask_with_the_best_predicted_iou_is_selected() -> None:
+    proposals = logits((0, 3), (0, 5), (0, 8))
+    assert select(proposals, [0.5, 0.9, 0.7], None).mask.sum() == 5
+    assert select(proposals, [1.3, 1.0, 0.7], None).mask.sum() == 3
+    assert select(proposals, [1.0, 1.3, 0.7], None).mask.sum() == 3
+    assert select(proposals, [float("nan"), 0.1, 0.0], None).mask.sum() == 5
+    assert select(proposals, [0.5, 0.9, 0.7], None).predicted_iou == 0.9
 
 
-def test_agreement_with_the_coarse_mask_counts_as_much() -> None:
+def test_iou_with_the_coarse_mask_has_the_same_weight() -> None:
     coarse = logits((0, 8))[0] > 0
-    offered = logits((0, 3), (0, 5), (0, 8))
-    assert choose(offered, [0.5, 0.9, 0.7], coarse).mask.sum() == 8
-    assert choose(offered, [0.5, 0.9, 0.4], coarse).mask.sum() == 5
+    proposals = logits((0, 3), (0, 5), (0, 8))
+    assert select(proposals, [0.5, 0.9, 0.7], coarse).mask.sum() == 8
+    assert select(proposals, [0.5, 0.9, 0.4], coarse).mask.sum() == 5
 
 
-def test_an_empty_mask_is_taken_only_where_all_are() -> None:
-    assert choose(logits((0, 0), (0, 5)), [0.99, 0.1], None).mask.sum() == 5
-    nothing = choose(logits((0, 0), (0, 0)), [0.5, 0.9], None)
-    assert not nothing.mask.any()
-    assert nothing.stability == 0
+def test_an_empty_mask_is_selected_only_if_all_are_empty() -> None:
+    assert select(logits((0, 0), (0, 5)), [0.99, 0.1], None).mask.sum() == 5
+    empty = select(logits((0, 0), (0, 0)), [0.5, 0.9], None)
+    assert not empty.mask.any()
+    assert empty.stability == 0
 
 
-def test_measures_of_several_objects_are_weighted_by_area() -> None:
+def test_scores_of_several_objects_are_weighted_by_area() -> None:
     large, small = logits((0, 6))[0] > 0, logits((7, 9))[0] > 0
-    whole = unite([Chosen(large, 1.0, 0.8), Chosen(small, 0.6, 0.4)])
+    whole = unite([SelectedMask(large, 1.0, 0.8), SelectedMask(small, 0.6, 0.4)])
     assert (whole.mask == (large | small)).all()
     assert whole.predicted_iou == pytest.approx(0.9)
     assert whole.stability == pytest.approx(0.7)
-    empty = unite([Chosen(large & small, 0.9, 0.9)])
+    empty = unite([SelectedMask(large & small, 0.9, 0.9)])
     assert (empty.predicted_iou, empty.stability) == (0, 0)

@@ -1,4 +1,4 @@
-"""A model hub and a file server on this machine, which answer as the real ones do, and fail when they are told to."""
+"""A local model hub and file server that answer like the real ones and fail on request."""
 
 from __future__ import annotations
 
@@ -26,27 +26,25 @@ FILES = {
 
 @dataclass
 class Server:
-    """What is served, what goes wrong with it, and what was asked for."""
+    """The served files, the injected faults and the requests received."""
 
     address: str = ""
     revisions: dict[str, dict[str, bytes]] = field(default_factory=lambda: {COMMIT: dict(FILES)})
     files: dict[str, bytes] = field(default_factory=dict)
-    etags: bool = True
-    ranges: bool = True
     cuts: list[int] = field(default_factory=list)
-    """After how many bytes the next answers with a body end too early."""
+    """Number of bytes after which each of the next bodies is cut off."""
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Status and error code by the beginning of a path."""
+    """Status and error code by path prefix."""
     altered: bytes = b""
-    """Sent in place of every safetensors file, whatever the listing says."""
+    """Sent instead of every safetensors file; the listing stays."""
     redirects: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def paths(self, method: str = "GET") -> list[str]:
-        return [path for verb, path, _ in self.asked if verb == method]
+        return [path for verb, path, _ in self.requests if verb == method]
 
     def headers(self, path: str) -> list[dict[str, str]]:
-        return [headers for verb, there, headers in self.asked if verb == "GET" and there == path]
+        return [headers for verb, requested, headers in self.requests if verb == "GET" and requested == path]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -64,9 +62,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         state, path = self.state, unquote(urlsplit(self.path).path)
-        state.asked.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
-        for beginning, (status, code) in state.refusals.items():
-            if path.startswith(beginning):
+        state.requests.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
+        for prefix, (status, code) in state.refusals.items():
+            if path.startswith(prefix):
                 return self.send(status, b'{"error": "refused"}', {"X-Error-Code": code})
         if path in state.redirects:
             return self.send(302, b"", {"Location": state.redirects[path]})
@@ -84,9 +82,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         files = self.state.revisions[commit]
         if kind == "tree":
-            body: object = [{"type": "file", "path": name, **listed(data, name)} for name, data in files.items()]
+            body: object = [
+                {"type": "file", "path": name, **metadata(data, name, "oid", "oid")} for name, data in files.items()
+            ]
         else:
-            siblings = [{"rfilename": name, **sibling(data, name)} for name, data in files.items()]
+            siblings = [{"rfilename": name, **metadata(data, name, "blobId", "sha256")} for name, data in files.items()]
             body = {"id": REPO, "sha": commit, "siblings": siblings, "cardData": {"license": "mit"}, "tags": []}
         return self.send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
@@ -94,24 +94,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if data is None:
             return self.send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
         etag = hashlib.sha256(data).hexdigest() if large(name) or commit is None else blob(data)
-        headers = {"ETag": f'"{etag}"'} if self.state.etags else {}
+        headers = {"ETag": f'"{etag}"'}
         if commit:
             headers["X-Repo-Commit"] = commit
             if self.state.altered and large(name):
                 data = self.state.altered
-        start = self.start(headers.get("ETag"))
-        if start >= len(data) > 0:
-            return self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+        start = self.start()
         if start >= 0:
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         return self.send(206 if start >= 0 else 200, data[max(start, 0) :], headers)
 
-    def start(self, etag: str | None) -> int:
-        """Where the wanted part begins; -1: all is wanted, or what was there is outdated."""
-        wanted = self.headers.get("Range")
-        if not (wanted and self.state.ranges) or self.headers.get("If-Range", etag) != etag:
-            return -1
-        return int(wanted.removeprefix("bytes=").partition("-")[0])
+    def start(self) -> int:
+        """The first byte of the requested range; -1 without one."""
+        requested = self.headers.get("Range")
+        return int(requested.removeprefix("bytes=").partition("-")[0]) if requested else -1
 
     def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -126,7 +122,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         try:
             self.wfile.write(body)
-        except OSError:  # a client that only wanted to know the size
+        except OSError:  # a client that only reads the size
             self.close_connection = True
 
 
@@ -138,19 +134,14 @@ def blob(data: bytes) -> str:
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
 
 
-def sibling(data: bytes, name: str) -> dict[str, object]:
-    lfs = {"lfs": {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}}
-    return {"size": len(data), "blobId": blob(data), **(lfs if large(name) else {})}
-
-
-def listed(data: bytes, name: str) -> dict[str, object]:
-    lfs = {"lfs": {"size": len(data), "oid": hashlib.sha256(data).hexdigest(), "pointerSize": 134}}
-    return {"size": len(data), "oid": blob(data), **(lfs if large(name) else {})}
+def metadata(data: bytes, name: str, blob_key: str, sha256_key: str) -> dict[str, object]:
+    lfs = {"lfs": {"size": len(data), sha256_key: hashlib.sha256(data).hexdigest(), "pointerSize": 134}}
+    return {"size": len(data), blob_key: blob(data), **(lfs if large(name) else {})}
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Serves on this machine until the test ends."""
+    """A server that runs until the test ends."""
     state = Server()
     handler = type("_Handler", (Handler,), {"state": state})
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -165,15 +156,15 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of weights of this test."""
-    place = tmp_path / "weights"
-    monkeypatch.setenv("XRAY_WEIGHTS", str(place))
-    return place
+    """The weights folder of this test."""
+    path = tmp_path / "weights"
+    monkeypatch.setenv("XRAY_WEIGHTS", str(path))
+    return path
 
 
 @pytest.fixture
 def hub(server: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The server as the model hub of this process, without anything of the home folder."""
+    """The server as the model hub of this process, isolated from the home folder."""
     from huggingface_hub import constants
     from huggingface_hub.utils import close_session
 

@@ -17,10 +17,12 @@ from xray.core.errors import XrayError
 from xray.core.hashing import digest
 from xray.core.images import encode
 from xray.pipeline.generate.render import Renderer
-from xray.pipeline.plan.donors import Donors, Draw
-from xray.pipeline.plan.plan import image_id, plan_rows, sample_id, survey, write_plan
+from xray.pipeline.plan.donors import Donors, Sampler
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.rows import plan_rows, sample_id
+from xray.pipeline.plan.survey import image_id, survey
+from xray.runs.folder import RunFolder
 from xray.runs.recipe import recipe_from
-from xray.runs.run import Run
 
 SOURCES = [
     {"image_id": f"i{i}", "category": "ab"[i % 2], "place": f"p{i % 3}", "uri": f"file:///{i}", "sha256": str(i)}
@@ -33,7 +35,7 @@ SCENARIOS = recipe_from(
 ).scenarios
 
 
-def rows_of(sources: list[dict[str, str]], draw: Draw) -> list[dict[str, Any]]:
+def rows_of(sources: list[dict[str, str]], draw: Sampler) -> list[dict[str, Any]]:
     """Rows of PLAN."""
     return plan_rows(pa.Table.from_pylist(sources), SCENARIOS, draw, "x").to_pylist()
 
@@ -43,9 +45,9 @@ def draws(bank: Donors, times: int) -> list[int | None]:
     return bank.draw(range(times), ["a"] * times, ["p0"] * times, ["i0"] * times)
 
 
-def planned(folder: Path, **changes: object) -> Run:
+def planned(folder: Path, **changes: object) -> RunFolder:
     recipe = recipe_from(recipe_values(folder, **changes))
-    run = Run(str(folder / "run"))
+    run = RunFolder(str(folder / "run"))
     write_plan(run, recipe, survey(recipe, run))
     return run
 
@@ -66,8 +68,8 @@ def test_ids_are_unique_readable_and_safe(keys: list[str]) -> None:
 
 @given(st.permutations(SOURCES), st.integers(1, 6), st.integers(0, 2**63 - 1))
 def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], size: int, seed: int) -> None:
-    whole = {row["sample_id"]: row for row in rows_of(SOURCES, Draw(seed, BANK, {}))}
-    some = {row["sample_id"]: row for row in rows_of(order[:size], Draw(seed, BANK, {}))}
+    whole = {row["sample_id"]: row for row in rows_of(SOURCES, Sampler(seed, BANK, {}))}
+    some = {row["sample_id"]: row for row in rows_of(order[:size], Sampler(seed, BANK, {}))}
     assert len(whole) == len(SOURCES) * 4
     assert all(whole[name] == row for name, row in some.items())
 
@@ -75,7 +77,7 @@ def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], si
 @given(st.integers(0, 2**63 - 1))
 def test_donors_are_of_another_place_and_category(seed: int) -> None:
     by_id = {row["image_id"]: row for row in SOURCES}
-    for row in rows_of(SOURCES, Draw(seed, BANK, {})):
+    for row in rows_of(SOURCES, Sampler(seed, BANK, {})):
         if row["scenario"] == "random_background":
             own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
             assert own["category"] != donor["category"]
@@ -119,16 +121,16 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     write_folder(tmp_path, per_category=4)
     whole = planned(tmp_path)
     columns = ["sample_id", "seed", "donor_id"]
-    rows = whole.table("plan", columns).sort_by("sample_id")
+    rows = whole.store.table("plan", columns).sort_by("sample_id")
     monkeypatch.setattr("xray.pipeline.plan.writer._PART", 3)
-    run = Run(str(tmp_path / "parts"))
+    run = RunFolder(str(tmp_path / "parts"))
     recipe = recipe_from(recipe_values(tmp_path))
     told: list[int] = []
     write_plan(run, recipe, survey(recipe, run), told.append)
     assert told == [3, 3, 2]
-    assert run.parts("plan") == ["00-00", "01-01", "02-02"]
-    assert list(run.rows_by_unit().values()) == [2, 1, 2, 1, 2]
-    assert run.table("plan", columns).sort_by("sample_id").equals(rows)
+    assert run.plan.parts("plan") == ["00-00", "01-01", "02-02"]
+    assert list(run.plan.rows_by_batch().values()) == [2, 1, 2, 1, 2]
+    assert run.store.table("plan", columns).sort_by("sample_id").equals(rows)
 
 
 def one_by_one(rows: list[dict[str, Any]], seed: int, category: str, place: str | None, image: str) -> int | None:
@@ -157,7 +159,7 @@ def one_by_one(rows: list[dict[str, Any]], seed: int, category: str, place: str 
 @pytest.mark.parametrize(("count", "share"), [(0, 0.5), (1, 0.5), (7, 0.5), (900, 0.5), (6000, 0.02)])
 def test_donors_are_drawn_together_as_one_by_one(count: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bank has so few of another category that most photographs must be looked for far around the ring."""
-    monkeypatch.setattr("xray.pipeline.plan.donors._AT_ONCE", 3 * 4096)
+    monkeypatch.setattr("xray.pipeline.plan.donors._CHUNK", 3 * 4096)
     chance = np.random.default_rng(count)
     rows = [
         {
@@ -185,11 +187,11 @@ def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
     write_folder(tmp_path)
     write(tmp_path / "photos/ball/bad.jpg", b"no image")
     run = planned(tmp_path)
-    source, plan = run.source(), run.table("plan").to_pandas()
+    source, plan = run.source(), run.store.table("plan").to_pandas()
     assert len(source) == 7
     assert len(plan) == 35
     assert plan.sample_id.is_unique
-    assert run.shards() == [f"00-00-{i:05d}" for i in range(4)]
+    assert run.plan.shards() == [f"00-00-{i:05d}" for i in range(4)]
     assert plan.groupby("shard").image_id.nunique().tolist() == [2, 2, 2, 1]
     (bad,) = source[source.status != "ok"].itertuples()
     assert (bad.status, bad.reason) == ("rejected", "unknown_format")
@@ -200,15 +202,15 @@ def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
 def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
     write_folder(tmp_path)
     run = planned(tmp_path, scenarios=["original"])
-    before = run.table("plan")
+    before = run.store.table("plan")
     write_folder(tmp_path, per_category=4)
     run = planned(tmp_path, scenarios=["original", "image_b"])
-    after = run.table("plan").to_pandas()
+    after = run.store.table("plan").to_pandas()
     assert after.sample_id.is_unique
     assert len(after) == 16
     assert set(before.column("sample_id").to_pylist()) <= set(after.sample_id)
-    assert run.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
-    assert list(run.recipe["scenarios"]) == ["original", "image_b"]
+    assert run.plan.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
+    assert list(run.recipe_values["scenarios"]) == ["original", "image_b"]
     assert len(planned(tmp_path, scenarios=["original", "image_b"]).table("plan")) == 16
 
 
@@ -217,7 +219,7 @@ def test_a_smaller_recipe_keeps_the_bank_for_new_photographs(tmp_path: Path) -> 
     planned(tmp_path, scenarios=["original", "random_background"])
     write_folder(tmp_path, per_category=4)
     run = planned(tmp_path, scenarios=["original"])
-    plan = run.table("plan").to_pandas()
+    plan = run.store.table("plan").to_pandas()
     assert plan[plan.scenario == "random_background"].donor_id.notna().all()
     assert len(plan) == 16
 
@@ -227,7 +229,7 @@ def test_large_photographs_make_small_shards(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / f"photos/ball/large{number}.jpg", encode(np.zeros((3000, 4000, 3), np.uint8)))
     run = planned(tmp_path, scenarios=["original"], shard_size=32)
-    assert [len(run.shard(shard).source) for shard in run.shards()] == [4, 2, 3]
+    assert [len(run.plan.shard(shard).source) for shard in run.plan.shards()] == [4, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -241,11 +243,11 @@ def test_large_photographs_make_small_shards(tmp_path: Path) -> None:
 def test_a_recipe_that_contradicts_the_plan_is_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     write_folder(tmp_path)
     run = planned(tmp_path)
-    before = run.record()
+    before = run.plan.record()
     with pytest.raises(XrayError, match="was planned") as caught:
         planned(tmp_path, **changes)
     assert said in str(caught.value)
-    assert run.record() == before
+    assert run.plan.record() == before
 
 
 def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,14 +256,14 @@ def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "run").rename(tmp_path / "golden")
     planned(tmp_path, scenarios=["original"])
 
-    def killed(self: Run, *_: object) -> None:
+    def killed(self: RunFolder, *_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "commit_plan", killed)
+        patch.setattr(RunFolder, "commit_plan", killed)
         with pytest.raises(KeyboardInterrupt):
             planned(tmp_path, scenarios=["original", "image_b"])
-    assert len(Run(str(tmp_path / "run")).table("plan")) == 6
+    assert len(RunFolder(str(tmp_path / "run")).table("plan")) == 6
     again = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
     keys = [("sample_id", "ascending")]
     assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
@@ -283,10 +285,10 @@ def test_duplicate_ids_are_rows_of_their_own(tmp_path: Path) -> None:
     run = planned(tmp_path, source=source, masks={}, scenarios=["original"])
     assert run.source().reason.tolist() == ["", "duplicate_id"]
     assert run.source().image_id.is_unique
-    plan = run.table("plan").to_pandas()
+    plan = run.store.table("plan").to_pandas()
     assert len(plan) == 2
     assert plan.sample_id.is_unique
-    made = Renderer(run.recipe_object).shard(run.shard(run.shards()[0])).images.to_pylist()
+    made = Renderer(run.recipe).shard(run.plan.shard(run.plan.shards()[0])).images.to_pylist()
     assert [(row["status"], row["reason"]) for row in made] == [("ok", ""), ("rejected", "duplicate_id")]
 
 

@@ -22,7 +22,7 @@ def row(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_a_few_rows_at_a_time_make_the_table_of_all(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(surveying, "_AT_ONCE", 2)
+    monkeypatch.setattr(surveying, "_CHUNK_ROWS", 2)
     ticks: list[int] = []
     rows = [row(f"p{number}") for number in range(count)]
     table = source_table(iter(rows), ticks.append)
@@ -32,7 +32,7 @@ def test_a_few_rows_at_a_time_make_the_table_of_all(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_further_row_of_an_id_has_one_of_its_own() -> None:
-    table = surveying._distinct(source_table(map(row, ["a", "b", "a", "a", "c"])))
+    table = surveying._with_unique_ids(source_table(map(row, ["a", "b", "a", "a", "c"])))
     assert table.column("image_id").to_pylist() == ["a", "b", "a-again1", "a-again2", "c"]
     assert table.column("uri").to_pylist()[2] == "file:///a.png"
     assert table.schema == schema.SOURCE

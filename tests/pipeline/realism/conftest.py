@@ -1,4 +1,4 @@
-"""A run with painted pictures, some of them refused, and random weights in the real formats."""
+"""A run with inpainted images, some of them rejected, and random weights in the real formats."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from xray.core.files import read_bytes
 from xray.core.images import decode, encode
 from xray.core.parquet import consecutive
 from xray.masks import decode_mask, encode_mask
-from xray.pipeline.plan.plan import survey, write_plan
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
+from xray.runs.counts import count_outcomes
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, Shard
 from xray.runs.recipe import recipe_from
-from xray.runs.run import Run
 from xray.scenarios import Photo
 
 SCENARIOS = [
@@ -37,41 +39,40 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def planned(folder: Path, scenarios: list[Any]) -> Run:
-    """A run over six drawn photographs, two in a shard."""
+def plan(folder: Path, scenarios: list[Any]) -> RunFolder:
+    """Plan a run over six drawn photographs, two per shard."""
     write_folder(folder)
     recipe = recipe_from(recipe_values(folder, scenarios=scenarios))
-    run = Run(str(folder / "run"))
+    run = RunFolder(str(folder / "run"))
     write_plan(run, recipe, survey(recipe))
     return run
 
 
-def made(run: Run) -> Run:
-    """The run with all its pictures; the third that is painted is refused, the fourth could not be painted."""
-    seen = iter(["", "", "nsfw", "mask_empty", *[""] * 1000])
-    for name in run.shards():
-        rows = list(_rows(run, run.shard(name), seen))
+def make(run: RunFolder) -> RunFolder:
+    """Make all images; the third inpainted one is rejected by the filter, the fourth has no mask."""
+    reasons = iter(["", "", "nsfw", "mask_empty", *[""] * 1000])
+    for name in run.plan.shards():
+        rows = list(_rows(run, run.plan.shard(name), reasons))
         table = pa.Table.from_pylist(rows, schema=schema.IMAGES)
-        counts: dict[str, dict[str, int]] = {}
-        for row in rows:
-            count = counts.setdefault(row["scenario"], {})
-            key = f"{row['status']} {row['reason']}".strip()
-            count[key] = count.get(key, 0) + 1
+        counts = {
+            name: dict(count_outcomes([row for row in rows if row["scenario"] == name]))
+            for name in table.column("scenario").unique().to_pylist()
+        }
         groups = consecutive(table.column("scenario"))
-        run.commit(GENERATE, name, {"images": (table, groups)}, counts, 1.0)
+        run.store.commit(GENERATE, name, {"images": (table, groups)}, counts, 1.0)
     return run
 
 
-def _rows(run: Run, shard: Shard, seen: Iterator[str]) -> Iterator[dict[str, Any]]:
+def _rows(run: RunFolder, shard: Shard, reasons: Iterator[str]) -> Iterator[dict[str, Any]]:
     source = {row["image_id"]: row for row in shard.source.to_pylist()}
     for plan in shard.plan.to_pylist():
         photo = photo_of(source[plan["image_id"]])
-        scenario = run.recipe_object.scenarios[plan["scenario"]].scenario
+        scenario = run.recipe.scenarios[plan["scenario"]].scenario
         donor = decode(read_bytes(plan["donor_uri"])).image if plan["donor_uri"] else None
         if plan["prompt"]:
             donor = np.random.default_rng(plan["seed"]).integers(0, 256, photo.image.shape, dtype=np.uint8)
         picture = scenario.render(photo, plan["seed"], donor)
-        reason = next(seen) if plan["prompt"] else ""
+        reason = next(reasons) if plan["prompt"] else ""
         data = None if reason == "mask_empty" else encode(picture.image)
         yield {
             **{name: plan[name] for name in ("sample_id", "image_id", "scenario", "variant")},
@@ -86,24 +87,24 @@ def _rows(run: Run, shard: Shard, seen: Iterator[str]) -> Iterator[dict[str, Any
 
 
 def photo_of(source: dict[str, Any]) -> Photo:
-    """The photograph of a row of SOURCE, and its mask."""
+    """Read the photograph of a row of SOURCE, and its mask."""
     mask_uri = source["uri"].replace("/photos/", "/masks/").replace(".jpg", ".png")
     return Photo(decode(read_bytes(source["uri"])).image, decode_mask(read_bytes(mask_uri)))
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return made(planned(tmp_path_factory.mktemp("realism"), SCENARIOS))
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return make(plan(tmp_path_factory.mktemp("realism"), SCENARIOS))
 
 
 @pytest.fixture(scope="session")
-def make_run() -> Callable[[Path, list[Any]], Run]:
-    return planned
+def make_run() -> Callable[[Path, list[Any]], RunFolder]:
+    return plan
 
 
 @pytest.fixture(scope="session")
-def make_pictures() -> Callable[[Run], Run]:
-    return made
+def make_images() -> Callable[[RunFolder], RunFolder]:
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -26,18 +26,18 @@ def centre(height: int = 80, width: int = 100) -> Any:
     return mask
 
 
-def test_features_are_those_of_torchmetrics(inception_file: Path) -> None:
+def test_features_match_torchmetrics(inception_file: Path) -> None:
     import torch
     from torchmetrics.image.fid import NoTrainInceptionV3
 
     images = [noise(0), noise(1), noise(2, 60, 90), noise(3)]
-    found = Inception(inception_file, 192).features(images)
+    features = Inception(inception_file, 192).features(images)
     network = NoTrainInceptionV3("inception-v3-compat", ["192"], str(inception_file))
     with torch.inference_mode():
-        wanted = [network(torch.from_numpy(image.transpose(2, 0, 1)[None].copy()))[0].numpy() for image in images]
-    assert found.shape == (4, 192)
-    assert np.allclose(found, np.stack(wanted), atol=1e-5)
-    assert np.abs(found[0] - found[2]).max() > 1e-3
+        expected = [network(torch.from_numpy(image.transpose(2, 0, 1)[None].copy()))[0].numpy() for image in images]
+    assert features.shape == (4, 192)
+    assert np.allclose(features, np.stack(expected), atol=1e-5)
+    assert np.abs(features[0] - features[2]).max() > 1e-3
 
 
 class Payload:
@@ -53,22 +53,22 @@ def test_code_in_weights_never_runs(load: Any, tmp_path: Path) -> None:
     import torch
 
     torch.save({"features.0.weight": Payload(tmp_path / "ran")}, tmp_path / "evil.pth")
-    with pytest.raises(XrayError, match=r"refused the weights .*evil\.pth"):
+    with pytest.raises(XrayError, match=r"evil\.pth"):
         load(tmp_path / "evil.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=2))
-    with pytest.raises(XrayError, match=r"refused the weights .*old\.pth"):
+    with pytest.raises(XrayError, match=r"old\.pth"):
         load(tmp_path / "old.pth")
     assert not (tmp_path / "ran").exists()
 
 
 def test_weights_of_another_network_are_refused(inception_file: Path, alexnet_file: Path) -> None:
-    with pytest.raises(XrayError, match="do not fit torch-fidelity's Inception-v3"):
+    with pytest.raises(XrayError, match="Inception-v3"):
         Inception(alexnet_file)
-    with pytest.raises(XrayError, match="do not fit AlexNet"):
+    with pytest.raises(XrayError, match="AlexNet"):
         Lpips(inception_file)
 
 
-def test_clip_score_is_that_of_torchmetrics(clip_folder: Path) -> None:
+def test_clip_score_matches_torchmetrics(clip_folder: Path) -> None:
     import torch
     from torchmetrics.functional.multimodal import clip_score
     from transformers import CLIPModel, CLIPProcessor
@@ -78,16 +78,16 @@ def test_clip_score_is_that_of_torchmetrics(clip_folder: Path) -> None:
     model.get_image_features = lambda pixels: images(pixels).pooler_output
     model.get_text_features = lambda ids, attended: texts(ids, attended).pooler_output
     pictures, prompts = [noise(seed) for seed in range(6)], ["snow", "a beach", "fog", "a road", "sand", "x y z"]
-    found = clip_scores(Clip(str(clip_folder)), pictures, prompts)
-    wanted = []
+    scores = clip_scores(Clip(str(clip_folder)), pictures, prompts)
+    expected = []
     for picture, prompt in zip(pictures, prompts, strict=True):
         tensor = torch.from_numpy(picture.transpose(2, 0, 1).copy())
-        wanted.append(float(clip_score(tensor, prompt, lambda: (model, processor)).detach()))
-    assert found == pytest.approx(wanted, abs=1e-3)
-    assert found.min() > 0
+        expected.append(float(clip_score(tensor, prompt, lambda: (model, processor)).detach()))
+    assert scores == pytest.approx(expected, abs=1e-3)
+    assert scores.min() > 0
 
 
-def test_a_picture_that_is_unlike_its_prompt_has_the_score_0(clip_folder: Path, tmp_path: Path) -> None:
+def test_a_negative_cosine_scores_0(clip_folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "opposite"
@@ -99,7 +99,7 @@ def test_a_picture_that_is_unlike_its_prompt_has_the_score_0(clip_folder: Path, 
     assert clip_scores(Clip(str(folder)), [noise(0)], ["snow"]) == 0
 
 
-def test_equal_backgrounds_are_at_no_distance_whatever_the_object(alexnet_file: Path) -> None:
+def test_equal_backgrounds_have_distance_0_whatever_the_object(alexnet_file: Path) -> None:
     lpips = Lpips(alexnet_file)
     image = noise(0)
     other = image.copy()
@@ -110,7 +110,7 @@ def test_equal_backgrounds_are_at_no_distance_whatever_the_object(alexnet_file: 
 
 
 @pytest.mark.filterwarnings("ignore:.*since 0.13.*:UserWarning")
-def test_the_distance_is_the_mean_of_the_published_map_outside_the_object(alexnet_file: Path) -> None:
+def test_the_distance_is_the_mean_of_the_published_map(alexnet_file: Path) -> None:
     lpips = pytest.importorskip("lpips")
     import torch
     from safetensors.torch import load_file
@@ -119,20 +119,20 @@ def test_the_distance_is_the_mean_of_the_published_map_outside_the_object(alexne
     weights = load_file(alexnet_file)
     for name, tensor in published.net.state_dict().items():
         tensor.copy_(weights["features." + name.partition(".")[2]])
-    height, width = 3 * LPIPS_SIDE // 4, LPIPS_SIDE  # nothing has to be scaled
+    height, width = 3 * LPIPS_SIDE // 4, LPIPS_SIDE  # needs no scaling
     mask = np.zeros((height, width), bool)
     mask[100:200, 100:300] = True
-    made, before = noise(1, height, width), noise(2, height, width)
-    pasted = np.where(mask[..., None], before, made)
-    pair = torch.from_numpy(np.stack([pasted, before]).transpose(0, 3, 1, 2)).float() / 127.5 - 1
+    image, original = noise(1, height, width), noise(2, height, width)
+    pasted = np.where(mask[..., None], original, image)
+    pair = torch.from_numpy(np.stack([pasted, original]).transpose(0, 3, 1, 2)).float() / 127.5 - 1
     with torch.inference_mode():
         map_HW = published(pair[:1], pair[1:])[0, 0].numpy()
-    found = Lpips(alexnet_file).outside(Photo(made, mask), before)
-    assert found == pytest.approx(map_HW[~mask].mean(), rel=1e-4)
-    assert found != pytest.approx(map_HW.mean(), rel=1e-2)
+    distance = Lpips(alexnet_file).outside(Photo(image, mask), original)
+    assert distance == pytest.approx(map_HW[~mask].mean(), rel=1e-4)
+    assert distance != pytest.approx(map_HW.mean(), rel=1e-2)
 
 
-def test_what_cannot_be_compared_has_no_distance(alexnet_file: Path) -> None:
+def test_incomparable_images_have_no_distance(alexnet_file: Path) -> None:
     lpips = Lpips(alexnet_file)
     image = noise(0)
     assert lpips.outside(Photo(image, centre()), noise(1, 80, 99)) is None

@@ -4,41 +4,47 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from support.learner_inputs import samples
+from support.learner_inputs import make_samples
 
-from xray.pipeline.train import streaming as stream
+from xray.pipeline.train import streaming
 from xray.pipeline.train.feed import Pass
 
 
-def seen(*batches: list[int]) -> Pass:
-    return Pass(samples(12), [np.array(batch) for batch in batches])
+def make_pass(*batches: list[int]) -> Pass:
+    return Pass(make_samples(12), [np.array(batch) for batch in batches])
 
 
-def test_passes_are_streamed_together_until_there_are_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_LEG", 6)
-    passes = [seen([0, 1], [2, 3]), seen([4]), seen([5, 6]), seen([0, 1, 2, 3, 4, 5, 6]), seen([7])]
-    legs = list(stream._legs(iter(passes)))
-    assert [[sum(map(len, one.batches)) for one in leg] for leg in legs] == [[4, 1, 2], [7], [1]]
+def test_short_passes_share_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_IMAGES_PER_STREAM", 6)
+    passes = [
+        make_pass([0, 1], [2, 3]),
+        make_pass([4]),
+        make_pass([5, 6]),
+        make_pass([0, 1, 2, 3, 4, 5, 6]),
+        make_pass([7]),
+    ]
+    streams = list(streaming._streams(iter(passes)))
+    assert [[sum(map(len, one.batches)) for one in stream] for stream in streams] == [[4, 1, 2], [7], [1]]
 
 
-def test_a_leg_is_streamed_before_later_passes_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_LEG", 2)
-    asked = []
+def test_a_stream_starts_before_later_passes_are_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_IMAGES_PER_STREAM", 2)
+    requested = []
 
     def passes() -> Iterator[Pass]:
-        for place in range(4):
-            asked.append(place)
-            yield seen([place, place + 1])
+        for number in range(4):
+            requested.append(number)
+            yield make_pass([number, number + 1])
 
-    next(stream._legs(passes()))
-    assert asked == [0]
+    next(streaming._streams(passes()))
+    assert requested == [0]
 
 
-def test_units_name_each_image_of_a_pass_once_in_the_order_of_shards() -> None:
-    one = seen([11, 0], [5, 1])
-    units = list(stream._units(one))
-    names = [name for unit in units for name in unit["samples"]]
-    assert sorted(names) == sorted(one.samples.sample_id[place] for place in (0, 1, 5, 11))
-    shards = [shard for unit in units for shard in unit["shards"]]
-    assert shards == list(dict.fromkeys(one.samples.shard[place] for place in (11, 0, 5, 1)))
-    assert {unit["scenario"] for unit in units} == {one.samples.scenario}
+def test_tasks_name_each_image_once_in_the_order_of_use() -> None:
+    images = make_pass([11, 0], [5, 1])
+    tasks = list(streaming._tasks(images))
+    names = [name for task in tasks for name in task["samples"]]
+    assert sorted(names) == sorted(images.samples.sample_id[index] for index in (0, 1, 5, 11))
+    shards = [shard for task in tasks for shard in task["shards"]]
+    assert shards == list(dict.fromkeys(images.samples.shard[index] for index in (11, 0, 5, 1)))
+    assert {task["scenario"] for task in tasks} == {images.samples.scenario}

@@ -11,16 +11,18 @@ from support.drawn_photos import recipe_values, write, write_folder
 from support.tiny_pools import made_files, made_here, planned
 from typer.testing import CliRunner
 
-from xray.cli.app import app
-from xray.core.checksummed import sealed
-from xray.core.files import paths_below
-from xray.pipeline.verify.verify import Verified, clean, repair, verify
+from xray.cli.main import app
+from xray.core.checksummed import with_checksum
+from xray.core.errors import XrayError
+from xray.core.files import paths_below, write_bytes
+from xray.core.schema import PREDICTIONS
+from xray.pipeline.verify.verify import VerifyReport, verify
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, evaluation
-from xray.runs.run import Run
 
 
 @pytest.fixture(scope="module")
-def golden(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def golden(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("verify")
     write_folder(folder)
     run = planned(folder, recipe_values(folder), "golden")
@@ -29,210 +31,200 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def run(golden: Run, tmp_path: Path) -> Run:
+def run(golden: RunFolder, tmp_path: Path) -> RunFolder:
     """A copy to be damaged."""
     shutil.copytree(golden.uri.removeprefix("file://"), tmp_path / "run")
-    return Run(str(tmp_path / "run"))
+    return RunFolder(str(tmp_path / "run"))
 
 
-def folder_of(run: Run) -> Path:
+def folder_of(run: RunFolder) -> Path:
     return Path(run.uri.removeprefix("file://"))
 
 
-def kinds(found: Verified) -> list[tuple[str, str]]:
-    return [(problem.kind, problem.place) for problem in found.problems]
+def problems(report: VerifyReport) -> list[tuple[str, str]]:
+    return [(problem.kind, problem.path) for problem in report.problems]
 
 
-def test_a_sound_run_is_found_sound_and_left_alone(golden: Run) -> None:
+def test_a_sound_run_is_left_unchanged(golden: RunFolder) -> None:
     before = paths_below(golden.uri)
-    found = verify(golden)
-    assert found.sound
-    assert (found.receipts, found.files, found.images, found.planned) == (3, 6, 30, 30)
-    assert (found.problems, found.orphans, dict(found.missing)) == ([], [], {GENERATE: 0})
-    assert found.bytes == sum(path.stat().st_size for path in folder_of(golden).rglob("*-*-*.parquet"))
+    report = verify(golden)
+    assert report.sound
+    assert (report.receipts, report.files, report.images, report.planned) == (3, 6, 30, 30)
+    assert (report.problems, report.orphans, dict(report.missing)) == ([], [], {GENERATE: 0})
+    assert report.bytes == sum(path.stat().st_size for path in folder_of(golden).rglob("*-*-*.parquet"))
     assert paths_below(golden.uri) == before
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_one_byte_that_rots_anywhere_is_found_and_mended(golden: Run, run: Run, seed: int) -> None:
-    draw = np.random.default_rng(seed)
+def test_a_flipped_bit_in_any_file_is_found_and_repaired(golden: RunFolder, run: RunFolder) -> None:
+    generator = np.random.default_rng(0)
     names = [name for name in paths_below(run.uri) if not name.startswith("leases/")]
-    name = names[int(draw.integers(len(names)))]
-    path = folder_of(run) / name
-    data = bytearray(path.read_bytes())
-    data[int(draw.integers(len(data)))] ^= 1 << int(draw.integers(8))
-    path.write_bytes(data)
-    found = verify(run, pictures=False)
-    assert [place for _, place in kinds(found)] == [name]
-    if not found.problems[0].mendable:
-        assert name.startswith(("run.json", "source/", "plan/", "backgrounds"))
-        return
-    repair(run, found)
-    made_here(Run(run.uri))
-    assert verify(Run(run.uri)).sound
+    assert len(names) == 1 + 4 + 3 + 6  # record, files of the plan, receipts, files of the shards
+    repaired = 0
+    for name in names:
+        path = folder_of(run) / name
+        before = path.read_bytes()
+        data = bytearray(before)
+        data[int(generator.integers(len(data)))] ^= 1 << int(generator.integers(8))
+        path.write_bytes(data)
+        report = verify(RunFolder(run.uri), pictures=False, repair=True)
+        assert {problem.path for problem in report.problems} == {name}
+        repaired += report.problems[0].repairable
+        if report.problems[0].repairable:
+            made_here(RunFolder(run.uri))
+        else:
+            assert name.startswith(("run.json", "source/", "plan/", "backgrounds"))
+            path.write_bytes(before)
+    assert repaired == 1 + 3 + 6  # recipe.yaml, receipts, files of the shards
+    assert verify(RunFolder(run.uri)).sound
     assert made_files(run) == made_files(golden)
 
 
-def test_every_kind_of_file_is_watched(golden: Run) -> None:
-    """None of what is left of a run is outside what `verify` compares."""
-    record = golden.record()["files"]
-    assert sorted(record) == ["backgrounds.parquet", "plan/00-00.parquet", "recipe.yaml", "source/00.parquet"]
-    receipts = [golden.receipt(GENERATE, shard) for shard in golden.shards()]
-    named = {"/".join(file["path"]) for receipt in receipts for file in receipt.files.values()}
-    rest = [name for name in paths_below(golden.uri) if name not in named | set(record)]
-    assert rest == ["receipts/generate/00-00-00000.json", "receipts/generate/00-00-00001.json",
-                    "receipts/generate/00-00-00002.json", "run.json"]  # fmt: skip
-
-
-def test_only_what_is_damaged_is_made_again(run: Run) -> None:
-    shards = run.shards()
-    write(folder_of(run) / f"images/{shards[0]}.parquet", b"torn")
-    (folder_of(run) / f"masks/{shards[1]}.parquet").unlink()
-    (folder_of(run) / f"receipts/generate/{shards[2]}.json").write_bytes(b'{"shard": 1}')
-    found = verify(run)
-    assert kinds(found) == [
-        ("changed", f"images/{shards[0]}.parquet"),
-        ("missing", f"masks/{shards[1]}.parquet"),
-        ("damaged", f"receipts/generate/{shards[2]}.json"),
+def test_only_damaged_shards_are_revoked(run: RunFolder) -> None:
+    first, second, third, *_ = shards = run.plan.shards()
+    write(folder_of(run) / f"images/{first}.parquet", b"torn")
+    report = verify(run, repair=True)
+    assert (problems(report), dict(report.revoked)) == ([("changed", f"images/{first}.parquet")], {GENERATE: 1})
+    assert run.store.done(GENERATE) == set(shards) - {first}
+    (folder_of(run) / f"masks/{second}.parquet").unlink()
+    (folder_of(run) / f"receipts/generate/{third}.json").write_bytes(b'{"shard": 1}')
+    report = verify(run)
+    assert problems(report) == [
+        ("missing", f"masks/{second}.parquet"),
+        ("damaged", f"receipts/generate/{third}.json"),
     ]
-    assert found.orphans == []
-    assert repair(run, found) == {GENERATE: 3}
-    assert run.done(GENERATE) == set()
+    assert report.orphans == [f"images/{first}.parquet", f"masks/{first}.parquet"]
 
 
-def test_rows_that_the_plan_does_not_have_or_has_otherwise(run: Run) -> None:
-    first, second, third = run.shards()
-    receipts = {shard: run.receipt(GENERATE, shard) for shard in run.shards()}
-    images = {shard: run.made(GENERATE, "images", shard) for shard in run.shards()}
-    twice = pa.concat_tables([images[first].slice(0, 9), images[first].slice(8, 1)])
-    run.commit(GENERATE, first, {"images": (twice, None)}, receipts[first].counts, 0)
-    run.commit(GENERATE, second, {"images": (images[third], None)}, receipts[third].counts, 0)
-    wrong = {"original": {"ok": 1}}
-    run.commit(GENERATE, third, {"images": (images[third], None)}, wrong, 0)
-    told = [problem.told for problem in verify(run).problems]
-    assert told == [
+def test_rows_that_differ_from_the_plan(run: RunFolder) -> None:
+    first, second, third = run.plan.shards()
+    receipts = {shard: run.store.receipt(GENERATE, shard) for shard in run.plan.shards()}
+    images = {shard: run.store.shard_table(GENERATE, "images", shard) for shard in run.plan.shards()}
+    repeated = pa.concat_tables([images[first].slice(0, 9), images[first].slice(8, 1)])
+    run.store.commit(GENERATE, first, {"images": (repeated, None)}, receipts[first].counts, 0)
+    run.store.commit(GENERATE, second, {"images": (images[third], None)}, receipts[third].counts, 0)
+    run.store.commit(GENERATE, third, {"images": (images[third], None)}, {"original": {"ok": 1}}, 0)
+    report = verify(run)
+    assert {problem.kind for problem in report.problems} == {"rows"}
+    assert [problem.detail for problem in report.problems] == [
         "sample_id: 1 missing, 1 twice",
         "sample_id: 10 missing, 10 not planned",
         "the receipt counts other images than there are",
     ]
 
 
-def test_pictures_that_do_not_decode_do_not_fit_or_are_others(run: Run) -> None:
-    shard = run.shards()[0]
-    receipt, rows = run.receipt(GENERATE, shard), run.made(GENERATE, "images", shard).to_pylist()
+def test_images_that_differ_from_their_rows(run: RunFolder) -> None:
+    shard = run.plan.shards()[0]
+    receipt, table = run.store.receipt(GENERATE, shard), run.store.shard_table(GENERATE, "images", shard)
+    rows = table.to_pylist()
     rows[0]["image"]["bytes"] = rows[0]["image"]["bytes"][:300]
     rows[1]["image"]["bytes"] = rows[2]["image"]["bytes"]
     rows[3]["mask"]["bytes"] = b"no mask"
     rows[4]["mask"] = None
-    table = pa.Table.from_pylist(rows, schema=run.made(GENERATE, "images", shard).schema)
-    run.commit(GENERATE, shard, {"images": (table, None)}, receipt.counts, 0)
-    found = verify(run)
-    names = [row["sample_id"] for row in rows]
-    assert [problem.told for problem in found.problems] == [
-        f"{names[0]}: the image is not the one that its row has the hash of",
-        f"{names[1]}: the image is not the one that its row has the hash of",
-        f"{names[3]}: corrupt_mask: no PNG",
-        f"{names[4]}: it has no mask",
-    ]
-    assert {problem.kind for problem in found.problems} == {"picture"}
+    table = pa.Table.from_pylist(rows, schema=table.schema)
+    run.store.commit(GENERATE, shard, {"images": (table, None)}, receipt.counts, 0)
+    report = verify(run)
+    assert {problem.kind for problem in report.problems} == {"picture"}
+    details = [problem.detail.split(": ")[:2] for problem in report.problems]
+    assert [name for name, _ in details] == [rows[index]["sample_id"] for index in (0, 1, 3, 4)]
+    assert ["hash" in details[0][1], "hash" in details[1][1], *(detail for _, detail in details[2:])] == [
+        True, True, "corrupt_mask", "it has no mask",
+    ]  # fmt: skip
     assert verify(run, pictures=False).problems == []
 
 
-def test_predictions_of_other_images(run: Run) -> None:
-    shard = run.shards()[0]
-    images = run.made(GENERATE, "images", shard).to_pylist()
-    from xray.core.schema import PREDICTIONS
-
-    same = ("sample_id", "image_id", "category", "scenario", "variant")
-    told = {"model": "m", "weights": "w", "trained_on": "pretrained", "fold": -1, "top1": 0, "top5": [0], "p_true": 1.0,
-            "correct": True}  # fmt: skip
-    rows = [{**{name: row[name] for name in same}, **told} for row in images]
-    table = pa.Table.from_pylist(rows, schema=PREDICTIONS)
-    counts = {"original": {"ok": len(rows)}}
-    run.commit(evaluation("m"), shard, {"predictions": (table, None)}, counts, 0)
-    found = verify(run)
-    assert (found.problems, dict(found.missing)) == ([], {GENERATE: 0, evaluation("m"): 2})
-    assert not found.sound  # it is not complete
-    run.commit(evaluation("m"), shard, {"predictions": (table.slice(1), None)}, counts, 0)
-    assert [problem.told for problem in verify(run).problems] == ["sample_id: 1 missing"]
+def test_predictions_of_other_images(run: RunFolder) -> None:
+    shard = run.plan.shards()[0]
+    images = run.store.shard_table(GENERATE, "images", shard).to_pylist()
+    shared = ("sample_id", "image_id", "category", "scenario", "variant")
+    constant = {"model": "m", "weights": "w", "trained_on": "pretrained", "fold": -1, "top1": 0, "top5": [0],
+                "p_true": 1.0, "correct": True}  # fmt: skip
+    table = pa.Table.from_pylist([{**{key: row[key] for key in shared}, **constant} for row in images], PREDICTIONS)
+    counts = {"original": {"ok": len(images)}}
+    run.store.commit(evaluation("m"), shard, {"predictions": (table, None)}, counts, 0)
+    report = verify(run)
+    assert (report.problems, dict(report.missing)) == ([], {GENERATE: 0, evaluation("m"): 2})
+    assert not report.sound  # it is not complete
+    run.store.commit(evaluation("m"), shard, {"predictions": (table.slice(1), None)}, counts, 0)
+    assert [problem.detail for problem in verify(run).problems] == ["sample_id: 1 missing"]
 
 
-def test_what_nothing_names_is_listed_and_removed_and_nothing_else(run: Run) -> None:
+def test_only_orphans_are_cleaned(run: RunFolder) -> None:
     folder = folder_of(run)
-    left = [
+    orphans = [
         "images/.00-00-00000.parquet.0123.partial",
         "images/00-00-00099.parquet",
         "plan/07-00.parquet",
         "receipts/elsewhere.txt",
     ]
-    kept = ["report.html", "scores.parquet", "tune/000/log.json", "trials/net/original/0/last.safetensors", "notes.txt"]
-    for name in (*left, *kept):
+    others = [
+        "report.html",
+        "scores.parquet",
+        "tune/000/log.json",
+        "trials/net/original/0/last.safetensors",
+        "notes.txt",
+    ]
+    for name in (*orphans, *others):
         write(folder / name, b"x")
-    found = verify(run)
-    assert (list(found.orphans), found.problems) == (left, [])
-    assert found.sound
-    assert clean(run, found) == 4
+    report = verify(run, clean=True)
+    assert (list(report.orphans), report.removed, report.problems) == (orphans, 4, [])
+    assert report.sound
     assert verify(run).orphans == []
-    assert all((folder / name).exists() for name in kept)
+    assert all((folder / name).exists() for name in others)
 
 
-def test_a_receipt_of_a_shard_that_no_plan_has(run: Run) -> None:
-    shard = run.shards()[0]
-    receipt = replace(run.receipt(GENERATE, shard), shard="05-00-00000")
-    write(folder_of(run) / "receipts/generate/05-00-00000.json", sealed(vars(receipt)))
-    (problem,) = verify(run).problems
-    assert (problem.kind, problem.place) == ("unplanned", "receipts/generate/05-00-00000.json")
+def test_a_receipt_of_an_unplanned_shard(run: RunFolder) -> None:
+    receipt = replace(run.store.receipt(GENERATE, run.plan.shards()[0]), shard="05-00-00000")
+    write(folder_of(run) / "receipts/generate/05-00-00000.json", with_checksum(vars(receipt)))
+    assert problems(verify(run)) == [("unplanned", "receipts/generate/05-00-00000.json")]
 
 
-def test_a_damaged_plan_is_said_and_nothing_is_made_of_it(run: Run) -> None:
+def test_a_damaged_plan_is_reported_alone(run: RunFolder) -> None:
     path = folder_of(run) / "run.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
-    found = verify(run)
-    assert kinds(found) == [("damaged", "run.json")]
-    assert not found.problems[0].mendable
-    said = CliRunner().invoke(app, ["verify", run.uri])
-    assert said.exit_code == 1
-    assert "put the file back from a copy" in said.output
+    report = verify(run)
+    assert problems(report) == [("damaged", "run.json")]
+    assert not report.problems[0].repairable
+    result = CliRunner().invoke(app, ["verify", run.uri])
+    assert (result.exit_code, "run.json" in result.output, "from a copy" in result.output) == (1, True, True)
 
 
-def test_an_object_store_is_looked_at_as_a_disk_is(golden: Run, bucket: str) -> None:
-    from xray.core.files import write_bytes
-
-    there = Run(bucket.format("verified"))
+def test_an_object_store_is_verified_like_a_disk(golden: RunFolder, bucket: str) -> None:
+    remote = RunFolder(bucket.format("verified"))
     for name in paths_below(golden.uri):
-        write_bytes(there.path(*name.split("/")), (folder_of(golden) / name).read_bytes())
-    assert paths_below(there.uri) == paths_below(golden.uri)
-    assert verify(there) == verify(golden)
-    write_bytes(there.path("images", f"{there.shards()[0]}.parquet"), b"torn")
-    write_bytes(there.path("images", "00-00-00099.parquet"), b"left")
-    found = verify(there)
-    assert (kinds(found), found.orphans) == (
-        [("changed", f"images/{there.shards()[0]}.parquet")],
-        ["images/00-00-00099.parquet"],
-    )
-    assert (clean(there, found), repair(there, found)) == (1, {GENERATE: 1})
-    made_here(Run(there.uri))
-    assert verify(there).sound
+        write_bytes(remote.store.path(*name.split("/")), (folder_of(golden) / name).read_bytes())
+    assert verify(remote) == verify(golden)
+    shard = remote.plan.shards()[0]
+    write_bytes(remote.store.path("images", f"{shard}.parquet"), b"torn")
+    write_bytes(remote.store.path("images", "00-00-00099.parquet"), b"left")
+    report = verify(remote, clean=True, repair=True)
+    assert problems(report) == [("changed", f"images/{shard}.parquet")]
+    assert (report.orphans, report.removed, report.revoked) == (["images/00-00-00099.parquet"], 1, {GENERATE: 1})
+    made_here(RunFolder(remote.uri))
+    assert verify(remote).sound
 
 
-def test_the_command_says_what_to_do_next(run: Run) -> None:
-    shard = run.shards()[1]
+def test_command(run: RunFolder) -> None:
+    shard = run.plan.shards()[1]
     (folder_of(run) / f"images/{shard}.parquet").write_bytes(b"torn")
-    invoke = CliRunner().invoke
-    said = invoke(app, ["verify", run.uri])
-    assert (said.exit_code, "1 problem: " in said.output, f"images/{shard}.parquet" in said.output) == (1, True, True)
-    said = invoke(app, ["verify", run.uri, "--repair", "--clean"])
-    assert said.exit_code == 1
-    assert f"took back 1 of generate: xray generate {run.uri} makes them again" in said.output
-    said = invoke(app, ["verify", run.uri, "--quick"])
-    assert (said.exit_code, "generate is missing of 1 shard" in said.output) == (1, True)
-    made_here(Run(run.uri))
-    said = invoke(app, ["verify", run.uri])
-    assert (said.exit_code, "sound and complete" in said.output) == (0, True)
+
+    def invoke(*options: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["verify", run.uri, *options])
+        return result.exit_code, result.output
+
+    code, output = invoke()
+    assert (code, "1 problem" in output, f"images/{shard}.parquet" in output) == (1, True, True)
+    code, output = invoke("--repair", "--clean")
+    assert (code, f"1 of generate: xray generate {run.uri}" in output) == (1, True)
+    code, output = invoke("--quick")
+    assert (code, "generate: 1 shard missing" in output) == (1, True)
+    made_here(RunFolder(run.uri))
+    assert invoke()[0] == 0
 
 
-def test_what_is_at_work_is_not_cleaned(run: Run) -> None:
-    with run.lease("images"):
-        said = CliRunner().invoke(app, ["verify", run.uri, "--clean"])
-        assert "is at work on the images" in str(said.exception)
+@pytest.mark.parametrize("option", ["--clean", "--repair"])
+def test_a_locked_run_is_verified_but_not_changed(run: RunFolder, option: str) -> None:
+    with run.locked("images"):
+        result = CliRunner().invoke(app, ["verify", run.uri, option])
+        assert isinstance(result.exception, XrayError)
+        assert "images" in str(result.exception)
         assert CliRunner().invoke(app, ["verify", run.uri]).exit_code == 0

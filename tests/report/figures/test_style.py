@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from xray.report.figures.style import LINES, marker
 
-# Machado, Oliveira & Fernandes 2009, severity 1.0: linear RGB as it is seen
+# Machado, Oliveira & Fernandes 2009, severity 1.0: perceived linear RGB
 SIGHT = {
     "normal": np.eye(3),
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
@@ -30,13 +30,13 @@ def lab(rgb):
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_eight_series_are_told_apart_by_their_colours(sight):
+def test_the_colours_of_eight_series_differ(sight):
     seen = [lab(np.clip(np.array(SIGHT[sight]) @ linear(colour), 0, 1)) for colour in LINES]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
 
 
 @pytest.mark.parametrize("colour", LINES)
-def test_colours_are_seen_on_white_and_on_black(colour):
+def test_colours_are_visible_on_white_and_on_black(colour):
     luminance = XYZ[1] @ linear(colour)
     assert 1.05 / (luminance + 0.05) > 2
     assert (luminance + 0.05) / 0.05 > 2
@@ -47,6 +47,8 @@ def test_sixty_four_series_differ_in_colour_or_marker():
 
 
 def test_figures_need_neither_pyplot_nor_ray_nor_torch():
-    script = "import sys, xray.report.figures; print(sorted({'matplotlib.pyplot', 'ray', 'torch', 'xray.report'} & sys.modules.keys()))"
+    script = (
+        "import sys, xray.report.figures; print(sorted({'matplotlib.pyplot', 'ray', 'torch'} & sys.modules.keys()))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from xray.core.errors import XrayError
-from xray.core.text import shown
+from xray.core.text import printable
 from xray.report.figures import (
     accuracy_heatmap,
     density_map,
@@ -73,7 +73,7 @@ class TestSave:
             document = svg_bytes(figure)
             assert b"<script" not in document
             for level in hostile:
-                assert any(shown(level) in text for text in texts(document)), (name, level)
+                assert any(printable(level) in text for text in texts(document)), (name, level)
 
     def test_only_svg(self, tmp_path):
         with pytest.raises(XrayError, match=r"end the name with \.svg"):

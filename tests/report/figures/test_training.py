@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from xray.core.errors import XrayError
 from xray.report.figures import accuracy_intervals, learning_curves, svg_bytes
@@ -23,13 +22,13 @@ def history(model="net", within=("original", "grey"), folds=2, epochs=3):
 
 
 class TestLearningCurves:
-    def test_one_column_a_scenario_with_loss_above_score(self):
+    def test_one_column_per_scenario_with_loss_above_score(self):
         axes = learning_curves(history()).axes
         assert [ax.get_title(loc="left") for ax in axes] == ["original", "grey", "", ""]
         assert [ax.get_ylabel() for ax in axes] == ["loss", "", "top-1", ""]
         assert len({ax.get_ylim() for ax in axes[:2]}) == 1
 
-    def test_folds_are_thin_and_their_mean_thick_as_far_as_all_go(self):
+    def test_folds_are_thin_and_their_mean_is_thick(self):
         score = learning_curves(history()).axes[2]
         thick = [line for line in score.lines if line.get_linewidth() > 2]
         thin = [line for line in score.lines if line.get_linewidth() < 1]
@@ -47,7 +46,7 @@ class TestLearningCurves:
         assert len(figure.axes) == 2 * 5
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "chance (25.0 %)"
 
-    def test_a_single_epoch_and_losses_that_are_no_numbers(self):
+    def test_a_single_epoch_and_nan_losses(self):
         table = history(epochs=1, folds=1).assign(train_loss=np.nan)
         assert learning_curves(table).axes[0].lines
 
@@ -55,7 +54,7 @@ class TestLearningCurves:
         table = history(within=hostile)
         assert svg_bytes(learning_curves(table)) == svg_bytes(learning_curves(table))
 
-    def test_what_cannot_be_drawn_is_named(self):
+    def test_tables_that_cannot_be_drawn(self):
         with pytest.raises(XrayError, match="no epochs to draw"):
             learning_curves(history().iloc[:0])
         with pytest.raises(XrayError, match="name one model; the table has a, b"):
@@ -77,20 +76,12 @@ ACCURACY = pd.DataFrame(
 
 
 class TestAccuracyIntervals:
-    def test_dots_stand_at_the_accuracy_in_per_cent(self, dots, ticks):
+    def test_dots_are_at_the_accuracy_in_percent(self, dots, ticks):
         ax = accuracy_intervals(ACCURACY, ["random", "original"])
         assert ticks(ax.yaxis) == ["random", "original"]
         assert dots(ax) == {0: pytest.approx((30, 40, 50)), 1: pytest.approx((80, 90, 95))}
 
-    def test_series_are_told_apart(self):
+    def test_names_of_series(self):
         both = pd.concat([ACCURACY, ACCURACY.assign(trained_on="original")])
         names = [text.get_text() for text in accuracy_intervals(both).get_legend().get_texts()]
         assert names == ["net", "net, trained on original"]
-
-    def test_draws_on_given_axes(self):
-        given = Figure().add_subplot()
-        assert accuracy_intervals(ACCURACY, ax=given) is given
-
-    def test_nothing_to_draw_is_a_named_error(self):
-        with pytest.raises(XrayError, match="no accuracies to draw"):
-            accuracy_intervals(ACCURACY, ["segmented"])

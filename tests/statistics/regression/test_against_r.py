@@ -13,6 +13,8 @@ from xray.statistics.regression.anova import anova
 from xray.statistics.regression.diagnostics import diagnose, residuals
 from xray.statistics.regression.glm import binomial, poisson
 
+pytestmark = pytest.mark.slow
+
 FACTORS = ["model", "scenario", "class"]
 LEVELS = {"model": ["a", "b", "c"], "scenario": ["s1", "s2", "s3", "s4"], "class": ["x", "y", "z"]}
 LINEAR = ["balanced", "weighted", "interaction"]

@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from statsmodels.stats.anova import anova_lm
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics import regression
 from xray.statistics.regression.anova import anova
 
@@ -72,13 +72,13 @@ def test_sums_of_a_balanced_design_add_up():
 
 
 @given(seed=st.integers(0, 10**6))
-@hypothesis_settings(deadline=None, max_examples=20)
+@hypothesis_settings(deadline=None, max_examples=8)
 def test_references_and_order_of_rows_do_not_matter(seed):
     table = table_of(120, seed)
     asked = {"factors": FACTORS, "interactions": [["model", "scenario"]], "unit": "any"}
     try:
         found = anova(regression(table, **asked))
-    except XrayError:
+    except ConfigError:
         return  # an empty cell
     moved = table.sample(frac=1, random_state=seed % 1000)
     again = anova(regression(moved, reference={"model": "m2", "scenario": "s1"}, **asked))

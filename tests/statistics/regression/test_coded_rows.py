@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics import regression
 from xray.statistics.regression import coded_rows as rows_module
-from xray.statistics.regression.cells import cells
-from xray.statistics.regression.coded_rows import Rows
+from xray.statistics.regression.cells import aggregate
+from xray.statistics.regression.coded_rows import CodedRows
 from xray.statistics.regression.design import Design
 
 FACTORS = ["model", "scenario"]
@@ -17,6 +17,10 @@ def predictions(n=500, seed=0):
     model, scenario = draw.integers(0, 3, n), draw.integers(0, 4, n)
     table = pd.DataFrame({"model": model, "scenario": [f"s{code}" for code in scenario]})
     return table.assign(correct=draw.random(n) < 0.8 - 0.1 * model, weight=draw.uniform(0.5, 2, n))
+
+
+def cells(table, design, response, weights=None):
+    return aggregate(CodedRows.of(table, design, response, weights))
 
 
 def assert_same(found, expected):
@@ -75,7 +79,7 @@ def test_categories_that_read_alike_are_one_level():
 
 def test_numbers_of_categories_are_not_copied():
     table = predictions().astype({"model": "category", "scenario": "category"})
-    rows = Rows.of(table, Design.of(table, FACTORS), "correct")
+    rows = CodedRows.of(table, Design.of(table, FACTORS), "correct")
     assert np.shares_memory(rows.codes[0], table["model"].array.codes)
     assert np.shares_memory(rows.response_N, table["correct"].to_numpy())
 
@@ -93,7 +97,7 @@ def test_pieces_do_not_matter(monkeypatch):
 def test_a_value_that_is_no_level_of_the_design_is_named(kind):
     table = predictions().astype({"scenario": kind})
     design = Design.of(table[table["scenario"] != "s3"], FACTORS)
-    with pytest.raises(XrayError, match=r"unknown level of factor 'scenario' 's3'"):
+    with pytest.raises(ConfigError, match=r"unknown level of factor 'scenario' 's3'"):
         cells(table, design, "correct")
 
 
@@ -101,5 +105,5 @@ def test_an_empty_category_is_named():
     table = predictions().astype({"scenario": "category"})
     design = Design.of(table, FACTORS)
     table.loc[3, "scenario"] = None
-    with pytest.raises(XrayError, match="level of factor 'scenario'"):
+    with pytest.raises(ConfigError, match="level of factor 'scenario'"):
         cells(table, design, "correct")

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics import regression
 from xray.statistics.regression.glm import binomial
 from xray.statistics.regression.marginal_means import contrasts, marginal_means
@@ -47,13 +47,6 @@ def test_means_are_those_over_the_grid(interactions, factor):
         assert row.ci_low < row.mean < row.ci_high
 
 
-def test_balanced_means_are_plain_means():
-    cells = pd.MultiIndex.from_product([list("abc"), list("xy"), [1, 2, 3]], names=["model", "scenario", "fold"])
-    table = cells.to_frame(index=False).assign(accuracy=np.linspace(0.2, 0.9, 18) ** 2)
-    found = marginal_means(regression(table, factors=["model", "scenario"]).fit, "model").set_index("level")["mean"]
-    np.testing.assert_allclose(found, table.groupby("model")["accuracy"].mean())
-
-
 def test_contrasts_are_all_pairs_with_holm():
     fit = regression(table_of(), factors=FACTORS, unit="any").fit
     found = contrasts(fit, "scenario")
@@ -78,12 +71,6 @@ def test_contrasts_with_the_reference_are_the_parameters():
     np.testing.assert_allclose(found["p"], parameters["p"])
 
 
-def test_two_levels_have_one_pair_and_its_own_p():
-    found = contrasts(regression(table_of(), factors=FACTORS, unit="any").fit, "category")
-    assert len(found) == 1
-    assert found["p_holm"][0] == found["p"][0]
-
-
 def test_clustered_errors_are_used_where_asked_for():
     made = regression(table_of(), factors=FACTORS, cluster="photograph", unit="any")
     plain, clustered = marginal_means(made.fit, "model"), marginal_means(made.clustered, "model")
@@ -98,12 +85,12 @@ def test_of_a_logistic_regression_they_are_logarithms_of_odds():
 
 
 def test_an_unknown_factor_is_named():
-    with pytest.raises(XrayError, match="did you mean 'model'"):
+    with pytest.raises(ConfigError, match="did you mean 'model'"):
         marginal_means(regression(table_of(), factors=FACTORS, unit="any").fit, "modell")
 
 
 @given(seed=st.integers(0, 10**6))
-@hypothesis_settings(deadline=None, max_examples=20)
+@hypothesis_settings(deadline=None, max_examples=8)
 def test_references_do_not_matter(seed):
     made = regression(table_of(seed, 150), factors=FACTORS, unit="any")
     other = made.relevelled({"model": "m1", "category": "c1"})

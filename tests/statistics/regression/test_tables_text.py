@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.statistics import regression
@@ -31,14 +31,6 @@ HOSTILE = [
 )  # fmt: skip
 def test_four_significant_digits(value, text):
     assert digits(value) == text
-
-
-@given(st.floats(1e-5, 1e4, exclude_max=True), st.sampled_from([1, -1]))
-@settings(deadline=None)
-def test_digits_are_four_and_right(size, sign):
-    text = digits(sign * size)
-    assert float(text) == pytest.approx(sign * size, rel=5.001e-4)
-    assert len(text.lstrip("-").replace(".", "").lstrip("0")) in (4, 5)  # 9999.9 is 10000
 
 
 @pytest.mark.parametrize(
@@ -68,16 +60,6 @@ def test_the_table_is_text_with_the_confidence_in_its_heading():
     assert not table["|t|"].str.startswith("-").any()
 
 
-def test_names_are_printed_and_nothing_is_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fit = regression(table_of(HOSTILE), factors=["scenario"]).fit
-    table = prism_table(fit)
-    assert table["Variable"].tolist() == ["Intercept", *(f"scenario[{name}]" for name in HOSTILE[1:])]
-    for write in (to_markdown, to_latex, safe_csv):
-        assert write(table)
-    assert list(tmp_path.iterdir()) == []
-
-
 class TestMarkdown:
     def lines(self, names):
         return to_markdown(pd.DataFrame({"Variable": names, "Estimate": "-0.1000"})).splitlines()
@@ -93,20 +75,13 @@ class TestMarkdown:
             bare = re.sub(r"\\[\\`*_\[\]<>|~&!#$]", "", name)
             assert not set(bare) & set("\\`*_[]<>|~&!#$\n\r\t\x00\u202e")
 
-    def test_stars_stay_stars(self):
-        assert r"\*\*\*\*" in to_markdown(pd.DataFrame({"P value summary": ["****"]}))
-
 
 class TestLatex:
-    def test_every_special_character_is_escaped(self):
-        text = to_latex(pd.DataFrame({"Variable": HOSTILE, "Estimate": "1"}))
-        body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
-        rows = body.removesuffix("\n").split("\n")
-        assert len(rows) == len(HOSTILE)
-        for row in rows:
-            name = row.removesuffix(r" & 1 \\")
-            bare = re.sub(r"\\text[a-z]+\{\}|\\[{}$&%#_]", "", name)
-            assert not set(bare) & set("\\{}$&%#_~^<>|`\"'\n\r\t\x00")
+    def test_special_characters_are_escaped(self):
+        text = to_latex(pd.DataFrame({"a_b": [r"\x{}$&%#_~^", "two\nlines"], "Estimate": "1"}))
+        assert r"a\_b & Estimate" in text
+        body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0].splitlines()
+        assert body == [r"\textbackslash x\{\}\$\&\%\#\_\textasciitilde \textasciicircum  & 1 \\", r"two lines & 1 \\"]
 
     def test_booktabs_and_minus_signs(self):
         assert to_latex(pd.DataFrame({"Variable": ["a-1"], "95% CI": ["-0.1 to -0.05"]})) == "\n".join(
@@ -130,25 +105,10 @@ class TestCsv:
         assert "\r" not in safe_csv(table)
         assert self.read(table)[1:] == [["x\n=1", "1"]] * 3
 
-    @pytest.mark.parametrize("kind", ["object", "category", "str"])
-    def test_text_of_any_kind(self, kind):
-        assert self.read(pd.DataFrame({"a": pd.Series(["=1", "b"], dtype=kind)}))[1:] == [["'=1"], ["b"]]
-
-    def test_numbers_inside_columns_of_objects_are_untouched(self):
-        assert self.read(pd.DataFrame({"a": pd.Series([-1.5, "-1.5", None], dtype=object)}))[1:] == [
-            ["-1.5"], ["'-1.5"], [""],
-        ]  # fmt: skip
-
-    def test_the_table_itself_is_left_alone(self):
-        table = pd.DataFrame({"=a": ["=1"]})
-        safe_csv(table)
-        assert table.to_dict("list") == {"=a": ["=1"]}
-
     def test_an_empty_table_has_its_heading(self):
         assert safe_csv(pd.DataFrame(columns=["a", "b"])) == "a,b\n"
 
     @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
-    @settings(deadline=None, max_examples=50)
     def test_numbers_are_read_again_exactly(self, values):
         found = pd.read_csv(io.StringIO(safe_csv(pd.DataFrame({"x": values}))))
         assert found["x"].astype(float).tolist() == values

@@ -43,7 +43,7 @@ def test_no_predictions_give_an_empty_table():
 
 
 @given(right=st.integers(0, 40), wrong=st.integers(0, 40), confidence=st.sampled_from([0.8, 0.95, 0.99]))
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(deadline=None, max_examples=15)
 def test_interval_holds_the_accuracy_and_stays_in_range(right, wrong, confidence):
     if right + wrong == 0:
         return
@@ -52,12 +52,3 @@ def test_interval_holds_the_accuracy_and_stays_in_range(right, wrong, confidence
     assert 0 <= cell.ci_low <= cell.accuracy + 1e-12
     assert cell.accuracy - 1e-12 <= cell.ci_high <= 1
     assert cell.ci_low < cell.ci_high
-
-
-def test_higher_confidence_is_wider():
-    rows = predictions([True, False, True, True], model="m")
-    widths = [
-        (table.ci_high - table.ci_low).iloc[0]
-        for table in (accuracy_table(rows, by=["model"], confidence=confidence) for confidence in (0.5, 0.95))
-    ]
-    assert widths[0] < widths[1]

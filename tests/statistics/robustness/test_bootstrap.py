@@ -1,12 +1,11 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics import Bootstrap
 from xray.statistics.robustness.bootstrap import column_means, resampled_means
 
@@ -30,20 +29,13 @@ class TestResampledMeans:
         monkeypatch.setattr("xray.statistics.robustness.bootstrap._DRAWS_AT_ONCE", 37 * 3)
         np.testing.assert_allclose(whole, resampled_means(values, 50, 7), rtol=1e-14)
 
-    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 2**32))
-    @hypothesis_settings(deadline=None, max_examples=30)
-    def test_means_stay_between_the_extremes(self, values, seed):
-        means = resampled_means(np.array(values)[:, None], 20, seed)
-        assert means.min() >= min(values) - 1e-9
-        assert means.max() <= max(values) + 1e-9
-
     def test_the_mean_of_a_draw_is_that_of_the_rows_that_it_took(self):
         values = numbers((9, 2))
         drawn = np.random.Generator(np.random.PCG64(5)).integers(0, 9, size=(40, 9))
         np.testing.assert_allclose(resampled_means(values, 40, 5), values[drawn].mean(axis=1), rtol=1e-12)
 
     @given(st.integers(0, 2**32), st.integers(2, 12), st.integers(1, 12))
-    @hypothesis_settings(deadline=None, max_examples=30)
+    @hypothesis_settings(deadline=None, max_examples=10)
     def test_each_column_is_resampled_as_if_it_were_alone(self, seed, n, k):
         values = numbers((n, k), seed)
         values[numbers((n, k), seed + 1) < 0.4] = np.nan
@@ -78,13 +70,13 @@ class TestBootstrap:
         one_out = np.array([ratio(np.delete(values, row, axis=0).mean(axis=0)[None])[0, 0] for row in range(25)])
         d = one_out.mean() - one_out
         a = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
-        z0 = stats.norm.ppf((drawn.drawn_BK < drawn.estimate_K).mean())
+        z0 = stats.norm.ppf((drawn.resampled_BK < drawn.estimate_K).mean())
         z = z0 + stats.norm.ppf([0.05, 0.95])
-        expected = np.quantile(drawn.drawn_BK, stats.norm.cdf(z0 + z / (1 - a * z)))
+        expected = np.quantile(drawn.resampled_BK, stats.norm.cdf(z0 + z / (1 - a * z)))
         np.testing.assert_allclose(drawn.interval("bca", 0.9)[:, 0], expected, rtol=1e-12)
 
     @given(st.integers(0, 2**32), st.integers(3, 12))
-    @hypothesis_settings(deadline=None, max_examples=30)
+    @hypothesis_settings(deadline=None, max_examples=10)
     def test_jackknife_is_leaving_rows_out(self, seed, n):
         values = numbers((n, 3), seed)
         values[numbers((n, 3), seed + 1) < 0.3] = np.nan
@@ -116,10 +108,5 @@ class TestBootstrap:
         assert p[1] > 0.05
 
     def test_an_unknown_method_is_refused(self):
-        with pytest.raises(XrayError, match="did you mean 'bca'"):
+        with pytest.raises(ConfigError, match="did you mean 'bca'"):
             Bootstrap.of_means(numbers((4, 1)), 10).interval("bc")
-
-
-def test_means_of_columns_leave_missing_values_out():
-    np.testing.assert_array_equal(column_means(np.array([[1.0, np.nan], [0.0, np.nan]])), [0.5, np.nan])
-    assert pd.isna(column_means(np.empty((0, 1)))).all()

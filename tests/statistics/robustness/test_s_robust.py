@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics import cross_term, s_robust, s_robust_by_class
 
 SCENARIOS = (
@@ -66,10 +66,6 @@ class TestSRobust:
         assert (found.mu, found.n, found.reading, found.about, found.power) == (0.95, 8, "poster", "mu", "variance")
         assert found.value == 1 - (found.sigma2_cross + found.sigma2_inner)
 
-    def test_the_order_of_scenarios_does_not_matter(self):
-        turned = dict(reversed(INNER["ViT"].items()))
-        assert s_robust(CROSS["ViT"], turned, 0.95).value == pytest.approx(published("ViT"), abs=1e-15)
-
     def test_what_it_hides(self):
         chance = dict.fromkeys(SCENARIOS, 1 / 12)
         assert s_robust(chance, chance, mu=1 / 12).value == 1.0
@@ -77,37 +73,34 @@ class TestSRobust:
         better, worse = ({"a": 0.7 + step} for step in (0.2, -0.2))
         assert s_robust(better, better, 0.7).value == pytest.approx(s_robust(worse, worse, 0.7).value)
 
-    @pytest.mark.parametrize("mu", [None, math.nan])
-    def test_missing_mu_is_named(self, mu):
-        with pytest.raises(XrayError, match=r"model 'vgg'.* needs mu"):
-            s_robust(RESNET50, RESNET50, mu, model="vgg")
-
     def test_missing_cells_are_named(self):
         without = {s: v for s, v in RESNET50.items() if s != "image_grey"}
-        with pytest.raises(XrayError, match=r"model 'vgg'.*C\(image_grey\)"):
+        with pytest.raises(ConfigError, match=r"model 'vgg'.*C\(image_grey\)"):
             s_robust(without, RESNET50, 0.95, model="vgg")
-        with pytest.raises(XrayError, match=r"C'\(image_grey\)"):
+        with pytest.raises(ConfigError, match=r"C'\(image_grey\)"):
             s_robust(RESNET50, without, 0.95)
-        with pytest.raises(XrayError, match=r"C'\(segmented\)"):
+        with pytest.raises(ConfigError, match=r"C'\(segmented\)"):
             s_robust(RESNET50, RESNET50 | {"segmented": math.nan}, 0.95)
-        with pytest.raises(XrayError, match=r"C\(blur_background\).*7 more"):
+        with pytest.raises(ConfigError, match=r"C\(blur_background\).*7 more"):
             s_robust({}, RESNET50, 0.95)
-        with pytest.raises(XrayError, match="at least one scenario"):
+        with pytest.raises(ConfigError, match="at least one scenario"):
             s_robust({}, {}, 0.95)
+        with pytest.raises(ConfigError, match=r"model 'vgg'.* needs mu"):
+            s_robust(RESNET50, RESNET50, None, model="vgg")
 
     def test_percent_is_refused(self):
-        with pytest.raises(XrayError, match=r"C\(image_r\).*89\.03"):
+        with pytest.raises(ConfigError, match=r"C\(image_r\).*89\.03"):
             s_robust(RESNET50 | {"image_r": 89.03}, RESNET50, 0.95)
 
     def test_unknown_readings_are_refused(self):
-        with pytest.raises(XrayError, match="did you mean 'own_mean'"):
+        with pytest.raises(ConfigError, match="did you mean 'own_mean'"):
             s_robust(RESNET50, RESNET50, 0.95, about="ownmean")
 
     @given(
         pairs=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
         mu=st.floats(0, 1),
     )
-    @hypothesis_settings(deadline=None, max_examples=50)
+    @hypothesis_settings(deadline=None, max_examples=20)
     def test_is_the_sum_of_two_cross_terms_and_inside_its_range(self, pairs, mu):
         cross, inner = ({f"s{k}": pair[side] for k, pair in enumerate(pairs)} for side in (0, 1))
         found = s_robust(cross, inner, mu)
@@ -139,11 +132,11 @@ class TestSRobustByClass:
         assert found.value == pytest.approx(1 - (0.1**2 + 0.6**2) / 2 - (0.2**2 + 0.5**2) / 2)
 
     def test_missing_things_are_named(self):
-        with pytest.raises(XrayError, match=r"'blur', class 'car'"):
+        with pytest.raises(ConfigError, match=r"'blur', class 'car'"):
             s_robust_by_class({cell: v for cell, v in BY_CLASS.items() if cell != ("blur", "car")})
-        with pytest.raises(XrayError, match=r"model 'm'.*needs mu"):
+        with pytest.raises(ConfigError, match=r"model 'm'.*needs mu"):
             s_robust_by_class(BY_CLASS, about="mu", model="m")
-        with pytest.raises(XrayError, match="at least one scenario"):
+        with pytest.raises(ConfigError, match="at least one scenario"):
             s_robust_by_class({})
 
 
@@ -155,32 +148,22 @@ class TestCrossTerm:
     def test_published_table_about_its_own_mean(self):
         assert cross_term(RESNET50, mu=0.95, about="own_mean") == pytest.approx(0.048677, abs=5e-7)
 
-    def test_published_table_as_standard_deviation(self):
-        assert cross_term(RESNET50, mu=0.95, power="std") == pytest.approx(0.279552, abs=5e-7)
-        assert cross_term(RESNET50, mu=0.95, about="own_mean", power="std") == pytest.approx(0.220628, abs=5e-7)
-
     @pytest.mark.parametrize("mu", [None, math.nan])
     def test_missing_mu_is_named(self, mu):
-        with pytest.raises(XrayError, match="mu"):
+        with pytest.raises(ConfigError, match="mu"):
             cross_term(RESNET50, mu=mu)
 
     def test_missing_accuracy_is_named(self):
-        with pytest.raises(XrayError, match="image_grey"):
+        with pytest.raises(ConfigError, match="image_grey"):
             cross_term(RESNET50 | {"image_grey": math.nan}, mu=0.95)
-        with pytest.raises(XrayError, match="at least one scenario"):
+        with pytest.raises(ConfigError, match="at least one scenario"):
             cross_term({}, mu=0.95)
-
-    def test_unknown_readings_are_refused(self):
-        with pytest.raises(XrayError, match="did you mean 'own_mean'"):
-            cross_term(RESNET50, mu=0.95, about="ownmean")
-        with pytest.raises(XrayError, match="variance"):
-            cross_term(RESNET50, mu=0.95, power="cube")
 
     @given(
         accuracies=st.dictionaries(st.text(min_size=1), st.floats(0, 1), min_size=1, max_size=8),
         mu=st.floats(0, 1),
     )
-    @hypothesis_settings(deadline=None)
+    @hypothesis_settings(deadline=None, max_examples=20)
     def test_properties(self, accuracies, mu):
         about_mu = cross_term(accuracies, mu)
         own = cross_term(accuracies, mu, about="own_mean")

@@ -1,4 +1,4 @@
-"""What the filter measures of pictures, each given as a `Photo`: its pixels, and where the object is in them."""
+"""The filter's measures of images, each given as a `Photo`: its pixels and the mask of its object."""
 
 from __future__ import annotations
 
@@ -9,64 +9,74 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.compositing import fill_rest
-from xray.core.device import DeviceModel, Turn, Work
+from xray.core.device import DeviceModel
 from xray.core.images import Decoded
 from xray.core.types import Mask, Photo
-from xray.masks.base import Hint, Refined, Unrefined
+from xray.masks.base import Hint, RefinedMask, RefinerInput
 from xray.models.base import Loaded
-from xray.models.outputs import rows
+from xray.models.outputs import prediction_columns
 
 
-def contrast(picture: Photo) -> float:
-    """Standard deviation of the background's luma (Rec. 601), 0–127.5 levels of 255.
+def background_contrast(picture: Photo) -> float:
+    """Return the standard deviation of the background's luma (Rec. 601), in levels of 255: 0–127.5.
 
     >>> halves = np.repeat(np.array([[0], [200]], np.uint8), 3, axis=1)[:, None]
-    >>> contrast(Photo(halves, np.zeros((2, 1), bool))), contrast(Photo(halves, np.array([[True], [False]])))
-    (100.0, 0.0)
+    >>> background_contrast(Photo(halves, np.zeros((2, 1), bool)))
+    100.0
+    >>> background_contrast(Photo(halves, np.array([[True], [False]])))
+    0.0
     """
     luma = cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY)
     return float(cv2.meanStdDev(luma, mask=picture.outside)[1][0, 0])
 
 
-def repeated(classifier: Loaded, pictures: Sequence[Photo], accepted: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-    """Probability of the accepted indices, 0–1, in N ≥ 1 pictures whose object is hidden; shape (N,).
+def accepted_probability(
+    classifier: Loaded, pictures: Sequence[Photo], accepted: Sequence[Sequence[int]]
+) -> NDArray[np.float32]:
+    """Return the probability of the accepted indices for images whose object is hidden; 0–1, shape (N,).
 
-    The object is hidden under the mean colour of the rest of the picture.
+    The object is filled with the mean colour of the background.
+
+    Args:
+        classifier: the network.
+        pictures: N ≥ 1 images.
+        accepted: accepted indices of each image.
     """
     import torch
 
     hidden = (fill_rest(picture, "background", "mean", seed=0) for picture in pictures)
     probabilities_NK = classifier.predict(torch.stack([classifier.preprocess(image) for image in hidden]))
-    return rows(probabilities_NK, accepted)["p_true"]
+    return prediction_columns(probabilities_NK, accepted)["p_true"]
 
 
-def objects(refiner: DeviceModel[Unrefined, Refined], pictures: Sequence[Photo]) -> list[Mask | None]:
-    """The object in each picture as a refiner finds it by the picture's mask; None where it finds none.
+def object_masks(refiner: DeviceModel[RefinerInput, RefinedMask], pictures: Sequence[Photo]) -> list[Mask | None]:
+    """Return the object mask that a refiner makes of each image's mask; None where it finds no object.
 
-    One picture after the other: what a network makes of one hangs, in the last bits, on how many it sees at once.
+    One image per batch: a network's result depends, in the last bits, on the size of the batch.
     """
-    asked = [Unrefined(Decoded(picture.image, None, ()), Hint(picture.mask), seed=0) for picture in pictures]
-    found = Work(refiner, 1, Turn(threading.Lock())).through(asked)
-    return [refined.mask if isinstance(refined, Refined) and refined.mask.any() else None for refined in found]
+    inputs = [RefinerInput(Decoded(picture.image, None, ()), Hint(picture.mask), seed=0) for picture in pictures]
+    results = BatchRunner(refiner, 1, DeviceLock(threading.Lock())).run(inputs)
+    return [refined.mask if isinstance(refined, RefinedMask) and refined.mask.any() else None for refined in results]
 
 
-def growth(given: Mask, before: Mask | None, after: Mask | None) -> float | None:
-    """How much an object has grown, in areas of its given mask, which is not empty.
+def object_growth(given: Mask, before: Mask | None, after: Mask | None) -> float | None:
+    """Return how much an object has grown, as a multiple of the area of its given mask.
 
-    What the refiner takes for the object in the painted picture, without what it took for it in the photograph and
-    without the given mask: what a refiner adds to a given mask anyway is no growth.
+    Counted are the pixels that the refiner assigns to the object in the inpainted image, but not in the photograph, and
+    that are not in the given mask. So what a refiner adds to any given mask is not counted.
 
     Args:
-        given: mask of the object, shape (H, W).
-        before: mask that the refiner makes of the photograph.
-        after: mask that it makes of the painted picture.
+        given: mask of the object, not empty, shape (H, W).
+        before: the refiner's mask of the photograph.
+        after: the refiner's mask of the inpainted image.
 
     Returns:
-        0 or more; None where the refiner found no object in one of them.
+        0 or more; None where the refiner found no object in one of the two.
 
     >>> given, before = np.array([[True, True, False, False]]), np.array([[True, True, True, False]])
-    >>> growth(given, before, before), growth(given, before, np.array([[True, False, True, True]]))
+    >>> object_growth(given, before, before), object_growth(given, before, np.array([[True, False, True, True]]))
     (0.0, 0.5)
     """
     if before is None or after is None:

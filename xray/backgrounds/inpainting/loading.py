@@ -1,4 +1,4 @@
-"""A folder of a diffusion model and the inpainting pipeline in it, loaded strictly and in silence."""
+"""Loads an inpainting pipeline from a folder: strictly, and without output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xray.backgrounds.inpainting.folder_check import NETWORKS, PipelineFolder
-from xray.core.errors import XrayError, extra
+from xray.core.errors import ConfigError, extra
 from xray.models.weights import variant_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
-"""Samplers by name: the class in diffusers, and what differs from the model's own schedule."""
+"""Samplers by name: the class in diffusers, and changes to the model's own schedule."""
 
 
 def open_pipeline(
@@ -41,19 +41,22 @@ def open_pipeline(
     """Load a pipeline for inpainting, on the CPU.
 
     Args:
-        folder: where it is.
-        dtype: of all its networks.
+        folder: checked by `read_folder`.
+        dtype: precision of all networks.
         vae: folder of another VAE.
         controlnet: folder of a ControlNet.
-        lora: a file that `lora_file` gave, and how much of it is added to the weights, for good.
+        lora: file and weight of a LoRA, which is fused into the weights.
         scheduler: one of SCHEDULERS; None: the model's own.
 
+    Returns:
+        A diffusers pipeline.
+
     Raises:
-        XrayError: weights that are damaged or do not fit their configuration or each other.
+        ConfigError: weights are damaged, or do not match their configuration or each other.
     """
     with extra("diffusion"):
         import diffusers
-        import transformers  # noqa: F401 - a folder's text encoders are its
+        import transformers  # noqa: F401 - contains the text encoders
     networks = {name: cls for name, cls in folder.parts.items() if cls in NETWORKS}
     with _quiet():
         loaded = {name: load_network(cls, folder.path / name, dtype) for name, cls in networks.items() if name != "vae"}
@@ -69,7 +72,7 @@ def open_pipeline(
         else:
             options = {"requires_safety_checker": False, "safety_checker": None, "feature_extractor": None}
         inpainting: Any = diffusers.AutoPipelineForInpainting
-        with _refused(folder.path):
+        with _named_errors(folder.path):
             pipeline = inpainting.from_pretrained(
                 str(folder.path), dtype=dtype, use_safetensors=True, local_files_only=True, **loaded, **options
             )
@@ -83,13 +86,13 @@ def open_pipeline(
 
 
 def load_network(cls: str, folder: Path, dtype: torch.dtype) -> Any:
-    """A network from its folder, every parameter of it from the file.
+    """Load a network from its folder, every parameter from the file.
 
     Raises:
-        XrayError: weights that are missing, damaged or of another shape.
+        ConfigError: weights are missing, damaged or of another shape.
     """
     module = importlib.import_module(NETWORKS.get(cls, "diffusers"))
-    with _refused(folder):
+    with _named_errors(folder):
         network, info = getattr(module, cls).from_pretrained(
             str(folder),
             dtype=dtype,
@@ -98,20 +101,20 @@ def load_network(cls: str, folder: Path, dtype: torch.dtype) -> Any:
             local_files_only=True,
             output_loading_info=True,
         )
-    # Libraries fill what is missing with random numbers, and only warn.
+    # The libraries initialise missing tensors randomly, with no more than a warning.
     missing = sorted(info["missing_keys"])
     if missing:
         more = ", …" if len(missing) > 3 else ""
-        raise XrayError(f"the weights in {str(folder)!r} lack {len(missing)} tensors: {', '.join(missing[:3])}{more}")
+        raise ConfigError(f"the weights in {str(folder)!r} lack {len(missing)} tensors: {', '.join(missing[:3])}{more}")
     return network.eval()
 
 
-def _check_fit(network: Any, path: Path, unet: Any, *same: str, **alike: str) -> None:
-    """Refuse a network whose configuration is not of the UNet's measures."""
-    for ours, theirs in {**{name: name for name in same}, **alike}.items():
+def _check_fit(network: Any, path: Path, unet: Any, *same: str, **pairs: str) -> None:
+    """Refuse a network whose configuration does not match the UNet's: equal names, and pairs ours=theirs."""
+    for ours, theirs in {**{name: name for name in same}, **pairs}.items():
         if network.config[ours] != unet.config[theirs]:
-            raise XrayError(
-                f"{str(path)!r} is for another model: its {ours} is {network.config[ours]}, and the UNet's {theirs} is "
+            raise ConfigError(
+                f"{str(path)!r} does not fit the UNet: its {ours} is {network.config[ours]}, the UNet's {theirs} is "
                 f"{unet.config[theirs]}"
             )
 
@@ -119,19 +122,19 @@ def _check_fit(network: Any, path: Path, unet: Any, *same: str, **alike: str) ->
 def _add_lora(pipeline: Any, file: Path, scale: float) -> None:
     with extra("diffusion"):
         import peft  # noqa: F401 - diffusers needs it for LoRA
-    with _refused(file):
+    with _named_errors(file):
         pipeline.load_lora_weights(
             str(file.parent), weight_name=file.name, adapter_name="xray", use_safetensors=True, local_files_only=True
         )
     if not pipeline.get_active_adapters():
-        raise XrayError(f"the LoRA {str(file)!r} changes nothing in {type(pipeline).__name__}: it is of another model")
+        raise ConfigError(f"the LoRA {str(file)!r} matches no layer of {type(pipeline).__name__}: wrong model")
     pipeline.fuse_lora(lora_scale=scale)
     pipeline.unload_lora_weights()
 
 
 @contextlib.contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise on files that are damaged or do not fit into an error that names them."""
+def _named_errors(path: Path) -> Iterator[None]:
+    """Convert the libraries' errors about damaged or incompatible files to a ConfigError that names the path."""
     import safetensors
     import torch
 
@@ -149,12 +152,12 @@ def _refused(path: Path) -> Iterator[None]:
         safetensors.SafetensorError,
     ) as error:
         first_line = str(error).partition("\n")[0]
-        raise XrayError(f"cannot load {str(path)!r}: {type(error).__name__}: {first_line}") from error
+        raise ConfigError(f"cannot load {str(path)!r}: {type(error).__name__}: {first_line}") from error
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the libraries' progress bars and remarks while loading: what they would warn of is checked here."""
+    """Suppress the libraries' progress bars and warnings; what they warn of is checked here."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

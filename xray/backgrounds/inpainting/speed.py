@@ -1,48 +1,46 @@
-"""What makes a pipeline fast: the order of tensors in memory, fused layers, compiled networks."""
+"""Acceleration of a pipeline: memory layout, fused layers, compiled networks."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from xray.core.errors import XrayError
-
-if TYPE_CHECKING:
-    from xray.backgrounds.inpainting.stable_diffusion import Sdxl
+from xray.backgrounds.inpainting.sampler import SamplerSettings
+from xray.core.errors import ConfigError
 
 
-def speed_up(pipeline: Any, painter: Sdxl, channels_last: bool) -> None:
-    """Make a pipeline fast as the settings say, before it is on its device.
+def speed_up(pipeline: Any, settings: SamplerSettings, channels_last: bool) -> None:
+    """Apply the settings that accelerate a pipeline, before it is moved to its device.
 
     Args:
-        pipeline: of diffusers; changed.
-        painter: its settings.
-        channels_last: what `painter.channels_last` comes to on the device.
+        pipeline: a diffusers pipeline; modified.
+        settings: `fuse_qkv`, `tiling` and `compile` are used.
+        channels_last: the value of `settings.channels_last`, resolved for the device.
     """
     import torch
 
-    # Only float16 overflows in the VAE; the pipelines would convert it to float32 and back for every picture.
+    # The VAE overflows in float16 only; otherwise pipelines would convert it to float32 and back for every image.
     if pipeline.vae.dtype != torch.float16:
         pipeline.vae.register_to_config(force_upcast=False)
     if channels_last:
         pipeline.unet.to(memory_format=torch.channels_last)
         pipeline.vae.to(memory_format=torch.channels_last)
-    if painter.fuse_qkv:
+    if settings.fuse_qkv:
         pipeline.fuse_qkv_projections()
-    if painter.tiling:
+    if settings.tiling:
         pipeline.vae.enable_tiling()
-    if painter.compile:
+    if settings.compile:
         pipeline.unet.compile()
         pipeline.vae.decoder.compile()
 
 
 @contextlib.contextmanager
-def compiling() -> Iterator[None]:
-    """Where torch would give up compiling anew and go on without, an error.
+def fail_on_recompile_limit() -> Iterator[None]:
+    """Raise where torch would silently stop compiling and run uncompiled.
 
     Raises:
-        XrayError: it was compiled as often as torch allows.
+        ConfigError: a network reached torch's recompile limit.
     """
     import torch._dynamo
 
@@ -51,7 +49,7 @@ def compiling() -> Iterator[None]:
             yield
     except torch._dynamo.exc.FailOnRecompileLimitHit as error:
         limit = torch._dynamo.config.recompile_limit
-        raise XrayError(
-            f"`compile: true`: torch has compiled a network {limit} times, its limit, and would go on without: "
+        raise ConfigError(
+            f"`compile: true`: torch has compiled a network {limit} times, its limit, and would continue uncompiled: "
             "use `compile: false`"
         ) from error

@@ -1,4 +1,4 @@
-"""How long a prompt is for a model: its tokenizers see so many tokens and no more."""
+"""The tokenizers of a pipeline: they limit the length of prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xray.backgrounds.inpainting.folder_check import PipelineFolder, read_json
-from xray.core.errors import XrayError, extra
+from xray.core.errors import ConfigError, extra
 
 
 @dataclass(frozen=True)
@@ -15,50 +15,50 @@ class Tokenizers:
     """The tokenizers of a pipeline.
 
     Args:
-        all: of transformers; Stable Diffusion XL has two.
-        limit: tokens that each of them takes, with the two at start and end.
+        all: tokenizers of transformers; Stable Diffusion XL has two.
+        limit: maximum number of tokens, including start and end.
     """
 
     all: tuple[Any, ...]
     limit: int
 
     def count(self, text: str) -> int:
-        """Tokens of a text, with those at start and end; the most that any tokenizer makes of it."""
+        """Return the number of tokens of a text, including start and end; the maximum over the tokenizers."""
         return max(len(tokenizer(text, verbose=False)["input_ids"]) for tokenizer in self.all)
 
     def cut(self, text: str) -> str:
-        """As many of the first words (or, of a single one, letters) as the model sees."""
+        """Return the longest prefix within the limit, in whole words (or letters, within a single word)."""
         while self.count(text) > self.limit:
             text = text.rpartition(" ")[0].rstrip() or text[:-1]
         return text
 
 
 def load_tokenizers(folder: PipelineFolder) -> Tokenizers:
-    """The tokenizers of a pipeline, and nothing else of it.
+    """Load the tokenizers of a pipeline, and nothing else.
 
     Raises:
-        XrayError: they are not there, or damaged.
+        ConfigError: they are missing or damaged.
     """
     with extra("diffusion"):
         from transformers import CLIPTokenizer
-    found = []
+    tokenizers = []
     for path in (folder.path / name for name in sorted(folder.parts) if name.startswith("tokenizer")):
-        _look_at(path)
+        _check_files(path)
         try:
-            found.append(CLIPTokenizer.from_pretrained(str(path), local_files_only=True))
+            tokenizers.append(CLIPTokenizer.from_pretrained(str(path), local_files_only=True))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             first_line = str(error).partition("\n")[0]
-            raise XrayError(f"cannot load the tokenizer {str(path)!r}: {first_line}") from error
-    for tokenizer in found:  # set now, so that counting in several threads changes nothing in them
+            raise ConfigError(f"cannot load the tokenizer {str(path)!r}: {first_line}") from error
+    for tokenizer in tokenizers:  # set now, so that counting in threads does not modify them
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
-    return Tokenizers(tuple(found), min(tokenizer.model_max_length for tokenizer in found))
+    return Tokenizers(tuple(tokenizers), min(tokenizer.model_max_length for tokenizer in tokenizers))
 
 
-def _look_at(path: Path) -> None:
-    # Without its vocabulary transformers makes a tokenizer that knows no word, and does not say so.
+def _check_files(path: Path) -> None:
+    # Without a vocabulary, transformers silently creates a tokenizer that knows no word.
     for needed in ["tokenizer.json"] if (path / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]:
         if not (path / needed).is_file():
-            raise XrayError(f"{str(path)!r} is no folder of a tokenizer: it has no {needed}")
+            raise ConfigError(f"{str(path)!r} is not the folder of a tokenizer: it has no {needed}")
     for file in sorted(path.glob("*.json")):
         read_json(file, "a tokenizer")

@@ -1,4 +1,4 @@
-"""SAM as a mask refiner: networks, prompts, and the selection among proposed masks."""
+"""The Segment Anything Model as a mask refiner: networks, prompts, and the selection among proposed masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SAM's networks have in common, whichever library they come from."""
+"""The interface of SAM's networks, common to segment_anything and transformers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from xray.masks.sam.prompts import Prompt
 if TYPE_CHECKING:
     import torch
 
-_TOGETHER = 64
-"""Objects that the decoder sees at once: bounds its memory in images of hundreds."""
+_MAX_OBJECTS = 64
+"""Maximum number of objects in one call of the decoder; limits its memory for images with hundreds of objects."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """Prompts of one shape, which the decoder takes together; coordinates in upright pixels.
+    """Prompts of the same shape, decoded together; coordinates in upright pixels.
 
     Args:
-        objects: which ones, indices of the image's prompts.
-        boxes: around each, shape (K, 4), if they have boxes.
-        points: x, y of each one's points, shape (K, N, 2), if they have points.
-        labels: 1 on the object, 0 beside it, shape (K, N).
+        objects: indices of the image's prompts.
+        boxes: shape (K, 4), or None.
+        points: x, y, shape (K, N, 2), or None.
+        labels: 1 on the object, 0 beside it, shape (K, N), or None.
     """
 
     objects: tuple[int, ...]
@@ -37,19 +37,19 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Framed:
-    """A photograph and its queries as a network takes them, on the CPU.
+class NetworkInput:
+    """A photograph and its queries as inputs of a network, on the CPU.
 
     Args:
         pixels: the resized photograph.
         size: height and width of the photograph.
-        inner: height and width that it has in the network's frame, without padding.
-        queries: objects, and the network's own arguments for them.
+        resized: height and width of the resized photograph, without padding.
+        queries: indices of objects, and the network's own arguments for them.
     """
 
     pixels: torch.Tensor
     size: tuple[int, int]
-    inner: tuple[int, int]
+    resized: tuple[int, int]
     queries: Sequence[tuple[tuple[int, ...], Mapping[str, Any]]]
 
 
@@ -58,46 +58,52 @@ class SamNetwork(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Library and architecture."""
+        """The library and architecture, as JSON values."""
         ...
 
     @property
     def encoder(self) -> torch.nn.Module:
-        """What sees the photograph."""
+        """The image encoder."""
         ...
 
-    def frame(self, image_HWC: Pixels, queries: Sequence[Query]) -> Framed:
-        """A photograph as the network takes it, on the CPU.
+    def preprocess(self, image_HWC: Pixels, queries: Sequence[Query]) -> NetworkInput:
+        """Resize a photograph and its queries for the network, on the CPU.
 
         Raises:
-            Rejected: too_small: nothing would be left of its shorter side.
+            Rejected: too_small: the shorter side would have less than one pixel.
         """
         ...
 
-    def encode(self, framed: Sequence[Framed]) -> Sequence[Any]:
-        """The embedding of each photograph."""
+    def encode(self, inputs: Sequence[NetworkInput]) -> Sequence[Any]:
+        """Compute the embedding of each photograph."""
         ...
 
     def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of the masks of each object, shape (K, C, h, w), and their predicted IoU, shape (K, C).
+        """Compute the logits of the masks of each object, shape (K, C, h, w), and their predicted IoU, shape (K, C).
 
         Args:
             embedding: of the photograph.
             query: the network's own arguments.
-            multimask: several masks an object, if the network was trained to offer them for such a query; else one.
+            multimask: propose several masks per object if the network was trained to do so for such a query.
         """
         ...
 
-    def enlarge(self, logits_Chw: torch.Tensor, framed: Framed) -> torch.Tensor:
-        """Logits at the photograph's size, shape (C, H, W)."""
+    def upscale(self, logits_Chw: torch.Tensor, inputs: NetworkInput) -> torch.Tensor:
+        """Resize logits to the photograph's size, shape (C, H, W)."""
         ...
 
 
-def narrow(encoder: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Round once what autocast would round in every call: the weights of linear layers and convolutions.
+def architecture_facts(module: torch.nn.Module) -> dict[str, Any]:
+    """Return the class of a network and its number of parameters in millions, as JSON values."""
+    millions = sum(weight.numel() for weight in module.parameters()) / 1e6
+    return {"class": type(module).__name__, "parameters_M": round(millions, 3)}
 
-    What comes out is the same, bit for bit; autocast keeps no rounded copies of weights that are not trained. At ViT-H
-    and one photograph at a time, rounding them took a third of the encoder's time (28 of 73 ms on an H200).
+
+def cast_weights(encoder: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Cast the weights of linear layers and convolutions once, instead of by autocast in every call.
+
+    The output is bit-identical; autocast does not cache casts of weights without gradients. For ViT-H and one
+    photograph at a time, the casts took a third of the encoder's time (28 of 73 ms on an H200).
     """
     import torch
 
@@ -106,15 +112,15 @@ def narrow(encoder: torch.nn.Module, dtype: torch.dtype) -> None:
             layer.to(dtype)
 
 
-def queries_of(prompts: Sequence[Prompt]) -> list[Query]:
-    """The prompts of an image, those of one shape together: none has to be padded, so that none changes by others."""
+def group_prompts(prompts: Sequence[Prompt]) -> list[Query]:
+    """Group the prompts of an image by shape, so that none is padded and none changes the result of another."""
     by_shape: dict[tuple[bool, int], list[int]] = {}
     for index, prompt in enumerate(prompts):
         by_shape.setdefault((prompt.box is not None, len(prompt.points)), []).append(index)
     return [
-        _query(prompts, objects[start : start + _TOGETHER])
+        _query(prompts, objects[start : start + _MAX_OBJECTS])
         for objects in by_shape.values()
-        for start in range(0, len(objects), _TOGETHER)
+        for start in range(0, len(objects), _MAX_OBJECTS)
     ]
 
 

@@ -1,7 +1,7 @@
-"""From what a source tells of its objects to the boxes and points that SAM is asked with.
+"""Prompts for SAM (boxes and points), derived from boxes, points and coarse masks.
 
-SAM hardly moves on a mask alone, so that a coarse mask is taken apart into objects, each with a box and points. What
-fills the box around it is taken for a drawn box: it says where the object is, but not on which pixels.
+SAM hardly improves a mask prompt alone, so a coarse mask is split into objects, each with a box and points. A part that
+fills its bounding box is taken for a drawn box: it gives the location of the object, but not its pixels.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from xray.sources.base import Box, Point
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for one object.
+    """A prompt for one object.
 
     Args:
-        box: around it: x0, y0, x1, y1 in upright pixels, inside the image.
-        points: on it and beside it.
-        coarse: where it roughly is, shape (H, W), if more than a box is known.
+        box: around the object: x0, y0, x1, y1 in upright pixels, inside the image.
+        points: on the object and beside it.
+        coarse: its coarse mask, shape (H, W), if more than a box is known.
     """
 
     box: Box | None
@@ -34,14 +34,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Prompting:
-    """How prompts are derived.
+class Prompter:
+    """A rule that derives prompts from hints.
 
     Args:
-        points: points that a coarse mask gives an object.
-        margin: by which share of its sides a box around a coarse mask grows at each end, 0–1.
+        points: number of points per object from a coarse mask.
+        margin: share of its side by which a box around a coarse mask grows at each end, 0–1.
         min_part: share of the image above which a connected part of a coarse mask is an object, 0–1.
-        max_objects: such parts at most, the largest ones.
+        max_objects: maximum number of such parts; the largest are used.
     """
 
     points: int
@@ -50,52 +50,52 @@ class Prompting:
     max_objects: int
 
     def derive(self, hint: Hint, height: int, width: int) -> list[Prompt]:
-        """A prompt for each object of an image of this size.
+        """Derive a prompt for each object of an image of this size.
 
-        Each given box is an object; without one, each large connected part of the mask is. A point belongs to the
-        smallest box that it lies in; those on the object but in no box are together one more object. An object
-        without a point on it gets some from the mask, where there is one that does not just fill its box.
+        Each given box is an object; without boxes, each large connected part of the mask is one. A point belongs to
+        the smallest box that contains it. Points in no box form one more object if one of them is on the object. An
+        object without a point on it gets points from its part of the mask, unless that part fills its box.
 
         Raises:
-            Rejected: missing_hint: nothing is given, or something that lies outside of the image.
+            Rejected: missing_hint: no hint, or a hint outside the image.
         """
-        given = [_inside(box, height, width) for box in hint.boxes]
-        points = [_on_image(point, height, width) for point in hint.points]
+        given = [_clip_box(box, height, width) for box in hint.boxes]
+        points = [_check_point(point, height, width) for point in hint.points]
         mask = hint.mask if hint.mask is not None and hint.mask.any() else None
         coarse: Sequence[Mask | None]
         if given or mask is None:
-            boxes, coarse = given, [_cut(mask, box) for box in given]
+            boxes, coarse = given, [_crop(mask, box) for box in given]
         else:
             coarse = parts(mask, self.min_part, self.max_objects)
-            boxes = [self._around(part) for part in coarse]
+            boxes = [self._box_around(part) for part in coarse]
         prompts = []
         for index, (box, part) in enumerate(zip(boxes, coarse, strict=True)):
-            own = tuple(point for point in points if _smallest_around(point, boxes) == index)
+            own = tuple(point for point in points if _smallest_box_around(point, boxes) == index)
             if part is not None and fills_box(part):
                 part = None
             if part is not None and not any(on for _, _, on in own):
-                own = (*deepest(part, self.points), *own)
+                own = (*deepest_points(part, self.points), *own)
             prompts.append(Prompt(box, own, part))
-        astray = tuple(point for point in points if _smallest_around(point, boxes) is None)
-        if any(on for _, _, on in astray):
-            prompts.append(Prompt(None, astray, None))
+        outside = tuple(point for point in points if _smallest_box_around(point, boxes) is None)
+        if any(on for _, _, on in outside):
+            prompts.append(Prompt(None, outside, None))
         if not prompts:
             raise Rejected("missing_hint", "no box, no point on the object, no mask")
         return prompts
 
-    def _around(self, part: Mask) -> Box:
-        """The box around a part, grown by the margin; a drawn box stays as it is, as given ones do."""
+    def _box_around(self, part: Mask) -> Box:
+        """Return the box around a part, grown by the margin; a drawn box does not grow."""
         box = box_of(part)
         assert box is not None
         if fills_box(part):
             return box
         x0, y0, x1, y1 = box
         grow_x, grow_y = self.margin * (x1 - x0), self.margin * (y1 - y0)
-        return _inside((x0 - grow_x, y0 - grow_y, x1 + grow_x, y1 + grow_y), *part.shape)
+        return _clip_box((x0 - grow_x, y0 - grow_y, x1 + grow_x, y1 + grow_y), *part.shape)
 
 
-def parts(mask: Mask, min_part: float, most: int) -> list[Mask]:
-    """The 8-connected parts of a mask, the largest first: those of more than `min_part` of the image, at least one.
+def parts(mask: Mask, min_part: float, limit: int) -> list[Mask]:
+    """Return the 8-connected parts of a mask larger than `min_part`, or else the largest part, in descending order.
 
     >>> row = np.array([[True, False, True, True, False, True]])
     >>> [part.astype(int).tolist() for part in parts(row, 0.2, 8)]
@@ -104,69 +104,69 @@ def parts(mask: Mask, min_part: float, most: int) -> list[Mask]:
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     areas = statistics[1:, cv2.CC_STAT_AREA]
     order = np.argsort(-areas, kind="stable")
-    large = [index for index in order[:most].tolist() if areas[index] > min_part * mask.size]
+    large = [index for index in order[:limit].tolist() if areas[index] > min_part * mask.size]
     return [labels == index + 1 for index in large or order[:1].tolist()]
 
 
-def deepest(mask: Mask, count: int) -> tuple[Point, ...]:
-    """Points inside a mask: each the pixel that is farthest from its edge and from the points before it.
+def deepest_points(mask: Mask, count: int) -> tuple[Point, ...]:
+    """Return points inside a mask: each is the pixel farthest from the edge and from the previous points.
 
     Returns:
-        At most `count`, fewer where the mask has fewer pixels; ties go to the first in reading order.
+        `count` points, or fewer if the mask has fewer pixels; the first in reading order wins ties.
 
     >>> square = np.zeros((9, 9), bool)
     >>> square[2:7, 2:7] = True
-    >>> deepest(square, 1)
+    >>> deepest_points(square, 1)
     ((4.0, 4.0, True),)
     """
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    room = np.pad(mask[top : top + height, left : left + width].astype(np.uint8), 1)  # the image's edge is an edge
+    inner = np.pad(mask[top : top + height, left : left + width].astype(np.uint8), 1)  # the image border is an edge
     points: list[Point] = []
     for _ in range(count):
-        depth = cv2.distanceTransform(room, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        y, x = divmod(int(depth.argmax()), room.shape[1])
-        if not room[y, x]:
+        depth = cv2.distanceTransform(inner, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        y, x = divmod(int(depth.argmax()), inner.shape[1])
+        if not inner[y, x]:
             break
         points.append((float(left + x - 1), float(top + y - 1), True))
-        room[y, x] = 0
+        inner[y, x] = 0
     return tuple(points)
 
 
-def _inside(box: Box, height: int, width: int) -> Box:
-    """The part of a box that lies in the image."""
+def _clip_box(box: Box, height: int, width: int) -> Box:
+    """Clip a box to the image."""
     if not np.isfinite(box).all():
         raise Rejected("missing_hint", f"box {box} is not finite")
     x0, x1 = (float(min(max(x, 0), width)) for x in (box[0], box[2]))
     y0, y1 = (float(min(max(y, 0), height)) for y in (box[1], box[3]))
     if x1 <= x0 or y1 <= y0:
-        raise Rejected("missing_hint", f"box {box} holds nothing of the image of {width}×{height}")
+        raise Rejected("missing_hint", f"box {box} is outside of the image of {width}×{height}")
     return x0, y0, x1, y1
 
 
-def _on_image(point: Point, height: int, width: int) -> Point:
+def _check_point(point: Point, height: int, width: int) -> Point:
     x, y, on = point
-    if not (0 <= x <= width and 0 <= y <= height):  # nor where it is not a number
-        raise Rejected("missing_hint", f"point ({x}, {y}) lies outside of the image of {width}×{height}")
+    if not (0 <= x <= width and 0 <= y <= height):  # also rejects NaN
+        raise Rejected("missing_hint", f"point ({x}, {y}) is outside of the image of {width}×{height}")
     return float(x), float(y), bool(on)
 
 
-def _cut(mask: Mask | None, box: Box) -> Mask | None:
-    """What of a mask lies in a box, if anything does."""
+def _crop(mask: Mask | None, box: Box) -> Mask | None:
+    """Return the part of a mask inside a box, or None if it is empty."""
     if mask is None:
         return None
     x0, y0 = (int(start) for start in box[:2])
     x1, y1 = (int(np.ceil(end)) for end in box[2:])
-    cut = np.zeros_like(mask)
-    cut[y0:y1, x0:x1] = mask[y0:y1, x0:x1]
-    return cut if cut.any() else None
+    cropped = np.zeros_like(mask)
+    cropped[y0:y1, x0:x1] = mask[y0:y1, x0:x1]
+    return cropped if cropped.any() else None
 
 
-def _smallest_around(point: Point, boxes: Iterable[Box]) -> int | None:
-    """Which of the boxes that a point lies in is the smallest, if it lies in any."""
+def _smallest_box_around(point: Point, boxes: Iterable[Box]) -> int | None:
+    """Return the index of the smallest box that contains a point, or None."""
     x, y, _ = point
-    around = [
+    containing = [
         ((x1 - x0) * (y1 - y0), index)
         for index, (x0, y0, x1, y1) in enumerate(boxes)
         if x0 <= x <= x1 and y0 <= y <= y1
     ]
-    return min(around)[1] if around else None
+    return min(containing)[1] if containing else None

@@ -1,4 +1,4 @@
-"""Masks by the Segment Anything Model, of Meta's checkpoints and of transformers."""
+"""The mask refiner `sam`, on Meta's checkpoints or transformers' models."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from xray.core.errors import Rejected, XrayError, extra
+from xray.core.errors import ConfigError, Rejected, XrayError, extra
 from xray.core.images import Decoded
 from xray.core.plugins import settings
-from xray.masks.base import Hint, Refined, Refiner, Unrefined
+from xray.masks.base import Hint, RefinedMask, Refiner, RefinerInput
 from xray.masks.quality import agreement
-from xray.masks.sam.network import Framed, SamNetwork, narrow, queries_of
-from xray.masks.sam.prompts import Prompt, Prompting
-from xray.masks.sam.selection import choose, unite
+from xray.masks.sam.network import NetworkInput, SamNetwork, cast_weights, group_prompts
+from xray.masks.sam.prompts import Prompt, Prompter
+from xray.masks.sam.selection import select, unite
 from xray.models.weights import locate
 
 if TYPE_CHECKING:
@@ -28,28 +28,28 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 @settings
 class Sam(Refiner):
-    """SAM or SAM 2, asked with the boxes and points that the source gives or that a coarse mask yields.
+    """SAM or SAM 2, prompted with boxes and points from the source or from a coarse mask.
 
-    A photograph is encoded once, however many objects it shows; their masks are united. One prompt alone is ambiguous,
-    and SAM offers three masks for it; of these the one with the best predicted IoU is taken, and where there is a
-    coarse mask, the IoU with that counts as much. For several prompts, such as a box and a point, SAM has one mask of
-    its own, which is taken: in training the other three never saw more than one prompt (appendix A of the paper). To
-    SAM 2 a box is two points, and its three masks saw one at most.
+    A photograph is encoded once, and the masks of its objects are united. A single prompt is ambiguous, so SAM
+    proposes three masks for it: the one with the best predicted IoU is selected, and if there is a coarse mask, the IoU
+    with it has the same weight. For several prompts, such as a box and a point, SAM's single-mask output is used,
+    because the other three were trained on one prompt only (appendix A of the paper). SAM 2 encodes a box as two
+    points, and its three masks were trained on one point.
 
     Source: Kirillov et al., "Segment Anything", 2023; Ravi et al., "SAM 2", 2024.
 
     Args:
-        model: a name of `xray weights list`, one of Meta's checkpoints of segment_anything (a file), or a folder or
-            hub id of a SAM or SAM 2 of transformers.
-        dtype: in which the image encoder computes, by autocast; the small mask decoder stays in float32. auto: float32
-            on a CPU; bfloat16 on a GPU, or float16 on one that lacks it.
-        multimask: whether SAM offers three masks for one prompt alone; false: always one.
-        points: points that a coarse mask gives an object, at its deepest places. A mask that fills the box around it
-            is taken for a drawn box and gives none.
-        margin: by which share of its sides a box around a coarse mask grows at each end, 0–1; given and drawn boxes
-            do not.
+        model: a name from `xray weights list`, a file with one of Meta's checkpoints (ViT-B, ViT-L or ViT-H), or a
+            folder or hub id of a SAM or SAM 2 in transformers' format.
+        dtype: precision of the image encoder, by autocast; the small mask decoder stays in float32. auto: float32 on
+            a CPU, bfloat16 on a GPU, or float16 on a GPU without bfloat16.
+        multimask: propose three masks for a single prompt; false: always one.
+        points: number of points per object from a coarse mask, far from its edge. A mask that fills its bounding box
+            is taken for a drawn box and gives no points.
+        margin: share of its side by which a box around a coarse mask grows at each end, 0–1; given and drawn boxes do
+            not grow.
         min_part: share of the image above which a connected part of a coarse mask is an object, 0–1.
-        max_objects: such parts at most.
+        max_objects: maximum number of such parts.
     """
 
     name: ClassVar[str] = "sam"
@@ -70,37 +70,37 @@ class Sam(Refiner):
 
     def load(self, device: str) -> SamOnDevice:
         """See `Refiner.load`."""
-        dtype = _precision(self.dtype, device)
+        dtype = _torch_dtype(self.dtype, device)
         path = locate(self.model)
         try:
             network = read_network(path, device)
-            narrow(network.encoder, dtype)
+            cast_weights(network.encoder, dtype)
             loaded = SamOnDevice(self, network, device, dtype)
             loaded.warm_up()
         except XrayError:
             raise
-        except (RuntimeError, ValueError) as error:  # no such device, too little memory, sizes that do not fit
+        except (RuntimeError, ValueError) as error:  # no such device, out of memory, sizes that do not fit
             first_line = str(error).partition("\n")[0]
-            raise XrayError(f"SAM {self.model!r} does not run on {device}: {first_line}") from error
+            raise ConfigError(f"SAM {self.model!r} does not run on {device}: {first_line}") from error
         return loaded
 
 
 def read_network(path: Path, device: str) -> SamNetwork:
-    """The SAM at a path, by what is there: a file is Meta's, a folder that of transformers.
+    """Load a SAM: a file is one of Meta's checkpoints, a folder is in transformers' format.
 
     Raises:
-        XrayError: damaged, not only weights, or no SAM.
+        XrayError: damaged, holds more than weights, or no SAM.
     """
     if path.is_dir():
         from xray.masks.sam.huggingface import TransformersSam
 
         return TransformersSam(path, device)
-    from xray.masks.sam.meta import MetaSam
+    from xray.masks.sam.meta import MetaSam, read_checkpoint
 
-    return MetaSam(path, device)
+    return MetaSam(read_checkpoint(path), device)
 
 
-def _precision(dtype: Precision, device: str) -> torch.dtype:
+def _torch_dtype(dtype: Precision, device: str) -> torch.dtype:
     with extra("models"):
         import torch
 
@@ -113,24 +113,24 @@ def _precision(dtype: Precision, device: str) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph with its prompts, as the network takes it.
+    """A photograph with its prompts, ready for the network.
 
     Args:
-        framed: pixels and queries.
-        prompts: one an object.
+        inputs: pixels and queries.
+        prompts: one per object.
     """
 
-    framed: Framed
+    inputs: NetworkInput
     prompts: Sequence[Prompt]
 
 
 @dataclass(frozen=True)
-class Offered:
-    """What SAM offers for a photograph, on the CPU.
+class Proposals:
+    """The masks that SAM proposes for a photograph, on the CPU.
 
     Args:
-        prepared: what it was asked.
-        masks: logits of the masks of each object, shape (C, h, w), with their predicted IoU, shape (C,).
+        prepared: the photograph and its prompts.
+        masks: for each object, logits of the masks, shape (C, h, w), and their predicted IoU, shape (C,).
     """
 
     prepared: Prepared
@@ -138,14 +138,14 @@ class Offered:
 
 
 class SamOnDevice:
-    """A SAM on a device; made by `Sam.load`, see `xray.core.device.DeviceModel`."""
+    """A SAM on a device, loaded by `Sam.load`; a `xray.core.device.DeviceModel`."""
 
     def __init__(self, sam: Sam, network: SamNetwork, device: str, dtype: torch.dtype) -> None:
         self._network = network
         self._device = device.partition(":")[0]
         self._dtype = dtype
         self._multimask = sam.multimask
-        self._prompting = Prompting(sam.points, sam.margin, sam.min_part, sam.max_objects)
+        self._prompter = Prompter(sam.points, sam.margin, sam.min_part, sam.max_objects)
         self.facts: Mapping[str, Any] = {
             "model": sam.model,
             **network.facts,
@@ -153,58 +153,58 @@ class SamOnDevice:
         }
 
     def warm_up(self) -> None:
-        """A small image through all steps, so that the first one that counts does not wait for kernels."""
+        """Run all steps on a small image, so that the first photograph does not wait for kernels."""
         image = Decoded(np.zeros((64, 64, 3), np.uint8), None, ())
-        self.run([self.prepare(Unrefined(image, Hint(boxes=((16, 16, 48, 48),)), 0))])
+        self.run([self.prepare(RefinerInput(image, Hint(boxes=((16, 16, 48, 48),)), 0))])
 
-    def prepare(self, item: Unrefined) -> Prepared:
-        """The photograph and its prompts in the network's frame.
+    def prepare(self, item: RefinerInput) -> Prepared:
+        """Derive the prompts, and resize the photograph and its prompts for the network.
 
         Raises:
-            Rejected: missing_hint; too_small: the photograph is but a line.
+            Rejected: missing_hint; too_small: the photograph is too narrow.
         """
         image = item.decoded.image
-        prompts = self._prompting.derive(item.hint, *image.shape[:2])
-        return Prepared(self._network.frame(image, queries_of(prompts)), prompts)
+        prompts = self._prompter.derive(item.hint, *image.shape[:2])
+        return Prepared(self._network.preprocess(image, group_prompts(prompts)), prompts)
 
-    def run(self, batch: Sequence[Prepared]) -> list[Offered]:
-        """Encode the photographs together, and decode the objects of each together."""
+    def run(self, batch: Sequence[Prepared]) -> list[Proposals]:
+        """Encode the photographs in one batch, and decode the objects of each in one batch."""
         import torch
 
         with torch.inference_mode():
             with torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
-                embeddings = self._network.encode([one.framed for one in batch])
+                embeddings = self._network.encode([one.inputs for one in batch])
             return [self._decode(one, embedding) for one, embedding in zip(batch, embeddings, strict=True)]
 
-    def _decode(self, prepared: Prepared, embedding: Any) -> Offered:
+    def _decode(self, prepared: Prepared, embedding: Any) -> Proposals:
         masks: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        for objects, query in prepared.framed.queries:
-            alone = self._multimask and _is_alone(prepared.prompts[objects[0]])  # all of a query are of one shape
-            logits_KChw, predicted_KC = self._network.decode(embedding, query, alone)
+        for objects, query in prepared.inputs.queries:
+            multimask = self._multimask and _is_single(prepared.prompts[objects[0]])  # a query has one shape
+            logits_KChw, predicted_KC = self._network.decode(embedding, query, multimask)
             masks.update(zip(objects, zip(logits_KChw.cpu(), predicted_KC.cpu(), strict=True), strict=True))
-        return Offered(prepared, [masks[index] for index in range(len(masks))])
+        return Proposals(prepared, [masks[index] for index in range(len(masks))])
 
-    def finish(self, item: Unrefined, raw: Offered) -> Refined:
-        """Choose a mask for each object, at the photograph's size, and unite them.
+    def finish(self, item: RefinerInput, raw: Proposals) -> RefinedMask:
+        """Select a mask for each object, at the photograph's size, and unite them.
 
-        An empty mask is returned where there is a given one, for `xray.masks.accept` to keep that.
+        If there is a given mask, an empty result is returned, so that `xray.masks.select_mask` keeps the given one.
 
         Raises:
             Rejected: no_object.
         """
-        found = unite(
+        united = unite(
             [
-                choose(self._network.enlarge(logits, raw.prepared.framed).numpy(), predicted.tolist(), prompt.coarse)
+                select(self._network.upscale(logits, raw.prepared.inputs).numpy(), predicted.tolist(), prompt.coarse)
                 for (logits, predicted), prompt in zip(raw.masks, raw.prepared.prompts, strict=True)
             ]
         )
         given = item.hint.mask
-        if given is None and not found.mask.any():
-            raise Rejected("no_object", "SAM's mask has no pixel")
-        agreed = agreement(found.mask, given) if given is not None and given.any() else None
-        return Refined(found.mask, "sam", found.predicted_iou, found.stability, agreed)
+        if given is None and not united.mask.any():
+            raise Rejected("no_object", "SAM's mask is empty")
+        agreed = agreement(united.mask, given) if given is not None and given.any() else None
+        return RefinedMask(united.mask, "sam", united.predicted_iou, united.stability, agreed)
 
 
-def _is_alone(prompt: Prompt) -> bool:
-    """Whether an object is asked for by a box without points, or by a single point."""
+def _is_single(prompt: Prompt) -> bool:
+    """Return True for a box without points, or a single point."""
     return (prompt.box is not None) + len(prompt.points) == 1

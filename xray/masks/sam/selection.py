@@ -1,4 +1,4 @@
-"""Which of the masks that SAM offers for an object is taken, and how good it is."""
+"""Selection among the masks that SAM proposes for an object."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The mask of one object.
+class SelectedMask:
+    """The mask of one object with its scores.
 
     Args:
         mask: True on the object, shape (H, W).
@@ -29,53 +29,53 @@ class Chosen:
     stability: float
 
 
-def stability(logits_HW: Logits, offset: float = 1.0) -> float:
-    """The IoU of the masks that stricter and laxer thresholds give, 0–1; 0 where even the laxer one is empty.
+def stability_score(logits_HW: Logits, offset: float = 1.0) -> float:
+    """Compute the IoU of the masks at the thresholds `offset` and `-offset`, 0–1; 0 if both are empty.
 
-    Source: Kirillov et al., "Segment Anything", 2023, appendix B; as `calculate_stability_score` of segment_anything
-    around the threshold 0, which is not a number for empty masks.
+    Source: Kirillov et al., "Segment Anything", 2023, appendix B. `calculate_stability_score` of segment_anything is
+    the same around the threshold 0, but NaN for empty masks.
 
-    >>> stability(np.array([[2.0, 0.5, -0.5, -2.0]], np.float32))
+    >>> stability_score(np.array([[2.0, 0.5, -0.5, -2.0]], np.float32))
     0.3333333333333333
     """
-    lax = np.count_nonzero(logits_HW > -offset)
-    return float(np.count_nonzero(logits_HW > offset) / lax) if lax else 0.0
+    loose = np.count_nonzero(logits_HW > -offset)
+    return float(np.count_nonzero(logits_HW > offset) / loose) if loose else 0.0
 
 
-def share(value: float) -> float:
-    """An estimate of a share as one, 0–1: networks overshoot, and broken ones say that it is not a number.
+def clip_share(value: float) -> float:
+    """Clip an estimate to 0–1; NaN becomes 0.
 
-    >>> share(1.02), share(float("nan"))
+    >>> clip_share(1.02), clip_share(float("nan"))
     (1.0, 0.0)
     """
     return min(max(value, 0.0), 1.0) if value == value else 0.0
 
 
-def choose(logits_CHW: Logits, predicted_C: Sequence[float], coarse: Mask | None) -> Chosen:
-    """The best of the masks offered: by predicted IoU, plus the IoU with the coarse mask where there is one.
+def select(logits_CHW: Logits, predicted_C: Sequence[float], coarse: Mask | None) -> SelectedMask:
+    """Select the best proposal by predicted IoU, plus the IoU with the coarse mask if there is one.
 
-    A mask of no pixels is taken only where all are; ties go to the first.
+    An empty mask is selected only if all are empty; the first wins ties.
 
     Args:
         logits_CHW: above 0 on the object.
-        predicted_C: SAM's estimate of the IoU of each with the object.
-        coarse: where the object roughly is, shape (H, W).
+        predicted_C: predicted IoU of each proposal.
+        coarse: coarse mask of the object, shape (H, W).
     """
-    estimates = [share(float(value)) for value in predicted_C]
+    estimates = [clip_share(float(value)) for value in predicted_C]
     masks = [logits_HW > 0 for logits_HW in logits_CHW]
-    merits = [
+    scores = [
         -1.0 if not mask.any() else estimate + (0.0 if coarse is None else iou(mask, coarse))
         for mask, estimate in zip(masks, estimates, strict=True)
     ]
-    best = int(np.argmax(merits))
-    return Chosen(masks[best], estimates[best], stability(logits_CHW[best]))
+    best = int(np.argmax(scores))
+    return SelectedMask(masks[best], estimates[best], stability_score(logits_CHW[best]))
 
 
-def unite(objects: Sequence[Chosen]) -> Chosen:
-    """All objects of an image as one; the measures are means, weighted by the objects' areas."""
+def unite(objects: Sequence[SelectedMask]) -> SelectedMask:
+    """Unite all objects of an image; predicted IoU and stability are means, weighted by the objects' areas."""
     mask = np.logical_or.reduce([one.mask for one in objects])
     areas = [int(np.count_nonzero(one.mask)) for one in objects]
     if not sum(areas):
-        return Chosen(mask, 0.0, 0.0)
+        return SelectedMask(mask, 0.0, 0.0)
     predicted = np.average([one.predicted_iou for one in objects], weights=areas)
-    return Chosen(mask, float(predicted), float(np.average([one.stability for one in objects], weights=areas)))
+    return SelectedMask(mask, float(predicted), float(np.average([one.stability for one in objects], weights=areas)))

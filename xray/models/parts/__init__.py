@@ -1,1 +1,1 @@
-"""Parts of networks that no library has; apart from the families, because they need torch when they are imported."""
+"""Network modules; separate from the families because they import torch."""

@@ -1,4 +1,4 @@
-"""Transformers' classifiers as plain networks."""
+"""A wrapper that turns a classifier of transformers into a plain network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Logits(nn.Module):
-    """A classifier of transformers whose output is its logits, (N, K).
+    """A classifier of transformers that outputs its logits, (N, K).
 
     Args:
         classifier: from pixel values, shape (N, 3, height, width), to something with `logits`.
@@ -20,5 +20,5 @@ class Logits(nn.Module):
         self.classifier: Any = classifier
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (N, K)."""
+        """Return logits, shape (N, K)."""
         return self.classifier(pixel_values=images_NCHW).logits  # type: ignore[no-any-return]

@@ -12,24 +12,24 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import nn
 
 
-def _rescale(channels: int, stride: int, wanted: int) -> nn.Module:
-    """From one token every `stride` pixels to one every `wanted`: transposed convolutions, or a pool."""
-    if wanted >= stride:
-        return nn.MaxPool2d(wanted // stride) if wanted > stride else nn.Identity()
+def _rescale(channels: int, stride: int, target: int) -> nn.Module:
+    """Build layers from one token every `stride` pixels to one every `target`: transposed convolutions or a pool."""
+    if target >= stride:
+        return nn.MaxPool2d(target // stride) if target > stride else nn.Identity()
     layers: list[nn.Module] = []
-    for step in range(int(math.log2(stride // wanted))):
+    for step in range(int(math.log2(stride // target))):
         layers += [nn.BatchNorm2d(channels), nn.GELU()] if step else []
         layers.append(nn.ConvTranspose2d(channels, channels, kernel_size=2, stride=2))
     return nn.Sequential(*layers)
 
 
 class ViTPyramid(nn.Module):
-    """Four evenly spaced blocks of a ViT, as maps at 1/4, 1/8, 1/16 and 1/32 of the image.
+    """A feature pyramid from four evenly spaced blocks of a ViT: maps at 1/4, 1/8, 1/16 and 1/32 of the image.
 
-    That is how BEiT's authors put UPerNet, which wants a pyramid, on a transformer that has but one scale.
+    BEiT's authors put UPerNet, which needs a pyramid, on a transformer of one scale in this way.
 
     Args:
-        vit: gives maps of all four blocks; its stride is a power of 2.
+        vit: outputs the maps of four blocks; its stride is a power of 2.
 
     Reference: Bao et al., "BEiT: BERT Pre-Training of Image Transformers", ICLR 2022.
     """
@@ -44,12 +44,12 @@ class ViTPyramid(nn.Module):
         self.vit = vit
         self.out_channels = [3, 0, *vit.out_channels]
         self.rescale = nn.ModuleList(
-            _rescale(channels, stride, wanted)
-            for channels, stride, wanted in zip(vit.out_channels, strides, (4, 8, 16, 32), strict=True)
+            _rescale(channels, stride, target)
+            for channels, stride, target in zip(vit.out_channels, strides, (4, 8, 16, 32), strict=True)
         )
 
     def forward(self, images_NCHW: torch.Tensor) -> list[torch.Tensor]:
-        """Six maps, at 1, 1/2, …, 1/32 of the image; the second is empty, as UPerNet looks from 1/4 on."""
+        """Return six maps, at 1, 1/2, …, 1/32 of the image; the second is empty because UPerNet starts at 1/4."""
         maps, _ = self.vit(images_NCHW)
         count, _, height, width = images_NCHW.shape
         empty = images_NCHW.new_empty(count, 0, height // 2, width // 2)
@@ -57,12 +57,12 @@ class ViTPyramid(nn.Module):
 
 
 class ViTUPerNet(SegmentationModel):  # type: ignore[misc]
-    """The library's UPerNet decoder and head on a `ViTPyramid`.
+    """UPerNet: the library's decoder and head on a `ViTPyramid`.
 
     Args:
         vit: see `ViTPyramid`.
-        classes: number of outputs a pixel.
-        decoder_channels: of UPerNet.
+        classes: number of outputs per pixel.
+        decoder_channels: width of the decoder.
     """
 
     def __init__(self, vit: TimmViTEncoder, classes: int, decoder_channels: int = 256) -> None:

@@ -1,14 +1,14 @@
-"""Small members of the families that the papers name, for CPUs and tests: 64 pixels, always from scratch."""
+"""Small members of the papers' families, for CPUs and tests: 64 pixels, always trained from scratch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Loaded, Task, Trainable
-from xray.models.head import accepted_side, check_classes
+from xray.models.head import check_classes, resolve_side
 from xray.models.reduced.classifiers import CLASSIFIERS
 from xray.models.reduced.segmenters import SEGMENTERS, build_reduced_segmenter
 
@@ -28,13 +28,13 @@ class Reduced(Classifier):
     """
 
     name: ClassVar[str] = "reduced"
-    summary: ClassVar[str] = "small ones to be trained on a CPU: reduced:resnet, reduced:vit, …, reduced:fpn, …"
+    summary: ClassVar[str] = "small networks to train on a CPU: reduced:resnet, reduced:vit, …, reduced:fpn, …"
 
     architecture: str
 
     @classmethod
     def parse(cls, rest: str) -> Reduced:
-        """One of `choices`."""
+        """Parse one of `choices`."""
         if rest in SEGMENTERS:
             return ReducedSegmenter(architecture=rest)
         if rest not in CLASSIFIERS:
@@ -43,20 +43,19 @@ class Reduced(Classifier):
 
     def load(self, device: str) -> Loaded:
         """Refuse: there are no weights."""
-        raise XrayError(f"reduced:{self.architecture} has no weights: it is to be trained, not loaded")
+        raise ConfigError(f"reduced:{self.architecture} has no weights: it is trained, not loaded")
 
-    def side(self, wanted: int | None = None) -> int:
-        """See `Classifier.side`; a multiple of 32, for ViT of its patch of 8."""
+    def side(self, requested: int | None = None) -> int:
+        """See `Classifier.side`; multiples of 32, for ViT of its patch of 8."""
         multiple = 8 if self.architecture == "vit" else 32
-        return accepted_side(f"reduced:{self.architecture}", SIDE, wanted, multiple)
+        return resolve_side(f"reduced:{self.architecture}", SIDE, requested, multiple)
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
         """See `Classifier.trainable`; only from scratch."""
-        title = f"reduced:{self.architecture}"
+        title, chosen = f"reduced:{self.architecture}", self.side(side)
         check_classes(classes, title)
         if pretrained:
-            raise XrayError(f"{title} has no pretrained weights: it is only trained from scratch")
-        chosen = self.side(side)
+            raise ConfigError(f"{title} has no pretrained weights: it is only trained from scratch")
         module = self._build(classes, chosen)
         return Trainable(module, self.task, chosen, IMAGENET_MEAN, IMAGENET_STD, f"{title}, from scratch")
 
@@ -65,7 +64,7 @@ class Reduced(Classifier):
 
     @staticmethod
     def choices() -> Sequence[str]:
-        """All architectures."""
+        """Return all architectures."""
         return (*CLASSIFIERS, *SEGMENTERS)
 
 
@@ -81,7 +80,7 @@ class ReducedSegmenter(Reduced):
 
     def load(self, device: str) -> Loaded:
         """Refuse: there are no weights."""
-        raise XrayError(f"reduced:{self.architecture} is a segmenter: segmenters are trained, not loaded")
+        raise ConfigError(f"reduced:{self.architecture} is a segmenter: segmenters are trained, not loaded")
 
     def _build(self, classes: int, side: int) -> torch.nn.Module:
         return build_reduced_segmenter(self.architecture, classes, side)

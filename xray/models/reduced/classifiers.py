@@ -1,4 +1,4 @@
-"""Small classifiers of the families that the papers name: functions (classes, side) -> module."""
+"""Small classifiers of the papers' families: functions (classes, side) -> module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _resnet(classes: int, side: int) -> torch.nn.Module:
-    """ResNet50's bottlenecks, one a stage and a quarter as wide."""
+    """Build ResNet50's bottlenecks, one per stage and a quarter as wide."""
     from timm.models.resnet import Bottleneck, ResNet
 
     bottleneck: Any = Bottleneck  # ResNet's annotation asks for an instance
@@ -26,7 +26,7 @@ def _mobilenetv2(classes: int, side: int) -> torch.nn.Module:
 
 
 def _mobilenetv3(classes: int, side: int) -> torch.nn.Module:
-    """The blocks of MobileNetV3-Small, half as wide."""
+    """Build the blocks of MobileNetV3-Small, half as wide."""
     from torch.nn import BatchNorm2d
     from torchvision.models import MobileNetV3
     from torchvision.models.mobilenetv3 import InvertedResidualConfig
@@ -40,12 +40,12 @@ def _mobilenetv3(classes: int, side: int) -> torch.nn.Module:
         (40, 5, 288, 96, True, "HS", 1),
     )
     blocks = [InvertedResidualConfig(*row, dilation=1, width_mult=0.5) for row in rows]
-    # With the family's momentum of 0.01 a few hundred steps would not move the running means.
+    # With the family's momentum of 0.01 the running means would barely move in a few hundred steps.
     return MobileNetV3(blocks, last_channel=256, num_classes=classes, norm_layer=BatchNorm2d)  # type: ignore[no-any-return]
 
 
 def _efficientnet(classes: int, side: int) -> torch.nn.Module:
-    """The stages of EfficientNet-B0, a third as wide, one block each."""
+    """Build the stages of EfficientNet-B0, a third as wide, one block each."""
     from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
     rows = (
@@ -67,7 +67,7 @@ def _densenet(classes: int, side: int) -> torch.nn.Module:
 
 
 def _vit(classes: int, side: int) -> torch.nn.Module:
-    """ViT with three blocks an eighth as wide as ViT-B's; it averages its tokens, which few images teach sooner."""
+    """Build a ViT of three blocks, an eighth as wide as ViT-B; averaging its tokens needs fewer training images."""
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(
@@ -77,13 +77,13 @@ def _vit(classes: int, side: int) -> torch.nn.Module:
         depth=3,
         num_heads=3,
         global_pool="avg",
-        weight_init="jax",  # by fan-in: the family's usual σ = 0.02 is small for so few channels
+        weight_init="jax",  # by fan-in: the family's σ = 0.02 is too small for so few channels
         num_classes=classes,
     )
 
 
 def _swin(classes: int, side: int) -> torch.nn.Module:
-    """Swin with three stages of 1, 1 and 2 blocks, a quarter as wide as Swin-B's, and windows of 4."""
+    """Build a Swin of 1, 1 and 2 blocks, a quarter as wide as Swin-B, with windows of 4."""
     from timm.models.swin_transformer import SwinTransformer
     from torch import nn
 

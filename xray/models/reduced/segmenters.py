@@ -1,4 +1,4 @@
-"""Small segmenters: the library's decoders, narrow, on encoders that are as small as those of `reduced:resnet`."""
+"""Small segmenters: narrow decoders of segmentation-models-pytorch on small encoders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xray.models.smp_network import build_segmenter
 if TYPE_CHECKING:
     import torch
 
-# ResNet50's bottlenecks, one a stage and a quarter as wide.
+# ResNet50's bottlenecks, one per stage and a quarter as wide.
 _RESNET = ("tu-resnet50", {"layers": (1, 1, 1, 1), "channels": (16, 32, 64, 128), "stem_width": 32})
 # Six blocks of 64 channels, on patches of 8 pixels.
 _VIT = ("tu-test_vit", {"patch_size": 8})
@@ -23,10 +23,10 @@ SEGMENTERS: dict[str, tuple[tuple[str, dict[str, Any]], dict[str, Any]]] = {
     "unet": (_RESNET, {"decoder_channels": (48, 32, 16, 8, 8)}),
     "upernet": (_RESNET, {"decoder_channels": 32}),
 }
-"""Architecture: encoder with its settings, settings of the decoder."""
+"""By architecture: the encoder with its settings, and the settings of the decoder."""
 
 
 def build_reduced_segmenter(architecture: str, classes: int, side: int) -> torch.nn.Module:
-    """A segmenter of `SEGMENTERS` with random weights."""
+    """Build a segmenter of `SEGMENTERS` with random weights."""
     (encoder, narrow), decoder = SEGMENTERS[architecture]
     return build_segmenter(architecture, encoder, classes, side, **narrow, **decoder)

@@ -1,4 +1,4 @@
-"""VGG and AlexNet narrow enough for a CPU: their classes fix widths that make up nearly all of their weights."""
+"""VGG and AlexNet, narrow enough for a CPU; torchvision's classes fix the widths, so the parts are built here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def _without_parts(cls: Any) -> Any:
-    """An instance of a torchvision network that has its `forward` but none of the parts that `__init__` makes."""
+    """Return an instance of a torchvision network with its `forward` but without the parts that `__init__` builds."""
     import torch
 
     module = cls.__new__(cls)
@@ -18,11 +18,11 @@ def _without_parts(cls: Any) -> Any:
 
 
 def reduced_vgg(classes: int, side: int) -> torch.nn.Module:
-    """VGG-16's thirteen convolutions, an eighth as wide, and its three linear layers, a thirty-second.
+    """Build VGG-16's thirteen convolutions, an eighth as wide, and three linear layers, a thirty-second as wide.
 
     Args:
         classes: number of outputs.
-        side: any of 32 or more pixels.
+        side: in pixels, 32 or more.
     """
     from torch import nn
     from torchvision.models.vgg import VGG, make_layers
@@ -48,11 +48,11 @@ def reduced_vgg(classes: int, side: int) -> torch.nn.Module:
 
 
 def reduced_alexnet(classes: int, side: int) -> torch.nn.Module:
-    """AlexNet's five convolutions and three linear layers, a quarter as wide; the first steps 2 pixels, not 4.
+    """Build AlexNet's five convolutions and three linear layers, a quarter as wide; the first stride is 2, not 4.
 
     Args:
         classes: number of outputs.
-        side: any of 32 or more pixels.
+        side: in pixels, 32 or more.
     """
     from torch import nn
     from torchvision.models import AlexNet

@@ -1,4 +1,4 @@
-"""Weights: read safely, loaded strictly, and known by their hash."""
+"""Checkpoints: read without running code, load strictly, hash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from xray.core import files
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected
 from xray.core.uri import to_uri
 
 if TYPE_CHECKING:
@@ -17,41 +17,34 @@ if TYPE_CHECKING:
 
 Weights = dict[str, "torch.Tensor"]
 
-# What torch.load raises on random, truncated and bit-flipped files, beside its own refusals.
+# What torch.load raises on random, truncated and bit-flipped files, besides its own refusals.
 _DAMAGED = (
-    pickle.UnpicklingError,
-    struct.error,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+    pickle.UnpicklingError, struct.error, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 
 def check_exists(location: str) -> None:
-    """Refuse a file of weights that is not there.
+    """Refuse a path or URI of weights where there is no file.
 
     Raises:
-        XrayError: it is not there.
+        XrayError: there is no file.
     """
     if not files.exists(to_uri(location)):
-        raise XrayError(f"no weights at {location!r}")
+        raise ConfigError(f"no weights at {location!r}")
 
 
 def read_weights(location: str) -> Weights:
-    """The tensors of a checkpoint by name, on the CPU.
+    """Read the tensors of a checkpoint by name, on the CPU.
 
-    `.safetensors` holds nothing but tensors; everything else must open with `torch.load(weights_only=True)`: a file
-    that wants to run code is refused.
+    `.safetensors` holds nothing but tensors; everything else must open with `torch.load(weights_only=True)`, which
+    refuses files that would run code.
 
     Args:
-        location: path or URI. A dict of tensors, or one under the key `state_dict`.
+        location: path or URI of a dict of tensors, or of one under the key `state_dict`.
 
     Raises:
-        XrayError: not there, damaged, or not only weights.
+        XrayError: not found, damaged, or not only weights.
     """
     import safetensors
     import safetensors.torch
@@ -61,23 +54,28 @@ def read_weights(location: str) -> Weights:
         data = files.read_bytes(to_uri(location))
         if location.endswith(".safetensors"):
             return safetensors.torch.load(data)
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Rejected as rejected:
-        raise XrayError(f"no weights at {location!r}: {rejected}") from rejected
+        raise ConfigError(f"no weights at {location!r}: {rejected}") from rejected
     except (safetensors.SafetensorError, *_DAMAGED) as error:
         first_line = str(error).partition("\n")[0]
-        raise XrayError(f"refused the weights {location!r}: damaged, or not only weights: {first_line}") from error
-    state = found.get("state_dict", found) if isinstance(found, dict) else found
+        raise ConfigError(f"refused the weights {location!r}: damaged, or not only weights: {first_line}") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not (isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values())):
-        raise XrayError(f"refused the weights {location!r}: not a dict of tensors")
+        raise ConfigError(f"refused the weights {location!r}: not a dict of tensors")
     return state
 
 
 def load_strictly(module: torch.nn.Module, weights: Weights, what: str) -> None:
-    """Give a module exactly these weights.
+    """Load weights into a module; every name and shape must agree.
+
+    Args:
+        module: the network.
+        weights: its tensors by name.
+        what: name of the network, for messages.
 
     Raises:
-        XrayError: names or shapes differ; says the first few.
+        XrayError: names or shapes differ; lists the first few.
     """
     expected = module.state_dict()
     missing = sorted(expected.keys() - weights.keys())
@@ -85,17 +83,17 @@ def load_strictly(module: torch.nn.Module, weights: Weights, what: str) -> None:
     reshaped = sorted(key for key in expected.keys() & weights.keys() if expected[key].shape != weights[key].shape)
     shapes = [f"{key} is {tuple(weights[key].shape)}, not {tuple(expected[key].shape)}" for key in reshaped]
     problems = [
-        f"{len(said)} {kind} ({', '.join(said[:3])}{', …' if len(said) > 3 else ''})"
-        for kind, said in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
-        if said
+        f"{len(items)} {kind} ({', '.join(items[:3])}{', …' if len(items) > 3 else ''})"
+        for kind, items in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        if items
     ]
     if problems:
-        raise XrayError(f"the weights do not fit {what}: {'; '.join(problems)}")
+        raise ConfigError(f"the weights do not fit {what}: {'; '.join(problems)}")
     module.load_state_dict(weights, strict=True)
 
 
 def weights_sha256(module: torch.nn.Module) -> str:
-    """SHA-256, hexadecimal, over the weights and buffers in the order of their names: name, dtype, shape, bytes."""
+    """Return the hexadecimal SHA-256 over name, dtype, shape and bytes of all weights and buffers, sorted by name."""
     import torch
 
     digest = hashlib.sha256()
@@ -105,11 +103,11 @@ def weights_sha256(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def not_to_be_had(model: str, error: Exception) -> XrayError:
-    """An error that names the model and says how to get weights that cannot be downloaded."""
+def weights_unavailable(model: str, error: Exception) -> ConfigError:
+    """Return an error that names the model and says how to get weights that cannot be downloaded."""
     first_line = str(error).partition("\n")[0]
-    return XrayError(
+    return ConfigError(
         f"cannot load {model!r}: {first_line} — if its weights cannot be downloaded here, load it once on a connected "
-        "machine and bring the cache (HF_HOME; for torchvision TORCH_HOME), or name a file "
+        "machine and copy the cache (HF_HOME; for torchvision TORCH_HOME), or name a file "
         "(family:architecture@weights.safetensors) or a folder that timm or transformers saved"
     )

@@ -1,4 +1,4 @@
-"""What lies in a file or folder of weights: its hash, its precision, and whether it is safe to load."""
+"""Fingerprint, precision and safety of a file or folder of weights."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, StorageError
 from xray.models.weights.folder import locate, visible_files
 
 LOADED = (".safetensors", ".json", ".txt", ".model")
-"""Endings of what is loaded from a folder: tensors, configurations, vocabularies. A pull brings nothing else."""
+"""Suffixes of the files loaded from a folder: tensors, configurations, vocabularies. Only these are pulled."""
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
-"""Endings of weights that may run code when they are opened; in a folder they are never opened."""
+"""Suffixes of weights that may run code when they are opened; in a folder they are never opened."""
 
 _VARIANT = re.compile(r"\.([a-z0-9_]+)(?:-\d+-of-\d+)?\.safetensors$")
-_HASHED_AT_ONCE = 4  # file_digest leaves the interpreter's lock, and a few files in flight keep a network disk busy
+_HASH_THREADS = 4  # file_digest releases the GIL, and several files in flight keep a network disk busy
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 by relative name."""
+    """Return the SHA-256 of files in a folder by relative name."""
     ordered = list(names)
-    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_HASH_THREADS) as pool:
         return dict(zip(ordered, pool.map(lambda name: sha256_of(folder / name), ordered), strict=True))
 
 
 def combined(sha256s: Mapping[str, str]) -> str:
-    """The fingerprint of a folder from the SHA-256 of its files.
+    """Return the fingerprint of a folder from the SHA-256 of its files by name.
 
-    It is the SHA-256 of `sha256sum`'s output for the sorted names, so that it can be checked by hand.
+    It is the SHA-256 of `sha256sum`'s output for the sorted names, so it can be checked by hand.
 
     >>> combined({"b.json": "22", "a.json": "11"}) == combined({"a.json": "11", "b.json": "22"})
     True
@@ -47,13 +47,13 @@ def combined(sha256s: Mapping[str, str]) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256, hexadecimal, over what is loaded from a file or folder.
+    """Return the hexadecimal SHA-256 over everything that is loaded from a file or folder.
 
-    Of a file, the hash of its bytes. Of a folder, `combined` over its files that end in one of `LOADED`; hidden files,
-    the manifest and pickles, which are never opened, do not count.
+    For a file, the hash of its bytes. For a folder, `combined` over its files with a suffix in `LOADED`; hidden files,
+    the manifest and pickles are ignored.
 
     Raises:
-        XrayError: nothing is there, nothing of it can be loaded, or it cannot be read.
+        XrayError: there are no weights, or they cannot be read.
     """
     path = Path(path)
     try:
@@ -62,30 +62,30 @@ def fingerprint(path: Path) -> str:
         names = [name for name in visible_files(path) if name.endswith(LOADED)]
         if not names:
             refuse_pickles(path)
-            raise XrayError(f"no weights at {str(path)!r}: no file there ends in {', '.join(LOADED)}")
+            raise ConfigError(f"no weights at {str(path)!r}: no file with a suffix in {', '.join(LOADED)}")
         return combined(hashes(path, names))
     except OSError as error:
-        raise XrayError(f"cannot read the weights at {str(path)!r}: {error.strerror or error}") from error
+        raise StorageError(f"cannot read the weights at {str(path)!r}: {error.strerror or error}") from error
 
 
 def refuse_pickles(folder: Path) -> None:
-    """Refuse a folder in which weights are only there as pickles; a file that has safetensors beside it may lie there.
+    """Refuse a folder with pickled weights that have no safetensors beside them.
 
     Raises:
-        XrayError: names the first such file.
+        XrayError: names the first such pickle.
     """
     names = list(visible_files(folder))
     safe = {Path(name).parent for name in names if name.endswith(".safetensors")}
     for name in names:
         if name.endswith(PICKLES) and Path(name).parent not in safe:
-            raise XrayError(
+            raise ConfigError(
                 f"refused the weights {str(folder / name)!r}: a pickle can run code when it is opened, and there are "
-                "no safetensors beside it; use a folder that was saved with safe_serialization=True"
+                "no safetensors beside it; use a folder saved with safe_serialization=True"
             )
 
 
 def variant(name: str) -> str | None:
-    """The variant that a file of weights is saved as, such as fp16; None: the plain one.
+    """Return the variant of a file of weights, such as fp16; None for the plain one.
 
     >>> variant("unet/diffusion_pytorch_model.fp16.safetensors")
     'fp16'
@@ -93,47 +93,47 @@ def variant(name: str) -> str | None:
     'fp16'
     >>> variant("unet/diffusion_pytorch_model-00001-of-00002.safetensors")
     """
-    found = _VARIANT.search(name.rpartition("/")[2])
-    return found[1] if found else None
+    match = _VARIANT.search(name.rpartition("/")[2])
+    return match[1] if match else None
 
 
 def variant_of(folder: Path) -> str | None:
-    """What to give diffusers or transformers as `variant` for a folder; None where the plain files are all there.
+    """Return the `variant` argument of diffusers or transformers for a folder; None if all plain files exist.
 
-    Some repositories have safetensors in half precision only. They load with that variant, in any `dtype`.
+    Repositories with safetensors in half precision only load with that variant, in any `dtype`.
     """
     by_folder: dict[Path, set[str | None]] = {}
     for name in visible_files(folder):
         if name.endswith(".safetensors"):
             by_folder.setdefault(Path(name).parent, set()).add(variant(name))
-    lacking = [variants for variants in by_folder.values() if None not in variants]
-    return min(name for name in lacking[0] if name is not None) if lacking else None
+    without_plain = [variants for variants in by_folder.values() if None not in variants]
+    return min(name for name in without_plain[0] if name is not None) if without_plain else None
 
 
 def pinned(references: Iterable[str]) -> dict[str, str]:
-    """Fingerprints of what references mean now, to be kept in a plan.
+    """Return the current fingerprints by reference, for the plan to record.
 
     Raises:
-        XrayError: a reference means nothing here, see `locate`.
+        XrayError: a reference cannot be resolved, see `locate`.
     """
     return {reference: fingerprint(locate(reference)) for reference in sorted(set(references))}
 
 
 def check_pinned(pins: Mapping[str, str]) -> None:
-    """Refuse weights that are not those of the plan.
+    """Refuse weights that have changed since the plan.
 
     Args:
-        pins: what `pinned` gave.
+        pins: fingerprints by reference, from `pinned`.
 
     Raises:
-        XrayError: names the reference whose files are gone or have another fingerprint.
+        XrayError: names the reference whose files are missing or have another fingerprint.
     """
     for reference, before in pins.items():
         path = locate(reference)
         now = fingerprint(path)
         if now != before:
-            raise XrayError(
-                f"the weights {reference!r} have changed since the plan: they were {before[:12]}, and what lies at "
-                f"{str(path)!r} is {now[:12]}; bring back the former (xray weights verify says what differs from the "
+            raise ConfigError(
+                f"the weights {reference!r} have changed since the plan: the plan has {before[:12]}, the files at "
+                f"{str(path)!r} have {now[:12]}; restore them (xray weights verify lists the differences from the "
                 "pull), or plan a new run"
             )

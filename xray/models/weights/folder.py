@@ -1,11 +1,10 @@
-"""Where weights lie, and what is written down about a pull."""
+"""The weights folder: what a reference means, where its files are, and the manifest of a pull."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from xray.core.cache import cache_folder
-from xray.core.errors import XrayError, unknown
-from xray.models.weights.catalog import KNOWN
+from xray.core.errors import ConfigError, StorageError, unknown
+from xray.models.weights.catalog import CATALOG
 
 MANIFEST = "xray-weights.json"
 
@@ -22,11 +21,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One file of a manifest.
+class ManifestFile:
+    """A file in a manifest.
 
     Args:
-        sha256: of its bytes, hexadecimal.
+        sha256: hash of its bytes, hexadecimal.
         bytes: its size.
     """
 
@@ -36,23 +35,23 @@ class Listed:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was pulled.
+    """The record of a pull.
 
     Args:
-        reference: as it was asked for; a URL without its query.
-        repo: at the hub, if it came from there.
+        reference: as requested; a URL without its query.
+        repo: hub repository, if the weights came from the hub.
         revision: commit of the repository.
-        licence: as the registry or the hub names it.
+        licence: as the catalogue or the hub names it.
         files: by relative name.
         fingerprint: see `xray.models.weights.fingerprint`.
-        pulled: when, ISO 8601, UTC.
+        pulled: time of the pull, ISO 8601, UTC.
     """
 
     reference: str
     repo: str | None
     revision: str | None
     licence: str | None
-    files: Mapping[str, Listed]
+    files: Mapping[str, ManifestFile]
     fingerprint: str
     pulled: str
 
@@ -63,27 +62,27 @@ class Manifest:
 
 
 def weights_folder() -> Path:
-    """`$XRAY_WEIGHTS`, or `weights` in xray's cache folder; on a cluster, a folder that all machines share."""
+    """Return `$XRAY_WEIGHTS`, or `weights` in xray's cache folder; on a cluster, all machines must share it."""
     chosen = os.environ.get("XRAY_WEIGHTS")
     return Path(chosen).expanduser().absolute() if chosen else cache_folder() / "weights"
 
 
 def is_url(reference: str) -> bool:
-    """Whether a reference is a web address."""
+    """Return whether a reference is a web address."""
     return reference.startswith(("https://", "http://"))
 
 
-def shown(reference: str) -> str:
-    """A reference as it may be printed and written down: a web address without its query, which may be a password.
+def without_query(reference: str) -> str:
+    """Return a reference that is safe to print and to store: the query of a web address may be a password.
 
-    >>> shown("https://example.org/sam.pth?signature=123")
+    >>> without_query("https://example.org/sam.pth?signature=123")
     'https://example.org/sam.pth'
     """
     return reference.partition("?")[0] if is_url(reference) else reference
 
 
 def is_hub_id(reference: str) -> bool:
-    """Whether a reference looks like `org/name`.
+    """Return whether a reference looks like `org/name`.
 
     >>> is_hub_id("facebook/sam-vit-base"), is_hub_id("./mine/sam"), is_hub_id("a/b/c")
     (True, False, False)
@@ -92,7 +91,7 @@ def is_hub_id(reference: str) -> bool:
 
 
 def folder_name(reference: str) -> str:
-    """The name of the folder that a pull of the reference fills.
+    """Return the name of the folder that a reference is pulled into.
 
     >>> folder_name("sam-vit-h"), folder_name("facebook/sam-vit-base")
     ('sam-vit-h', 'facebook--sam-vit-base')
@@ -106,72 +105,60 @@ def folder_name(reference: str) -> str:
 
 
 def locate(reference: str) -> Path:
-    """The local file or folder that a reference means, as an absolute path.
+    """Return the absolute path of the local file or folder that a reference means.
 
     The first of these that applies:
 
-    1. a name that `xray weights list` knows, or a web address: what was pulled by it;
+    1. a name in the catalogue, or a web address: the weights pulled under it;
     2. a hub id `org/name` that was pulled;
     3. the path of a file or folder. `./name` is always a path.
 
-    What was pulled is a folder, or, where it is one file only, that file.
+    Pulled weights are a folder, or the file itself if there is only one.
 
     Raises:
-        XrayError: there is nothing; says how to get it.
+        XrayError: there is nothing; the message says how to get it.
     """
-    name = reference in KNOWN or is_url(reference)
-    if name or is_hub_id(reference):
+    named = reference in CATALOG or is_url(reference)
+    if named or is_hub_id(reference):
         pulled = weights_folder() / folder_name(reference)
         if pulled.is_dir():
-            return _one_file_or_folder(pulled)
-    if name:
-        reference = shown(reference)
-        raise XrayError(f"the weights {reference!r} are not in {str(weights_folder())!r}; {how_to_get(reference)}")
+            names = list(visible_files(pulled))
+            return pulled / names[0] if len(names) == 1 else pulled
     path = Path(reference).expanduser()
-    if reference and path.exists():
+    if reference and path.exists() and not named:
         return path.absolute()
-    if is_hub_id(reference):
-        raise XrayError(
-            f"the weights {reference!r} are not in {str(weights_folder())!r}, and there is no such file or folder; "
-            f"{how_to_get(reference)}"
+    if named or is_hub_id(reference):
+        shown, nor_path = without_query(reference), "" if named else ", and there is no such file or folder"
+        raise ConfigError(
+            f"the weights {shown!r} are not in {str(weights_folder())!r}{nor_path}; pull them by xray weights pull "
+            f"{shown}. Without a connection: {offline_advice(shown)}"
         )
     if "/" in reference or reference.startswith(("~", ".")):
-        raise XrayError(f"no weights at {reference!r}: no such file or folder")
-    raise XrayError(
-        f"{unknown('weights', reference, KNOWN)}; a hub id org/name that was pulled, or the path of a file or folder, "
-        "will do as well"
+        raise ConfigError(f"no weights at {reference!r}: no such file or folder")
+    raise ConfigError(
+        f"{unknown('weights', reference, CATALOG)}, a pulled hub id org/name, or the path of a file or folder"
+    )
+
+
+def offline_advice(reference: str) -> str:
+    """Return advice for a machine that cannot pull the weights."""
+    return (
+        f"on another machine run xray weights pull {reference} --folder F, copy F here and set XRAY_WEIGHTS=F; or name "
+        "a file or folder of your own instead"
     )
 
 
 def visible_files(folder: Path) -> Iterator[str]:
-    """Relative names of the files in a folder, sorted, with `/`; hidden ones and the manifest are left out."""
-    found = []
-    for place, folders, names in os.walk(folder):
+    """Return the sorted relative names, with `/`, of the files in a folder, without hidden files and the manifest."""
+    paths = []
+    for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name).relative_to(folder) for name in names if not name.startswith(".")]
-    return iter(sorted(path.as_posix() for path in found if path.as_posix() != MANIFEST))
-
-
-def _one_file_or_folder(folder: Path) -> Path:
-    names = list(visible_files(folder))
-    return folder / names[0] if len(names) == 1 else folder
-
-
-def how_to_get(reference: str) -> str:
-    """What to do about weights that are not here."""
-    return f"xray weights pull {reference} brings them; without a connection here: {elsewhere(reference)}"
-
-
-def elsewhere(reference: str) -> str:
-    """What to do about weights that cannot be pulled here."""
-    return (
-        f"on another machine xray weights pull {reference} --folder F, then bring F and set XRAY_WEIGHTS=F; or name a "
-        "file or folder of your own in their place"
-    )
+        paths += [Path(parent, name).relative_to(folder) for name in names if not name.startswith(".")]
+    return iter(sorted(path.as_posix() for path in paths if path.as_posix() != MANIFEST))
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a pulled folder; None: it has none.
+    """Read the manifest of a pulled folder; None if it has none.
 
     Raises:
         XrayError: it is damaged.
@@ -179,28 +166,21 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         fields: dict[str, Any] = json.loads(path.read_bytes())
-        files = {name: Listed(**listed) for name, listed in fields.pop("files").items()}
+        files = {name: ManifestFile(**file) for name, file in fields.pop("files").items()}
         return Manifest(**fields, files=files)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise XrayError(f"{str(path)!r} is no manifest of xray weights: remove it, and pull again") from error
+        raise StorageError(f"{str(path)!r} is not a manifest of xray weights: remove it, and pull again") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest into a folder, whole or not at all."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{MANIFEST}.", dir=folder)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - the descriptor is already open
-        json.dump(asdict(manifest), file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    Path(partial).replace(folder / MANIFEST)
+    """Write the manifest into a folder."""
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
 
 
 def pulled_folders(folder: Path) -> Iterator[tuple[Path, Manifest]]:
-    """The folders that have a manifest, by name.
+    """Yield the folders that have a manifest, by name.
 
     Raises:
         XrayError: a manifest is damaged.

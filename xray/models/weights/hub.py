@@ -1,32 +1,31 @@
-"""Files of a repository at the model hub: which ones, and how they get here."""
+"""The model hub: list a repository, choose the files to load, download them."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from xray.core.errors import XrayError, extra
+from xray.core.errors import ConfigError, StorageError, extra
 from xray.models.weights.fingerprint import LOADED, PICKLES, variant
-from xray.models.weights.folder import elsewhere
+from xray.models.weights.folder import offline_advice
 
-_SECONDS_TO_ANSWER = 30
+_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A file that can be had.
+class RemoteFile:
+    """A file that can be downloaded.
 
     Args:
         name: relative to the folder that it is pulled into.
-        bytes: its size, if it is told.
-        sha256: of its bytes, if it is told.
-        blob: its git object id, for files that are stored in git itself.
+        bytes: its size, if the server reports it.
+        sha256: hash of its bytes, if known beforehand.
+        blob: its git object id, for files stored in git itself.
     """
 
     name: str
@@ -35,132 +34,98 @@ class Remote:
     blob: str | None = None
 
 
-@dataclass(frozen=True)
-class Repository:
-    """What a repository has at one revision.
-
-    Args:
-        commit: the revision.
-        licence: as its card names it.
-        files: all of them.
-    """
-
-    commit: str
-    licence: str | None
-    files: tuple[Remote, ...]
-
-
-def repository(repo: str, revision: str | None, reference: str) -> Repository:
-    """Ask the hub what there is.
-
-    The token comes from the environment or the login, as huggingface_hub finds it.
+def list_repository(repo: str, revision: str | None, reference: str) -> tuple[str, str | None, list[RemoteFile]]:
+    """Return commit, licence and files of a repository; huggingface_hub finds the token.
 
     Args:
         repo: `org/name`.
         revision: commit, branch or tag; None: the newest.
-        reference: what was asked for, for messages.
+        reference: as requested, for messages.
 
     Raises:
-        XrayError: not there, not allowed, or no connection.
+        XrayError: not found, access denied, or no connection.
     """
     with extra("models"):
         from huggingface_hub import HfApi
-    with _explained(repo, reference):
+    with _explain_errors(repo, reference):
         info = HfApi(endpoint=_endpoint()).model_info(
-            repo, revision=revision, files_metadata=True, timeout=_SECONDS_TO_ANSWER
+            repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_SECONDS
         )
     if info.sha is None:
-        raise XrayError(f"cannot pull {reference!r}: the hub does not say which commit it has")
-    files = tuple(
-        Remote(
-            file.rfilename,
-            file.lfs.size if file.lfs else file.size,
-            file.lfs.sha256 if file.lfs else None,
-            None if file.lfs else file.blob_id,
-        )
+        raise StorageError(f"cannot pull {reference!r}: the hub does not report the commit")
+    files = [
+        RemoteFile(file.rfilename, file.lfs.size, file.lfs.sha256)
+        if file.lfs
+        else RemoteFile(file.rfilename, file.size, blob=file.blob_id)
         for file in info.siblings or ()
-    )
+    ]
     licence = getattr(info.card_data, "license", None)
-    return Repository(info.sha, str(licence) if licence else None, files)
+    return info.sha, str(licence) if licence else None, files
 
 
-def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """The files of a repository that are loaded, sorted.
+def select_files(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """Return the sorted names of the files to load: safetensors, configurations and vocabularies that fit a pattern.
 
-    Safetensors, configurations and vocabularies that fit a pattern. Of weights that are there in several variants
-    (fp16, …), the plain ones; where a folder has no plain ones, the half precision ones of all folders that have
-    them, since a pipeline is loaded in one variant. Of a pipeline, only what lies in folders: what lies beside them
-    is the same once more, in one file.
+    Where weights exist in several variants (fp16, …), the plain ones. Where a folder has no plain ones, the half
+    precision ones of all folders that have them, because a pipeline is loaded in one variant. Safetensors beside
+    `model_index.json` are left out: they repeat the pipeline in a single file.
 
-    >>> chosen(["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "config.json"], ["*"])
+    >>> select_files(["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "config.json"], ["*"])
     ['config.json', 'model.safetensors']
-    >>> chosen(["model_index.json", "all.safetensors", "unet/m.fp16.safetensors", "vae/m.safetensors",
+    >>> select_files(["model_index.json", "all.safetensors", "unet/m.fp16.safetensors", "vae/m.safetensors",
     ...         "vae/m.fp16.safetensors"], ["*"])
     ['model_index.json', 'unet/m.fp16.safetensors', 'vae/m.fp16.safetensors']
     """
-    every = list(names)
-    loaded = {
+    selected = {
         name
-        for name in every
+        for name in names
         if name.endswith(LOADED)
         and not any(not part or part.startswith(".") for part in name.split("/"))
         and any(fnmatchcase(name, pattern) for pattern in patterns)
     }
-    if "model_index.json" in loaded:
-        loaded = {name for name in loaded if "/" in name or not name.endswith(".safetensors")}
-    tensors = {name for name in loaded if name.endswith(".safetensors")}
+    if "model_index.json" in selected:
+        selected = {name for name in selected if "/" in name or not name.endswith(".safetensors")}
+    tensors = {name for name in selected if name.endswith(".safetensors")}
     variants: dict[str, set[str | None]] = {}
     for name in tensors:
         variants.setdefault(name.rpartition("/")[0], set()).add(variant(name))
-    wanted = None if all(None in there for there in variants.values()) else "fp16"
+    preferred = None if all(None in existing for existing in variants.values()) else "fp16"
     for name in tensors:
-        there = variants[name.rpartition("/")[0]]
-        best = wanted if wanted in there else None if None in there else min(filter(None, there))
+        existing = variants[name.rpartition("/")[0]]
+        best = preferred if preferred in existing else None if None in existing else min(filter(None, existing))
         if variant(name) != best:
-            loaded.discard(name)
-    return sorted(loaded)
+            selected.discard(name)
+    return sorted(selected)
 
 
-def check_safe(names: Sequence[str], every: Iterable[str], reference: str) -> None:
-    """Refuse a repository from which no safetensors were chosen.
+def check_safe(selected: Sequence[str], names: Collection[str], reference: str) -> None:
+    """Refuse a repository if no safetensors were selected from its names.
 
     Raises:
-        XrayError: names a pickle, if there is one.
+        ConfigError: names a pickle, if the repository has only pickles.
     """
-    if any(name.endswith(".safetensors") for name in names):
+    if any(name.endswith(".safetensors") for name in selected):
         return
-    pickles = sorted(name for name in every if name.endswith(PICKLES))
-    if pickles:
-        raise XrayError(
-            f"refused the weights {reference!r}: they are there only as pickles ({pickles[0]}), which can run code "
-            "when they are opened; ask for a revision or repository with safetensors"
+    pickles = sorted(name for name in names if name.endswith(PICKLES))
+    if pickles and not any(name.endswith(".safetensors") for name in names):
+        raise ConfigError(
+            f"refused the weights {reference!r}: only pickles ({pickles[0]}), which can run code when they are opened; "
+            "use a revision or repository with safetensors"
         )
-    raise XrayError(f"cannot pull {reference!r}: it has no safetensors that fit; files can be chosen by --file")
+    raise ConfigError(f"cannot pull {reference!r}: it has no safetensors that fit; choose files by --file")
 
 
-def fetch(repo: str, commit: str, names: Sequence[str], folder: Path, reference: str) -> None:
-    """Bring files into a folder; those that are there already stay.
+def download(repo: str, commit: str, names: Sequence[str], folder: Path, reference: str) -> None:
+    """Download files into a folder; complete files are kept, partial ones resumed.
 
     Raises:
-        XrayError: not allowed, no connection, or no room.
+        XrayError: access denied, no connection, or the disk is full.
     """
     with extra("models"):
         from huggingface_hub import snapshot_download
-    with _explained(repo, reference):
-        snapshot_download(
-            repo,
-            revision=commit,
-            local_dir=folder,
-            allow_patterns=[glob.escape(name) for name in names],
-            endpoint=_endpoint(),
-        )
-
-
-def git_blob(path: Path) -> str:
-    """The git object id of a file: SHA-1 over a header and its bytes."""
-    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    digest.update(path.read_bytes())
-    return digest.hexdigest()
+    patterns = [glob.escape(name) for name in names]
+    with _explain_errors(repo, reference):
+        snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=patterns, endpoint=_endpoint())
 
 
 def _endpoint() -> str | None:
@@ -168,8 +133,8 @@ def _endpoint() -> str | None:
 
 
 @contextmanager
-def _explained(repo: str, reference: str) -> Iterator[None]:
-    """Say what to do about a hub that does not give; never what it was asked with."""
+def _explain_errors(repo: str, reference: str) -> Iterator[None]:
+    """Turn errors of the hub client into advice that never shows the token."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     # The HTTP client's own error, by the name that does not change with the client that huggingface_hub uses.
@@ -178,35 +143,37 @@ def _explained(repo: str, reference: str) -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
-        raise XrayError(_refusal(error.response.status_code, repo, reference)) from error
+        raise StorageError(
+            f"cannot pull {reference!r}: {_refusal(error.response.status_code, repo, reference)}"
+        ) from error
     except HFValidationError as error:
-        raise XrayError(f"cannot pull {reference!r}: {repo!r} is no hub id org/name") from error
+        raise ConfigError(f"cannot pull {reference!r}: {repo!r} is not a hub id org/name") from error
     except OfflineModeIsEnabled as error:
-        raise XrayError(
-            f"cannot pull {reference!r}: HF_HUB_OFFLINE is set; unset it where there is a connection. Without one: "
-            f"{elsewhere(reference)}"
+        raise ConfigError(
+            f"cannot pull {reference!r}: HF_HUB_OFFLINE is set; unset it if there is a connection. Without one: "
+            f"{offline_advice(reference)}"
         ) from error
     except (ClientError, OSError, RuntimeError) as error:
-        raise XrayError(
-            f"cannot pull {reference!r}: {_cause(error)}. What has arrived is kept: pull again to go on. Without a "
-            f"connection: {elsewhere(reference)}"
+        raise StorageError(
+            f"cannot pull {reference!r}: {_root_cause(error)}. Pull again to resume. Without a connection: "
+            f"{offline_advice(reference)}"
         ) from error
 
 
 def _refusal(status: int, repo: str, reference: str) -> str:
     if status in (401, 403):
         return (
-            f"cannot pull {reference!r}: the hub refuses {repo!r} ({status}). If it is gated, accept its licence on "
-            "its page and log in by `hf auth login`, or set HF_TOKEN; the hub answers the same where there is no such "
-            f"repository. Or {elsewhere(reference)}"
+            f"the hub denies access to {repo!r} ({status}). If it is gated, accept its licence on its page and log in "
+            "by `hf auth login`, or set HF_TOKEN. The hub gives the same answer for a repository that does not exist. "
+            f"Or {offline_advice(reference)}"
         )
     if status == 404:
-        return f"cannot pull {reference!r}: the hub has no {repo!r}, or not this revision of it"
-    return f"cannot pull {reference!r}: the hub answers {status} for {repo!r}; try again later"
+        return f"the hub has no {repo!r}, or not this revision of it"
+    return f"the hub answers {status} for {repo!r}; try again later"
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost cause that the system gave, such as a refused connection or a full disk."""
+def _root_cause(error: BaseException) -> str:
+    """Return the innermost message of the operating system, such as a refused connection or a full disk."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

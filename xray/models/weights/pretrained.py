@@ -1,34 +1,32 @@
-"""Models of transformers from local folders: safetensors only, every weight there, nothing downloaded."""
+"""Models of transformers and diffusers from local folders: safetensors only, complete, nothing downloaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.models.weights import refuse_pickles, variant_of
 
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, RuntimeError)
 
 
 def read_model(cls: Any, folder: Path, **options: Any) -> Any:
-    """The model in a folder, in float32, in evaluation mode, without gradients.
+    """Read the model in a folder, in float32 and evaluation mode, without gradients.
 
     Args:
-        cls: of transformers or diffusers, with `from_pretrained`.
+        cls: class of transformers or diffusers, with `from_pretrained`.
         folder: as `save_pretrained` writes it.
         options: for `from_pretrained`.
 
     Raises:
-        XrayError: not there, damaged, weights only as pickles, or not all of them.
+        ConfigError: not found, damaged, only pickles, or incomplete.
     """
     import torch
     from safetensors import SafetensorError
-    from transformers.utils import logging
 
     refuse_pickles(folder)
-    # Workers share one terminal, on which the run shows its own progress.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    hide_progress_bars()
     try:
         model, report = cls.from_pretrained(
             folder,
@@ -40,26 +38,39 @@ def read_model(cls: Any, folder: Path, **options: Any) -> Any:
             **options,
         )
     except (SafetensorError, *_DAMAGED) as error:
-        raise refused(cls, folder, error) from error
-    unset = sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
-    if unset:  # transformers would go on with random ones
-        raise XrayError(f"the weights in {str(folder)!r} lack {len(unset)} of {cls.__name__} ({', '.join(unset[:3])})")
+        raise unreadable(cls, folder, error) from error
+    if unset := unset_weights(report):
+        raise ConfigError(
+            f"the weights in {str(folder)!r} lack {len(unset)} of {cls.__name__} ({', '.join(unset[:3])})"
+        )
     return model.eval().requires_grad_(False)
 
 
+def unset_weights(report: Any) -> list[str]:
+    """Return the sorted names of the weights that transformers would leave random, from its loading report."""
+    return sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])})
+
+
+def hide_progress_bars() -> None:
+    """Hide the progress bars of transformers: workers share one terminal, which shows the progress of the run."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def read_processor(cls: Any, folder: Path) -> Any:
-    """The processor in a folder.
+    """Read the processor in a folder.
 
     Raises:
-        XrayError: not there, or damaged.
+        ConfigError: not found, or damaged.
     """
     try:
         return cls.from_pretrained(folder, local_files_only=True)
     except _DAMAGED as error:
-        raise refused(cls, folder, error) from error
+        raise unreadable(cls, folder, error) from error
 
 
-def refused(cls: Any, folder: Path, error: Exception) -> XrayError:
-    """An error that names what could not be read, and where."""
+def unreadable(cls: Any, folder: Path, error: Exception) -> ConfigError:
+    """Return an error that names the class and the folder that could not be read."""
     first_line = str(error).partition("\n")[0]
-    return XrayError(f"cannot read a {cls.__name__} from the folder {str(folder)!r}: {first_line}")
+    return ConfigError(f"cannot read a {cls.__name__} from the folder {str(folder)!r}: {first_line}")

@@ -1,34 +1,32 @@
-"""Bring weights into the folder: fetched, checked, and only then put in place."""
+"""Pull weights: download into a hidden folder, check every file, then rename it into the weights folder."""
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from xray.core.errors import XrayError, extra
-from xray.core.files import flush
+from xray.core.errors import StorageError, extra
 from xray.core.progress import Progress
-from xray.models.weights import download, hub
-from xray.models.weights.catalog import Known
+from xray.models.weights import hub, web
+from xray.models.weights.catalog import CatalogEntry
 from xray.models.weights.fingerprint import LOADED, combined, hashes
 from xray.models.weights.folder import (
-    Listed,
     Manifest,
+    ManifestFile,
     folder_name,
     read_manifest,
-    shown,
     visible_files,
     weights_folder,
+    without_query,
     write_manifest,
 )
-from xray.models.weights.resolve import Offer, entry, offered
+from xray.models.weights.hub import RemoteFile
+from xray.models.weights.resolve import Resolved, find_entry, resolve
 from xray.models.weights.verify import differences
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -36,19 +34,19 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull has brought.
+    """The result of a pull.
 
     Args:
         path: the folder.
-        manifest: of its files.
-        anew: False: it was there already, and is as it was.
-        remarks: what people should know, one sentence each.
+        manifest: the record of its files.
+        downloaded: False: the folder was complete already, and is unchanged.
+        notes: for people, one sentence each.
     """
 
     path: Path
     manifest: Manifest
-    anew: bool
-    remarks: tuple[str, ...] = ()
+    downloaded: bool
+    notes: tuple[str, ...] = ()
 
 
 def pull(
@@ -59,159 +57,151 @@ def pull(
     files: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Pulled:
-    """Bring weights into the folder. Interrupted, it goes on at the next call; what is there and whole stays.
+    """Pull weights into the folder. After an interruption the next call resumes; complete files are kept.
 
-    Every file is checked against the hash that the hub or the registry has of it, and written into a manifest,
-    `xray-weights.json`. What is not whole yet lies under a hidden name, so that nothing is ever loaded from it; several
-    processes and machines may pull the same at once. Of a repository only safetensors, configurations and
-    vocabularies are taken, never pickles.
+    Every file is checked against the hash that the hub or the catalogue has for it, and listed in a manifest,
+    `xray-weights.json`. Incomplete weights have a hidden name, so nothing is ever loaded from them. Several processes
+    may pull the same weights at once. From a repository only safetensors, configurations and vocabularies are taken,
+    never pickles.
 
     Args:
-        reference: a name of `KNOWN`, a hub id `org/name`, or the web address of a file.
-        revision: commit, branch or tag; default: the registry's, or the newest, whose commit the manifest then pins.
-        sha256: of the file at a web address.
-        files: patterns of the repository's files; default: the registry's, or all that can be loaded.
-        folder: of weights; default `weights_folder`.
+        reference: a name of `CATALOG`, a hub id `org/name`, or the web address of a file.
+        revision: commit, branch or tag; default: the catalogue's, or the newest, whose commit the manifest then pins.
+        sha256: hash of the file at a web address.
+        files: patterns of the repository's files; default: the catalogue's, or all that can be loaded.
+        folder: the weights folder; default `weights_folder`.
 
     Raises:
-        XrayError: an unknown name, not there, not allowed, no connection, no room, not the bytes that are expected, or
-            only pickles; says what to do.
+        XrayError: unknown name, not found, access denied, no connection, disk full, unexpected bytes, or only pickles;
+            the message says what to do.
     """
-    known, target = entry(reference), (folder or weights_folder()).absolute() / folder_name(reference)
-    settled = not files and _settled(target, known, revision, sha256)
-    if settled:
-        return settled
-    offer = offered(reference, revision, sha256, files)
+    target = (folder or weights_folder()).absolute() / folder_name(reference)
+    entry = find_entry(reference)
+    if not files and (manifest := _pinned_and_complete(target, entry, revision, sha256)):
+        return Pulled(target, manifest, downloaded=False)
+    resolved = resolve(reference, revision, sha256, files)
     with extra("models"):
         from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
-    # One a machine: where the locks of a shared disk do not hold, each machine brings its own, and the first one wins.
+    # One per machine, because locks may not hold on a shared disk.
     staging = target.with_name(f".{target.name}.{platform.node()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(target.with_name(f".{target.name}.lock")):
-            there = _same(target, offer)
-            if there and _whole(target, there):
-                return Pulled(target, there, anew=False, remarks=offer.remarks)
-            if there and not staging.exists():
-                target.rename(staging)  # what of it is whole need not be fetched again
+            existing = read_manifest(target)
+            if existing and _lists(existing, resolved):
+                if _is_complete(target, existing):
+                    return Pulled(target, existing, downloaded=False, notes=resolved.notes)
+                if not staging.exists():
+                    target.rename(staging)  # keeps the intact files
             staging.mkdir(exist_ok=True)
-            _fetch(offer, staging)
-            manifest = _checked(offer, staging)
-            _put_in_place(offer, staging, target)
+            _download(resolved, staging)
+            manifest = _check(resolved, staging)
+            write_manifest(staging, manifest)
+            _replace(target, staging)
+    except StorageError:
+        raise
     except OSError as error:
-        raise XrayError(f"cannot write {str(error.filename or target)!r}: {error.strerror or error}") from error
-    return Pulled(target, manifest, anew=True, remarks=offer.remarks)
+        raise StorageError(f"cannot write {str(error.filename or target)!r}: {error.strerror or error}") from error
+    return Pulled(target, manifest, downloaded=True, notes=resolved.notes)
 
 
-def _settled(target: Path, known: Known, revision: str | None, sha256: str | None) -> Pulled | None:
-    """What is there already, where that can be told without asking anyone."""
+def _pinned_and_complete(
+    target: Path, entry: CatalogEntry, revision: str | None, sha256: str | None
+) -> Manifest | None:
+    """Return the manifest if a commit or hash pins the weights and they are complete, so no server need be asked."""
     manifest = read_manifest(target)
     if manifest is None:
         return None
-    asked = revision or known.revision or ""
-    if known.url:
-        hashes_there = {file.sha256 for file in manifest.files.values()}
-        wanted = {sha256.lower()} if sha256 else set(known.sha256.values()) or hashes_there
-        settled = not revision and hashes_there == wanted
+    if entry.url:
+        recorded = {file.sha256 for file in manifest.files.values()}
+        expected = {sha256.lower()} if sha256 else set(entry.sha256.values()) or recorded
+        pinned = not revision and recorded == expected
     else:
-        settled = not sha256 and _COMMIT.fullmatch(asked) is not None and manifest.revision == asked
-    return Pulled(target, manifest, anew=False) if settled and _whole(target, manifest) else None
+        requested = revision or entry.revision or ""
+        pinned = not sha256 and _COMMIT.fullmatch(requested) is not None and manifest.revision == requested
+    return manifest if pinned and _is_complete(target, manifest) else None
 
 
-def _same(target: Path, offer: Offer) -> Manifest | None:
-    """The manifest of what is there, if it lists what is offered."""
-    manifest = read_manifest(target)
-    same = (
-        manifest is not None
-        and manifest.revision == offer.revision
-        and manifest.files.keys() == {file.name for file in offer.files}
-        and all(file.sha256 in (None, manifest.files[file.name].sha256) for file in offer.files)
+def _lists(manifest: Manifest, resolved: Resolved) -> bool:
+    """Return whether a manifest lists exactly the resolved files."""
+    return (
+        manifest.revision == resolved.revision
+        and manifest.files.keys() == {file.name for file in resolved.files}
+        and all(file.sha256 in (None, manifest.files[file.name].sha256) for file in resolved.files)
     )
-    return manifest if same else None
 
 
-def _whole(target: Path, manifest: Manifest) -> bool:
+def _is_complete(target: Path, manifest: Manifest) -> bool:
     try:
         return all(difference.startswith("extra ") for difference in differences(target, manifest))
-    except FileNotFoundError:  # just now replaced by another machine
+    except FileNotFoundError:  # another process is replacing the folder
         return False
 
 
-def _fetch(offer: Offer, staging: Path) -> None:
-    if offer.repo and offer.revision:
-        hub.fetch(offer.repo, offer.revision, [file.name for file in offer.files], staging, offer.reference)
+def _download(resolved: Resolved, staging: Path) -> None:
+    if resolved.repo and resolved.revision:
+        names = [file.name for file in resolved.files]
+        hub.download(resolved.repo, resolved.revision, names, staging, resolved.reference)
         return
-    assert offer.url
-    (file,) = offer.files
+    assert resolved.url
+    (file,) = resolved.files
     with Progress(file.name, file.bytes, "bytes") as progress:
-        download.download(offer.url, staging / file.name, file.sha256, shown(offer.reference), progress.reach)
+        web.download(resolved.url, file, staging, without_query(resolved.reference), progress.reach)
 
 
-def _checked(offer: Offer, staging: Path) -> Manifest:
-    """Compare what came with what was offered, and write the manifest.
+def _check(resolved: Resolved, staging: Path) -> Manifest:
+    """Compare the downloaded files with the resolved ones, and return the manifest.
 
     Raises:
-        XrayError: names the file that differs, which is not kept.
+        XrayError: names the file that differs; it is removed.
     """
-    names = [file.name for file in offer.files]
-    for name in names:
-        if not (staging / name).is_file():
-            raise XrayError(f"cannot pull {shown(offer.reference)!r}: {name} did not arrive; pull again to go on")
-    found = hashes(staging, names)
-    listed = {name: Listed(found[name], (staging / name).stat().st_size) for name in names}
-    for file in offer.files:
-        wrong = (
-            (file.bytes is not None and listed[file.name].bytes != file.bytes)
-            or (file.sha256 is not None and listed[file.name].sha256 != file.sha256)
-            or (file.sha256 is None and file.blob is not None and hub.git_blob(staging / file.name) != file.blob)
-        )
-        if wrong:
+    reference = without_query(resolved.reference)
+    names = [file.name for file in resolved.files]
+    present = set(visible_files(staging))
+    if missing := sorted(set(names) - present):
+        raise StorageError(f"cannot pull {reference!r}: {missing[0]} did not arrive; pull again to resume")
+    for name in present - set(names):
+        (staging / name).unlink()
+    actual = hashes(staging, names)
+    for file in resolved.files:
+        if not _matches(file, staging / file.name, actual[file.name]):
+            size = (staging / file.name).stat().st_size
             (staging / file.name).unlink()
-            raise XrayError(
-                f"refused {file.name} of {shown(offer.reference)!r}: expected {file.bytes} bytes with hash "
-                f"{file.sha256 or file.blob}, got {listed[file.name].bytes} with SHA-256 {listed[file.name].sha256}; "
-                "it was not kept. Pull again; if this repeats, something on the way changes it"
+            raise StorageError(
+                f"refused {file.name} of {reference!r}: expected {file.bytes} bytes with hash "
+                f"{file.sha256 or file.blob}, got {size} with SHA-256 {actual[file.name]}; it was removed. Pull again; "
+                "if this repeats, the file is altered in transit"
             )
-    loaded = {name: sha256 for name, sha256 in found.items() if name.endswith(LOADED)}
-    manifest = Manifest(
-        reference=shown(offer.reference),
-        repo=offer.repo,
-        revision=offer.revision,
-        licence=offer.licence,
-        files=listed,
-        fingerprint=found[names[0]] if len(names) == 1 else combined(loaded),
+    loaded = {name: sha256 for name, sha256 in actual.items() if name.endswith(LOADED)}
+    return Manifest(
+        reference=reference,
+        repo=resolved.repo,
+        revision=resolved.revision,
+        licence=resolved.licence,
+        files={name: ManifestFile(actual[name], (staging / name).stat().st_size) for name in names},
+        fingerprint=actual[names[0]] if len(names) == 1 else combined(loaded),
         pulled=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    for name in set(visible_files(staging)) - found.keys():
-        (staging / name).unlink()
-    write_manifest(staging, manifest)
-    return manifest
 
 
-def _put_in_place(offer: Offer, staging: Path, target: Path) -> None:
-    """Rename the folder, after all of it is on disk; readers see the former one, none, or this one, never a mixture."""
-    for path in staging.iterdir():
-        if path.name.startswith(".") and path.is_dir():
-            shutil.rmtree(path)  # the hub client's notes, only needed to go on
-        elif path.name.startswith("."):
-            path.unlink()
-    for path in staging.rglob("*"):
-        if path.is_file():
-            flush(path)
-    flush(staging)
-    while True:
-        try:
-            staging.rename(target)
-            break
-        except OSError:
-            if not target.is_dir():
-                raise
-        there = _same(target, offer)
-        if there and _whole(target, there):  # another machine was faster, where a shared disk's locks do not hold
-            shutil.rmtree(staging)
-            break
-        former = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.former")
-        with contextlib.suppress(FileNotFoundError):
-            target.rename(former)
-        shutil.rmtree(former, ignore_errors=True)
-    flush(target.parent)
+def _matches(file: RemoteFile, path: Path, sha256: str) -> bool:
+    if file.bytes not in (None, path.stat().st_size):
+        return False
+    if file.sha256 is not None:
+        return sha256 == file.sha256
+    if file.blob is None:
+        return True
+    from huggingface_hub.utils.sha import git_hash
+
+    return git_hash(path.read_bytes()) == file.blob
+
+
+def _replace(target: Path, staging: Path) -> None:
+    """Rename the complete folder to its final name; readers see the former folder or this one, never a mixture."""
+    shutil.rmtree(staging / ".cache", ignore_errors=True)  # notes of the hub client
+    former = target.with_name(f".{target.name}.{platform.node()}.former")
+    shutil.rmtree(former, ignore_errors=True)
+    if target.exists():
+        target.rename(former)
+    staging.rename(target)
+    shutil.rmtree(former, ignore_errors=True)

@@ -1,63 +1,58 @@
-"""Whether what was pulled is still what it was."""
+"""Check pulled weights against their manifests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, StorageError, unknown
 from xray.models.weights.fingerprint import hashes
 from xray.models.weights.folder import Manifest, folder_name, pulled_folders, visible_files, weights_folder
 
 
 def differences(folder: Path, manifest: Manifest) -> list[str]:
-    """What of a pulled folder differs from its manifest: `missing …`, `changed …`, `extra …`, by file."""
-    there = set(visible_files(folder))
-    missing = sorted(manifest.files.keys() - there)
-    of_size = [
-        name
-        for name in sorted(manifest.files.keys() & there)
-        if (folder / name).stat().st_size == manifest.files[name].bytes
-    ]
-    found = hashes(folder, of_size)
-    changed = [name for name in sorted(manifest.files.keys() & there) if found.get(name) != manifest.files[name].sha256]
+    """Return how a pulled folder differs from its manifest: `missing NAME`, `changed NAME`, `extra NAME`."""
+    present, listed = set(visible_files(folder)), manifest.files
+    both = sorted(listed.keys() & present)
+    same_size = [name for name in both if (folder / name).stat().st_size == listed[name].bytes]
+    actual = hashes(folder, same_size)
     return [
-        *(f"missing {name}" for name in missing),
-        *(f"changed {name}" for name in changed),
-        *(f"extra {name}" for name in sorted(there - manifest.files.keys())),
+        *(f"missing {name}" for name in sorted(listed.keys() - present)),
+        *(f"changed {name}" for name in both if actual.get(name) != listed[name].sha256),
+        *(f"extra {name}" for name in sorted(present - listed.keys())),
     ]
 
 
 def verify(
-    references: Iterable[str] = (), folder: Path | None = None, tell: Callable[[str, list[str]], None] | None = None
+    references: Iterable[str] = (), folder: Path | None = None, report: Callable[[str, list[str]], None] | None = None
 ) -> dict[str, list[str]]:
-    """Check every file of what was pulled against its manifest, by size and SHA-256.
+    """Check every file of pulled weights against the manifest, by size and SHA-256.
 
     Args:
-        references: what was pulled; nothing: all that is there.
-        folder: of weights; default `weights_folder`.
-        tell: called with each reference and its differences, as soon as they are known.
+        references: pulled weights; default: all in the folder.
+        folder: the weights folder; default `weights_folder`.
+        report: called with each reference and its differences as soon as they are known.
 
     Returns:
-        The differences by reference, see `differences`; an empty list where all is as it was.
+        The differences by reference, see `differences`; an empty list where nothing changed.
 
     Raises:
         XrayError: a reference was not pulled, a manifest is damaged, or a file cannot be read.
     """
     folder = folder or weights_folder()
     pulled = {path.name: (path, manifest) for path, manifest in pulled_folders(folder)}
-    wanted = list(references)
-    for reference in wanted:
+    requested = list(references)
+    for reference in requested:
         if folder_name(reference) not in pulled:
-            known = [manifest.reference for _, manifest in pulled.values()]
-            raise XrayError(f"not pulled into {str(folder)!r}: {unknown('weights', reference, known)}")
+            choices = [manifest.reference for _, manifest in pulled.values()]
+            raise ConfigError(f"not pulled into {str(folder)!r}: {unknown('weights', reference, choices)}")
     checked: dict[str, list[str]] = {}
-    for name in [folder_name(reference) for reference in wanted] or pulled:
+    for name in map(folder_name, requested) if requested else pulled:
         path, manifest = pulled[name]
         try:
             checked[manifest.reference] = differences(path, manifest)
         except OSError as error:
-            raise XrayError(f"cannot read the weights at {str(path)!r}: {error.strerror or error}") from error
-        if tell:
-            tell(manifest.reference, checked[manifest.reference])
+            raise StorageError(f"cannot read the weights at {str(path)!r}: {error.strerror or error}") from error
+        if report:
+            report(manifest.reference, checked[manifest.reference])
     return checked

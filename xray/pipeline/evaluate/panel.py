@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.images import Limits, decode
 from xray.models.base import Loaded
-from xray.models.outputs import Colour, Inputs, over
+from xray.models.outputs import Colour, Inputs, flatten_onto
 from xray.models.registry import parse_model
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Panel:
         except ModuleNotFoundError as error:
             if error.name not in _EXTRA:
                 raise
-            raise XrayError(f"models need {error.name}: pip install 'xray-robustness[models]'") from error
+            raise ConfigError(f"models need {error.name}: pip install 'xray-robustness[models]'") from error
         return cls(models, batch_size, colour)
 
     def prepare(self, data: bytes) -> Inputs:
@@ -64,7 +64,7 @@ class Panel:
         """
         decoded = decode(data, self.limits)
         self.decoded += 1
-        image_HWC = over(decoded, self.colour)
+        image_HWC = flatten_onto(decoded, self.colour)
         inputs: Inputs = {}
         for model in self.models.values():
             if model.preprocessing_key not in inputs:

@@ -1,4 +1,4 @@
-"""What the rest of a run will take: images, time on GPUs and CPUs, storage."""
+"""Estimate what the rest of a run takes: images, time on GPUs and CPUs, storage."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from xray.cluster.placement import Grant, Node, gpus_held, grant
+from xray.cluster.placement import Grant, Node, grant, occupied_gpus
 from xray.core.errors import extra
-from xray.pipeline.generate.probe import ProbeMasks, ProbePaintings, masks_in_the_middle
+from xray.pipeline.generate.probe import InpaintProbe, MaskProbe, central_masks
 from xray.pipeline.generate.render import Renderer
-from xray.pipeline.generate.stages import Flow, is_painted
-from xray.pipeline.generate.throughput import Rate, Settings, rate_of, remember, remembered, settings_of_work
-from xray.runs.receipts import GENERATE, MASK, Shard, unit_of
-from xray.runs.run import Run
+from xray.pipeline.generate.throughput import Rate, RateSettings, rate_of, rate_settings, remember, remembered
+from xray.pipeline.generate.worklist import Worklist, is_inpainted
+from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
+from xray.runs.receipts import GENERATE, MASK, Shard
 
-_PROBES: Mapping[str, type] = {"refine": ProbeMasks, "paint": ProbePaintings}
+_PROBES: Mapping[str, type] = {"refine": MaskProbe, "paint": InpaintProbe}
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one part of the work will take.
+    """The cost of one part of the work.
 
     Args:
         stage: refine, paint or render.
-        scenarios: that are painted.
-        images: still to be made.
-        rate: how fast, and where that was measured.
-        pool: what its actors get; None: tasks on CPUs.
+        scenarios: inpainted ones.
+        images: number of missing images.
+        rate: the speed, and where it was measured.
+        pool: resources of its actors; None: tasks on CPUs.
     """
 
     stage: str
@@ -40,22 +41,22 @@ class Need:
 
     @property
     def seconds(self) -> float:
-        """Of one actor's time, or one core's."""
-        return self.images * self.rate.seconds_an_image
+        """Time of one actor, or of one core."""
+        return self.images * self.rate.seconds_per_image
 
     @property
     def bytes(self) -> float:
-        """Of storage."""
-        return self.images * self.rate.bytes_an_image
+        """Storage."""
+        return self.images * self.rate.bytes_per_image
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the rest of a run will take.
+    """The cost of the rest of a run.
 
     Args:
-        needs: part by part.
-        gpus: that its pools occupy together.
+        needs: the parts of the work.
+        gpus: number of GPUs that its pools occupy together.
     """
 
     needs: tuple[Need, ...]
@@ -63,124 +64,127 @@ class Forecast:
 
     @property
     def gpu_hours(self) -> float:
-        """Of all GPUs that are occupied, until the slowest pool is done; without starting and loading."""
+        """GPU-hours of all occupied GPUs until the slowest pool is done, without start and loading."""
         seconds: dict[str, float] = {}
         for need in self.needs:
             if need.pool is not None:
-                seconds[need.stage] = seconds.get(need.stage, 0.0) + need.seconds / need.pool.least
+                seconds[need.stage] = seconds.get(need.stage, 0.0) + need.seconds / need.pool.min_actors
         return self.gpus * max(seconds.values(), default=0.0) / 3600
 
     @property
     def bytes(self) -> float:
-        """Of storage."""
+        """Storage."""
         return sum(need.bytes for need in self.needs)
 
 
-def forecast(run: Run) -> Forecast:
-    """What the rest of a run will take, stage by stage.
+def forecast(run: RunFolder) -> Forecast:
+    """Estimate what the rest of a run takes, stage by stage.
 
-    The rate of a pool is that of this run's own receipts with the same settings, else of an earlier run with them, else
-    of a probe: a few images through one actor, now. Rendering is measured on three photographs, here. A cluster that
-    grows is asked for the GPUs that the recipe wants, as the run itself asks.
+    The rate of a pool is taken from this run's receipts with the same settings, else from an earlier run's, else from a
+    probe: a few images through one actor, now. Rendering is measured on three photographs on this machine. An
+    autoscaling cluster is asked for the GPUs of the recipe, as the run itself asks.
 
     Raises:
-        XrayError: no GPU for models that want one, or weights that are not there.
+        ResourceError: no GPU for models that need one.
+        ConfigError: weights are missing.
     """
     with extra("ray"):
         from xray.cluster.autoscaling import await_gpus
         from xray.cluster.session import connected, nodes
 
-    flow, pools = Flow.of(run), run.recipe_object.pools
+    work, pools = Worklist.of(run), run.recipe.pools
     needs: list[Need] = []
     granted: Mapping[str, Grant] = {}
-    if flow.pools():
+    if work.pools():
         with connected():
             await_gpus(pools.gpus, pools.stall_seconds)
             cluster = nodes()
-            granted = grant(flow.pools(), cluster)
-            for name, scenarios, images in _left(flow):
+            granted = grant(work.pools(), cluster)
+            for name, scenarios, images in _missing(work):
                 if name in granted:
-                    rate = _rate(flow, name, scenarios, granted[name], cluster)
+                    rate = _rate(work, name, scenarios, granted[name], cluster)
                     needs.append(Need(name, scenarios, images, rate, granted[name]))
-    for name, _, images in _left(flow):
+    for name, _, images in _missing(work):
         if name == "render":
-            needs.append(Need(name, (), images, _rendering(flow), None))
-    return Forecast(tuple(needs), gpus_held(granted.values()))
+            needs.append(Need(name, (), images, _render_rate(work), None))
+    return Forecast(tuple(needs), occupied_gpus(granted.values()))
 
 
-def _left(flow: Flow) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Stages with what they have still to make; painting by its scenarios, since painters differ."""
-    photographs, images = flow.run.rows_by_unit(), flow.run.rows_by_shard()
-    yield "refine", (), sum(photographs[unit] for unit in flow.shards if unit not in flow.masked)
-    shards = [shard for shards in flow.shards.values() for shard in shards]
+def _missing(work: Worklist) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """The stages with their missing images; inpainting by scenarios, since inpainters differ."""
+    photographs, images = work.run.plan.rows_by_batch(), work.run.plan.rows_by_shard()
+    yield "refine", (), sum(photographs[unit] for unit in work.shards if unit not in work.masked)
+    shards = list(work)
     painted: dict[tuple[str, ...], int] = {}
-    for part in sorted(flow.painted):
-        ours = [shard for shard in shards if shard.rpartition("-")[0] == part]
+    for part in sorted(work.inpainted):
+        ours = [shard for shard in shards if ShardId(shard).part == part]
         if ours:
-            scenarios = flow.run.scenarios_of(part)
+            scenarios = work.run.plan.scenarios_of(part)
             painted[scenarios] = painted.get(scenarios, 0) + sum(images[shard] for shard in ours)
     yield from (("paint", scenarios, count) for scenarios, count in painted.items())
-    if rendered := sum(images[shard] for shard in shards if not is_painted(shard, flow.painted)):
+    if rendered := sum(images[shard] for shard in shards if not is_inpainted(shard, work.inpainted)):
         yield "render", (), rendered
 
 
-def _rate(flow: Flow, name: str, scenarios: Sequence[str], pool: Grant, nodes: Sequence[Node]) -> Rate:
-    settings = settings_of_work(flow.run.recipe_object, name, scenarios)
-    return measured(flow.run, name, settings) or remembered(settings, nodes) or _probe(flow, name, scenarios, pool)
+def _rate(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant, nodes: Sequence[Node]) -> Rate:
+    settings = rate_settings(work.run.recipe, name, scenarios)
+    return measured(work.run, name, settings) or remembered(settings, nodes) or _probe(work, name, scenarios, pool)
 
 
-def measured(run: Run, pool: str, settings: Settings) -> Rate | None:
-    """The rate that a run's own receipts tell for some settings, if any were made with them."""
+def measured(run: RunFolder, pool: str, settings: RateSettings) -> Rate | None:
+    """The rate from a run's own receipts with these settings, if there are any."""
     stage, table = (MASK, "masks") if pool == "refine" else (GENERATE, "images")
-    return rate_of(run.receipts(stage), table, settings)
+    return rate_of(run.store.receipts(stage), table, settings)
 
 
-def remember_rates(run: Run, nodes: Sequence[Node]) -> None:
-    """Keep what a run has measured, for dry runs of others with the same settings."""
-    works: list[tuple[str, tuple[str, ...]]] = [("refine", ())] if run.recipe_object.masks.refine.accelerated else []
-    works += [("paint", run.scenarios_of(part)) for part in run.painted()]
+def remember_rates(run: RunFolder, nodes: Sequence[Node]) -> None:
+    """Save the rates of a run, for dry runs of others with the same settings."""
+    works: list[tuple[str, tuple[str, ...]]] = [("refine", ())] if run.recipe.masks.refine.accelerated else []
+    works += [("paint", run.plan.scenarios_of(part)) for part in run.plan.inpainted()]
     for pool, scenarios in works:
-        settings = settings_of_work(run.recipe_object, pool, scenarios)
+        settings = rate_settings(run.recipe, pool, scenarios)
         if rate := measured(run, pool, settings):
             remember(settings, nodes, rate)
 
 
-def _probe(flow: Flow, name: str, scenarios: Sequence[str], pool: Grant) -> Rate:
+def _probe(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant) -> Rate:
     from xray.cluster.executor import Stage, stream
 
-    shards = [shard for shards in flow.shards.values() for shard in shards]
-    unit = unit_of(shards[0])
+    shards = list(work)
+    unit: str = ShardId(shards[0]).batch
     if name == "paint":
-        parts = {part for part in flow.painted if flow.run.scenarios_of(part) == tuple(scenarios)}
-        unit = next(shard for shard in shards if shard.rpartition("-")[0] in parts)
-    stage = Stage(name, _PROBES[name], (flow.run.uri, pool.device, pool.batch), replace(pool, least=1, most=1))
-    stall_seconds = flow.run.recipe_object.pools.stall_seconds
-    ((said,),) = stream([unit], [stage], run=flow.run.uri, stall_seconds=stall_seconds)
-    return Rate(said["images"], said["seconds"], said["bytes"], "a probe just now")
+        parts = {part for part in work.inpainted if work.run.plan.scenarios_of(part) == tuple(scenarios)}
+        unit = next(shard for shard in shards if ShardId(shard).part in parts)
+    stage = Stage(
+        name, _PROBES[name], (work.run.uri, pool.device, pool.batch), replace(pool, min_actors=1, max_actors=1)
+    )
+    stall_seconds = work.run.recipe.pools.stall_seconds
+    ((result,),) = stream([unit], [stage], run=work.run.uri, stall_seconds=stall_seconds)
+    return Rate(result["images"], result["seconds"], result["bytes"], "a probe just now")
 
 
-def _rendering(flow: Flow) -> Rate:
-    """Render a few photographs of a shard here and now, twice: the first time pays for imports and caches."""
-    shards = (shard for shards in flow.shards.values() for shard in shards)
-    few = _few(flow.run.shard(next(shard for shard in shards if not is_painted(shard, flow.painted))))
-    recipe = flow.run.recipe_object
-    masks = flow.run.masks(unit_of(few.name))
+def _render_rate(work: Worklist) -> Rate:
+    """Render a few photographs of a shard in this process, twice: the first time pays for imports and caches."""
+    shards = iter(work)
+    sample = _sample(work.run.plan.shard(next(shard for shard in shards if not is_inpainted(shard, work.inpainted))))
+    recipe = work.run.recipe
+    masks = work.run.store.masks(ShardId(sample.name).batch)
     if masks is None and recipe.masks.refine.accelerated:
-        masks = masks_in_the_middle(few.source, recipe.limits)
+        masks = central_masks(sample.source, recipe.limits)
     renderer = Renderer(recipe)
-    renderer.shard(few, masks)
+    renderer.shard(sample, masks)
     started = time.perf_counter()
-    rendered = renderer.shard(few, masks)
+    rendered = renderer.shard(sample, masks)
     seconds = time.perf_counter() - started
     size = sum(len(cell["bytes"]) for cell in rendered.images.column("image").to_pylist() if cell)
-    return Rate(len(few.plan), seconds, size, "a probe just now")
+    return Rate(len(sample.plan), seconds, size, "a probe just now")
 
 
-def _few(shard: Shard) -> Shard:
+def _sample(shard: Shard) -> Shard:
     images = list(dict.fromkeys(shard.plan.column("image_id").to_pylist()))
-    few = set(images[:: max(1, len(images) // 3)][:3])
+    sample = set(images[:: max(1, len(images) // 3)][:3])
 
     def ours(table: pa.Table) -> pa.Table:
-        return table.filter(pa.array([image in few for image in table.column("image_id").to_pylist()]))
+        return table.filter(pa.array([image in sample for image in table.column("image_id").to_pylist()]))
 
     return Shard(shard.name, ours(shard.source), ours(shard.plan))

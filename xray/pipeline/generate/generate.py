@@ -1,79 +1,82 @@
-"""Make every planned image: masks where a model refines them, worlds where a painter paints them, and all the rest.
+"""Generate every planned image: refine masks, inpaint backgrounds, render the other scenarios.
 
-Shards flow through the stages by name; each stage commits what it makes.
+Names of shards flow through the stages; each stage commits what it makes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from xray.cluster.placement import PoolState, told_of
+from xray.cluster.placement import PoolState, describe_pools
 from xray.core.errors import extra
 from xray.core.progress import Progress
 from xray.pipeline.budget import Budget
 from xray.pipeline.generate.estimate import remember_rates
-from xray.pipeline.generate.stages import Flow
-from xray.runs.counts import Progressed
-from xray.runs.lock import alone
+from xray.pipeline.generate.worklist import Worklist
+from xray.runs.counts import RowCounts
+from xray.runs.folder import RunFolder
+from xray.runs.lock import exclusive
 from xray.runs.receipts import GENERATE
-from xray.runs.run import Run
 from xray.runs.versions import refuse_other_versions
 
 
-@alone("images")
+@exclusive("images")
 def generate(
-    run: Run,
+    run: RunFolder,
     *,
     bad_rows: float | None = None,
     workers: int | None = None,
     watch: Callable[[Mapping[str, PoolState]], None] = lambda pools: None,
-) -> Progressed:
-    """Make all planned images that are not there yet, on the Ray session at hand.
+) -> RowCounts:
+    """Generate all missing planned images, on the connected Ray session or on one of its own.
 
-    A shard in which a file could not be read is made again, and its predictions are asked for anew.
+    A shard with a file that could not be read, and now can, is made again, and so are its predictions.
 
     Args:
         run: with a plan.
-        bad_rows: share of the planned rows, 0–1, that may be rejected or failed; default: the recipe's. What the
-            filter of painted pictures refuses does not count.
-        workers: shards rendered at a time; default: one a CPU. The images do not depend on it.
-        watch: called every second with the state of the pools, in another thread.
+        bad_rows: share of the planned rows, 0–1, that may be rejected or failed; default: the recipe's. Verdicts of the
+            filter on inpainted images do not count.
+        workers: shards rendered at the same time; default: one per CPU. The images do not depend on it.
+        watch: called every second with the states of the pools, in another thread.
+
+    Returns:
+        Counts of all images of the run.
 
     Raises:
-        XrayError: more rows than that are bad, no GPU for models that want one, other libraries than the run was
-            begun with, or somebody else is at work on the images; what is committed stays.
+        ConfigError: too many bad rows, or other library versions than the run was started with.
+        ResourceError: no GPU for models that need one, or another process generates images of this run. Committed
+            images stay.
     """
-    flow = Flow.of(run)
-    before = Progressed.of(receipt for receipt in run.receipts(GENERATE) if receipt.shard not in flow.again)
-    budget = Budget(run, run.recipe_object.bad_rows if bad_rows is None else bad_rows)
+    work = Worklist.of(run)
+    before = RowCounts.of(receipt for receipt in run.store.receipts(GENERATE) if receipt.shard not in work.retried)
+    budget = Budget(run, run.recipe.bad_rows if bad_rows is None else bad_rows)
     budget.spend(before)
-    if not flow.units:
+    if not work.units:
         return before
     refuse_other_versions(run, GENERATE)
     with extra("ray"):
         from xray.cluster.autoscaling import await_gpus
         from xray.cluster.executor import stream
-        from xray.cluster.metrics import Meters
+        from xray.cluster.metrics import Metrics
         from xray.cluster.session import connected, nodes
 
-    with connected(), Progress("generate", run.planned_rows(), "images", before.rows) as progress:
-        pools = run.recipe_object.pools
-        if flow.pools():
+    with connected(), Progress("generate", run.plan.planned_rows(), "images", before.rows) as progress:
+        pools = run.recipe.pools
+        if work.pools():
             await_gpus(pools.gpus, pools.stall_seconds)
-        stages = flow.stages(nodes(), workers)
-        meters = Meters(run.uri, "generate", len(flow.units))
+        stages, metrics = work.stages(nodes(), workers), Metrics(run.uri, "generate", len(work.units))
 
-        def watched(states: Mapping[str, PoolState]) -> None:
-            progress.say(*told_of(states))
-            meters.pools(states)
+        def show(states: Mapping[str, PoolState]) -> None:
+            progress.detail(*describe_pools(states))
+            metrics.pools(states)
             watch(states)
 
-        for told in stream(flow.units, stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=watched):
-            meters.done()
-            for shard in (shard for stage in told for shard in stage["made"]):
-                made = Progressed(shard["counts"], shard["bytes"], shard["seconds"], 1)
-                progress.advance(made.rows)
-                meters.committed(made)
-                budget.spend(made)
+        for results in stream(work.units, stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=show):
+            metrics.done()
+            for shard in (shard for stage in results for shard in stage["made"]):
+                counts = RowCounts(shard["counts"], shard["bytes"], shard["seconds"], 1)
+                progress.advance(counts.rows)
+                metrics.committed(counts)
+                budget.spend(counts)
         remember_rates(run, nodes())
-    return Progressed.of(run.receipts(GENERATE))
+    return RowCounts.of(run.store.receipts(GENERATE))

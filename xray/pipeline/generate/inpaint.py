@@ -1,287 +1,260 @@
-"""Paint the worlds of one shard: photographs and masks in, IMAGES out, committed by the actor that painted them."""
+"""Inpaint the backgrounds of a shard: photographs and masks in, IMAGES out, committed by the actor that made them."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import cv2
 import pyarrow as pa
 
-from xray.backgrounds.filtering.settings import Filter, Judged, LoadedFilter, Verdict
-from xray.backgrounds.inpainting.base import Painted, Painter, Scene
+from xray.backgrounds.filtering.judge import FilterInput, LoadedFilter, Verdict
+from xray.backgrounds.inpainting.base import InpaintedImage, Inpainter, InpaintRequest
 from xray.core import schema
-from xray.core.device import DeviceModel, Turn, Work, begun, ready
-from xray.core.environment import environment
+from xray.core.batching import BatchRunner, DeviceLock
+from xray.core.device import DeviceModel, load_on
 from xray.core.errors import Rejected
 from xray.core.parquet import consecutive
 from xray.models.weights import check_pinned
-from xray.pipeline.generate.photo import Subject, by_image, photograph, subject
-from xray.pipeline.generate.render import Row, assert_kept, encoded, status_counts, without_image
-from xray.pipeline.generate.throughput import settings_of_work
+from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, read_photo, rows_by_image
+from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
+from xray.pipeline.generate.throughput import rate_settings
+from xray.pipeline.worker import ShardWorker, device_facts
 from xray.runs.counts import has_failed
-from xray.runs.receipts import GENERATE, Receipt, Shard, unit_of
+from xray.runs.ids import ShardId
+from xray.runs.receipts import GENERATE, Receipt, Shard
 from xray.runs.recipe import Images, Recipe
-from xray.runs.reuse import adopted, carried_images
-from xray.runs.run import Run
+from xray.runs.reuse import adopt_shard, reusable_images
 from xray.runs.versions import refuse_other_versions
 from xray.scenarios import Picture, Scenario
 from xray.sources.categories import Category
 
-Beat = Callable[[int, float], None]
-Composed = tuple[Painted, Picture]
-Judgement = tuple[Painted, Picture, Verdict]
-
-
-class PaintShard:
-    """Paints and commits shards; holds its models as long as it lives.
-
-    Args:
-        uri: of the run.
-        device: `cpu` or `cuda`.
-        batch: pictures that a network makes at once, unless memory does not suffice.
-        beat: called after each batch with its size and the seconds that the device was busy.
-    """
-
-    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
-        self.run = Run(uri)
-        self.recipe: Recipe = self.run.recipe_object
-        self.device = device
-        self.batch = batch
-        self.beat = beat
-        self.turn = threading.Lock()
-        self.model = begun(self._load).result
-
-    def _load(self) -> Painting:
-        """The painters and the filter; loaded beside the constructor, where Ray would hide what is wrong with them."""
-        cv2.setNumThreads(1)
-        refuse_other_versions(self.run, GENERATE)
-        scenarios = {name: entry.scenario for name, entry in self.recipe.scenarios.items() if entry.scenario.paints}
-        painters: dict[Painter, DeviceModel[Scene, Painted]] = {}
-        for scenario in scenarios.values():
-            if scenario.painter not in painters:
-                check_pinned(self.run.pins(scenario.painter.weights()))
-                painters[scenario.painter] = ready(scenario.painter.load, self.device)
-        by_name = {name: painters[scenario.painter] for name, scenario in scenarios.items()}
-        pins = {name: self.run.pins(scenario.painter.weights()) for name, scenario in scenarios.items()}
-        model = Painting(scenarios, by_name, pins, self._load_filter(self.recipe.filter), self.recipe.images)
-        return model
-
-    def _load_filter(self, filter: Filter) -> LoadedFilter:
-        check_pinned(self.run.pins(filter.weights()))
-        refiner = self.recipe.masks.refine
-        if not (filter.refine and refiner.accelerated):
-            return ready(filter.load, self.device)
-        check_pinned(self.run.pins(refiner.weights()))
-        loaded = ready(refiner.load, self.device)
-        return ready(lambda device: filter.load(device, loaded), self.device)
-
-    def __call__(self, shard: str) -> Receipt:
-        """Paint one shard, unless it is there.
-
-        The masks of its photographs must have been made.
-        """
-        planned, before = self.run.shard(shard), None
-        if self.run.has_receipt(GENERATE, shard):
-            receipt = self.run.receipt(GENERATE, shard)
-            if not has_failed(receipt):
-                return receipt
-            before = self.run.made(GENERATE, "images", shard)
-        elif receipt_before := adopted(self.run, planned, ["images"]):
-            return receipt_before
-        elif carried := carried_images(self.run, planned):
-            before = pa.Table.from_pylist(list(carried.values()), schema=schema.IMAGES)
-        started = time.perf_counter()
-        masks = self.run.masks(unit_of(shard))
-        assert masks is not None, f"no masks for {shard}"
-        with Turn(self.turn) as turn:
-            images, work = self.images(planned, masks, turn, before)
-            return self._commit(shard, images, work, started)
-
-    def _commit(self, shard: str, images: pa.Table, work: Work[Commission, Row], started: float) -> Receipt:
-        facts = {
-            "painter": dict(work.model.facts),
-            "settings": settings_of_work(self.recipe, "paint", dict.fromkeys(images.column("scenario").to_pylist())),
-            "device_seconds": round(work.busy, 3),
-            "device_images": work.ran,
-            "batch": work.batch,
-            "out_of_memory": work.out_of_memory,
-            "environment": environment(),
-        }
-        tables = {"images": (images, consecutive(images.column("scenario")))}
-        if self.run.has_receipt(GENERATE, shard):
-            self.run.forget(shard)
-        return self.run.commit(GENERATE, shard, tables, status_counts(images), time.perf_counter() - started, facts)
-
-    def images(
-        self, shard: Shard, masks: pa.Table, turn: Turn, before: pa.Table | None = None
-    ) -> tuple[pa.Table, Work[Commission, Row]]:
-        """The rows of IMAGES that a shard plans, in the plan's order, and the work that made them.
-
-        Args:
-            shard: photographs and plan.
-            masks: of the photographs (MASKS).
-            turn: on the device.
-            before: rows that were made already; only those of photographs that could not be read, and the rest, are
-                painted.
-        """
-        rows = {row["sample_id"]: row for row in _not_failed(before)}
-        commissions = [one for one in self._commissions(shard, masks) if one.plan["sample_id"] not in rows]
-        work: Work[Commission, Row] = Work(self.model(), self.batch, turn, self.beat)
-        for one, row in zip(commissions, work.through(commissions), strict=True):
-            rows[one.plan["sample_id"]] = one.refused(row) if isinstance(row, Rejected) else row
-        planned = shard.plan.column("sample_id").to_pylist()
-        return pa.Table.from_pylist([rows[name] for name in planned], schema=schema.IMAGES), work
-
-    def _commissions(self, shard: Shard, masks: pa.Table) -> list[Commission]:
-        categories = {category.name: category for category in self.recipe.categories or ()}
-        source = {row["image_id"]: row for row in shard.source.to_pylist()}
-        rows = by_image(masks)
-        subjects = {image: _subject(row, rows[image], self.recipe) for image, row in source.items()}
-        return [
-            Commission(
-                plan=plan,
-                row=without_image(source[plan["image_id"]], plan),
-                category=categories[source[plan["image_id"]]["category"]],
-                subject=subjects[plan["image_id"]],
-            )
-            for plan in shard.plan.to_pylist()
-        ]
-
-
-def _not_failed(images: pa.Table | None) -> list[Row]:
-    return [] if images is None else [row for row in images.to_pylist() if row["status"] != schema.FAILED]
-
-
-def _subject(source: Row, mask: Row, recipe: Recipe) -> Subject | Rejected:
-    try:
-        return subject(photograph(source, recipe.limits), mask)
-    except Rejected as verdict:
-        return verdict
+Composite = tuple[InpaintedImage, Picture]
+Judged = tuple[InpaintedImage, Picture, Verdict]
 
 
 @dataclass(frozen=True)
-class Commission:
-    """A picture that is to be painted.
+class InpaintJob:
+    """An image to be inpainted.
 
     Args:
         plan: its row of PLAN.
-        row: its row of IMAGES as far as it is known before.
+        row: its row of IMAGES, without image, status and reason.
         category: of the object.
-        subject: the photograph and its object, or why there is none.
+        photo: the photograph with its mask, or why there is none.
     """
 
     plan: Row
     row: Row
     category: Category
-    subject: Subject | Rejected
+    photo: MaskedPhoto | Rejected
 
-    def refused(self, verdict: Rejected) -> Row:
-        """Its row of IMAGES where nothing was made."""
-        return self.row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
-
-    def scene(self) -> Scene:
-        """What the painter is to know.
+    def request(self) -> InpaintRequest:
+        """The input of the inpainter.
 
         Raises:
             Rejected: there is no photograph, or no mask.
         """
-        if isinstance(self.subject, Rejected):
-            raise self.subject
-        return Scene(self.subject.photo, self.plan["prompt"], self.plan["seed"])
+        if isinstance(self.photo, Rejected):
+            raise self.photo
+        return InpaintRequest(self.photo.photo, self.plan["prompt"], self.plan["seed"])
+
+    def rejected(self, verdict: Rejected) -> Row:
+        """The row of IMAGES if no image was made."""
+        return self.row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
 
 
-class Painting:
-    """Painters and a filter, from commissions to rows of IMAGES; a `xray.core.device.DeviceModel`.
+class FilteredInpainter:
+    """Inpainters and a filter as one `DeviceModel`, from jobs to rows of IMAGES.
 
     Args:
-        scenarios: that paint, by the recipe's name.
-        painters: of each of them.
-        pins: fingerprints of each one's weights, by reference.
-        filter: which pictures are refused.
-        images: how pictures are stored.
+        scenarios: those that inpaint, by name.
+        inpainters: of each scenario.
+        pins: fingerprints of each scenario's weights, by reference.
+        filter: rejects images.
+        images: how to store images.
     """
 
     def __init__(
         self,
         scenarios: Mapping[str, Scenario],
-        painters: Mapping[str, DeviceModel[Scene, Painted]],
+        inpainters: Mapping[str, DeviceModel[InpaintRequest, InpaintedImage]],
         pins: Mapping[str, Mapping[str, str]],
         filter: LoadedFilter,
         images: Images,
     ) -> None:
-        self.scenarios, self.painters, self.pins = scenarios, painters, pins
+        self.scenarios, self.inpainters, self.pins = scenarios, inpainters, pins
         self.filter, self.images = filter, images
         models = (filter.classifier, filter.clip, filter.safety, filter.refiner)
-        self._filter_has_models = any(model is not None for model in models)
+        self._filter_needs_device = any(model is not None for model in models)
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Those of each painter, and of the filter."""
-        return {**{name: dict(painter.facts) for name, painter in self.painters.items()}, "filter": self.filter.facts}
+        """Facts of each inpainter, and of the filter."""
+        return {**{name: dict(model.facts) for name, model in self.inpainters.items()}, "filter": self.filter.facts}
 
-    def prepare(self, item: Commission) -> tuple[Commission, Any]:
-        """What the painter makes of the scene."""
-        return item, self.painters[item.plan["scenario"]].prepare(item.scene())
+    def prepare(self, item: InpaintJob) -> tuple[InpaintJob, Any]:
+        """Prepare the inpainter's input."""
+        return item, self.inpainters[item.plan["scenario"]].prepare(item.request())
 
-    def run(self, batch: Sequence[tuple[Commission, Any]]) -> list[Any]:
-        """Paint; and, where the filter has models, put the objects back and judge, since that takes the device, too."""
+    def run(self, batch: Sequence[tuple[InpaintJob, Any]]) -> list[Any]:
+        """Inpaint; if the filter has models, also restore the objects and judge, since that needs the device too."""
         raws: list[Any] = []
-        for name, ours in _by_scenario(batch):
-            raws += self.painters[name].run([prepared for _, prepared in ours])
-        if not self._filter_has_models:
+        for name, group in groupby(batch, key=lambda pair: pair[0].plan["scenario"]):
+            raws += self.inpainters[name].run([prepared for _, prepared in group])
+        if not self._filter_needs_device:
             return raws
-        items = [item for item, _ in batch]
-        return self._judged([(item, self._composed(item, raw)) for item, raw in zip(items, raws, strict=True)])
+        jobs = [job for job, _ in batch]
+        return self._judge([(job, self._compose(job, raw)) for job, raw in zip(jobs, raws, strict=True)])
 
-    def _judged(self, pairs: Sequence[tuple[Commission, Composed | Rejected]]) -> list[Judgement | Rejected]:
-        good = [(item, *one) for item, one in pairs if not isinstance(one, Rejected)]
-        verdicts = iter(self.filter.judge([_to_judge(item, painted, picture) for item, painted, picture in good]))
-        return [one if isinstance(one, Rejected) else (*one, next(verdicts)) for _, one in pairs]
-
-    def _composed(self, item: Commission, raw: Any) -> Composed | Rejected:
-        scenario, scene = self.scenarios[item.plan["scenario"]], item.scene()
-        try:
-            painted = self.painters[item.plan["scenario"]].finish(scene, raw)
-        except Rejected as verdict:
-            return verdict
-        picture = scenario.render(scene.photo, scene.seed, painted.image)
-        assert_kept(scenario, scene.photo, picture, item.plan)
-        return painted, picture
-
-    def finish(self, item: Commission, raw: Any) -> Row:
-        """The row of IMAGES; a picture that the filter refuses is kept with the reason."""
-        assert isinstance(item.subject, Subject)
-        if not self._filter_has_models:
-            (raw,) = self._judged([(item, self._composed(item, raw))])
+    def finish(self, item: InpaintJob, raw: Any) -> Row:
+        """The row of IMAGES; an image that the filter rejects is kept with the reason."""
+        assert isinstance(item.photo, MaskedPhoto)
+        if not self._filter_needs_device:
+            (raw,) = self._judge([(item, self._compose(item, raw))])
             if isinstance(raw, Rejected):
                 raise raw
-        painted, picture, verdict = raw
-        row = item.row | encoded(
+        inpainted, picture, verdict = raw
+        scenario = item.plan["scenario"]
+        row = item.row | encoded_image(
             picture,
             item.plan,
-            item.subject,
+            item.photo,
             self.images,
-            painted.notes,
-            painted=dict(painted.drawn),
+            inpainted.notes,
+            painted=dict(inpainted.recorded),
             prompt=item.plan["prompt"],
             place=item.plan["place"],
-            painter=dict(self.painters[item.plan["scenario"]].facts),
-            weights=dict(self.pins[item.plan["scenario"]]),
+            painter=dict(self.inpainters[scenario].facts),
+            weights=dict(self.pins[scenario]),
             measures=dict(verdict.measures),
         )
         return row | {"status": schema.REJECTED, "reason": verdict.reason} if verdict.reason else row
 
+    def _compose(self, job: InpaintJob, raw: Any) -> Composite | Rejected:
+        scenario, request = self.scenarios[job.plan["scenario"]], job.request()
+        try:
+            inpainted = self.inpainters[job.plan["scenario"]].finish(request, raw)
+        except Rejected as verdict:
+            return verdict
+        picture = scenario.render(request.photo, request.seed, inpainted.image)
+        check_kept(scenario, request.photo, picture, job.plan)
+        return inpainted, picture
 
-def _by_scenario(batch: Sequence[tuple[Commission, Any]]) -> list[tuple[str, list[tuple[Commission, Any]]]]:
-    """The neighbours of one scenario together, in their order."""
-    return [(name, list(ours)) for name, ours in groupby(batch, key=lambda pair: pair[0].plan["scenario"])]
+    def _judge(self, pairs: Sequence[tuple[InpaintJob, Composite | Rejected]]) -> list[Judged | Rejected]:
+        inputs = [
+            FilterInput(job.request().photo, composite[1].image, job.category, job.plan["prompt"], composite[0].nsfw)
+            for job, composite in pairs
+            if not isinstance(composite, Rejected)
+        ]
+        verdicts = iter(self.filter.judge(inputs))
+        return [one if isinstance(one, Rejected) else (*one, next(verdicts)) for _, one in pairs]
 
 
-def _to_judge(item: Commission, painted: Painted, picture: Picture) -> Judged:
-    photo = item.scene().photo
-    return Judged(photo, picture.image, item.category, item.plan["prompt"], painted.nsfw)
+class InpaintWorker(ShardWorker[FilteredInpainter]):
+    """Inpaints and commits shards."""
+
+    def load(self) -> FilteredInpainter:
+        """Load the inpainters and the filter."""
+        refuse_other_versions(self.run, GENERATE)
+        scenarios = {name: entry.scenario for name, entry in self.recipe.scenarios.items() if entry.scenario.inpaints}
+        loaded: dict[Inpainter, DeviceModel[InpaintRequest, InpaintedImage]] = {}
+        pins = {name: self.run.plan.pins(scenario.painter.weights()) for name, scenario in scenarios.items()}
+        for name, scenario in scenarios.items():
+            if scenario.painter not in loaded:
+                check_pinned(pins[name])
+                loaded[scenario.painter] = load_on(scenario.painter.load, self.device)
+        inpainters = {name: loaded[scenario.painter] for name, scenario in scenarios.items()}
+        return FilteredInpainter(scenarios, inpainters, pins, self._load_filter(), self.recipe.images)
+
+    def _load_filter(self) -> LoadedFilter:
+        filter, refiner = self.recipe.filter, self.recipe.masks.refine
+        check_pinned(self.run.plan.pins(filter.weights()))
+        if not (filter.refine and refiner.accelerated):
+            return load_on(filter.load, self.device)
+        check_pinned(self.run.plan.pins(refiner.weights()))
+        loaded = load_on(refiner.load, self.device)
+        return load_on(lambda device: filter.load(device, loaded), self.device)
+
+    def __call__(self, name: str) -> dict[str, Any]:
+        """Inpaint and commit one shard, unless that is done; the masks of its photographs must exist."""
+        receipt = self._done(name) or self._inpaint(name)
+        return {"counts": receipt.counts, "bytes": receipt.bytes, "seconds": receipt.seconds}
+
+    def _done(self, name: str) -> Receipt | None:
+        store = self.run.store
+        if not store.has_receipt(GENERATE, name):
+            return adopt_shard(self.run, self.run.plan.shard(name), ["images"])
+        receipt = store.receipt(GENERATE, name)
+        return None if has_failed(receipt) else receipt
+
+    def _inpaint(self, name: str) -> Receipt:
+        started, store = time.perf_counter(), self.run.store
+        shard, masks = self.run.plan.shard(name), store.masks(ShardId(name).batch)
+        assert masks is not None, f"no masks for {name}"
+        with DeviceLock(self.device_lock) as lock:
+            images, runner = self.images(shard, masks, lock, self._reusable(shard))
+            scenarios = dict.fromkeys(images.column("scenario").to_pylist())
+            facts = {
+                "painter": dict(runner.model.facts),
+                **device_facts(runner, rate_settings(self.recipe, "paint", scenarios)),
+            }
+            tables = {"images": (images, consecutive(images.column("scenario")))}
+            if store.has_receipt(GENERATE, name):
+                store.revoke_images(name)
+            seconds = time.perf_counter() - started
+            return store.commit(GENERATE, name, tables, status_counts(images), seconds, facts)
+
+    def _reusable(self, shard: Shard) -> dict[str, Row]:
+        """Rows of IMAGES that exist already, by sample: of this shard, or of an earlier plan."""
+        if not self.run.store.has_receipt(GENERATE, shard.name):
+            return reusable_images(self.run, shard)
+        rows = self.run.store.shard_table(GENERATE, "images", shard.name).to_pylist()
+        return {row["sample_id"]: row for row in rows if row["status"] != schema.FAILED}
+
+    def images(
+        self, shard: Shard, masks: pa.Table, lock: DeviceLock, reused: Mapping[str, Row] | None = None
+    ) -> tuple[pa.Table, BatchRunner[InpaintJob, Row]]:
+        """Make the rows of IMAGES of a shard.
+
+        Args:
+            shard: photographs and plan.
+            masks: of the photographs (MASKS).
+            lock: of the device.
+            reused: rows that exist already, by sample.
+
+        Returns:
+            The rows in the order of the plan, and the runner that made the missing ones.
+        """
+        rows = dict(reused or {})
+        jobs = [job for job in _jobs(shard, masks, self.recipe) if job.plan["sample_id"] not in rows]
+        runner: BatchRunner[InpaintJob, Row] = BatchRunner(self.model, self.batch, lock, self.on_batch)
+        for job, row in zip(jobs, runner.run(jobs), strict=True):
+            rows[job.plan["sample_id"]] = job.rejected(row) if isinstance(row, Rejected) else row
+        planned = shard.plan.column("sample_id").to_pylist()
+        return pa.Table.from_pylist([rows[sample] for sample in planned], schema=schema.IMAGES), runner
+
+
+def _jobs(shard: Shard, masks: pa.Table, recipe: Recipe) -> list[InpaintJob]:
+    categories = {category.name: category for category in recipe.categories or ()}
+    source = {row["image_id"]: row for row in shard.source.to_pylist()}
+    mask_rows = rows_by_image(masks)
+    photos = {image: _photo(row, mask_rows[image], recipe) for image, row in source.items()}
+    return [
+        InpaintJob(
+            plan=plan,
+            row=row_without_image(source[plan["image_id"]], plan),
+            category=categories[source[plan["image_id"]]["category"]],
+            photo=photos[plan["image_id"]],
+        )
+        for plan in shard.plan.to_pylist()
+    ]
+
+
+def _photo(source: Row, mask: Row, recipe: Recipe) -> MaskedPhoto | Rejected:
+    try:
+        return masked_photo(read_photo(source, recipe.limits), mask)
+    except Rejected as verdict:
+        return verdict

@@ -1,4 +1,4 @@
-"""Probes: a few images through a model, to see how fast it is; nothing is committed."""
+"""Probes: run a model on a few images to measure its speed; nothing is committed."""
 
 from __future__ import annotations
 
@@ -9,78 +9,80 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core import schema
-from xray.core.device import Turn, Work
-from xray.core.errors import Rejected, XrayError
+from xray.core.batching import BatchRunner, DeviceLock
+from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Limits
-from xray.masks import Refined, measure
-from xray.pipeline.generate.inpaint import PaintShard
-from xray.pipeline.generate.masks import Beat, MaskUnit
-from xray.pipeline.generate.photo import Row, mask_row, photograph, without_mask
+from xray.masks import RefinedMask, measure
+from xray.pipeline.generate.inpaint import InpaintWorker
+from xray.pipeline.generate.masks import MaskWorker
+from xray.pipeline.generate.photo import Row, mask_row, read_photo, row_without_mask
+from xray.pipeline.worker import OnBatch
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import Shard
-from xray.runs.run import Run
 
-FEW = 3
-
-
-class ProbeMasks:
-    """How fast masks are refined; arguments as of `MaskUnit`."""
-
-    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
-        self.mask = MaskUnit(uri, device, batch, beat)
-
-    def __call__(self, unit: str) -> dict[str, Any]:
-        """Refine a few photographs of a unit, twice: the first time pays for what is compiled and cached."""
-        source = self.mask.run.unit(unit)
-        few = source.filter(pc.equal(source.column("status"), schema.OK)).slice(0, max(FEW, self.mask.batch))
-        with Turn(self.mask.turn) as turn:
-            self.mask.rows(few, turn)
-            rows, work = self.mask.rows(few, turn)
-        return _told(work, sum(len(row["mask"]["bytes"]) for row in rows if row["mask"]))
+MIN_IMAGES = 3
 
 
-class ProbePaintings:
-    """How fast worlds are painted; arguments as of `PaintShard`.
+class MaskProbe:
+    """Measures how fast masks are refined; its arguments are those of `MaskWorker`."""
 
-    The masks need not be there: it takes as long around any object.
+    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
+        self.worker = MaskWorker(uri, device, batch, on_batch)
+
+    def __call__(self, name: str) -> dict[str, Any]:
+        """Refine a few photographs of a batch, twice: the first time pays for compilation and caches."""
+        worker = self.worker
+        source = worker.run.plan.batch(name)
+        sample = source.filter(pc.equal(source.column("status"), schema.OK)).slice(0, max(MIN_IMAGES, worker.batch))
+        with DeviceLock(worker.device_lock) as lock:
+            worker.rows(sample, lock)
+            rows, runner = worker.rows(sample, lock)
+        return _rate(runner, sum(len(row["mask"]["bytes"]) for row in rows if row["mask"]))
+
+
+class InpaintProbe:
+    """Measures how fast backgrounds are inpainted; its arguments are those of `InpaintWorker`.
+
+    The masks need not exist: the time does not depend on them.
     """
 
-    def __init__(self, uri: str, device: str, batch: int, beat: Beat) -> None:
-        self.paint = PaintShard(uri, device, batch, beat)
+    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
+        self.worker = InpaintWorker(uri, device, batch, on_batch)
 
-    def __call__(self, shard: str) -> dict[str, Any]:
-        """Paint the first few pictures of a shard, twice: the first time pays for what is compiled and cached."""
-        few = _first(self.paint.run, shard, max(FEW, self.paint.batch))
-        masks = masks_in_the_middle(few.source, self.paint.recipe.limits)
-        with Turn(self.paint.turn) as turn:
-            self.paint.images(few, masks, turn)
-            images, work = self.paint.images(few, masks, turn)
-        return _told(work, sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell))
-
-
-def _told(work: Work[Any, Row], size: int) -> dict[str, Any]:
-    if not work.ran:
-        raise XrayError("none of the first photographs can be used, so nothing can be measured on them")
-    return {"images": work.ran, "seconds": work.busy, "bytes": size}
+    def __call__(self, name: str) -> dict[str, Any]:
+        """Inpaint the first few images of a shard, twice: the first time pays for compilation and caches."""
+        worker = self.worker
+        sample = _first(worker.run, name, max(MIN_IMAGES, worker.batch))
+        masks = central_masks(sample.source, worker.recipe.limits)
+        with DeviceLock(worker.device_lock) as lock:
+            worker.images(sample, masks, lock)
+            images, runner = worker.images(sample, masks, lock)
+        return _rate(runner, sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell))
 
 
-def _first(run: Run, name: str, count: int) -> Shard:
-    shard = run.shard(name)
+def _rate(runner: BatchRunner[Any, Row], size: int) -> dict[str, Any]:
+    if not runner.ran:
+        raise ConfigError("none of the first photographs can be used, so that no speed can be measured on them")
+    return {"images": runner.ran, "seconds": runner.busy, "bytes": size}
+
+
+def _first(run: RunFolder, name: str, count: int) -> Shard:
+    shard = run.plan.shard(name)
     source = shard.source.filter(pc.equal(shard.source.column("status"), schema.OK))
     usable = pc.is_in(shard.plan.column("image_id"), source.column("image_id").combine_chunks())
     return Shard(name, source, shard.plan.filter(usable).slice(0, count))
 
 
-def masks_in_the_middle(source: pa.Table, limits: Limits) -> pa.Table:
-    """Masks to measure time with where those of the photographs (SOURCE) are not made yet."""
-    return pa.Table.from_pylist([_mask(row, limits) for row in source.to_pylist()], schema=schema.MASKS)
+def central_masks(source: pa.Table, limits: Limits) -> pa.Table:
+    """Make masks for photographs (SOURCE) whose own do not exist yet: a box in the middle, a quarter of the image."""
+    return pa.Table.from_pylist([_central_mask(row, limits) for row in source.to_pylist()], schema=schema.MASKS)
 
 
-def _mask(source: Row, limits: Limits) -> Row:
-    """An upright box in the middle, a quarter of the photograph."""
+def _central_mask(source: Row, limits: Limits) -> Row:
     try:
-        height, width = photograph(source, limits).image.shape[:2]
+        height, width = read_photo(source, limits).image.shape[:2]
     except Rejected as verdict:
-        return without_mask(source, verdict)
+        return row_without_mask(source, verdict)
     mask = np.zeros((height, width), bool)
     mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
-    return mask_row(source, Refined(mask, "probe"), measure(mask))
+    return mask_row(source, RefinedMask(mask, "probe"), measure(mask))

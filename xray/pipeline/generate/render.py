@@ -1,4 +1,4 @@
-"""One shard in, its tables out: each photograph and mask decoded once, every scenario of it rendered and encoded."""
+"""Render one shard: each photograph and mask is decoded once, every scenario of it rendered and encoded."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ import numpy as np
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected
 from xray.core.files import read_bytes
 from xray.core.images import Decoded, decode, encode
 from xray.core.parquet import consecutive
-from xray.masks import Mask, accept, encode_mask
+from xray.masks import Mask, encode_mask, select_mask
 from xray.pipeline.generate.photo import (
-    Subject,
-    by_image,
+    MaskedPhoto,
     hint_of,
     mask_row,
-    photograph,
-    seed_of,
-    subject,
-    without_mask,
+    mask_seed,
+    masked_photo,
+    read_photo,
+    row_without_mask,
+    rows_by_image,
 )
+from xray.runs.counts import Outcome
 from xray.runs.receipts import Shard
 from xray.runs.recipe import Images, Recipe
 from xray.scenarios import Photo, Picture, Scenario
@@ -40,11 +41,11 @@ _DONOR_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Rendered:
-    """What became of a shard.
+    """The tables of a rendered shard.
 
     Args:
-        images: IMAGES, in the order of the plan: those of a scenario together.
-        masks: MASKS, one row a photograph.
+        images: IMAGES in the order of the plan, the rows of a scenario together.
+        masks: MASKS, one row per photograph.
     """
 
     images: pa.Table
@@ -52,98 +53,97 @@ class Rendered:
 
     @property
     def row_groups(self) -> list[int]:
-        """Lengths of the scenarios' blocks in `images`."""
+        """Number of rows of each scenario in `images`."""
         return consecutive(self.images.column("scenario"))
 
 
 def status_counts(images: pa.Table) -> dict[str, dict[str, int]]:
-    """Rows of IMAGES by scenario, then by "status reason"."""
+    """Count rows of IMAGES by scenario, then by outcome."""
     counts: dict[str, Counter[str]] = {}
     columns = (images.column(name).to_pylist() for name in ("scenario", "status", "reason"))
     for scenario, status, reason in zip(*columns, strict=True):
-        counts.setdefault(scenario, Counter())[f"{status} {reason}".strip()] += 1
+        counts.setdefault(scenario, Counter())[str(Outcome(status, reason))] += 1
     return {scenario: dict(sorted(counter.items())) for scenario, counter in counts.items()}
 
 
 class Renderer:
-    """Renders shards by a recipe; cheap to make, keeps the latest donors decoded.
+    """Renders shards by a recipe; keeps recently used donors decoded.
 
     Args:
-        recipe: what is wanted.
+        recipe: of the run.
+
+    Attributes:
+        decoded: number of photographs decoded so far.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.decoded = 0
-        """Photographs decoded so far."""
         self._donors: dict[str, Pixels] = {}
 
-    def shard(self, shard: Shard, masks: pa.Table | None = None, carried: Mapping[str, Row] | None = None) -> Rendered:
-        """Every planned image of a shard, and the masks of its photographs.
+    def shard(self, shard: Shard, masks: pa.Table | None = None, reused: Mapping[str, Row] | None = None) -> Rendered:
+        """Render every planned image of a shard, and make the masks of its photographs.
 
-        No row is lost: one that cannot be made has a status and a reason instead of an image.
+        No row is lost: one that cannot be rendered has a status and a reason instead of an image.
 
         Args:
             shard: photographs and plan.
-            masks: of the photographs (MASKS), if they were made before; default: they are made now.
-            carried: rows of IMAGES that were made before, by sample.
+            masks: of the photographs (MASKS), if they exist already.
+            reused: rows of IMAGES that exist already, by sample.
         """
-        made, carried = by_image(masks), carried or {}
-        plan: dict[str, list[tuple[int, Row]]] = {}
-        for position, row in enumerate(shard.plan.to_pylist()):
-            plan.setdefault(row["image_id"], []).append((position, row))
-        images: list[Row] = [{}] * len(shard.plan)
-        rows: list[Row] = []
+        images = dict(reused or {})
+        planned: dict[str, list[Row]] = {}
+        for row in shard.plan.to_pylist():
+            if row["sample_id"] not in images:
+                planned.setdefault(row["image_id"], []).append(row)
+        mask_rows = rows_by_image(masks)
         for source in shard.source.to_pylist():
-            mask, planned = made.get(source["image_id"]), plan.get(source["image_id"], [])
-            left = [(position, row) for position, row in planned if row["sample_id"] not in carried]
-            if left or mask is None:
-                subject, mask = self._subject(source, mask)
-                for position, row in left:
-                    images[position] = self._image(source, row, subject)
-            rows.append(mask)
-        for position, name in enumerate(shard.plan.column("sample_id").to_pylist()):
-            if name in carried:
-                images[position] = carried[name]
+            image = source["image_id"]
+            if image in planned or image not in mask_rows:
+                photo, mask_rows[image] = self._photo(source, mask_rows.get(image))
+                for row in planned.get(image, ()):
+                    images[row["sample_id"]] = self._image(source, row, photo)
+        samples = shard.plan.column("sample_id").to_pylist()
+        photographs = shard.source.column("image_id").to_pylist()
         return Rendered(
-            pa.Table.from_pylist(images, schema=schema.IMAGES), pa.Table.from_pylist(rows, schema=schema.MASKS)
+            pa.Table.from_pylist([images[sample] for sample in samples], schema=schema.IMAGES),
+            pa.Table.from_pylist([mask_rows[image] for image in photographs], schema=schema.MASKS),
         )
 
-    def _subject(self, source: Row, row: Row | None) -> tuple[Subject | Rejected, Row]:
+    def _photo(self, source: Row, row: Row | None) -> tuple[MaskedPhoto | Rejected, Row]:
+        """Read a photograph with its mask, making its row of MASKS unless it is given."""
         try:
-            decoded = photograph(source, self.recipe.limits)
+            decoded = read_photo(source, self.recipe.limits)
             self.decoded += 1
-        except Rejected as verdict:
-            return verdict, row or without_mask(source, verdict)
-        try:
             row, mask = (row, None) if row else self._mask(source, decoded)
-            return subject(decoded, row, mask), row
+            return masked_photo(decoded, row, mask), row
         except Rejected as verdict:
-            return verdict, row or without_mask(source, verdict)
+            return verdict, row or row_without_mask(source, verdict)
 
     def _mask(self, source: Row, decoded: Decoded) -> tuple[Row, Mask]:
         settings = self.recipe.masks
         hint, notes = hint_of(source, decoded, settings.annotations)
-        refined, quality = accept(settings.refine.refine(decoded, hint, seed_of(source)), hint.mask, settings.gates)
-        return mask_row(source, refined, quality, notes), refined.mask
+        refined = settings.refine.refine(decoded, hint, mask_seed(source))
+        refined, statistics = select_mask(refined, hint.mask, settings.gates)
+        return mask_row(source, refined, statistics, notes), refined.mask
 
-    def _image(self, source: Row, plan: Row, subject: Subject | Rejected) -> Row:
-        row = without_image(source, plan)
+    def _image(self, source: Row, plan: Row, photo: MaskedPhoto | Rejected) -> Row:
+        row = row_without_image(source, plan)
         try:
-            if isinstance(subject, Rejected):
-                raise subject
+            if isinstance(photo, Rejected):
+                raise photo
             scenario = self.recipe.scenarios[plan["scenario"]].scenario
             donor = self._donor_of(plan) if scenario.needs_donor else None
-            picture = scenario.render(subject.photo, plan["seed"], donor)
-            assert_kept(scenario, subject.photo, picture, plan)
+            picture = scenario.render(photo.photo, plan["seed"], donor)
+            check_kept(scenario, photo.photo, picture, plan)
         except Rejected as verdict:
             return row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
-        return row | encoded(picture, plan, subject, self.recipe.images)
+        return row | encoded_image(picture, plan, photo, self.recipe.images)
 
     def _donor_of(self, plan: Row) -> Pixels:
-        if plan["donor_uri"] is None:
-            raise Rejected("no_donor")
         uri = plan["donor_uri"]
+        if uri is None:
+            raise Rejected("no_donor")
         if uri not in self._donors:
             donor = self._read_donor(uri, plan["donor_sha256"])
             if sum(kept.nbytes for kept in self._donors.values()) + donor.nbytes > _DONOR_BYTES:
@@ -163,35 +163,35 @@ class Renderer:
             raise Rejected("donor_unusable", str(verdict)) from verdict
 
 
-def without_image(source: Row, plan: Row) -> Row:
-    """The row of IMAGES for a planned image that is not made yet, all but its status."""
+def row_without_image(source: Row, plan: Row) -> Row:
+    """The row of IMAGES for a planned image, without image, status and reason."""
     row = {name: plan[name] for name in ("sample_id", "image_id", "scenario", "variant")}
     return row | {"category": source["category"], "image": None, "mask": None, "provenance": "{}", "sha256": None}
 
 
-def encoded(
-    picture: Picture, plan: Row, subject: Subject, images: Images, notes: Sequence[str] = (), **told: object
+def encoded_image(
+    picture: Picture, plan: Row, photo: MaskedPhoto, images: Images, notes: Sequence[str] = (), **facts: object
 ) -> Row:
-    """The made half of a row of IMAGES.
+    """Encode an image as the remaining columns of its row of IMAGES.
 
     Args:
-        picture: what was made.
-        plan: its row.
-        subject: whose photograph it is of.
+        picture: the rendered image.
+        plan: its row of PLAN.
+        photo: the photograph that it is made of.
         images: how to store it.
-        notes: reason codes beside the subject's.
-        told: more for its provenance, as plain JSON values.
+        notes: reason codes in addition to the photograph's.
+        facts: additions to its provenance, as plain JSON values.
     """
     format = "png" if picture.image.shape[2] == 4 else images.format
     data = encode(picture.image, format, images.quality)
-    mask = subject.encoded_mask if picture.mask is subject.photo.mask else encode_mask(picture.mask)
+    mask = photo.encoded_mask if picture.mask is photo.photo.mask else encode_mask(picture.mask)
     provenance = {
         "settings": json.loads(plan["settings"]),
         "seed": plan["seed"],
-        "drawn": dict(picture.drawn),
+        "drawn": dict(picture.sampled),
         "donor": plan["donor_id"],
-        "mask_origin": subject.origin,
-        **told,
+        "mask_origin": photo.origin,
+        **facts,
     }
     return {
         "image": {"bytes": data, "path": f"{plan['sample_id']}.{'png' if format == 'png' else 'jpg'}"},
@@ -199,19 +199,23 @@ def encoded(
         "provenance": json.dumps(provenance, sort_keys=True),
         "sha256": hashlib.sha256(data).hexdigest(),
         "status": schema.OK,
-        "reason": " ".join((*subject.notes, *notes)),
+        "reason": " ".join((*photo.notes, *notes)),
     }
 
 
-def assert_kept(scenario: Scenario, photo: Photo, picture: Picture, plan: Row) -> None:
-    """What a scenario promises to keep is equal, pixel for pixel; anything else is a bug of the scenario."""
+def check_kept(scenario: Scenario, photo: Photo, picture: Picture, plan: Row) -> None:
+    """Check, pixel for pixel, that a scenario preserved the region that it promises to keep.
+
+    Raises:
+        ConfigError: it did not; a bug of the scenario.
+    """
     if scenario.keeps is None:
         return
     rgba = picture.image.shape[2] == 4
     image = cv2.cvtColor(picture.image, cv2.COLOR_RGBA2RGB) if rgba else picture.image
     moved = image.shape != photo.image.shape
     if moved or cv2.norm(image, photo.image, cv2.NORM_INF, photo.region(scenario.keeps)) > 0:
-        raise XrayError(
+        raise ConfigError(
             f"scenario {plan['scenario']!r} changed pixels of the {scenario.keeps} of {plan['image_id']!r}, "
             f"which it promises to keep (sample {plan['sample_id']})"
         )

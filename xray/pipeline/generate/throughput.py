@@ -1,4 +1,4 @@
-"""How fast models worked: measured in this run, in earlier ones with the same settings, or by a probe."""
+"""Rates of models: measured in this run, in earlier ones with the same settings, or by a probe."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from xray.cluster.placement import Node
-from xray.core.cache import cache_folder, digest
+from xray.core.cache import cache_folder, settings_hash
 from xray.core.errors import XrayError
 from xray.core.files import write_bytes
 from xray.core.uri import to_uri
 from xray.runs.receipts import Receipt
 from xray.runs.recipe import Recipe, recipe_values
 
-Settings = Mapping[str, Any]
+RateSettings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a pool works.
+    """The speed of a pool.
 
     Args:
-        images: that went through the device.
-        seconds: of one actor's time that they took there.
-        bytes: that they were stored in.
+        images: number of images that the device processed.
+        seconds: time of one actor's device for them.
+        bytes: their size in storage.
         measured: `this run`, `an earlier run` or `a probe just now`.
     """
 
@@ -37,39 +37,39 @@ class Rate:
     measured: str
 
     @property
-    def seconds_an_image(self) -> float:
-        """Of one actor's time."""
+    def seconds_per_image(self) -> float:
+        """Device time of one actor."""
         return self.seconds / self.images
 
     @property
-    def bytes_an_image(self) -> float:
-        """Of storage."""
+    def bytes_per_image(self) -> float:
+        """Storage."""
         return self.bytes / self.images
 
 
-def settings_of_work(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> dict[str, Any]:
-    """What the rate of a pool depends on, as plain JSON values; stands in each of its receipts.
+def rate_settings(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> dict[str, Any]:
+    """Settings that the rate of a pool depends on, as plain JSON values; each of its receipts records them.
 
     Args:
         recipe: of the run.
         pool: refine or paint.
-        scenarios: that are painted.
+        scenarios: inpainted ones.
     """
     values = recipe_values(recipe)
-    told = {"pool": pool, **{key: values["pools"][pool][key] for key in ("device", "gpus", "batch")}}
+    settings = {"pool": pool, **{key: values["pools"][pool][key] for key in ("device", "gpus", "batch")}}
     if pool == "refine":
-        return told | {"model": values["masks"]["refine"]}
-    painters = [values["scenarios"][name]["painter"] for name in scenarios]
-    return told | {"models": painters, "filter": values["filter"]}
+        return settings | {"model": values["masks"]["refine"]}
+    inpainters = [values["scenarios"][name]["painter"] for name in scenarios]
+    return settings | {"models": inpainters, "filter": values["filter"]}
 
 
-def rate_of(receipts: Iterable[Receipt], table: str, settings: Settings) -> Rate | None:
-    """The rate that receipts tell; None if nothing was made with these settings.
+def rate_of(receipts: Iterable[Receipt], table: str, settings: RateSettings) -> Rate | None:
+    """Compute a rate from receipts; None if none has these settings.
 
     Args:
         receipts: of one stage.
-        table: what they committed: `masks` or `images`.
-        settings: of `settings_of_work`.
+        table: the committed table, `masks` or `images`.
+        settings: as `rate_settings` gives them.
     """
     images, seconds, size = 0, 0.0, 0
     for receipt in receipts:
@@ -80,27 +80,27 @@ def rate_of(receipts: Iterable[Receipt], table: str, settings: Settings) -> Rate
     return Rate(images, seconds, size, "this run") if images and seconds else None
 
 
-def remember(settings: Settings, nodes: Sequence[Node], rate: Rate) -> None:
-    """Keep a rate for the dry runs of other runs, in the cache folder; where that cannot be written, it is not kept.
+def remember(settings: RateSettings, nodes: Sequence[Node], rate: Rate) -> None:
+    """Save a rate for dry runs of other runs in the cache folder, if that can be written.
 
     Args:
-        settings: of `settings_of_work`.
-        nodes: of the cluster: another kind of GPU has another rate.
-        rate: what was measured.
+        settings: as `rate_settings` gives them.
+        nodes: of the cluster: the rate depends on the kind of GPU.
+        rate: the measured one.
     """
     with contextlib.suppress(XrayError):
-        write_bytes(to_uri(_place(settings, nodes)), json.dumps(asdict(rate), indent=1).encode())
+        write_bytes(to_uri(_rate_file(settings, nodes)), json.dumps(asdict(rate), indent=1).encode())
 
 
-def remembered(settings: Settings, nodes: Sequence[Node]) -> Rate | None:
-    """The rate of an earlier run with the same settings on the same kinds of GPU, if there was one."""
+def remembered(settings: RateSettings, nodes: Sequence[Node]) -> Rate | None:
+    """Load the rate of an earlier run with the same settings on the same kinds of GPU, if there is one."""
     try:
-        rate = Rate(**json.loads(_place(settings, nodes).read_text()))
+        rate = Rate(**json.loads(_rate_file(settings, nodes).read_text()))
     except (OSError, ValueError, TypeError):
         return None
     return replace(rate, measured="an earlier run")
 
 
-def _place(settings: Settings, nodes: Sequence[Node]) -> Path:
+def _rate_file(settings: RateSettings, nodes: Sequence[Node]) -> Path:
     kinds = sorted({name for node in nodes for name in node if name.startswith("accelerator_type:")})
-    return cache_folder() / "rates" / f"{digest({**settings, 'kinds': kinds})}.json"
+    return cache_folder() / "rates" / f"{settings_hash({**settings, 'kinds': kinds})}.json"

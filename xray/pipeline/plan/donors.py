@@ -1,4 +1,4 @@
-"""What is left to chance, decided once and for all by hashes: donors, prompts, seeds."""
+"""Deterministic sampling of donors and prompts, by hashing."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ from xray.scenarios import Prompt, Scenario
 from xray.sources.categories import Category
 
 _WINDOW, _SPARE = 256, 32
-"""Donors to choose among; and looked at besides, since some do not fit."""
-_AT_ONCE = 2**18
+"""Number of donors to choose from; and further ones to consider, since some do not fit."""
+_CHUNK = 2**18
 _NONE, _UNKNOWN = -1, -2
 
 
 class Donors:
-    """The bank, for drawing; a photograph that comes or goes changes hardly any other draw.
+    """The background pool, for sampling; adding or removing a photograph changes hardly any other sample.
 
-    The donors stand on a ring by a hash of their id. From the point that the seed decides, up to 256 that fit are
-    looked at, and the one whose hash with the seed is lowest is taken (rendezvous hashing: Thaler & Ravishankar,
-    IEEE/ACM Trans. Networking 6, 1998): each with equal chance, whatever the order of the bank.
+    The donors lie on a ring by a hash of their id. From a point that the seed determines, up to 256 suitable ones are
+    considered, and the one with the lowest hash with the seed is chosen (rendezvous hashing: Thaler & Ravishankar,
+    IEEE/ACM Trans. Networking 6, 1998): each is equally likely, whatever the order of the pool.
 
     Args:
-        bank: BACKGROUNDS.
+        pool: BACKGROUNDS.
     """
 
-    def __init__(self, bank: pa.Table) -> None:
-        self._bank = bank
-        names = (name for some in bank.column("donor_id").chunks for name in some.to_pylist())
-        points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(bank))
+    def __init__(self, pool: pa.Table) -> None:
+        self._pool = pool
+        names = (name for some in pool.column("donor_id").chunks for name in some.to_pylist())
+        points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(pool))
         self._order = np.argsort(points, kind="stable").astype(np.int32)
         self._points = points[self._order]
         self._codes: dict[str, dict[str | None, int]] = {}
         self._of: dict[str, NDArray[np.int32]] = {}
         for column in ("category", "place"):
-            encoded = pc.dictionary_encode(bank.column(column).cast(pa.string())).unify_dictionaries()
+            encoded = pc.dictionary_encode(pool.column(column).cast(pa.string())).unify_dictionaries()
             known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
             self._codes[column] = {value: code for code, value in enumerate(known)}
             codes = [np.asarray(some.indices.fill_null(_NONE), np.int32) for some in encoded.chunks]
             self._of[column] = np.concatenate([np.empty(0, np.int32), *codes])[self._order]
 
     def columns(self, rows: Sequence[int | None]) -> dict[str, pa.Array]:
-        """`donor_id`, `donor_uri` and `donor_sha256` of rows of the bank; of None, null."""
-        drawn = [(place, row) for place, row in enumerate(rows) if row is not None]
+        """Columns `donor_id`, `donor_uri` and `donor_sha256` for rows of the pool; null for None."""
+        sampled = [(index, row) for index, row in enumerate(rows) if row is not None]
         columns = {}
         for name, column in (("donor_id", "donor_id"), ("donor_uri", "uri"), ("donor_sha256", "sha256")):
-            known, values = self._bank.column(column), [None] * len(rows)
-            for place, row in drawn:  # `take` would put all chunks together first
-                values[place] = known[row].as_py()
+            known, values = self._pool.column(column), [None] * len(rows)
+            for index, row in sampled:  # `take` would concatenate all chunks first
+                values[index] = known[row].as_py()
             columns[name] = pa.array(values, pa.string())
         return columns
 
-    def draw(
+    def sample(
         self, seeds: Sequence[int], categories: Sequence[str], places: Sequence[str | None], images: Sequence[str]
     ) -> list[int | None]:
-        """For each photograph the row of one of another place and category, all with equal chance; None: there is none.
+        """Sample, for each photograph, the row of a donor of another place and category; None if there is none.
 
         Args:
-            seeds: 0 … 2^63 - 1, which decide.
+            seeds: 0 … 2^63 - 1; they determine the result.
             categories: of the photographs.
-            places: where they were taken, as far as that is known.
+            places: where they were taken, if known.
             images: their ids.
         """
         if not len(self._order) or not seeds:
@@ -79,18 +79,18 @@ class Donors:
             np.array([digest(image, bits=63) for image in images], np.uint64),
             np.searchsorted(self._points, points, side="right"),
         )
-        return [None if row == _NONE else int(row) for row in self._drawn(photographs, _WINDOW + _SPARE)]
+        return [None if row == _NONE else int(row) for row in self._sample(photographs, _WINDOW + _SPARE)]
 
-    def _drawn(self, photographs: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
-        """Rows of the bank, or `_NONE`, shape (N,).
+    def _sample(self, photographs: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
+        """Rows of the pool, or `_NONE`, shape (N,).
 
         Args:
-            photographs: seeds, codes of categories and places, their own points, and where to start on the ring; (N,).
-            width: donors from there on that are looked at; more only for those that find too few among them.
+            photographs: seeds, codes of categories and places, their own points, and their start on the ring; (N,).
+            width: number of donors to consider; more only for photographs with too few suitable ones.
         """
-        if len(photographs[0]) > 1 and len(photographs[0]) * width > _AT_ONCE:
+        if len(photographs[0]) > 1 and len(photographs[0]) * width > _CHUNK:
             halves = zip(*(np.array_split(values, 2) for values in photographs), strict=True)
-            return np.concatenate([self._drawn(half, width) for half in halves])
+            return np.concatenate([self._sample(half, width) for half in halves])
         seeds, category, place, itself, start = (values[:, None] for values in photographs)
         count = len(self._order)
         ring = start + np.arange(min(width, count))
@@ -103,17 +103,17 @@ class Donors:
         rows = np.where(rank[:, -1] > 0, self._order[(start[:, 0] + lowest) % count], _NONE)
         lack = rank[:, -1] < _WINDOW
         if width < count and lack.any():
-            rows[lack] = self._drawn([values[lack] for values in photographs], 4 * width)
+            rows[lack] = self._sample([values[lack] for values in photographs], 4 * width)
         return rows
 
 
 @dataclass(frozen=True)
-class Draw:
-    """All that a plan decides by chance.
+class Sampler:
+    """Everything random in a plan.
 
     Args:
         seed: of the run.
-        donors: the bank.
+        donors: the background pool.
         categories: by name.
     """
 
@@ -122,6 +122,6 @@ class Draw:
     categories: Mapping[str, Category]
 
     def prompt(self, scenario: Scenario, number: int, category: str, variant: int) -> Prompt | None:
-        """What to paint around the object of a photograph, if the scenario paints."""
+        """The prompt for the background of a photograph, if the scenario inpaints."""
         known = self.categories.get(category)
-        return scenario.prompt(known, number, variant) if scenario.paints and known else None
+        return scenario.prompt(known, number, variant) if scenario.inpaints and known else None

@@ -1,10 +1,10 @@
-"""Looking at what there is to work on: every photograph once, and the bank of backgrounds."""
+"""Survey the inputs of a run: check the recipe, read every photograph once, build the background pool."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,25 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core import schema
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected, XrayError
 from xray.core.files import read_bytes
 from xray.core.hashing import digest
 from xray.core.images import Limits, decode, read_header
-from xray.core.uri import name_of
+from xray.core.uri import base_name
 from xray.models.weights import locate
-from xray.runs.folds import fold_remarks
-from xray.runs.recipe import Recipe
-from xray.runs.run import Run
+from xray.runs.folder import RunFolder
+from xray.runs.folds import fold_notes
+from xray.runs.recipe import Recipe, ScenarioEntry
 from xray.runs.trial import check_training
 from xray.sources.base import Candidate
 from xray.sources.categories import Category
 
-_READERS, _AT_ONCE = 8, 4096
+_READERS, _CHUNK_ROWS = 8, 4096
 Row = dict[str, Any]
 
 
 def image_id(key: str) -> str:
-    """A readable and unique id of the photograph with this key in its source.
+    """A readable and unique id of a photograph, from its key in the source.
 
     >>> image_id("red fox/photo 1.jpg")
     'photo_1-076c2524fa'
@@ -43,103 +43,138 @@ def image_id(key: str) -> str:
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to work on.
+    """The inputs of a plan.
 
     Args:
-        categories: of the recipe, or as the source tells.
-        source: the photographs that no earlier plan has (SOURCE).
-        backgrounds: the bank that donors are drawn from (BACKGROUNDS).
-        known: the photographs of earlier plans (SOURCE).
-        remarks: what people should know before they start.
+        categories: of the recipe, or of the source.
+        source: photographs that no earlier plan has (SOURCE).
+        backgrounds: the pool that donors are sampled from (BACKGROUNDS).
+        known: photographs of earlier plans (SOURCE).
+        notes: caveats for readers of the run.
     """
 
     categories: tuple[Category, ...]
     source: pa.Table
     backgrounds: pa.Table
     known: pa.Table
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def survey(recipe: Recipe, run: Run | None = None, tick: Callable[[int], None] = lambda done: None) -> Survey:
-    """Look at every photograph of the recipe's source, and at the bank of backgrounds.
+def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int], None] = lambda done: None) -> Survey:
+    """Check a recipe, and look at every photograph of its source and at its background pool.
 
-    Where photographs become backgrounds they are decoded as a whole, so that a damaged one costs no other its row.
+    Photographs that become backgrounds are decoded completely, so that a damaged one affects only its own rows.
 
     Args:
-        recipe: what is wanted.
-        run: that was planned before: its photographs are not read again.
-        tick: called with the number of photographs looked at so far.
+        recipe: the recipe.
+        run: an earlier plan of the run, whose photographs are not read again.
+        progress: called with the number of photographs so far.
 
     Raises:
-        XrayError: the source, the bank or the weights are not there, or there is nothing for the categories.
+        ConfigError: the source, the background pool or weights are missing, or no photograph fits the categories.
     """
-    planned = run if run is not None and run.planned else None
-    known = planned.table("source") if planned else schema.SOURCE.empty_table()
-    scenarios = {**(planned.recipe_object.scenarios if planned else {}), **recipe.scenarios}
+    planned = run if run is not None and run.plan.exists else None
+    known = planned.store.table("source") if planned else schema.SOURCE.empty_table()
+    scenarios = {**(planned.recipe.scenarios if planned else {}), **recipe.scenarios}
+    categories, notes = check_recipe(recipe, scenarios)
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
-    _assert_there(references(recipe))
+    source = scan_source(recipe, categories, known, progress, whole=needs_donors)
+    if not len(source) + len(known):
+        raise ConfigError(f"the source {recipe.source!r} has no photograph of the categories")
+    notes += recipe.source.notes(categories)
+    if recipe.training is not None:
+        notes += fold_notes(usable_photographs([known, source]), recipe.training)
+    backgrounds = schema.BACKGROUNDS.empty_table()
+    if needs_donors:
+        backgrounds, more = build_pool(recipe, pa.concat_tables([known, source]))
+        notes += more
+    return Survey(categories, source, backgrounds, known, tuple(notes))
+
+
+def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tuple[tuple[Category, ...], list[str]]:
+    """Check what a recipe needs besides photographs: weights, trainings, the filter, prompts.
+
+    Returns:
+        Its categories, and notes for readers of the run.
+
+    Raises:
+        ConfigError: something is missing or contradictory.
+    """
+    _check_weights(weight_references(recipe))
     if recipe.training is not None:
         check_training(recipe.training, scenarios)
-    paints = any(entry.scenario.paints for entry in scenarios.values())
-    judged = recipe.filter.check(recipe.models, recipe.masks.refine) if paints else []
+    inpaints = any(entry.scenario.inpaints for entry in scenarios.values())
+    notes = recipe.filter.check(recipe.models, recipe.masks.refine) if inpaints else []
     categories = recipe.categories or tuple(recipe.source.categories())
     for entry in scenarios.values():
         for category in categories:
             entry.scenario.prompt(category, draw=0, variant=0)
-    candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
-    seen = set(known.column("image_id").to_pylist())
-    fresh = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
-    source = _distinct(source_table(inspect(fresh, recipe.limits, whole=needs_donors), tick))
-    if not len(source) + len(known):
-        raise XrayError(f"the source {recipe.source!r} has no photograph of the categories")
-    remarks = [*judged, *recipe.source.remarks(categories)]
-    if recipe.training is not None:
-        remarks += fold_remarks(usable([known, source]), recipe.training)
-    backgrounds = schema.BACKGROUNDS.empty_table()
-    if needs_donors:
-        backgrounds, more = _bank(recipe, pa.concat_tables([known, source]))
-        remarks += more
-    return Survey(categories, source, backgrounds, known, tuple(remarks))
+    return categories, notes
 
 
-def source_table(rows: Iterable[Row], tick: Callable[[int], None] = lambda done: None) -> pa.Table:
-    """SOURCE, made of some rows at a time: as objects of Python they take several times as much memory.
+def scan_source(
+    recipe: Recipe,
+    categories: Sequence[Category],
+    known: pa.Table,
+    progress: Callable[[int], None] = lambda done: None,
+    *,
+    whole: bool = False,
+) -> pa.Table:
+    """Look at the photographs of a source that are not known yet (SOURCE).
 
     Args:
-        rows: as `inspect` finds them.
-        tick: called with the number of rows so far.
+        recipe: has the source, the annotations and the limits.
+        categories: to look for.
+        known: photographs of earlier plans (SOURCE).
+        progress: called with the number of photographs so far.
+        whole: decode the pixels too.
     """
-    some: list[Row] = []
+    candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
+    seen = set(known.column("image_id").to_pylist())
+    new = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
+    return _with_unique_ids(source_table(inspect(new, recipe.limits, whole=whole), progress))
+
+
+def source_table(rows: Iterable[Row], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
+    """Build SOURCE chunk by chunk: as Python objects the rows would take several times as much memory.
+
+    Args:
+        rows: as `inspect` yields them.
+        progress: called with the number of rows so far.
+    """
+    chunk: list[Row] = []
     tables = [schema.SOURCE.empty_table()]
     for done, row in enumerate(rows, start=1):
-        some.append(row)
-        if len(some) == _AT_ONCE:
-            tables.append(pa.Table.from_pylist(some, schema=schema.SOURCE))
-            some = []
-        tick(done)
-    return pa.concat_tables([*tables, pa.Table.from_pylist(some, schema=schema.SOURCE)])
+        chunk.append(row)
+        if len(chunk) == _CHUNK_ROWS:
+            tables.append(pa.Table.from_pylist(chunk, schema=schema.SOURCE))
+            chunk = []
+        progress(done)
+    return pa.concat_tables([*tables, pa.Table.from_pylist(chunk, schema=schema.SOURCE)])
 
 
-def _distinct(source: pa.Table) -> pa.Table:
-    """Give every further row of an id an id of its own, so that it is accounted for under its own name."""
+def _with_unique_ids(source: pa.Table) -> pa.Table:
+    """Make duplicate ids unique, so that no row is lost."""
     ids = source.column("image_id")
     if pc.count_distinct(ids).as_py() == len(source):
         return source
     times: dict[str, int] = {}
-    own = []
+    unique = []
     for name in ids.to_pylist():
         count = times[name] = times.get(name, 0) + 1
-        own.append(name if count == 1 else f"{name}-again{count - 1}")
-    return source.set_column(source.schema.get_field_index("image_id"), schema.SOURCE.field("image_id"), pa.array(own))
+        unique.append(name if count == 1 else f"{name}-again{count - 1}")
+    return source.set_column(
+        source.schema.get_field_index("image_id"), schema.SOURCE.field("image_id"), pa.array(unique)
+    )
 
 
 def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = False) -> Iterator[Row]:
-    """SOURCE rows of the candidates, in their order; a few are read at a time.
+    """Read candidates, a few at a time, and yield their rows of SOURCE in order.
 
     Args:
-        candidates: what a source or bank offers.
-        limits: which are refused from their header.
-        whole: decode the pixels, too.
+        candidates: of a source or a background pool.
+        limits: sizes to refuse, by the file's header.
+        whole: decode the pixels too.
     """
     candidates = iter(candidates)
     with ThreadPoolExecutor(_READERS) as pool:
@@ -178,7 +213,7 @@ def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
 
 
 def _mask_sha256(uri: str | None) -> str | None:
-    """What is wrong with a mask is said when it is read."""
+    """Hash a mask's file; its problems are reported when it is read."""
     if uri is None:
         return None
     try:
@@ -187,8 +222,8 @@ def _mask_sha256(uri: str | None) -> str | None:
         return None
 
 
-def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
-    """BACKGROUNDS, and what is to be remarked: the run's own photographs, then others, which are looked at first."""
+def build_pool(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Build the background pool (BACKGROUNDS) of the run's own photographs and others, and return it with notes."""
     candidates = list(recipe.backgrounds.candidates(source))
     seen = source.filter(pc.is_in(source["uri"], pa.array([item.uri for item in candidates], pa.string())))
     by_uri = {row["uri"]: row for row in seen.to_pylist()}
@@ -197,19 +232,19 @@ def _bank(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
     for candidate in candidates:
         row = by_uri.get(candidate.uri) or next(read)
         if row["status"] != schema.OK:
-            unusable.append(f"{name_of(candidate.uri)} ({row['reason']})")
+            unusable.append(f"{base_name(candidate.uri)} ({row['reason']})")
             continue
         rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or row["category"] or None})
     others = [{name: row[name] for name in schema.BACKGROUNDS.names} for row in rows]
     own = recipe.backgrounds.own(source)
-    bank = pa.concat_tables([own, pa.Table.from_pylist(others, schema=schema.BACKGROUNDS)])
-    if not len(bank):
-        raise XrayError(f"the background bank {recipe.backgrounds!r} has no usable photograph")
-    remarks = [f"backgrounds that cannot be used: {', '.join(sorted(unusable)[:5])}"] if unusable else []
-    return bank, remarks
+    pool = pa.concat_tables([own, pa.Table.from_pylist(others, schema=schema.BACKGROUNDS)])
+    if not len(pool):
+        raise ConfigError(f"the background pool {recipe.backgrounds!r} has no usable photograph")
+    notes = [f"unusable backgrounds: {', '.join(sorted(unusable)[:5])}"] if unusable else []
+    return pool, notes
 
 
-def _assert_there(references: Iterable[str]) -> None:
+def _check_weights(references: Iterable[str]) -> None:
     missing = []
     for reference in sorted(references):
         try:
@@ -217,19 +252,19 @@ def _assert_there(references: Iterable[str]) -> None:
         except XrayError as error:
             missing.append(str(error))
     if missing:
-        raise XrayError("\n".join(missing))
+        raise ConfigError("\n".join(missing))
 
 
-def references(recipe: Recipe) -> set[str]:
-    """The weights that making images takes."""
-    painters = [entry.scenario.painter for entry in recipe.scenarios.values() if entry.scenario.paints]
-    parts = [recipe.masks.refine.weights(), *(painter.weights() for painter in painters)]
-    if painters:
+def weight_references(recipe: Recipe) -> set[str]:
+    """References of all weights that images and masks need."""
+    inpainters = [entry.scenario.painter for entry in recipe.scenarios.values() if entry.scenario.inpaints]
+    parts = [recipe.masks.refine.weights(), *(inpainter.weights() for inpainter in inpainters)]
+    if inpainters:
         parts.append(recipe.filter.weights())
     return {reference for part in parts for reference in part.values()}
 
 
-def usable(tables: Iterable[pa.Table]) -> dict[str, str]:
-    """Categories of the photographs that can be read, by id."""
+def usable_photographs(tables: Iterable[pa.Table]) -> dict[str, str]:
+    """Categories of the readable photographs, by id."""
     rows = (row for table in tables for row in table.select(["image_id", "category", "status"]).to_pylist())
     return {row["image_id"]: row["category"] for row in rows if row["status"] == schema.OK}

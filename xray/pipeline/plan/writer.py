@@ -1,4 +1,4 @@
-"""The parts of a plan: photographs and their images, in files of a size that memory does not feel."""
+"""Write the plan in parts small enough to keep memory constant."""
 
 from __future__ import annotations
 
@@ -13,129 +13,130 @@ import pyarrow.parquet as pq
 
 from xray.core import schema
 from xray.core.parquet import to_parquet
-from xray.pipeline.plan.donors import Draw
-from xray.pipeline.plan.replan import Carrying
+from xray.pipeline.plan.donors import Sampler
+from xray.pipeline.plan.replan import PlanDiff
 from xray.pipeline.plan.rows import plan_rows
+from xray.runs.folder import RunFolder
+from xray.runs.ids import PartId
 from xray.runs.recipe import Recipe, ScenarioEntry
-from xray.runs.run import Run
 
 _SHARD_PIXELS = 24_000_000
-_PART = 16_384
-"""Photographs in a part of the plan, at most."""
-_DRAWN_BY = ["image_id", "category", "place"]
-"""What of a photograph decides its rows of the plan."""
+_PART_ROWS = 16_384
+"""Maximal number of photographs in a part of the plan."""
+_NEEDED = ["image_id", "category", "place"]
+"""Columns of SOURCE that the rows of the plan depend on."""
 _REPEATED = ["shard", "image_id", "scenario", "variant", "prompt", "place", "settings", "carried_from"]
-_LOOKED_FOR = ["scenario", "prompt"]
-"""Columns of the plan whose values recur in a shard, and those that readers choose rows by."""
+_FILTERED_BY = ["scenario", "prompt"]
+"""Columns of the plan whose values repeat within a shard, and those that readers filter by."""
 
-Tick = Callable[[int], None]
-"""Called with the number of photographs that were just planned."""
+Progress = Callable[[int], None]
+"""Called with the number of photographs planned since the last call."""
 
 
-def untold(planned: int) -> None:
-    """Tell nobody."""
+def no_progress(planned: int) -> None:
+    """No-op progress callback."""
 
 
 @dataclass(frozen=True)
-class Writing:
-    """Writes parts of a plan, which count once the plan is committed with them.
+class PlanWriter:
+    """Writes parts of a plan; they count once the plan is committed with them.
 
     Args:
-        run: that they are of.
-        draw: decides what is left to chance.
-        tick: called with the number of photographs that were just planned.
-        carrying: decides what is carried over, where all is planned anew.
+        run: the run.
+        sampler: of donors and prompts.
+        progress: called with the number of photographs planned since the last call.
+        diff: finds images to reuse, in a new plan of the whole run.
     """
 
-    run: Run
-    draw: Draw
-    tick: Tick = untold
-    carrying: Carrying | None = None
+    run: RunFolder
+    sampler: Sampler
+    progress: Progress = no_progress
+    diff: PlanDiff | None = None
 
     def photographs(self, parts: Sequence[str], source: pa.Table, recipe: Recipe) -> list[str]:
         """Plan all scenarios of new photographs.
 
         Args:
-            parts: that there are.
+            parts: existing parts.
             source: the photographs (SOURCE).
-            recipe: what is wanted of them.
+            recipe: their scenarios.
 
         Returns:
-            The parts that were written.
+            The written parts.
         """
-        known = [*parts, *self.run.parts("plan"), *self.run.replaced()]
-        number = 1 + max((int(part.partition("-")[2]) for part in known), default=-1)
+        known = [*parts, *self.run.plan.parts("plan"), *self.run.plan.replaced()]
+        number = 1 + max((int(PartId(part).source) for part in known), default=-1)
         first, kinds = _next_part(known), _kinds(recipe.scenarios)
 
         def write(index: int) -> list[str]:
-            new, some = f"{number + index:02d}", source.slice(index * _PART, _PART)
-            sizes = list(_groups(some, recipe.shard_size))
-            self.run.write_part("source", new, to_parquet(some, sizes))
-            units = [some.slice(end - size, size) for size, end in zip(sizes, accumulate(sizes), strict=True)]
-            names = [f"{first + index * len(kinds) + place:02d}-{new}" for place in range(len(kinds))]
-            return [self._write(name, units, kind) for name, kind in zip(names, kinds, strict=True)]
+            new, photographs = f"{number + index:02d}", source.slice(index * _PART_ROWS, _PART_ROWS)
+            sizes = list(_batch_sizes(photographs, recipe.shard_size))
+            self.run.plan.write_part("source", new, to_parquet(photographs, sizes))
+            batches = [photographs.slice(end - size, size) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+            names = [f"{first + index * len(kinds) + kind:02d}-{new}" for kind in range(len(kinds))]
+            return [self._write(name, batches, scenarios) for name, scenarios in zip(names, kinds, strict=True)]
 
         written: list[str] = []
-        # Reading and writing Parquet leaves the interpreter to the other; what is carried over is decided in order.
-        with ThreadPoolExecutor(1 if self.carrying else 2) as pool:
-            for index, names in enumerate(pool.map(write, range(-(-len(source) // _PART)))):
+        # Parquet releases the interpreter, so that two threads help; a diff needs the order.
+        with ThreadPoolExecutor(1 if self.diff else 2) as pool:
+            for index, names in enumerate(pool.map(write, range(-(-len(source) // _PART_ROWS)))):
                 written += names
-                self.tick(min(_PART, len(source) - index * _PART))
-        pa.default_memory_pool().release_unused()  # else the file of the bank comes on top
+                self.progress(min(_PART_ROWS, len(source) - index * _PART_ROWS))
+        pa.default_memory_pool().release_unused()  # or the background pool would come on top
         return written
 
     def scenarios(self, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry]) -> list[str]:
-        """Plan some scenarios more of photographs that are planned.
+        """Plan further scenarios of planned photographs.
 
         Args:
-            parts: of the plan that there are.
-            source_part: the part that the photographs are in.
-            scenarios: that they are planned in.
+            parts: existing parts of the plan.
+            source_part: the part with the photographs.
+            scenarios: the further ones.
 
         Returns:
-            The parts that were written.
+            The written parts.
         """
-        first, kinds = _next_part([*parts, *self.run.replaced()]), _kinds(scenarios)
-        with self.run.open_part("source", source_part) as source:
-            units = [source.read_row_group(group, columns=_DRAWN_BY) for group in range(source.num_row_groups)]
-        names = [f"{first + place:02d}-{source_part}" for place in range(len(kinds))]
-        written = [self._write(name, units, kind) for name, kind in zip(names, kinds, strict=True)]
-        self.tick(sum(map(len, units)))
+        first, kinds = _next_part([*parts, *self.run.plan.replaced()]), _kinds(scenarios)
+        with self.run.plan.open_part("source", source_part) as source:
+            batches = [source.read_row_group(group, columns=_NEEDED) for group in range(source.num_row_groups)]
+        names = [f"{first + kind:02d}-{source_part}" for kind in range(len(kinds))]
+        written = [self._write(name, batches, kind) for name, kind in zip(names, kinds, strict=True)]
+        self.progress(sum(map(len, batches)))
         return written
 
-    def _write(self, part: str, units: Iterable[pa.Table], scenarios: Mapping[str, ScenarioEntry]) -> str:
-        """One row group for each unit of photographs, planned as they come: memory hardly grows with them."""
+    def _write(self, part: str, batches: Iterable[pa.Table], scenarios: Mapping[str, ScenarioEntry]) -> str:
+        """Write one row group per photo batch, one at a time to keep memory constant."""
         sink = BytesIO()
         with pq.ParquetWriter(
-            sink, schema.PLAN, compression="zstd", use_dictionary=_REPEATED, write_statistics=_LOOKED_FOR
+            sink, schema.PLAN, compression="zstd", use_dictionary=_REPEATED, write_statistics=_FILTERED_BY
         ) as out:
-            for group, photographs in enumerate(units):
-                planned = plan_rows(photographs, scenarios, self.draw, f"{part}-{group:05d}")
-                if self.carrying:
+            for group, photographs in enumerate(batches):
+                planned = plan_rows(photographs, scenarios, self.sampler, f"{part}-{group:05d}")
+                if self.diff:
                     rows = planned.to_pylist()
-                    self.carrying.images(rows, photographs.to_pylist())
+                    self.diff.images(rows, photographs.to_pylist())
                     planned = pa.Table.from_pylist(rows, schema=schema.PLAN)
                 out.write_table(planned, row_group_size=len(planned))
-        self.run.write_part("plan", part, sink.getvalue())
+        self.run.plan.write_part("plan", part, sink.getvalue())
         return part
 
 
 def _next_part(known: Sequence[str]) -> int:
-    return 1 + max((int(part.partition("-")[0]) for part in known), default=-1)
+    return 1 + max((int(PartId(part).plan) for part in known), default=-1)
 
 
 def _kinds(scenarios: Mapping[str, ScenarioEntry]) -> list[dict[str, ScenarioEntry]]:
-    """What is rendered and what is painted, if any: the latter has shards of its own, on GPUs."""
-    rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.paints}
-    painted = {name: entry for name, entry in scenarios.items() if entry.scenario.paints}
-    return [kind for kind in (rendered, painted) if kind]
+    """Rendered scenarios and inpainted ones: the latter have shards of their own, on GPUs."""
+    rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.inpaints}
+    inpainted = {name: entry for name, entry in scenarios.items() if entry.scenario.inpaints}
+    return [kind for kind in (rendered, inpainted) if kind]
 
 
-def _groups(source: pa.Table, most: int) -> Iterator[int]:
-    """How many photographs go in each shard: at most so many, and not more pixels than a worker should hold."""
+def _batch_sizes(source: pa.Table, max_size: int) -> Iterator[int]:
+    """Sizes of the photo batches: limited in photographs, and in pixels that a worker holds."""
     count, pixels = 0, 0
     for width, height in zip(source.column("width").to_pylist(), source.column("height").to_pylist(), strict=True):
-        if count and (count == most or pixels + width * height > _SHARD_PIXELS):
+        if count and (count == max_size or pixels + width * height > _SHARD_PIXELS):
             yield count
             count, pixels = 0, 0
         count, pixels = count + 1, pixels + width * height

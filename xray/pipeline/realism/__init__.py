@@ -1,4 +1,4 @@
-"""How real painted pictures are, and how many of them the filter kept; reads a run, writes its table `realism`."""
+"""Realism of a run's inpainted images (FID, KID, CLIPScore, LPIPS), and the share that the filter kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many painted pictures the filter kept, and how sure that is."""
+"""The share of inpainted images that the filter kept, with intervals."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from xray.core.schema import FILTERED, OK
 from xray.pipeline.realism.metrics import cluster_error
 
 if TYPE_CHECKING:
-    from xray.runs.run import Run
+    from xray.runs.folder import RunFolder
 
 GROUP = ("scenario", "category", "prompt", "place")
-"""The finest groups that keep rates are told of."""
+"""Columns of the finest groups."""
 INDEPENDENT, CLUSTERED = "Wilson", "Wilson, clustered by photograph"
-"""Kinds of intervals."""
+"""Names of the intervals, in the column `interval`."""
 
 
-def keep_rates(run: Run, by: Sequence[str] = GROUP) -> pd.DataFrame:
-    """How many of the painted pictures the filter kept; reads no picture.
+def keep_rates(run: RunFolder, by: Sequence[str] = GROUP) -> pd.DataFrame:
+    """Compute the share of inpainted images that the filter kept; reads no image.
 
     Args:
         run: with images.
-        by: what makes a group: some of `GROUP`.
+        by: columns that make a group: some of `GROUP`.
 
     Returns:
         See `rates`.
@@ -37,37 +37,36 @@ def keep_rates(run: Run, by: Sequence[str] = GROUP) -> pd.DataFrame:
     return rates(judgements(run), by)
 
 
-def judgements(run: Run) -> pd.DataFrame:
-    """What became of each picture that was to be painted; reads no picture.
+def judgements(run: RunFolder) -> pd.DataFrame:
+    """Return the filter's judgement of each planned inpainted image; reads no image.
 
     Returns:
-        One row a planned picture with a prompt: `sample_id`, `image_id`, those of `GROUP`, `judged` (it was painted,
-        and the filter looked at it), `kept`, and `why` not, a code of `xray.core.schema.REASONS` or empty.
+        One row per planned image with a prompt: `sample_id`, `image_id`, the columns of `GROUP`, `judged` (it was
+        inpainted and filtered), `kept`, and `why` not: a code of `xray.core.schema.REASONS`, or empty.
     """
-    images = run.table("images", ["sample_id", "image_id", "category", "scenario", "status", "reason"])
-    plan = run.table("plan", ["sample_id", "prompt", "place"], where=pc.field("prompt").is_valid())
+    images = run.store.table("images", ["sample_id", "image_id", "category", "scenario", "status", "reason"])
+    plan = run.store.table("plan", ["sample_id", "prompt", "place"], where=pc.field("prompt").is_valid())
     rows = images.to_pandas().merge(plan.to_pandas(), on="sample_id")
     kept = (rows["status"] == OK).to_numpy(bool)
     refused = rows["reason"].map(lambda reason: not FILTERED.isdisjoint(reason.split())).to_numpy(bool) & ~kept
     judged = rows.assign(judged=kept | refused, kept=kept, why=rows["reason"].where(~kept, ""))
-    found: pd.DataFrame = judged[["sample_id", "image_id", *GROUP, "judged", "kept", "why"]]
-    return found
+    table: pd.DataFrame = judged[["sample_id", "image_id", *GROUP, "judged", "kept", "why"]]
+    return table
 
 
 def rates(judgements: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Keep rates of groups.
+    """Compute keep rates of groups.
 
     Args:
         judgements: as `judgements` returns them.
         by: which of its columns make a group.
 
     Returns:
-        One row a group, sorted by `by`: `n` pictures that were painted and judged, of `n_images` different
-        photographs, `kept` of them, their share `rate` with `ci_low` and `ci_high` (95 %; NaN for n = 0), which
-        `interval` that is (`INDEPENDENT` where each picture is of another photograph, else `CLUSTERED`, see
-        `effective_n`; empty for n = 0), `unpainted` planned ones of which there is no picture, for a reason that lies
-        in the photograph, its mask or the painter, and `reasons` of all that are not kept, as text, the most frequent
-        first.
+        One row per group, sorted by `by`: `n` judged images of `n_images` different photographs, `kept` of them, the
+        share `rate` with `ci_low` and `ci_high` (95 %; NaN for n = 0), `interval` (`INDEPENDENT` if each image is of
+        another photograph, else `CLUSTERED`, see `effective_n`; empty for n = 0), `unpainted` planned images that do
+        not exist because of the photograph, its mask or the inpainter, and `reasons` of all that were not kept, as
+        text, the most frequent first.
     """
     groups = judgements.groupby(list(by), dropna=False, observed=True)
     rows = [{**dict(zip(by, key, strict=True)), **_rate(group)} for key, group in groups]
@@ -78,28 +77,35 @@ def rates(judgements: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def _rate(group: pd.DataFrame) -> dict[str, Any]:
     judged = group[group["judged"]]
     n, kept, photographs = len(judged), int(judged["kept"].sum()), judged["image_id"].nunique()
-    told = {"n": n, "n_images": photographs, "kept": kept, "unpainted": len(group) - n, "reasons": _tally(group["why"])}
+    counts = {
+        "n": n,
+        "n_images": photographs,
+        "kept": kept,
+        "unpainted": len(group) - n,
+        "reasons": _count_reasons(group["why"]),
+    }
     if not n:
-        return {**told, "rate": math.nan, "ci_low": math.nan, "ci_high": math.nan, "interval": ""}
+        return {**counts, "rate": math.nan, "ci_low": math.nan, "ci_high": math.nan, "interval": ""}
     rate, effective = kept / n, effective_n(judged["image_id"].tolist(), judged["kept"].tolist())
     low, high = proportion_confint(rate * effective, effective, method="wilson")
     interval = INDEPENDENT if photographs == n else CLUSTERED
-    return {**told, "rate": rate, "ci_low": float(low), "ci_high": float(high), "interval": interval}
+    return {**counts, "rate": rate, "ci_low": float(low), "ci_high": float(high), "interval": interval}
 
 
 def effective_n(image_ids: Sequence[str], kept: Sequence[bool]) -> float:
-    """How many independent pictures tell as much of a rate as these, of which several show one photograph.
+    """Return the number of independent images that would estimate the keep rate as precisely as these.
 
-    The rate's variance over clusters (see `xray.pipeline.realism.metrics.mean_of`) is compared with that of independent
-    pictures, with the factor for few clusters of Korn and Graubard 1998 (Survey Methodology 24:193–201). Where all
-    or none are kept there is no variance to compare, and each photograph counts once.
+    Images of one photograph are not independent. The rate's variance over clusters (see
+    `xray.pipeline.realism.metrics.clustered_mean`) is compared with that of independent images, with the factor for few
+    clusters of Korn and Graubard 1998 (Survey Methodology 24:193–201). If all or none are kept there is no variance
+    to compare, and each photograph counts once.
 
     Args:
-        image_ids: the photograph of each of N ≥ 1 pictures.
-        kept: whether it was kept.
+        image_ids: the photograph of each of N ≥ 1 images.
+        kept: whether the filter kept it.
 
     Returns:
-        1 … N; N where each picture is of another photograph.
+        1 … N; N if each image is of another photograph.
 
     >>> effective_n(["a", "b", "c"], [True, False, True]), effective_n(["a", "a", "b", "b"], [True] * 4)
     (3.0, 2.0)
@@ -113,10 +119,10 @@ def effective_n(image_ids: Sequence[str], kept: Sequence[bool]) -> float:
     return float(min(n, max(1.0, rate * (1 - rate) / error**2 * few**2))) if error else float(n)
 
 
-def _tally(reasons: pd.Series[str]) -> str:
-    """How often each reason, the most frequent first.
+def _count_reasons(reasons: pd.Series[str]) -> str:
+    """Count reasons, the most frequent first.
 
-    >>> _tally(pd.Series(["nsfw", "", "blank_picture", "nsfw"]))
+    >>> _count_reasons(pd.Series(["nsfw", "", "blank_picture", "nsfw"]))
     'nsfw 2, blank_picture 1'
     """
     counts = Counter(reason for reason in reasons if reason)

@@ -1,4 +1,4 @@
-"""Numbers over many pictures, and what they rest on: mean CLIPScore, mean LPIPS."""
+"""Metrics over the images of a scenario, with their basis: mean CLIPScore, mean LPIPS."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from scipy import stats
 
 from xray.backgrounds.filtering.clip import Clip
 from xray.pipeline.realism.networks import Lpips, clip_scores
-from xray.pipeline.realism.pictures import Seen
+from xray.pipeline.realism.pictures import PassedImage
 
 
 @dataclass(frozen=True)
-class Value:
-    """One number and what it rests on.
+class MetricValue:
+    """The value of a metric and its basis; the fields are columns of the table `realism`.
 
     Args:
         metric: its name.
-        value: NaN if it could not be had.
-        std: standard deviation, over KID's subsets or over pictures; NaN if there is none.
-        ci_low: of the 95 % interval, see `mean_of`; NaN if there is none.
+        value: NaN if it could not be computed.
+        std: standard deviation, over KID's subsets or over images; NaN if there is none.
+        ci_low: of the 95 % interval, see `clustered_mean`; NaN if there is none.
         ci_high: of the same.
-        n: pictures.
-        n_images: different photographs among them; 0: not counted.
-        n_originals: that they are compared with; 0: with none.
+        n: number of images.
+        n_images: number of different photographs among them; 0: not counted.
+        n_originals: number of originals that they are compared with; 0: none.
         method: how it was computed.
-        remark: what the reader must know.
+        remark: a caveat for the reader.
     """
 
     metric: str
@@ -45,26 +45,26 @@ class Value:
     remark: str = ""
 
 
-class Meter:
-    """Base of the meters: takes in the pictures of one scenario after the other."""
+class Metric:
+    """The base class of metrics: it takes the images of one scenario after the other."""
 
     role: ClassVar[str]
-    """What its weights are called."""
+    """The name of its weights in the arguments of `realism`."""
     metrics: ClassVar[tuple[str, ...]]
     libraries: ClassVar[tuple[str, ...]]
     needs_prompt: ClassVar[bool] = False
 
-    def update(self, batch: Sequence[Seen]) -> None:
-        """Take in N ≥ 1 pictures."""
+    def update(self, batch: Sequence[PassedImage]) -> None:
+        """Add N ≥ 1 images."""
         raise NotImplementedError
 
-    def values(self) -> list[Value]:
-        """What they come to; they are then forgotten."""
+    def values(self) -> list[MetricValue]:
+        """Return the values over the added images, and forget the images."""
         raise NotImplementedError
 
 
-class PromptScores(Meter):
-    """Mean CLIPScore of the pictures with their planned prompts.
+class ClipScore(Metric):
+    """The mean CLIPScore of images with their planned prompts.
 
     Args:
         clip: the model.
@@ -79,23 +79,23 @@ class PromptScores(Meter):
         self._clip = clip
         self._scores: list[tuple[str, float]] = []
 
-    def update(self, batch: Sequence[Seen]) -> None:
-        """See `Meter.update`; pictures without a prompt do not count."""
-        prompted = [(seen, seen.prompt) for seen in batch if seen.prompt is not None]
+    def update(self, batch: Sequence[PassedImage]) -> None:
+        """See `Metric.update`; images without a prompt do not count."""
+        prompted = [(item, item.prompt) for item in batch if item.prompt is not None]
         if prompted:
-            images = [seen.picture.image for seen, _ in prompted]
+            images = [item.photo.image for item, _ in prompted]
             scores = clip_scores(self._clip, images, [prompt for _, prompt in prompted])
-            self._scores += [(seen.image_id, float(score)) for (seen, _), score in zip(prompted, scores, strict=True)]
+            self._scores += [(item.image_id, float(score)) for (item, _), score in zip(prompted, scores, strict=True)]
 
-    def values(self) -> list[Value]:
-        """The mean CLIPScore."""
+    def values(self) -> list[MetricValue]:
+        """Return the mean CLIPScore."""
         scores, self._scores = self._scores, []
         method = f"100 · max(cos, 0); {self._clip.processing}; prompts cut to {self._clip.context} tokens"
-        return [mean_of("clip_score", scores, method=method)]
+        return [clustered_mean("clip_score", scores, method=method)]
 
 
-class Outside(Meter):
-    """Mean LPIPS between the pictures and their originals, outside the object.
+class BackgroundLpips(Metric):
+    """The mean LPIPS between images and their originals, outside the object.
 
     Args:
         lpips: the network.
@@ -108,62 +108,64 @@ class Outside(Meter):
     def __init__(self, lpips: Lpips) -> None:
         self._lpips = lpips
         self._distances: list[tuple[str, float]] = []
-        self._without = 0
+        self._skipped = 0
 
-    def update(self, batch: Sequence[Seen]) -> None:
-        """See `Meter.update`."""
-        for seen in batch:
-            original = seen.original()
-            distance = None if original is None else self._lpips.outside(seen.picture, original)
+    def update(self, batch: Sequence[PassedImage]) -> None:
+        """See `Metric.update`."""
+        for item in batch:
+            original = item.original()
+            distance = None if original is None else self._lpips.outside(item.photo, original)
             if distance is None:
-                self._without += 1
+                self._skipped += 1
             else:
-                self._distances.append((seen.image_id, distance))
+                self._distances.append((item.image_id, distance))
 
-    def values(self) -> list[Value]:
-        """The mean LPIPS."""
-        distances, without = self._distances, self._without
-        self._distances, self._without = [], 0
-        remark = f"without {without} pictures that have no original of their size, or are too narrow" if without else ""
-        return [mean_of("lpips_background", distances, method=self._lpips.method, remark=remark, paired=True)]
+    def values(self) -> list[MetricValue]:
+        """Return the mean LPIPS."""
+        distances, skipped = self._distances, self._skipped
+        self._distances, self._skipped = [], 0
+        remark = f"without {skipped} pictures that have no original of their size, or are too narrow" if skipped else ""
+        return [clustered_mean("lpips_background", distances, method=self._lpips.method, remark=remark, paired=True)]
 
 
-def mean_of(
+def clustered_mean(
     metric: str, numbers: Sequence[tuple[str, float]], *, method: str = "", remark: str = "", paired: bool = False
-) -> Value:
-    """The mean of numbers about pictures, with a 95 % interval.
+) -> MetricValue:
+    """Compute the mean of one number per image, with a 95 % interval.
 
-    Pictures of one photograph are not independent: the interval is that of a mean over clusters (Liang and Zeger 1986,
-    with the factor G / (G - 1) and Student's t for G photographs). Where each is of another photograph, it is the
+    Images of one photograph are not independent: the interval is that of a mean over clusters (Liang and Zeger 1986,
+    with the factor G / (G - 1) and Student's t for G photographs). If each image is of another photograph, it is the
     usual one.
 
     Args:
         metric: its name.
-        numbers: the photograph of each picture, and the number.
+        numbers: the photograph of each image, and the number.
         method: how the numbers were computed.
-        remark: what the reader must know.
-        paired: whether each picture was compared with the original of its photograph.
+        remark: a caveat for the reader.
+        paired: whether each image was compared with the original of its photograph.
 
-    >>> found = mean_of("x", [("a", 1.0), ("b", 2.0), ("c", 3.0)])
-    >>> found.value, found.std, round(found.ci_low, 3), round(found.ci_high, 3), found.n_images
+    >>> result = clustered_mean("x", [("a", 1.0), ("b", 2.0), ("c", 3.0)])
+    >>> result.value, result.std, round(result.ci_low, 3), round(result.ci_high, 3), result.n_images
     (2.0, 1.0, -0.484, 4.484, 3)
     """
     if not numbers:
-        return Value(metric, method=method, remark="; ".join(filter(None, ["left out: there are no pictures", remark])))
+        return MetricValue(
+            metric, method=method, remark="; ".join(filter(None, ["left out: there are no pictures", remark]))
+        )
     frame = pd.DataFrame(numbers, columns=["image_id", "number"])
     mean, n = float(frame["number"].mean()), len(frame)
     groups = frame["image_id"].nunique()
     half = float(stats.t.ppf(0.975, groups - 1)) * cluster_error(numbers) if groups > 1 else math.nan
     std = float(frame["number"].std())
     n_originals = groups if paired else 0
-    return Value(metric, mean, std, mean - half, mean + half, n, groups, n_originals, method, remark)
+    return MetricValue(metric, mean, std, mean - half, mean + half, n, groups, n_originals, method, remark)
 
 
 def cluster_error(numbers: Sequence[tuple[str, float]]) -> float:
-    """Standard error of a mean over pictures that are clustered by photograph, see `mean_of`.
+    """Compute the standard error of a mean over images that are clustered by photograph, see `clustered_mean`.
 
     Args:
-        numbers: the photograph of each picture, at least two different ones, and the number.
+        numbers: the photograph of each image, at least two different ones, and the number.
 
     >>> cluster_error([("a", 1.0), ("b", 3.0)]), cluster_error([("a", 1.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)])
     (1.0, 0.0)

@@ -1,6 +1,6 @@
-"""What is measured of single pictures to tell how real they are: Inception's features, CLIPScore, LPIPS.
+"""The networks that measure single images: Inception's features, CLIPScore, LPIPS.
 
-The networks are those of torchmetrics; weights are files that the caller names, and nothing is downloaded.
+The networks are those of torchmetrics. The caller names the files of the weights; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from numpy.typing import NDArray
 
 from xray.backgrounds.filtering.clip import Clip
 from xray.core.compositing import restore
-from xray.core.errors import XrayError, extra
+from xray.core.errors import ConfigError, extra
 from xray.core.types import Photo, Pixels
 from xray.models.weights.checkpoint import load_strictly, read_weights
 
 Layer = Literal[64, 192, 768, 2048]
-"""Of Inception-v3, by its number of features; published numbers are of 2048."""
+"""A layer of Inception-v3, by its number of features; published values use 2048."""
 
 LPIPS_SIDE = 512
-"""Longer side, in pixels, at which LPIPS looks at pictures."""
-_LEAST_SIDE = 64
-"""AlexNet has no output for less than 63."""
+"""Longer side, in pixels, to which images are scaled for LPIPS."""
+_MIN_SIDE = 64
+"""AlexNet has no output below 63."""
 
 
 class Inception:
     """Inception-v3 as torch-fidelity ported it from the TensorFlow graph of FID's authors.
 
-    Pictures are scaled to 299 × 299 with antialiasing, as torchmetrics does by default.
+    Images are scaled to 299 × 299 with antialiasing, as torchmetrics does by default.
 
     Args:
         file: weights in the format of torch-fidelity's release file.
-        layer: whose features are taken.
+        layer: gives the features.
         device: `cpu`, `cuda` or `cuda:<number>`.
 
     Raises:
-        XrayError: damaged, not only weights, or of another network.
+        XrayError: the file is damaged, contains more than weights, or belongs to another network.
     """
 
     def __init__(self, file: Path, layer: Layer = 2048, device: str = "cpu") -> None:
@@ -54,12 +54,12 @@ class Inception:
             self._network = NoTrainInceptionV3("inception-v3-compat", [str(layer)], _safe(file)).to(device)  # type: ignore[arg-type]
         except RuntimeError as error:
             first_line = str(error).partition("\n")[0]
-            raise XrayError(
+            raise ConfigError(
                 f"the weights {str(file)!r} do not fit torch-fidelity's Inception-v3: {first_line}"
             ) from error
 
     def features(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Features of N ≥ 1 RGB images of any sizes, shape (N, layer). Those of one size in a row are one batch."""
+        """Compute features of N ≥ 1 RGB images of any sizes, shape (N, layer)."""
         import torch
 
         batches = (np.stack(list(same)) for _, same in groupby(images, key=np.shape))
@@ -69,11 +69,11 @@ class Inception:
 
 
 def clip_scores(clip: Clip, images: Sequence[Pixels], prompts: Sequence[str]) -> NDArray[np.float64]:
-    """CLIPScore of N ≥ 1 images with their prompts, shape (N,): 100 · max(cos, 0).
+    """Compute the CLIPScore of N ≥ 1 images with their prompts, shape (N,): 100 · max(cos, 0).
 
     Hessel et al. 2021 (https://arxiv.org/abs/2104.08718) with torchmetrics' factor of 100 instead of 2.5. A prompt
-    that is longer than CLIP takes is cut, its end token kept, which torchmetrics loses. Images are processed as
-    published, by a crop of the centre: what lies at the ends of the longer side does not count.
+    that is too long for CLIP is truncated but keeps its end token, which torchmetrics drops. Images are processed as
+    published, by a centre crop: the ends of the longer side do not count.
     """
     return 100 * np.maximum(clip.similarity(clip.images(images), prompts), 0)
 
@@ -81,14 +81,14 @@ def clip_scores(clip: Clip, images: Sequence[Pixels], prompts: Sequence[str]) ->
 class Lpips:
     """LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) with AlexNet, outside the object.
 
-    The linear weights (version 0.1) are those that come with torchmetrics.
+    The linear weights (version 0.1) come with torchmetrics.
 
     Args:
         file: torchvision's AlexNet; only its convolutions are used.
         device: `cpu`, `cuda` or `cuda:<number>`.
 
     Raises:
-        XrayError: damaged, not only weights, or of another network.
+        XrayError: the file is damaged, contains more than weights, or belongs to another network.
     """
 
     method = f"AlexNet, longer side {LPIPS_SIDE} pixels, object set equal, mean of the distance map outside the object"
@@ -99,45 +99,47 @@ class Lpips:
 
         self._device = device
         network = _NoTrainLpips(net="alex", spatial=True, pnet_rand=True)
-        ours = {f"features.{name.partition('.')[2]}": name for name in network.net.state_dict()}
+        own_names = {f"features.{name.partition('.')[2]}": name for name in network.net.state_dict()}
         weights = read_weights(str(file)).items()
-        convolutions = {ours.get(name, name): tensor for name, tensor in weights if name.startswith("features.")}
+        convolutions = {own_names.get(name, name): tensor for name, tensor in weights if name.startswith("features.")}
         load_strictly(network.net, convolutions, f"AlexNet ({file})")
         self._network = network.to(device)
 
-    def outside(self, picture: Photo, original: Pixels) -> float | None:
-        """The distance of a picture from its original, outside the object.
+    def outside(self, photo: Photo, original: Pixels) -> float | None:
+        """Compute the distance of an image from its original, outside the object.
 
-        The object's pixels in the picture are replaced by those of the original, so that only the background differs,
-        and both are scaled to a longer side of 512 pixels. The distance map of LPIPS (its five layers, each scaled up
-        bilinearly, and added) is averaged over the pixels outside the mask. Near the object, within the receptive field
-        of the layers, equal object pixels still bring the map down.
+        The object's pixels are replaced by those of the original, so that only the background differs, and both are
+        scaled to a longer side of 512 pixels. The distance map of LPIPS (the sum of its five layers, each upsampled
+        bilinearly) is averaged over the pixels outside the mask. Near the object, within the receptive field of the
+        layers, the equal object pixels still lower the map.
 
         Args:
-            picture: and where the object is in it.
-            original: RGB, of the same size.
+            photo: the image and its mask.
+            original: RGB, uint8, of the same size.
 
         Returns:
-            0 for equal backgrounds; None where the sizes differ, the picture is all object, or its shorter side is
+            ≥ 0, 0 for equal backgrounds; None if the sizes differ, the mask covers the image, or the shorter side is
             below 64 pixels after scaling.
         """
         import torch
 
-        if original.shape != picture.image.shape:
+        if original.shape != photo.image.shape:
             return None
-        made = restore(picture.image.copy(order="C"), Photo(original, picture.mask), "object")
-        size = _size(picture)
-        mask = cv2.resize(picture.inside, size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
-        if min(size) < _LEAST_SIDE or mask.all():
+        pasted = restore(photo.image.copy(order="C"), Photo(original, photo.mask), "object")
+        size = _size(photo)
+        mask = cv2.resize(photo.inside, size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+        if min(size) < _MIN_SIDE or mask.all():
             return None
-        pair_NCHW = _chw(np.stack([_scaled(made, size), _scaled(original, size)])).float().to(self._device) / 127.5 - 1
+        pair_NCHW = (
+            _chw(np.stack([_scaled(pasted, size), _scaled(original, size)])).float().to(self._device) / 127.5 - 1
+        )
         with torch.inference_mode():
             map_HW = self._network(pair_NCHW[:1], pair_NCHW[1:])[0, 0].double().cpu().numpy()
         return float(map_HW[~mask].mean())
 
 
-def _size(picture: Photo) -> tuple[int, int]:
-    height, width = picture.mask.shape
+def _size(photo: Photo) -> tuple[int, int]:
+    height, width = photo.mask.shape
     scale = LPIPS_SIDE / max(height, width)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -148,7 +150,7 @@ def _scaled(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _safe(file: Path) -> io.BytesIO:
-    """The tensors of a file, written anew: torch-fidelity would run code that the file brings."""
+    """Read the tensors of a file and serialise them again: torch-fidelity would execute code in the file."""
     import torch
 
     sink = io.BytesIO()

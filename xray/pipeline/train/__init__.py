@@ -1,1 +1,1 @@
-"""Train models within scenarios, fold by fold."""
+"""Training models on scenarios, fold by fold."""

@@ -1,4 +1,4 @@
-"""Where pixels come from, batch by batch, in a given order."""
+"""The source of pixels for training, batch by batch, in a given order."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from xray.pipeline.train.transform import Preparation, masks_of, pixels_of
 
 Pixels = NDArray[np.uint8]
 Batch = tuple[Pixels, Pixels | None]
-"""Images (N, side, side, 3), and masks (N, side, side) where they are wanted."""
+"""Images (N, side, side, 3), and masks (N, side, side) if the task needs them."""
 
 
 class Pass(NamedTuple):
-    """Images that are each seen once, such as those of an epoch.
+    """A pass over images in which each is seen once, such as an epoch.
 
     Args:
-        samples: what places are of.
-        batches: places of images, for each batch.
+        samples: the images.
+        batches: indices into `samples`, for each batch.
     """
 
     samples: Samples
@@ -31,34 +31,37 @@ class Pass(NamedTuple):
 
 
 class Feed(Protocol):
-    """Gives the pixels of images in any order that is asked for."""
+    """A source of pixels that serves images in any order."""
 
     def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-        """The pixels of all batches, pass after pass; passes to come may be prepared already."""
+        """Yield the pixels of all batches, pass after pass. A feed may prefetch from later passes."""
         ...
 
 
-class HeldFeed:
-    """Images that were prepared before, and lie in memory.
+class InMemoryFeed:
+    """A feed of images that are already prepared and in memory.
 
     Args:
-        blocks: as `Preparation.prepared` makes them.
-        preparation: how they were made.
+        blocks: as `Preparation.prepare` returns them.
+        preparation: that made them.
     """
 
     def __init__(self, blocks: Sequence[pa.Table], preparation: Preparation) -> None:
-        self._masks = preparation.masks
-        self._pixels = [pixels_of(block, preparation.side) for block in blocks]
-        self._inside = [masks_of(block, preparation.side) for block in blocks] if preparation.masks else []
-        self._at = {
-            name: (number, row)
-            for number, block in enumerate(blocks)
+        self._images = [pixels_of(block, preparation.side) for block in blocks]
+        self._masks = [masks_of(block, preparation.side) for block in blocks] if preparation.masks else None
+        self._row = {
+            name: (block_index, row)
+            for block_index, block in enumerate(blocks)
             for row, name in enumerate(block.column("sample_id").to_pylist())
         }
 
     def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
         """See `Feed`."""
-        for samples, places in ((samples, places) for samples, batches in passes for places in batches):
-            at = [self._at[samples.sample_id[place]] for place in places.tolist()]
-            images_NHWC = np.stack([self._pixels[number][row] for number, row in at])
-            yield images_NHWC, np.stack([self._inside[number][row] for number, row in at]) if self._masks else None
+        for samples, batches in passes:
+            for indices in batches:
+                rows = [self._row[samples.sample_id[index]] for index in indices.tolist()]
+                images_NHWC = np.stack([self._images[block][row] for block, row in rows])
+                yield (
+                    images_NHWC,
+                    None if self._masks is None else np.stack([self._masks[block][row] for block, row in rows]),
+                )

@@ -1,4 +1,4 @@
-"""How weights are fitted: the optimizer, its learning rate by step, and what each category weighs."""
+"""The optimizer, its learning rate by step, and the weights of categories in the loss."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     import torch
 
 
-def learning_rate(training: Training, step: int, steps_an_epoch: int) -> float:
-    """Of a step, counted from 0 over all epochs; cosine: SGDR without restarts (Loshchilov & Hutter, ICLR 2017).
+def learning_rate(training: Training, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step, counted from 0 over all epochs.
+
+    Cosine: SGDR without restarts (Loshchilov & Hutter, ICLR 2017).
 
     >>> training = Training(models=["timm:resnet50"], epochs=2, learning_rate=0.1)
     >>> [round(learning_rate(training, step, 2), 3) for step in range(4)]
     [0.1, 0.085, 0.05, 0.015]
     """
-    rising, total = training.warmup * steps_an_epoch, training.epochs * steps_an_epoch
+    rising, total = training.warmup * steps_per_epoch, training.epochs * steps_per_epoch
     if step < rising:
         return training.learning_rate * (step + 1) / rising
     if training.schedule == "constant":
@@ -29,20 +31,22 @@ def learning_rate(training: Training, step: int, steps_an_epoch: int) -> float:
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
 
 
-def optimizer_of(training: Training, module: torch.nn.Module) -> torch.optim.Optimizer:
-    """As the settings have it, over all weights that are trained."""
+def make_optimizer(training: Training, module: torch.nn.Module) -> torch.optim.Optimizer:
+    """Create the optimizer of all weights that are trained."""
     import torch
 
-    rates: dict[str, Any] = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
+    options: dict[str, Any] = {"lr": training.learning_rate, "weight_decay": training.weight_decay, "fused": True}
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=0.9, fused=True, **rates)
+        return torch.optim.SGD(parameters, momentum=0.9, **options)
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, fused=True, **rates)
+    return kind(parameters, **options)
 
 
 def class_weights(training: Training, label_N: NDArray[np.int64]) -> NDArray[np.float32]:
-    """1 for each category; balanced: N / (K n_k), so that their mean over the N images is 1.
+    """Return the weight of each category in the loss, shape (K,).
+
+    `none`: 1. `balanced`: N / (K n_k), so that the mean over the N images is 1; 0 for categories without images.
 
     >>> training = Training(models=["timm:resnet50"], class_weights="balanced")
     >>> class_weights(training, np.array([0, 0, 0, 1])).astype(float).round(3).tolist()

@@ -1,19 +1,19 @@
-"""Preparing the images of shards on a worker. Nothing here imports torch: a worker that decodes needs none."""
+"""Preparing the images of shards on a worker. Nothing here imports torch, which decoding does not need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core import schema
+from xray.core.device import configure_worker
 from xray.pipeline.train.transform import Preparation
+from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE
-from xray.runs.run import Run
 
-UNITS = pa.schema(
+PREPARE_TASKS = pa.schema(
     [
         ("scenario", pa.string()),
         ("preparation", pa.int32()),
@@ -21,23 +21,26 @@ UNITS = pa.schema(
         ("samples", pa.list_(pa.string())),
     ]
 )
-"""What is prepared together: images of one scenario in some shards; null samples: all of them."""
+"""One task per row: images of a scenario in some shards; `preparation`: index; `samples`: sample ids, null for all."""
 
 
-def prepare(uri: str, preparations: Sequence[Preparation], unit: pa.Table) -> pa.Table:
-    """The images of a unit, decoded and square.
+def prepare(uri: str, preparations: Sequence[Preparation], task: pa.Table) -> pa.Table:
+    """Decode the images of a task and make them square.
 
     Args:
         uri: of the run.
-        preparations: how images are made square.
-        unit: one row of UNITS; its `preparation` says which.
+        preparations: what `preparation` is an index of.
+        task: one row of PREPARE_TASKS.
+
+    Returns:
+        See `Preparation.prepare`.
     """
-    cv2.setNumThreads(1)
-    (row,) = unit.to_pylist()
-    preparation, run = preparations[row["preparation"]], Run(uri)
+    configure_worker()
+    (row,) = task.to_pylist()
+    preparation, run = preparations[row["preparation"]], RunFolder(uri)
     columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
     where = (pc.field("scenario") == row["scenario"]) & (pc.field("status") == schema.OK)
     if row["samples"] is not None:
         where &= pc.field("sample_id").isin(row["samples"])
-    made = [run.made(GENERATE, "images", shard, columns, where) for shard in row["shards"]]
-    return pa.concat_tables([preparation.prepared(table) for table in made])
+    tables = [run.store.shard_table(GENERATE, "images", shard, columns, where) for shard in row["shards"]]
+    return pa.concat_tables([preparation.prepare(table) for table in tables])

@@ -1,4 +1,4 @@
-"""The images of one scenario that models are trained or tested on: ids, labels, and where they are."""
+"""The images of one scenario that models are trained or tested on: ids, labels and shards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Samples:
     """N images of one scenario, in the plan's order.
 
     Args:
-        scenario: the recipe's name.
+        scenario: its name in the recipe.
         sample_id: of IMAGES.
         image_id: of SOURCE.
         variant_N: 0 … variants − 1.
-        label_N: places of their categories in the recipe.
-        shard: names of the shards that they lie in.
+        label_N: indices of their categories in the recipe.
+        shard: names of the shards that hold them.
     """
 
     scenario: str
@@ -34,7 +34,13 @@ class Samples:
 
     @classmethod
     def of_rows(cls, scenario: str, rows: Sequence[Mapping[str, Any]], labels: Mapping[str, int]) -> Self:
-        """From rows with `sample_id`, `image_id`, `variant`, `category` and `shard`."""
+        """Create them from rows with `sample_id`, `image_id`, `variant`, `category` and `shard`.
+
+        Args:
+            scenario: its name in the recipe.
+            rows: N rows.
+            labels: index by category name.
+        """
         return cls(
             scenario,
             tuple(row["sample_id"] for row in rows),
@@ -47,16 +53,16 @@ class Samples:
     def __len__(self) -> int:
         return len(self.sample_id)
 
-    def of_images(self, images: Collection[str]) -> Self:
-        """Those of some photographs."""
-        chosen = [place for place, image in enumerate(self.image_id) if image in images]
+    def of_images(self, image_ids: Collection[str]) -> Self:
+        """Select the images of some photographs."""
+        indices = [index for index, image in enumerate(self.image_id) if image in image_ids]
         return type(self)(
             self.scenario,
-            tuple(self.sample_id[place] for place in chosen),
-            tuple(self.image_id[place] for place in chosen),
-            self.variant_N[chosen],
-            self.label_N[chosen],
-            tuple(self.shard[place] for place in chosen),
+            tuple(self.sample_id[index] for index in indices),
+            tuple(self.image_id[index] for index in indices),
+            self.variant_N[indices],
+            self.label_N[indices],
+            tuple(self.shard[index] for index in indices),
         )
 
     @property
@@ -66,6 +72,6 @@ class Samples:
 
     @property
     def hash_N(self) -> NDArray[np.uint64]:
-        """A number for each photograph and variant, the same in every scenario."""
+        """A hash of each photograph and variant, the same in every scenario."""
         pairs = zip(self.image_id, self.variant_N.tolist(), strict=True)
         return np.array([digest(image, variant, bits=64) for image, variant in pairs], np.uint64)

@@ -1,6 +1,6 @@
-"""Look for the learning rate and weight decay of a trial, by its validation photographs, never by tested ones.
+"""The search for a trial's learning rate and weight decay, by its validation photographs only.
 
-The trial itself is then trained as any other, with what was found.
+The trial is then trained like any other, with the settings that were found.
 """
 
 from __future__ import annotations
@@ -16,79 +16,82 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from xray.cluster.session import quietly
 from xray.core.errors import XrayError
 from xray.core.files import exists, read_bytes, write_bytes
 from xray.core.uri import join, open_store
-from xray.pipeline.train.dataset import Material
-from xray.pipeline.train.resources import Layout
-from xray.pipeline.train.trainer import fit
-from xray.runs.run import Run
+from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.ray_tune import run_tuner
+from xray.pipeline.train.resources import TrialResources
+from xray.pipeline.train.trainer import fit_once
+from xray.runs.folder import RunFolder
 from xray.runs.trial import Trial
 
-_FOUND = "search.json"
-_PAIR = ("learning_rate", "weight_decay")
+_FILE = "search.json"
+_NAMES = ("learning_rate", "weight_decay")
 
 
-def searched(run: Run, trial: Trial, material: Material, layout: Layout) -> Trial:
-    """The trial with the learning rate and weight decay of the lowest validation loss; found once, and kept.
+def search_settings(run: RunFolder, trial: Trial, data: TrainingData, layout: TrialResources) -> Trial:
+    """Return the trial with the pair of lowest validation loss; an earlier search with the same settings is reused.
 
     Args:
         run: of the trial.
         trial: with `search`.
-        material: of the sweep.
-        layout: how many pairs are tried at a time.
+        data: of the sweep.
+        layout: resources of each pair.
 
     Raises:
-        XrayError: no pair led to a loss that is a number.
+        XrayError: no pair had a validation loss that is a number.
     """
     search = trial.training.search
     assert search is not None
-    file = join(run.trial_folder(*trial.key), _FOUND)
+    folder = run.store.trial_folder(*trial.key)
+    file = join(folder, _FILE)
     asked = {"search": asdict(search), "settings": trial.decisive}
     if exists(file) and (kept := json.loads(read_bytes(file)))["asked"] == json.loads(json.dumps(asked)):
-        return _with(trial, kept["best"])
-    store, path = open_store(join(run.trial_folder(*trial.key), "search"))
-    trainable = tune.with_parameters(_try, trial=trial, material=material, gpus=layout.gpus)
-    epochs = trial.training.epochs
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, dict(layout.share)),
-        param_space={name: tune.loguniform(*getattr(search, name)) for name in _PAIR},
+        return _with_settings(trial, kept["best"])
+    outcomes = [_outcome(result) for result in run_tuner(_tuner(trial, data, layout, join(folder, "search")))]
+    tried = [outcome for outcome in outcomes if math.isfinite(outcome["validation_loss"])]
+    if not tried:
+        raise XrayError(f"{trial.name}: none of the {search.samples} pairs of `search` had a loss that is a number")
+    best = min(tried, key=lambda outcome: outcome["validation_loss"])
+    write_bytes(file, json.dumps({"asked": asked, "best": best, "tried": tried}, indent=1).encode())
+    return _with_settings(trial, best)
+
+
+def _tuner(trial: Trial, data: TrainingData, layout: TrialResources, folder: str) -> tune.Tuner:
+    search, epochs = trial.training.search, trial.training.epochs
+    assert search is not None
+    store, path = open_store(folder)
+    trainable = tune.with_parameters(_fit_pair, trial=trial, data=data, gpus=layout.gpus)
+    return tune.Tuner(
+        tune.with_resources(trainable, dict(layout.per_trial)),
+        param_space={name: tune.loguniform(*getattr(search, name)) for name in _NAMES},
         tune_config=tune.TuneConfig(
             metric="validation_loss",
             mode="min",
             num_samples=search.samples,
-            max_concurrent_trials=layout.at_once,
+            max_concurrent_trials=layout.concurrent,
             scheduler=ASHAScheduler(max_t=epochs, grace_period=min(search.grace, epochs)),
-            search_alg=BasicVariantGenerator(random_state=trial.number % 2**32),
+            search_alg=BasicVariantGenerator(random_state=trial.random_seed % 2**32),
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(name="tune", storage_path=path, storage_filesystem=store, verbose=0),
     )
-    with quietly():
-        results = tuner.fit()
-    tried = [_outcome(results[place]) for place in range(len(results))]
-    tried = [one for one in tried if math.isfinite(one["validation_loss"])]
-    if not tried:
-        raise XrayError(f"{trial.name}: none of the {search.samples} pairs of `search` led to a loss that is a number")
-    best = min(tried, key=lambda one: one["validation_loss"])
-    write_bytes(file, json.dumps({"asked": asked, "best": best, "tried": tried}, indent=1).encode())
-    return _with(trial, best)
 
 
 def _outcome(result: tune.Result) -> dict[str, float]:
-    """A pair, its lowest validation loss, and the epochs that it was trained for."""
+    """Return a pair, its lowest validation loss (infinite if none is a number), and its number of epochs."""
     losses = [] if result.metrics_dataframe is None else list(result.metrics_dataframe.get("validation_loss", ()))
     lowest = min((float(loss) for loss in losses if math.isfinite(loss)), default=math.inf)
     return {**(result.config or {}), "validation_loss": lowest, "epochs": len(losses)}
 
 
-def _with(trial: Trial, found: Mapping[str, Any]) -> Trial:
-    told: dict[str, Any] = {name: float(found[name]) for name in _PAIR}
-    return replace(trial, training=replace(trial.training, **told))
+def _with_settings(trial: Trial, pair: Mapping[str, Any]) -> Trial:
+    values: dict[str, Any] = {name: float(pair[name]) for name in _NAMES}
+    return replace(trial, training=replace(trial.training, **values))
 
 
-def _try(config: dict[str, float], trial: Trial, material: Material, gpus: float) -> None:
-    """Train with one pair, without a test."""
+def _fit_pair(config: dict[str, float], trial: Trial, data: TrainingData, gpus: float) -> None:
+    """Train with one pair, without a test, in a process of Ray Tune."""
     with contextlib.suppress(XrayError):
-        fit(_with(trial, config), material, gpus, tune.report)
+        fit_once(_with_settings(trial, config), data, gpus, tune.report)

@@ -1,7 +1,7 @@
-"""In which order images are seen: a function of the seed, the epoch and the ids, and of nothing else.
+"""The order in which images are seen: a function of the seed, the epoch and the ids only.
 
-Neither workers nor memory change it. Images of the same shard are read together, so whole shards are shuffled, and then
-the images of some shards among each other.
+Neither the number of workers nor memory changes it. Images of a shard are read together: shards are shuffled, and then
+the images within each window of shards.
 """
 
 from __future__ import annotations
@@ -14,23 +14,21 @@ from numpy.typing import NDArray
 from xray.core.hashing import Hashes, digest, mix
 
 WINDOW = 32
-"""Shards whose images are shuffled among each other; where there are no more than that, the order is any with equal
-chance. A worker that streams holds so many decoded shards."""
+"""Shards whose images are shuffled together. With no more shards than that, every order is equally likely. A worker
+that streams holds so many decoded shards."""
 
 Order = NDArray[np.int64]
+"""Indices of images, in the order in which they are seen."""
 
 
 def epoch_order(shard_N: NDArray[np.int64], hash_N: Hashes, seed: int, epoch: int) -> Order:
-    """The order in which N images are seen in an epoch.
+    """Return the order of N images in an epoch, shape (N,).
 
     Args:
-        shard_N: of each image, 0 … shards − 1.
-        hash_N: a number that is each image's own, whatever else is trained on.
+        shard_N: shard of each image, 0 … shards − 1.
+        hash_N: a hash of each image that does not depend on the others.
         seed: of the trial.
-        epoch: 0 …
-
-    Returns:
-        Shape (N,), places of the images in the order in which they are seen.
+        epoch: ≥ 0.
 
     >>> epoch_order(np.array([0, 0, 1, 1]), np.array([5, 6, 7, 8], np.uint64), seed=0, epoch=0).tolist()
     [3, 2, 0, 1]
@@ -43,30 +41,30 @@ def epoch_order(shard_N: NDArray[np.int64], hash_N: Hashes, seed: int, epoch: in
     return np.lexsort((mix(hash_N ^ salt), window_N))
 
 
-def steps(count: int, batch: int, least: int = 2) -> list[slice]:
-    """The batches of an epoch, as slices of its order.
+def batch_slices(count: int, batch: int, min_size: int = 2) -> list[slice]:
+    """Split an epoch into batches; return them as slices of its order.
 
     Args:
-        count: images.
-        batch: of them in a step.
-        least: a last batch of fewer joins the one before: one image has no variance, of which batch normalisation makes
-            nothing, and each worker must have some.
+        count: number of images.
+        batch: images per batch.
+        min_size: a smaller last batch is merged into the previous one: batch normalisation needs two images, and each
+            worker needs some.
 
-    >>> steps(9, 4)
+    >>> batch_slices(9, 4)
     [slice(0, 4, None), slice(4, 9, None)]
     """
     ends = [*range(batch, count, batch), count]
-    if len(ends) > 1 and ends[-1] - ends[-2] < least:
+    if len(ends) > 1 and ends[-1] - ends[-2] < min_size:
         del ends[-2]
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)] if count else []
 
 
-def share(batch: slice, rank: int, workers: int, accumulate: int) -> list[slice]:
-    """What one worker takes of a batch, in as many parts as it accumulates; together the workers take it once.
+def worker_share(batch: slice, rank: int, workers: int, accumulate: int) -> list[slice]:
+    """Split a batch evenly over the workers; return the share of one, in `accumulate` parts.
 
-    >>> [share(slice(0, 8), rank, workers=2, accumulate=2) for rank in (0, 1)]
+    >>> [worker_share(slice(0, 8), rank, workers=2, accumulate=2) for rank in (0, 1)]
     [[slice(0, 2, None), slice(2, 4, None)], [slice(4, 6, None), slice(6, 8, None)]]
     """
     bounds = np.linspace(batch.start, batch.stop, workers * accumulate + 1).round().astype(int).tolist()
-    mine = bounds[rank * accumulate : (rank + 1) * accumulate + 1]
-    return [slice(start, end) for start, end in itertools.pairwise(mine)]
+    own = bounds[rank * accumulate : (rank + 1) * accumulate + 1]
+    return [slice(start, end) for start, end in itertools.pairwise(own)]

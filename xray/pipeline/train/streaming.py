@@ -1,4 +1,4 @@
-"""Images that are trained on, prepared by Ray Data: held in Ray's object store, or streamed while others are used."""
+"""Preparing training images with Ray Data: cached in Ray's object store, or streamed while the model trains."""
 
 from __future__ import annotations
 
@@ -14,108 +14,108 @@ import ray
 import ray.data
 
 from xray.cluster.session import resources
-from xray.core.errors import XrayError
-from xray.pipeline.train.dataset import Material
-from xray.pipeline.train.feed import Batch, Feed, HeldFeed, Pass
-from xray.pipeline.train.prepare import UNITS, prepare
+from xray.core.errors import ResourceError
+from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.feed import Batch, Feed, InMemoryFeed, Pass
+from xray.pipeline.train.prepare import PREPARE_TASKS, prepare
 from xray.pipeline.train.transform import Preparation, masks_of, pixels_of
 from xray.runs.trial import Trial
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-_HELD_SHARE = 0.5
-"""Of Ray's object store that prepared images may take."""
-_SHARDS_AT_ONCE = 8
-_LEG = 65_536
-"""Images that are asked of Ray Data at once: passes of small scenarios together, so that none waits for its start."""
+_MAX_CACHED_SHARE = 0.5
+"""Share of Ray's object store that prepared images may take."""
+_SHARDS_PER_TASK = 8
+_IMAGES_PER_STREAM = 65_536
+"""Images per Ray Data stream: short passes share one, so that they do not each wait for a stream to start."""
 
 
-def hold(material: Material, trials: Sequence[Trial]) -> Material:
-    """Prepare every image once for all trials, if they are to be held and fit Ray's object store.
+def cache_in_object_store(data: TrainingData, trials: Sequence[Trial]) -> TrainingData:
+    """Prepare every image once for all trials, if `feed` asks for it and they fit in Ray's object store.
 
     Args:
-        material: of the trials.
-        trials: with the same settings of `feed`: `auto`, `hold` or `stream`.
+        data: of the trials.
+        trials: with the same `feed`: `auto`, `hold` or `stream`.
 
     Returns:
-        The same, with what is held.
+        The data with `cached`, or unchanged.
 
     Raises:
-        XrayError: they are to be held and do not fit.
+        ResourceError: `feed: hold`, and they do not fit.
     """
     feed = trials[0].training.feed
-    wanted = dict.fromkeys(
-        (name, material.preparations[trial.model]) for trial in trials for name in (trial.scenario, *trial.tests)
+    keys = dict.fromkeys(
+        (name, data.preparations[trial.model]) for trial in trials for name in (trial.scenario, *trial.tests)
     )
-    size = sum(len(material.samples[name]) * how.side**2 * (4 if how.masks else 3) for name, how in wanted)
-    room = _HELD_SHARE * resources().get("object_store_memory", 0)
-    if feed == "stream" or (feed == "auto" and size > room):
-        return material
-    if size > room:
-        raise XrayError(
-            f"`feed: hold` needs {size / 1e9:.1f} GB of Ray's object store, of which {room / 1e9:.1f} GB may be taken; "
+    size = sum(len(data.samples[name]) * how.side**2 * (4 if how.masks else 3) for name, how in keys)
+    limit = _MAX_CACHED_SHARE * resources().get("object_store_memory", 0)
+    if feed == "stream" or (feed == "auto" and size > limit):
+        return data
+    if size > limit:
+        raise ResourceError(
+            f"`feed: hold` needs {size / 1e9:.1f} GB of Ray's object store, which has {limit / 1e9:.1f} GB for it; "
             "`feed: auto` streams what does not fit"
         )
-    return replace(material, held=_held(material, list(wanted)))
+    return replace(data, cached=_cache(data, list(keys)))
 
 
-def _held(
-    material: Material, wanted: Sequence[tuple[str, Preparation]]
+def _cache(
+    data: TrainingData, keys: Sequence[tuple[str, Preparation]]
 ) -> dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]]:
-    preparations = list(dict.fromkeys(how for _, how in wanted))
-    units: list[dict[str, Any]] = []
-    for name, how in wanted:
-        groups, place = _groups(sorted(set(material.samples[name].shard))), preparations.index(how)
-        units += [{"scenario": name, "preparation": place, "shards": group, "samples": None} for group in groups]
-    references = _prepared(material.uri, preparations, units).materialize().to_arrow_refs()
-    assert len(references) == len(units), "Ray Data made other blocks than it was given"
-    held: dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]] = {}
-    for unit, reference in zip(units, references, strict=True):
-        held.setdefault((unit["scenario"], preparations[unit["preparation"]]), []).append(reference)
-    return held
+    preparations = list(dict.fromkeys(how for _, how in keys))
+    tasks: list[dict[str, Any]] = []
+    for name, how in keys:
+        groups, index = _groups(sorted(set(data.samples[name].shard))), preparations.index(how)
+        tasks += [{"scenario": name, "preparation": index, "shards": group, "samples": None} for group in groups]
+    references = _prepared(data.uri, preparations, tasks).materialize().to_arrow_refs()
+    assert len(references) == len(tasks), "Ray Data returned other blocks than it was given"
+    cached: dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]] = {}
+    for task, reference in zip(tasks, references, strict=True):
+        cached.setdefault((task["scenario"], preparations[task["preparation"]]), []).append(reference)
+    return cached
 
 
-def feed_of(material: Material, scenario: str, model: str) -> Feed:
-    """Where the pixels of a scenario come from, as a model sees them."""
-    preparation = material.preparations[model]
-    if (key := (scenario, preparation)) in material.held:
-        return HeldFeed(ray.get(list(material.held[key])), preparation)
-    return StreamedFeed(material.uri, preparation)
+def feed_for(data: TrainingData, scenario: str, model: str) -> Feed:
+    """Return the feed of a scenario's images, prepared for a model."""
+    preparation = data.preparations[model]
+    if (key := (scenario, preparation)) in data.cached:
+        return InMemoryFeed(ray.get(list(data.cached[key])), preparation)
+    return StreamedFeed(data.uri, preparation)
 
 
 class StreamedFeed:
-    """Images that Ray Data reads, decodes and makes square while others are trained on.
+    """A feed of images that Ray Data reads and prepares while others are trained on.
 
     Args:
         uri: of the run.
-        preparation: how they are made square.
+        preparation: of the model.
     """
 
     def __init__(self, uri: str, preparation: Preparation) -> None:
         self.uri, self.preparation = uri, preparation
 
     def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-        """See `Feed`. Of what was prepared only that which has not been used is kept."""
-        for leg in _legs(passes):
-            units = [unit for one in leg for unit in _units(one)]
+        """See `Feed`. Prepared images are kept until they are used."""
+        for stream in _streams(passes):
+            tasks = [task for images in stream for task in _tasks(images)]
             blocks = iter(
-                _prepared(self.uri, [self.preparation], units).iter_batches(
+                _prepared(self.uri, [self.preparation], tasks).iter_batches(
                     batch_size=None, batch_format="pyarrow", prefetch_batches=2
                 )
             )
-            for one in leg:
-                yield from self._of_pass(one, blocks)
+            for images in stream:
+                yield from self._pass_batches(images, blocks)
 
-    def _of_pass(self, one: Pass, blocks: Iterator[pa.Table]) -> Iterator[Batch]:
+    def _pass_batches(self, images: Pass, blocks: Iterator[pa.Table]) -> Iterator[Batch]:
         waiting: dict[str, Batch] = {}
-        for batch in one.batches:
-            ids = [one.samples.sample_id[place] for place in batch.tolist()]
+        for batch in images.batches:
+            ids = [images.samples.sample_id[index] for index in batch.tolist()]
             while not waiting.keys() >= set(ids):
                 waiting |= dict(self._images(next(blocks)))
-            ours = [waiting.pop(name) for name in ids]
-            masks = np.stack([mask for _, mask in ours if mask is not None]) if self.preparation.masks else None
-            yield np.stack([image for image, _ in ours]), masks
+            pairs = [waiting.pop(name) for name in ids]
+            masks = np.stack([mask for _, mask in pairs if mask is not None]) if self.preparation.masks else None
+            yield np.stack([image for image, _ in pairs]), masks
 
     def _images(self, block: pa.Table) -> Iterator[tuple[str, Batch]]:
         images_NHWC = pixels_of(block, self.preparation.side)
@@ -124,39 +124,39 @@ class StreamedFeed:
             yield name, (image, mask)
 
 
-def _legs(passes: Iterable[Pass]) -> Iterator[list[Pass]]:
-    """Passes that are streamed together."""
-    leg: list[Pass] = []
-    images = 0
-    for one in passes:
-        leg.append(one)
-        images += sum(map(len, one.batches))
-        if images >= _LEG:
-            yield leg
-            leg, images = [], 0
-    if leg:
-        yield leg
+def _streams(passes: Iterable[Pass]) -> Iterator[list[Pass]]:
+    """Group consecutive passes that share a stream."""
+    group: list[Pass] = []
+    count = 0
+    for images in passes:
+        group.append(images)
+        count += sum(map(len, images.batches))
+        if count >= _IMAGES_PER_STREAM:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
 
 
-def _units(one: Pass) -> Iterator[dict[str, Any]]:
-    """What is prepared together for a pass, in the order of its use."""
-    samples = one.samples
-    in_shard: dict[str, list[str]] = {}
-    for batch in one.batches:
-        for place in batch.tolist():
-            in_shard.setdefault(samples.shard[place], []).append(samples.sample_id[place])
-    for group in _groups(list(in_shard)):
-        names = [name for shard in group for name in in_shard[shard]]
-        yield {"scenario": samples.scenario, "preparation": 0, "shards": group, "samples": names}
+def _tasks(images: Pass) -> Iterator[dict[str, Any]]:
+    """Yield the tasks that prepare a pass, rows of PREPARE_TASKS, in the order of their use."""
+    samples = images.samples
+    by_shard: dict[str, list[str]] = {}
+    for batch in images.batches:
+        for index in batch.tolist():
+            by_shard.setdefault(samples.shard[index], []).append(samples.sample_id[index])
+    for shards in _groups(list(by_shard)):
+        names = [name for shard in shards for name in by_shard[shard]]
+        yield {"scenario": samples.scenario, "preparation": 0, "shards": shards, "samples": names}
 
 
 def _groups(shards: Sequence[str]) -> list[Sequence[str]]:
-    return [shards[start : start + _SHARDS_AT_ONCE] for start in range(0, len(shards), _SHARDS_AT_ONCE)]
+    return [shards[start : start + _SHARDS_PER_TASK] for start in range(0, len(shards), _SHARDS_PER_TASK)]
 
 
-def _prepared(uri: str, preparations: Sequence[Preparation], units: Sequence[Mapping[str, Any]]) -> ray.data.Dataset:
-    """Prepared images by Ray Data, one block for each unit (rows of UNITS), in that order."""
-    blocks = [pa.Table.from_pylist([unit], UNITS) for unit in units]
+def _prepared(uri: str, preparations: Sequence[Preparation], tasks: Sequence[Mapping[str, Any]]) -> ray.data.Dataset:
+    """Return a data set of prepared images with one block per task, in that order."""
+    blocks = [pa.Table.from_pylist([task], PREPARE_TASKS) for task in tasks]
     work = functools.partial(prepare, uri, preparations)
     dataset: ray.data.Dataset = ray.data.from_arrow(blocks).map_batches(
         work, batch_size=1, batch_format="pyarrow", zero_copy_batch=True, num_cpus=1

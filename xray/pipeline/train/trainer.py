@@ -1,62 +1,56 @@
-"""Train one model within one scenario with Ray Train, from the images of the run, and test it.
+"""Training one model on one scenario with Ray Train, and testing it.
 
-With one worker the training runs in the process that asks for it (Ray Train's local mode), so that a sweep's processes
-go from one trial to the next; with several, Ray Train starts them and they train together (DDP).
+With one worker the training runs in the calling process (Ray Train's local mode), so that a sweep reuses its processes
+for one trial after another. With several, Ray Train starts them and they train together (DDP).
 """
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from xray.core import schema
-from xray.core.environment import environment
+from xray.core.device import configure_worker
 from xray.core.errors import XrayError
 from xray.core.hashing import digest
 from xray.core.uri import open_store
 from xray.models.base import Trainable
 from xray.models.registry import parse_model
-from xray.models.weights.checkpoint import weights_sha256
-from xray.pipeline.train.dataset import Material
-from xray.pipeline.train.learner import Learner, Place
-from xray.pipeline.train.objective import objective_of
-from xray.pipeline.train.streaming import feed_of
+from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.learner import Learner, Worker
+from xray.pipeline.train.objective import objective_for
+from xray.pipeline.train.results import commit_results, history_row
+from xray.pipeline.train.streaming import feed_for
 from xray.runs.checkpoints import Checkpoints
-from xray.runs.folds import Parts
-from xray.runs.predictions import predictions_table
-from xray.runs.receipts import training
-from xray.runs.run import Run
+from xray.runs.folder import RunFolder
 from xray.runs.trial import Trial
 
 Report = Callable[[dict[str, Any]], None]
+"""Takes a row of HISTORY after each epoch."""
 
 
-def train(trial: Trial, material: Material, gpus: float, report: Report, callbacks: Sequence[Any] = ()) -> None:
-    """Train, test and commit one trial; go on where it stood.
+def train_trial(trial: Trial, data: TrainingData, gpus: float, report: Report, callbacks: Sequence[Any] = ()) -> None:
+    """Train, test and commit one trial; resume it if it was started.
 
     Args:
-        trial: what is trained.
-        material: of the sweep.
+        trial: the planned training.
+        data: of the sweep.
         gpus: share of a GPU for each worker.
-        report: called with a row of HISTORY after each epoch, where there is one worker.
-        callbacks: of Ray Train, called with those rows where there are several.
+        report: called after each epoch if there is one worker.
+        callbacks: of Ray Train, called after each epoch if there are several workers.
 
     Raises:
-        XrayError: its loss is no number, no space is left, weights that cannot be had.
+        XrayError: the loss is not a number, the disk is full, or weights are missing.
     """
-    run = Run(material.uri)
     workers = trial.training.workers
-    store, path = open_store(run.path("tune"))
-    config = {"trial": trial, "material": material, "gpus": gpus, "report": report if workers == 1 else None}
+    store, path = open_store(RunFolder(data.uri).store.path("tune"))
+    config = {"trial": trial, "data": data, "gpus": gpus, "report": report if workers == 1 else None}
     TorchTrainer(
-        _work,
+        _run_worker,
         train_loop_config=config,
         scaling_config=ScalingConfig(
             num_workers=0 if workers == 1 else workers,
@@ -73,156 +67,94 @@ def train(trial: Trial, material: Material, gpus: float, report: Report, callbac
     ).fit()
 
 
-def fit(trial: Trial, material: Material, gpus: float, report: Report) -> None:
-    """Train one trial in this process, without test and checkpoints.
+def fit_once(trial: Trial, data: TrainingData, gpus: float, report: Report) -> None:
+    """Train one trial in this process, without checkpoints and test.
 
     Args:
         trial: with one worker.
-        material: of the sweep.
+        data: of the sweep.
         gpus: share of a GPU.
-        report: called with a row of HISTORY after each epoch.
+        report: called after each epoch.
 
     Raises:
-        XrayError: its loss is no number.
+        XrayError: the loss is not a number.
     """
-    learner = _learner(trial, material, _place(trial, gpus))
+    learner = _build_learner(trial, data, _this_worker(trial, gpus))
     while not learner.done:
-        report(told(trial, learner.epoch()))
+        report(history_row(trial, learner.epoch()))
 
 
-def _work(config: dict[str, Any]) -> None:
-    """What each worker does; why it cannot is written down, since Ray keeps no exception's own class."""
-    trial, material = config["trial"], config["material"]
-    place = _place(trial, config["gpus"])
-    checkpoints = Checkpoints(Run(material.uri).trial_folder(*trial.key))
+def _run_worker(config: Mapping[str, Any]) -> None:
+    """Run one worker; record why it fails, since Ray does not keep an exception's class."""
+    trial, data = config["trial"], config["data"]
+    worker = _this_worker(trial, config["gpus"])
+    checkpoints = Checkpoints(RunFolder(data.uri).store.trial_folder(*trial.key))
     try:
-        learn(trial, material, place, checkpoints, config["report"])
+        worker_loop(trial, data, worker, checkpoints, config["report"])
     except XrayError as error:
         checkpoints.fail(str(error))
         raise
 
 
-def learn(trial: Trial, material: Material, place: Place, checkpoints: Checkpoints, report: Report | None) -> None:
-    """What `train` lets each worker do: go on from the last checkpoint; the first worker tests and commits.
+def worker_loop(
+    trial: Trial, data: TrainingData, worker: Worker, checkpoints: Checkpoints, report: Report | None
+) -> None:
+    """Train from the last checkpoint to the end; the first worker writes checkpoints, tests and commits.
 
     Args:
-        trial: what is trained.
-        material: of the sweep.
-        place: of this worker.
+        trial: the planned training.
+        data: of the sweep.
+        worker: this process.
         checkpoints: of the trial.
-        report: see `train`; None: rows go to Ray Train.
+        report: called after each epoch; None: report to Ray Train.
 
     Raises:
-        XrayError: as `train`.
+        XrayError: as `train_trial`.
     """
-    standing = checkpoints.begin()
-    learner = _learner(trial, material, place)
-    if standing is not None:
-        learner.restore(standing)
+    state = checkpoints.resume()
+    learner = _build_learner(trial, data, worker)
+    if state is not None:
+        learner.restore(state)
     written = time.monotonic()
     while not learner.done:
-        row = told(trial, learner.epoch())
+        row = history_row(trial, learner.epoch())
         due = time.monotonic() - written >= trial.training.checkpoint_seconds
-        if place.rank == 0 and due and not learner.done:
-            checkpoints.write(learner.standing())
+        if worker.rank == 0 and due and not learner.done:
+            checkpoints.write(learner.state())
             written = time.monotonic()
         (report or ray.train.report)(row)
-    if place.rank == 0:
-        _test(learner, material, checkpoints)
+    if worker.rank == 0:
+        commit_results(learner, data, checkpoints)
 
 
-def _place(trial: Trial, gpus: float) -> Place:
-    import torch
-
-    torch.set_num_threads(1)
+def _this_worker(trial: Trial, gpus: float) -> Worker:
+    configure_worker()
     if trial.training.workers == 1:
-        return Place("cuda" if gpus else "cpu")
+        return Worker("cuda" if gpus else "cpu")
     context = ray.train.get_context()
     device = str(ray.train.torch.get_device()) if gpus else "cpu"
-    return Place(device, context.get_world_rank(), context.get_world_size())
+    return Worker(device, context.get_world_rank(), context.get_world_size())
 
 
-def told(trial: Trial, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of HISTORY, with what it is of."""
-    return {"model": trial.model, "trained_on": trial.scenario, "fold": trial.fold, **row}
-
-
-def network_of(trial: Trial, classes: int) -> Trainable:
-    """The network of a trial as it begins, for so many categories."""
+def build_network(trial: Trial, classes: int) -> Trainable:
+    """Create the network of a trial with its initial weights, for a number of categories."""
     import torch
 
-    torch.manual_seed(trial.number)
+    torch.manual_seed(trial.random_seed)
     model = parse_model(trial.spec)
-    outputs = objective_of(model.task, classes).outputs
+    outputs = objective_for(model.task, classes).outputs
     return model.trainable(outputs, trial.training.side, trial.training.pretrained)
 
 
-def _learner(trial: Trial, material: Material, place: Place) -> Learner:
-    samples, divided = material.samples[trial.scenario], material.parts(trial)
-    network = network_of(trial, len(material.categories))
-    return Learner(
+def _build_learner(trial: Trial, data: TrainingData, worker: Worker) -> Learner:
+    samples, split = data.samples[trial.scenario], data.split(trial)
+    network = build_network(trial, len(data.categories))
+    return Learner.build(
         trial,
         network,
-        objective_of(network.task, len(material.categories)),
-        feed_of(material, trial.scenario, trial.model),
-        samples.of_images(divided.train),
-        samples.of_images(divided.validation),
-        place,
+        objective_for(network.task, len(data.categories)),
+        feed_for(data, trial.scenario, trial.model),
+        samples.of_images(split.train),
+        samples.of_images(split.validation),
+        worker,
     )
-
-
-def _test(learner: Learner, material: Material, checkpoints: Checkpoints) -> None:
-    """Predict the photographs of the fold with the best weights, in every scenario asked for, and commit."""
-    trial, run = learner.trial, Run(material.uri)
-    started = time.perf_counter()
-    preparation, divided = material.preparations[trial.model], material.parts(trial)
-    learner.use_best()
-    facts = {
-        "spec": trial.spec,
-        "weights": weights_sha256(learner.module),
-        "origin": learner.network.origin,
-        "preprocessing": f"{preparation.text}, mean {learner.network.mean}, std {learner.network.std}",
-        "settings": trial.decisive,
-        "learning_rate": trial.training.learning_rate,
-        "weight_decay": trial.training.weight_decay,
-        "epochs": learner.epochs,
-        "best_epoch": learner.best_epoch,
-        "photographs": {name: len(getattr(divided, name)) for name in ("train", "validation", "test")},
-        "workers": learner.place.workers,
-        "device": learner.place.device,
-        "environment": environment(),
-    }
-    predict = functools.partial(_predictions, learner, material, divided, str(facts["weights"]))
-    predictions = pa.concat_tables([predict(scenario) for scenario in trial.tests])
-    history = pa.Table.from_pylist([told(trial, row) for row in learner.history], schema=schema.HISTORY)
-    described = {"trial": list(trial.key), "categories": list(material.categories), **facts}
-    name, kept = checkpoints.finish(learner.best, described)
-    counts = {scenario: {schema.OK: 0} for scenario in trial.tests}
-    for scenario in predictions.column("scenario").to_pylist():
-        counts[scenario][schema.OK] += 1
-    seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
-    tables = {"predictions": (predictions, None), "history": (history, None)}
-    beside = {"weights": {"path": ["trials", *map(str, trial.key), name], **kept}}
-    run.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts, beside)
-    checkpoints.forget()  # and not before: a training that dies while it is tested is not begun anew
-
-
-def _predictions(learner: Learner, material: Material, divided: Parts, weights: str, scenario: str) -> pa.Table:
-    trial, samples = learner.trial, material.samples[scenario].of_images(divided.test)
-    feed = learner.feed if scenario == trial.scenario else feed_of(material, scenario, trial.model)
-    n = len(samples)
-    if not n:
-        raise XrayError(f"{trial.name}: there is no image of {scenario} to test it on; make them by `xray generate`")
-    answers = learner.predict(samples, feed)
-    images: dict[str, Any] = {
-        "sample_id": samples.sample_id,
-        "image_id": samples.image_id,
-        "category": [material.categories[label] for label in samples.label_N],
-        "scenario": [scenario] * n,
-        "variant": samples.variant_N,
-        "model": [trial.model] * n,
-        "weights": [weights] * n,
-        "trained_on": [trial.scenario] * n,
-        "fold": [trial.fold] * n,
-    }
-    return predictions_table(pa.table({"sample_id": list(samples.sample_id)}), {**images, **answers})

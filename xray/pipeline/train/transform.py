@@ -1,4 +1,4 @@
-"""From made images to the pixels that networks are trained on; the same for training, validation and test."""
+"""The conversion of images to the squares of pixels that networks see, in training, validation and test alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xray.core.images import ANY, decode
-from xray.models.outputs import Colour, over
+from xray.models.outputs import Colour, flatten_onto
 
 Pixels = NDArray[np.uint8]
 Shape = Literal["stretch", "crop"]
@@ -19,13 +19,13 @@ Shape = Literal["stretch", "crop"]
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes a square of pixels.
+    """The conversion of an image to a square of pixels.
 
     Args:
         side: width and height of the square.
         shape: `stretch` or `crop` (the centre).
-        colour: what transparent images are seen on, RGB.
-        masks: whether the object's mask is wanted, too.
+        colour: background of transparent images, RGB.
+        masks: whether the object's masks are converted too.
     """
 
     side: int
@@ -35,7 +35,7 @@ class Preparation:
 
     @property
     def text(self) -> str:
-        """For people.
+        """A description for receipts.
 
         >>> Preparation(64, "stretch", (0, 0, 0), masks=False).text
         '64×64, stretched, pixel areas averaged (bicubic where enlarged), transparency on (0, 0, 0)'
@@ -45,7 +45,7 @@ class Preparation:
         return f"{self.side}×{self.side}, {how}, {enlarged}, transparency on {tuple(self.colour)}"
 
     def square(self, image: Pixels) -> Pixels:
-        """An image or mask of any size as a square, shape (side, side) or (side, side, 3)."""
+        """Resize an image or mask of any size to (side, side, 3) or (side, side)."""
         if self.shape == "crop":
             height, width = image.shape[:2]
             short = min(height, width)
@@ -57,18 +57,20 @@ class Preparation:
             cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC), np.uint8
         )
 
-    def prepared(self, images: pa.Table) -> pa.Table:
+    def prepare(self, images: pa.Table) -> pa.Table:
         """Decode images and their masks, and make them square.
 
         Args:
-            images: rows of IMAGES that have an image: `sample_id`, `image`, and `mask` where masks are wanted.
+            images: rows of IMAGES that have an image: `sample_id`, `image`, and `mask` if `masks`.
 
         Returns:
             `sample_id`, `pixels` (RGB, side · side · 3 bytes), and `mask` (side · side bytes, 1 on the object).
         """
         names = ("image", "mask") if self.masks else ("image",)
         columns = {name: images.column(name).combine_chunks().field("bytes") for name in names}
-        pixels = [self.square(over(decode(cell.as_py(), ANY), self.colour)).tobytes() for cell in columns["image"]]
+        pixels = [
+            self.square(flatten_onto(decode(cell.as_py(), ANY), self.colour)).tobytes() for cell in columns["image"]
+        ]
         arrays = [images.column("sample_id"), pa.array(pixels, pa.binary(self.side**2 * 3))]
         if self.masks:
             masks = [self._mask(cell.as_py()).tobytes() for cell in columns["mask"]]
@@ -81,12 +83,12 @@ class Preparation:
 
 
 def pixels_of(prepared: pa.Table, side: int) -> Pixels:
-    """All images of a prepared table without a copy, shape (N, side, side, 3)."""
+    """View all images of a prepared table, shape (N, side, side, 3); nothing is copied."""
     return _squares(prepared, "pixels", (side, side, 3))
 
 
 def masks_of(prepared: pa.Table, side: int) -> Pixels:
-    """All masks of a prepared table without a copy, 1 on the object, shape (N, side, side)."""
+    """View all masks of a prepared table, 1 on the object, shape (N, side, side); nothing is copied."""
     return _squares(prepared, "mask", (side, side))
 
 

@@ -1,1 +1,1 @@
-"""Check every byte, row and picture of a run against what was committed."""
+"""Checking every byte, row and image of a run against what was committed."""

@@ -1,10 +1,10 @@
-"""What was committed of one shard, looked at again: its receipt, its files, their rows and pictures."""
+"""Inspection of one committed shard: its receipt, its files, their rows and images."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,54 +18,54 @@ from xray.core.files import read_committed
 from xray.core.images import ANY, decode
 from xray.masks import decode_mask
 from xray.pipeline.generate.render import status_counts
-from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, sums, unit_of
-from xray.runs.store import Store
+from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
+from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, file_facts
+
+PROBLEM_KINDS = {
+    "damaged": "a receipt, or the plan itself, is not as it was written",
+    "missing": "a file that a receipt names does not exist",
+    "changed": "the file's bytes are not those that were committed",
+    "rows": "the rows are not those of the plan, or not those that the receipt counts",
+    "picture": "an image or mask cannot be decoded, has the wrong size, or does not match the hash in its row",
+    "unplanned": "the plan has nothing that the receipt could belong to",
+}
+"""Descriptions by kind of problem."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it was committed.
+    """A difference between a run and what was committed.
 
     Args:
-        kind: a key of `KINDS`.
-        place: the file, as a path in the run.
-        told: what was seen.
-        stage: of the receipt that is taken back so that the work is done again; None: that would not mend it.
-        shard: likewise.
+        kind: a key of `PROBLEM_KINDS`.
+        path: the file, as a path in the run.
+        detail: the difference.
+        stage: of the receipt whose revocation repairs it, because the work is then done again; None: nothing does.
+        shard: of that receipt.
     """
 
     kind: str
-    place: str
-    told: str
+    path: str
+    detail: str
     stage: Stage | None = None
     shard: str = ""
 
     @property
-    def mendable(self) -> bool:
-        """Whether `xray verify --repair` can mend it."""
-        return self.stage is not None or self.place == "recipe.yaml"
-
-
-KINDS = {
-    "damaged": "a receipt, or the plan itself, is not as it was written",
-    "missing": "a receipt names a file that is not there",
-    "changed": "the file's bytes are not those that were committed",
-    "rows": "its rows are not those that were planned, or not those that the receipt counts",
-    "picture": "an image or mask cannot be decoded, does not fit, or is not the one whose hash its row has",
-    "unplanned": "a receipt of something that no plan has",
-}
-"""What can be wrong, and what it means to people."""
+    def repairable(self) -> bool:
+        """Whether `xray verify --repair` can repair it."""
+        return self.stage is not None or self.path == "recipe.yaml"
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What was found of one shard in one stage.
+class ShardFindings:
+    """The result of inspecting a shard in one stage.
 
     Args:
-        problems: that there are.
-        files: that its receipt names, as paths in the run.
-        bytes: of them.
-        images: rows of them that were planned.
+        problems: what differs.
+        files: named by its receipt, as paths in the run.
+        bytes: total size of these files.
+        images: number of rows of IMAGES.
     """
 
     problems: tuple[Problem, ...]
@@ -74,81 +74,83 @@ class Looked:
     images: int = 0
 
 
-def look_at(store: Store, stage: Stage, shard: str, *, planned: bool, pictures: bool) -> Looked:
-    """Look at all that was committed of a shard.
+def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pictures: bool) -> ShardFindings:
+    """Inspect everything that was committed of a shard.
 
     Args:
-        store: of the run.
+        run: with a plan.
         stage: see `xray.runs.receipts`.
-        shard: that has a receipt there.
+        shard: has a receipt in the stage.
         planned: whether the plan has it.
-        pictures: decode every image and mask, too.
+        pictures: also decode every image and mask.
 
     Raises:
-        UnreachableError: nothing can be known of it now.
+        UnreachableError: the store does not answer.
     """
-    where = "/".join(("receipts", *stage, f"{shard}.json"))
+    receipt_path = "/".join(("receipts", *stage, f"{shard}.json"))
+
+    def problem(kind: str, path: str, detail: str) -> Problem:
+        return Problem(kind, path, detail, stage, shard)
+
     try:
-        receipt = store.receipt(stage, shard)
+        receipt = run.store.receipt(stage, shard)
     except (DamagedError, Rejected, TypeError):
-        return Looked((Problem("damaged", where, "not as it was written", stage, shard),))
+        return ShardFindings((problem("damaged", receipt_path, "not as it was written"),))
     problems: list[Problem] = []
     tables: dict[str, pa.Table] = {}
     if receipt.shard != shard:
-        problems.append(Problem("damaged", where, f"it is of {receipt.shard}", stage, shard))
-    for name, file in receipt.files.items():
-        found = _file(store, file)
-        if isinstance(found, pa.Table):
-            tables[name] = found
-        elif found is not None:
-            problems.append(Problem(found[0], "/".join(file["path"]), found[1], stage, shard))
+        problems.append(problem("damaged", receipt_path, f"it belongs to {receipt.shard}"))
+    for name, entry in receipt.files.items():
+        result = _read_file(run, entry)
+        if isinstance(result, pa.Table):
+            tables[name] = result
+        elif result is not None:
+            problems.append(problem(result[0], "/".join(entry["path"]), result[1]))
     if not planned:
-        problems.append(Problem("unplanned", where, "the plan has no such shard", stage, shard))
+        problems.append(problem("unplanned", receipt_path, "the plan has no such shard"))
     elif receipt.shard == shard:
-        problems += (Problem("rows", where, told, stage, shard) for told in _rows(store, stage, receipt, tables))
+        problems += (problem("rows", receipt_path, detail) for detail in _row_problems(run, stage, receipt, tables))
     if pictures:
         for name in tables.keys() & {"images", "masks"}:
-            place = "/".join(receipt.files[name]["path"])
-            problems += (Problem("picture", place, told, stage, shard) for told in _pictures(tables[name]))
-    files = tuple("/".join(file["path"]) for file in receipt.files.values())
-    size = sum(file["bytes"] for file in receipt.files.values())
-    return Looked(tuple(problems), files, size, len(tables.get("images", ())))
+            path = "/".join(receipt.files[name]["path"])
+            problems += (problem("picture", path, detail) for detail in _image_problems(tables[name]))
+    files = tuple("/".join(entry["path"]) for entry in receipt.files.values())
+    size = sum(entry["bytes"] for entry in receipt.files.values())
+    return ShardFindings(tuple(problems), files, size, len(tables.get("images", ())))
 
 
-def _file(store: Store, file: Any) -> pa.Table | tuple[str, str] | None:
-    """A file's table, if it is one, or what is wrong with the file."""
+def _read_file(run: RunFolder, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
+    """Read a receipt's file: its table, the kind and detail of a problem, or None for a sound file without rows."""
     try:
-        data = read_committed(store.path(*file["path"]))
+        data = read_committed(run.store.path(*entry["path"]))
     except Rejected as verdict:
         return "missing", str(verdict)
-    now = sums(data)
-    if changed := [key for key in now if now[key] != file[key]]:
-        told = ", ".join(f"{key} {_short(now[key])} instead of {_short(file[key])}" for key in changed)
-        return "changed", told
-    if "rows" not in file:
+    facts = file_facts(data)
+    if changed := [key for key in facts if facts[key] != entry[key]]:
+        return "changed", ", ".join(f"{key} {_short(facts[key])} instead of {_short(entry[key])}" for key in changed)
+    if "rows" not in entry:
         return None
     table = pq.read_table(pa.BufferReader(data))
-    return table if len(table) == file["rows"] else ("rows", f"{len(table):,} rows instead of {file['rows']:,}")
+    return table if len(table) == entry["rows"] else ("rows", f"{len(table):,} rows instead of {entry['rows']:,}")
 
 
 def _short(value: object) -> str:
     return value[:12] if isinstance(value, str) else f"{value:,}"
 
 
-def _rows(store: Store, stage: Stage, receipt: Receipt, tables: dict[str, pa.Table]) -> Iterator[str]:
-    """What is wrong with the rows of sound files."""
+def _row_problems(run: RunFolder, stage: Stage, receipt: Receipt, tables: Mapping[str, pa.Table]) -> Iterator[str]:
+    """Compare the rows of intact files with the plan and the receipt."""
     shard = receipt.shard
     if "masks" in tables:
-        unit = shard if stage == MASK else unit_of(shard)
-        yield from _unequal("image_id", _ids(tables["masks"], "image_id"), _ids(store.unit(unit), "image_id"))
+        batch = shard if stage == MASK else ShardId(shard).batch
+        yield from _compare("image_id", _ids(tables["masks"], "image_id"), _ids(run.plan.batch(batch), "image_id"))
     if "images" in tables:
-        yield from _unequal(
-            "sample_id", _ids(tables["images"], "sample_id"), _ids(store.shard(shard).plan, "sample_id")
-        )
+        planned = _ids(run.plan.shard(shard).plan, "sample_id")
+        yield from _compare("sample_id", _ids(tables["images"], "sample_id"), planned)
         if status_counts(tables["images"]) != receipt.counts:
             yield "the receipt counts other images than there are"
     if "predictions" in tables:
-        yield from _predicted(store, stage, receipt, _ids(tables["predictions"], "sample_id"))
+        yield from _prediction_problems(run, stage, receipt, _ids(tables["predictions"], "sample_id"))
 
 
 def _ids(table: pa.Table, key: str) -> list[str]:
@@ -156,52 +158,52 @@ def _ids(table: pa.Table, key: str) -> list[str]:
     return ids
 
 
-def _predicted(store: Store, stage: Stage, receipt: Receipt, found: Sequence[str]) -> Iterator[str]:
-    """Whether all images were predicted that could be made, and each once."""
-    if stage[0] == "evaluate" and (made := _made(store, receipt.shard)) is not None:
-        yield from _unequal("sample_id", found, made)
-    elif twice := len(found) - len(set(found)):
-        yield f"sample_id: {twice:,} twice"
+def _prediction_problems(run: RunFolder, stage: Stage, receipt: Receipt, predicted: Sequence[str]) -> Iterator[str]:
+    """Check that every image that exists was predicted, and each once."""
+    if stage[0] == "evaluate" and (images := _image_ids(run, receipt.shard)) is not None:
+        yield from _compare("sample_id", predicted, images)
+    elif repeated := len(predicted) - len(set(predicted)):
+        yield f"sample_id: {repeated:,} twice"
 
 
-def _made(store: Store, shard: str) -> list[str] | None:
-    """The images of a shard that are there; None if it was rendered for the models alone, or cannot be read."""
-    if not store.has_receipt(GENERATE, shard):
+def _image_ids(run: RunFolder, shard: str) -> list[str] | None:
+    """Return the ids of a shard's images; None if they were only rendered for models, or cannot be read."""
+    if not run.store.has_receipt(GENERATE, shard):
         return None
-    with contextlib.suppress(DamagedError, Rejected, OSError, pa.ArrowException):  # told where images are looked at
-        images = store.made(GENERATE, "images", shard, ["sample_id", "status"])
+    with contextlib.suppress(DamagedError, Rejected, OSError, pa.ArrowException):  # reported for the images' own shard
+        images = run.store.shard_table(GENERATE, "images", shard, ["sample_id", "status"])
         return _ids(images.filter(pc.equal(images.column("status"), schema.OK)), "sample_id")
     return None
 
 
-def _unequal(key: str, found: Sequence[str], wanted: Sequence[str]) -> Iterator[str]:
-    if found == wanted:
+def _compare(key: str, ids: Sequence[str], planned: Sequence[str]) -> Iterator[str]:
+    if ids == planned:
         return
-    more, less = set(found) - set(wanted), set(wanted) - set(found)
-    twice = len(found) - len(set(found))
-    parts = {f"{len(less):,} missing": less, f"{len(more):,} not planned": more, f"{twice:,} twice": twice}
-    yield f"{key}: {', '.join(told for told, there in parts.items() if there) or 'in another order'}"
+    missing, extra = len(set(planned) - set(ids)), len(set(ids) - set(planned))
+    counts = {"missing": missing, "not planned": extra, "twice": len(ids) - len(set(ids))}
+    differences = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    yield f"{key}: {differences or 'in another order'}"
 
 
-def _pictures(table: pa.Table) -> Iterator[str]:
-    """What is wrong with the pictures of IMAGES or MASKS."""
+def _image_problems(table: pa.Table) -> Iterator[str]:
+    """Decode the images and masks of IMAGES or MASKS."""
     key = "sample_id" if "sample_id" in table.column_names else "image_id"
     for row in table.to_pylist():
         try:
-            if told := _picture(row):
-                yield f"{row[key]}: {told}"
+            if detail := _image_problem(row):
+                yield f"{row[key]}: {detail}"
         except (Rejected, ValueError) as error:
             yield f"{row[key]}: {error}"
 
 
-def _picture(row: dict[str, Any]) -> str | None:
+def _image_problem(row: Mapping[str, Any]) -> str | None:
     mask = decode_mask(row["mask"]["bytes"]) if row["mask"] else None
     if row.get("image") is None:
-        return "there is no picture" if row["status"] == schema.OK and mask is None else None
+        return "there is no image" if row["status"] == schema.OK and mask is None else None
     data = row["image"]["bytes"]
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
-        return "the image is not the one that its row has the hash of"
+        return "the image does not match the hash in its row"
     shape = decode(data, ANY).image.shape[:2]
     if mask is None:
         return "it has no mask"
-    return None if mask.shape == shape else f"the mask has {mask.shape}, the image {shape}"
+    return None if mask.shape == shape else f"the mask has shape {mask.shape}, the image {shape}"

@@ -1,38 +1,43 @@
-"""Is everything there, and as it was committed? Every file against its receipt, every planned row against a file."""
+"""Verification of a run: every file against its receipt, every planned row against a file; cleaning and repair."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from xray.core import yaml
 from xray.core.errors import DamagedError, Rejected
 from xray.core.files import delete_file, paths_below, read_committed
 from xray.core.progress import Progress
-from xray.pipeline.verify.shard import Looked, Problem, look_at
+from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard
+from xray.runs.folder import RunFolder
+from xray.runs.ids import PartId, ShardId
 from xray.runs.receipts import GENERATE, MASK, Stage
-from xray.runs.run import Run
+from xray.runs.store import WORKS
 
 _READERS = 16
-_WORK = ("source", "plan", "masks", "images", "predictions", "history", "receipts", "trials")
-"""Folders in which every file is named by a receipt or by the plan, or is one."""
+_FOLDERS = ("source", "plan", "masks", "images", "predictions", "history", "receipts", "trials")
+"""Folders in which every file is a receipt, or is named by a receipt or by the plan."""
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What was found in a run.
+class VerifyReport:
+    """The result of verifying a run.
 
     Args:
-        receipts: that were looked at.
-        files: that they name.
-        bytes: of those files.
-        images: rows that are there, of those `planned`.
-        planned: rows.
-        missing: shards without a receipt, by stage; of models only those that were begun.
-        problems: what is not as it was committed.
-        orphans: files that nothing names, as paths in the run: left over when something was killed.
+        receipts: number of receipts.
+        files: number of files that they name.
+        bytes: total size of these files.
+        images: number of rows of IMAGES, of `planned`.
+        planned: number of planned rows.
+        missing: number of shards without a receipt, by stage; of models only those with any.
+        problems: differences from what was committed.
+        orphans: files that nothing names, as paths in the run: left by a killed process, or of an earlier plan.
+        removed: number of orphans that were removed.
+        revoked: number of receipts that were revoked, by stage.
     """
 
     receipts: int
@@ -43,139 +48,159 @@ class Verified:
     missing: Mapping[Stage, int]
     problems: Sequence[Problem]
     orphans: Sequence[str]
+    removed: int = 0
+    revoked: Mapping[Stage, int] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
-        """Whether every planned row is there, and every byte as it was committed."""
+        """Whether every planned row is there, and every byte as it was committed; repairs do not change it."""
         return not self.problems and not any(self.missing.values())
 
 
-def verify(run: Run, *, pictures: bool = True) -> Verified:
-    """Look at everything in a run.
+def verify(run: RunFolder, *, pictures: bool = True, clean: bool = False, repair: bool = False) -> VerifyReport:
+    """Verify everything in a run.
 
-    What was committed is compared with its receipt byte by byte, its rows with the plan, its pictures with their
-    hashes; files that nothing names are listed. Nothing is changed. While others work on the run, what they have not
-    committed yet is missing, and may be listed as an orphan.
+    Files are compared with their receipts byte by byte, rows with the plan, images with their hashes. While others work
+    on the run, uncommitted work counts as missing, and its files may be listed as orphans.
 
     Args:
         run: with a plan.
-        pictures: decode every image and mask, too; their bytes are compared anyway.
+        pictures: also decode every image and mask; their bytes are compared anyway.
+        clean: remove the orphans. Takes all locks of the run first.
+        repair: revoke the receipts of what differs, so that the same commands make it again. Takes all locks.
 
     Raises:
-        UnreachableError: the store is away, which is no damage.
+        ResourceError: `clean` or `repair` while another process works on the run.
+        UnreachableError: the store does not answer, which is no damage.
     """
-    there = paths_below(run.uri)  # before the receipts: what is committed meanwhile is no orphan
-    damaged = list(_damage_of_plan(run))
-    if any(problem.place.startswith(("run.json", "source/", "plan/")) for problem in damaged):
-        # What else is right cannot be known.
-        return Verified(0, 0, 0, 0, 0, {}, damaged, ())
-    shards, units = set(run.shards()), set(run.units())
-    replaced = {*run.replaced()}
-    there_are = [(stage, shard) for stage in run.stages() for shard in sorted(run.receipted(stage))]
-    work = [item for item in there_are if not _is_of(replaced, *item)]
+    with contextlib.ExitStack() as locks:
+        for work in WORKS if clean or repair else ():
+            locks.enter_context(run.locked(work))
+        report = _inspect(run, pictures)
+        if clean:
+            for name in report.orphans:
+                delete_file(run.store.path(*name.split("/")))
+            report = replace(report, removed=len(report.orphans))
+        if repair:
+            report = replace(report, revoked=_revoke(run, report.problems))
+        return report
 
-    def look(item: tuple[Stage, str]) -> Looked:
-        stage, shard = item
-        planned = stage[0] == "train" or shard in (units if stage == MASK else shards)
-        return look_at(run, stage, shard, planned=planned, pictures=pictures)
 
-    with ThreadPoolExecutor(_READERS) as pool, Progress("verify", len(work), "receipts") as progress:
-        looked = []
-        for found in pool.map(look, work):
-            looked.append(found)
+def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
+    paths = paths_below(run.uri)  # before the receipts: what is committed meanwhile is no orphan
+    plan_problems = list(_plan_problems(run))
+    if any(problem.path.startswith(("run.json", "source/", "plan/")) for problem in plan_problems):
+        return VerifyReport(0, 0, 0, 0, 0, {}, plan_problems, ())  # nothing can be compared with a damaged plan
+    shards, batches = set(run.plan.shards()), set(run.plan.batches())
+    replaced = set(run.plan.replaced())
+    receipts = [
+        (stage, shard)
+        for stage in run.store.stages()
+        for shard in sorted(run.store.receipted(stage))
+        if not _belongs_to(replaced, stage, shard)
+    ]
+
+    def inspect(receipt: tuple[Stage, str]) -> ShardFindings:
+        stage, shard = receipt
+        planned = stage[0] == "train" or shard in (batches if stage == MASK else shards)
+        return inspect_shard(run, stage, shard, planned=planned, pictures=pictures)
+
+    with ThreadPoolExecutor(_READERS) as pool, Progress("verify", len(receipts), "receipts") as progress:
+        findings = []
+        for shard_findings in pool.map(inspect, receipts):
+            findings.append(shard_findings)
             progress.advance()
-    missing = _missing(run, shards, units)
-    complete = not any(missing.values())
-    return Verified(
-        receipts=len(work),
-        files=sum(len(found.files) for found in looked),
-        bytes=sum(found.bytes for found in looked),
-        images=sum(found.images for found in looked),
-        planned=run.planned_rows(),
+    missing = _missing(run, shards, batches)
+    reusable = replaced if any(missing.values()) else set()
+    return VerifyReport(
+        receipts=len(receipts),
+        files=sum(len(shard.files) for shard in findings),
+        bytes=sum(shard.bytes for shard in findings),
+        images=sum(shard.images for shard in findings),
+        planned=run.plan.planned_rows(),
         missing=missing,
-        problems=[*damaged, *(problem for found in looked for problem in found.problems)],
-        orphans=_orphans(run, there, work, looked, set() if complete else replaced),
+        problems=[*plan_problems, *(problem for shard in findings for problem in shard.problems)],
+        orphans=_orphans(run, paths, receipts, findings, reusable),
     )
 
 
-def _is_of(parts: set[str], stage: Stage, shard: str) -> bool:
-    """Whether a receipt is of one of these parts of plans (`PP-SS`); units of photographs are of `SS`."""
-    part = shard.rpartition("-")[0]
+def _belongs_to(parts: Collection[str], stage: Stage, shard: str) -> bool:
+    """Return whether a receipt is of one of these parts of plans (`PP-SS`; a photo batch is of `SS`)."""
+    part = ShardId(shard).part
     if stage == MASK:
-        return part in {name.partition("-")[2] for name in parts}
+        return part in {PartId(name).source for name in parts}
     return stage[0] != "train" and part in parts
 
 
-def _damage_of_plan(run: Run) -> Iterator[Problem]:
+def _plan_problems(run: RunFolder) -> Iterator[Problem]:
     try:
-        files: Mapping[str, str] = run.record()["files"]
+        files: Mapping[str, str] = run.plan.record()["files"]
     except (DamagedError, Rejected):
         yield Problem("damaged", "run.json", "not as it was written")
         return
-    for name, sha256 in files.items():
+    for name, expected in files.items():
         try:
-            found = hashlib.sha256(read_committed(run.path(*name.split("/")))).hexdigest()
+            sha256 = hashlib.sha256(read_committed(run.store.path(*name.split("/")))).hexdigest()
         except Rejected as verdict:
             yield Problem("missing", name, str(verdict))
             continue
-        if found != sha256:
-            yield Problem("changed", name, f"sha256 {found[:12]} instead of {sha256[:12]}")
+        if sha256 != expected:
+            yield Problem("changed", name, f"sha256 {sha256[:12]} instead of {expected[:12]}")
 
 
-def _missing(run: Run, shards: set[str], units: set[str]) -> dict[Stage, int]:
+def _missing(run: RunFolder, shards: set[str], batches: set[str]) -> dict[Stage, int]:
     missing: dict[Stage, int] = {}
-    for stage in run.stages() or [GENERATE]:
+    for stage in run.store.stages() or [GENERATE]:
         if stage == MASK:
-            missing[stage] = len(units - run.masked())
+            missing[stage] = len(batches - run.store.masked())
         elif stage[0] != "train":
-            missing[stage] = len(shards - run.done(stage))
+            missing[stage] = len(shards - run.store.done(stage))
     return missing
 
 
 def _orphans(
-    run: Run,
-    there: Sequence[str],
-    work: Sequence[tuple[Stage, str]],
-    looked: Sequence[Looked],
-    needed: set[str],
+    run: RunFolder,
+    paths: Sequence[str],
+    receipts: Sequence[tuple[Stage, str]],
+    findings: Sequence[ShardFindings],
+    reusable: set[str],
 ) -> list[str]:
-    """What nothing names; but for parts of earlier plans that something may still be carried over from."""
-    needed = needed | {part.partition("-")[2] for part in needed}
-    named = {name for found in looked for name in found.files} | set(run.record()["files"])
-    named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in work}
-    unread = {problem.shard for found in looked for problem in found.problems if problem.kind == "damaged"}
-    trained = {"/".join(("trials", *stage[1:], shard)) for stage, shard in work if stage[0] == "train"}
-    orphans = []
-    for name in there:
-        folder, _, file = name.rpartition("/")
-        partial = file.startswith(".") and file.endswith(".partial")
-        begun = name.startswith("trials/") and folder not in trained  # a training may go on from it
-        shard = file.rpartition(".")[0]
-        ours = name.split("/")[0] in _WORK and not begun and shard not in unread
-        ours = ours and shard.rpartition("-")[0] not in needed
-        if partial or (ours and name not in named):
-            orphans.append(name)
-    return orphans
+    """Return the files that nothing names.
 
-
-def clean(run: Run, found: Verified) -> int:
-    """Remove the orphans; how many there were."""
-    for name in found.orphans:
-        delete_file(run.path(*name.split("/")))
-    return len(found.orphans)
-
-
-def repair(run: Run, found: Verified) -> dict[Stage, int]:
-    """Take back the receipts of what is not as it was committed: the same commands make it again, and nothing else.
-
-    Returns:
-        How many were taken back, by stage.
+    Args:
+        run: that is verified.
+        paths: all of its files.
+        receipts: stage and shard of each.
+        findings: of each receipt.
+        reusable: parts of earlier plans whose results may still be reused; their files are no orphans.
     """
-    taken: dict[Stage, int] = {}
-    for stage, shard in dict.fromkeys((problem.stage, problem.shard) for problem in found.problems):
+    reusable = reusable | {PartId(part).source for part in reusable}
+    named = {name for shard in findings for name in shard.files} | set(run.plan.record()["files"])
+    named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in receipts}
+    unreadable = {problem.shard for shard in findings for problem in shard.problems if problem.kind == "damaged"}
+    trained = {"/".join(("trials", *stage[1:], shard)) for stage, shard in receipts if stage[0] == "train"}
+
+    def is_orphan(name: str) -> bool:
+        folder, _, file = name.rpartition("/")
+        if file.startswith(".") and file.endswith(".partial"):
+            return True
+        if name in named or name.split("/")[0] not in _FOLDERS:
+            return False
+        if name.startswith("trials/") and folder not in trained:  # an unfinished training may resume from it
+            return False
+        shard = ShardId(file.rpartition(".")[0])
+        return shard not in unreadable and shard.part not in reusable
+
+    return [name for name in paths if is_orphan(name)]
+
+
+def _revoke(run: RunFolder, problems: Sequence[Problem]) -> dict[Stage, int]:
+    """Revoke the receipts of problems and rewrite a damaged recipe.yaml; return the number of receipts by stage."""
+    revoked: dict[Stage, int] = {}
+    for stage, shard in dict.fromkeys((problem.stage, problem.shard) for problem in problems):
         if stage is not None:
-            run.take_back(stage, shard)
-            taken[stage] = taken.get(stage, 0) + 1
-    if any(problem.place == "recipe.yaml" for problem in found.problems):
-        run.write_file("recipe.yaml", yaml.dump(run.recipe).encode())
-    return taken
+            run.store.revoke(stage, shard)
+            revoked[stage] = revoked.get(stage, 0) + 1
+    if any(problem.path == "recipe.yaml" for problem in problems):
+        run.store.write_file("recipe.yaml", yaml.dump(run.recipe_values).encode())
+    return revoked

@@ -1,8 +1,7 @@
-"""Figures for reports, papers and notebooks; safe for colour-blind readers, one function each.
+"""Figures for reports, papers and notebooks, one function each, in colours for colour-blind readers.
 
-Each draws on the axes that it is given, or makes a figure of its own of a fitting size (`axes.figure`), without
-pyplot's global state. Names are drawn as they are, never as formulae. `save` writes the same bytes for the same
-numbers.
+Each function draws on the axes it is given, or makes a figure of fitting size (`axes.figure`), without pyplot's global
+state. Names are drawn as plain text, never as formulae. `save` writes the same bytes for the same numbers.
 
 >>> import pandas as pd
 >>> table = pd.DataFrame({"level": ["a", "b"], "mean": [0.9, 0.4], "ci_low": [0.8, 0.3], "ci_high": [1.0, 0.5]})

@@ -1,4 +1,4 @@
-"""What a regression says: effects of levels against their reference, and marginal means."""
+"""Figures of a regression: effects of levels against their reference, and marginal means."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from xray.core.errors import XrayError, unknown
-from xray.core.text import shown
+from xray.core.errors import ConfigError, unknown
+from xray.core.text import printable
 from xray.report.figures.style import (
     FONT,
     INK,
@@ -28,7 +28,7 @@ from xray.report.figures.style import (
 )
 from xray.statistics.regression.design import INTERCEPT, Design
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import Regression
+from xray.statistics.regression.result import Regression
 
 _PART = re.compile(r"(.+?)\[(.*)\]", re.DOTALL)
 _HEADING_WIDTH = 28
@@ -36,11 +36,11 @@ _HEADING_WIDTH = 28
 
 @dataclass
 class _Group:
-    """The effects of one factor, or of an interaction: their names, and where they stand in the table."""
+    """The effects of one factor or interaction: names of the levels, and their row indices in the table."""
 
     reference: str | None = None
     levels: list[str] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
 
 
 def forest(
@@ -50,26 +50,26 @@ def forest(
     sort: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """Forest plot: estimates with intervals, grouped by factor, the stars of their P values beside.
+    """Draw a forest plot: estimates with intervals and significance stars, grouped by factor.
 
-    Each group begins with the factor's name and its reference, which is drawn hollow at 0. The intercept is no effect
-    and is left out. An estimate that is NaN is drawn as missing.
+    Each group starts with the factor's name and its reference, a hollow dot at 0. The intercept is omitted. A NaN
+    estimate is drawn as missing.
 
     Args:
-        effects: a regression (its classical errors), a fit (`regression.clustered`, for example), or a table with
-            `term` (`model[resnet50]`), `estimate`, `ci_low`, `ci_high`, and `p_summary` if there are stars.
-        terms: groups and their order: factors by name, interactions as `model:scenario`. Default: all.
-        reference: level by factor, where `effects` is a table, which does not know them.
-        sort: the largest estimate of each group on top; else in the order of the levels.
+        effects: a regression (classical errors), a fit (for example `regression.clustered`), or a table with `term`
+            (`model[resnet50]`), `estimate`, `ci_low`, `ci_high`, and `p_summary` for stars.
+        terms: groups in order: factors by name, interactions as `model:scenario`. Default: all.
+        reference: reference level by factor, if `effects` is a table.
+        sort: sort each group by estimate, the largest on top; default: in the order of the levels.
         ax: where to draw.
 
     Raises:
-        XrayError: no effects, no such term, or a column that is not there.
+        XrayError: no effects, an unknown term, or a missing column.
     """
     fit = effects.fit if isinstance(effects, Regression) else effects
     table = fit.parameters if isinstance(fit, Fit) else fit
     require(table, ("term", "estimate", "ci_low", "ci_high"), "effects")
-    groups = _of_design(fit.design) if isinstance(fit, Fit) else _of_names(table["term"], reference or {})
+    groups = _groups_of_design(fit.design) if isinstance(fit, Fit) else _groups_by_name(table["term"], reference or {})
     rows = pd.concat(
         [_rows(name, group, table, sort) for name, group in _chosen(groups, terms).items()], ignore_index=True
     )
@@ -87,22 +87,22 @@ def forest(
         ink = INK if "*" in text else MUTED
         ax.annotate(text, (1, height), (4, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
                     va="center", fontsize=FONT, color=ink)  # fmt: skip
-    response = f" on {shown(effects.response, 60)}" if isinstance(effects, Regression) else ""
+    response = f" on {printable(effects.response, 60)}" if isinstance(effects, Regression) else ""
     ax.set_xlabel(f"effect{response} ({100 * fit.confidence:g} % interval)" if isinstance(fit, Fit) else "effect")
     return ax
 
 
 def marginal_plot(means: pd.DataFrame, factor: str = "", sort: bool = False, ax: Axes | None = None) -> Axes:
-    """Marginal means of a factor's levels with their intervals; a mean that is NaN is drawn as missing.
+    """Draw the marginal means of a factor's levels with their intervals; NaN is drawn as missing.
 
     Args:
-        means: one row a level with `level`, `mean`, `ci_low`, `ci_high`, as `marginal_means` makes them.
-        factor: its name, for the title.
-        sort: the largest mean on top; else in the order of the rows.
+        means: one row per level with `level`, `mean`, `ci_low`, `ci_high`, as `marginal_means` returns.
+        factor: name of the factor, for the title.
+        sort: sort by mean, the largest on top; default: in the order of the rows.
         ax: where to draw.
 
     Raises:
-        XrayError: no rows, or a column that is not there.
+        XrayError: no rows, or a missing column.
     """
     table = require(means, ("level", "mean", "ci_low", "ci_high"), "marginal means")
     if sort:
@@ -119,7 +119,7 @@ def marginal_plot(means: pd.DataFrame, factor: str = "", sort: bool = False, ax:
     return ax
 
 
-def _of_design(design: Design) -> dict[str, _Group]:
+def _groups_of_design(design: Design) -> dict[str, _Group]:
     groups = {}
     for term, span in design.spans().items():
         levels = itertools.product(*(design.factor(name).levels[1:] for name in term))
@@ -130,10 +130,10 @@ def _of_design(design: Design) -> dict[str, _Group]:
     return groups
 
 
-def _of_names(terms: Iterable[str], reference: Mapping[str, str]) -> dict[str, _Group]:
-    """As far as names tell: `model[resnet50]:scenario[grey]` is of model:scenario; others stand for themselves."""
+def _groups_by_name(terms: Iterable[str], reference: Mapping[str, str]) -> dict[str, _Group]:
+    """Group terms by name: `model[resnet50]:scenario[grey]` belongs to `model:scenario`, the rest to `others`."""
     groups: dict[str, _Group] = {}
-    for place, term in enumerate(terms):
+    for row, term in enumerate(terms):
         if term == INTERCEPT:
             continue
         parts = [_PART.fullmatch(part) for part in re.split(r"(?<=\]):", term)]
@@ -141,7 +141,7 @@ def _of_names(terms: Iterable[str], reference: Mapping[str, str]) -> dict[str, _
         names, levels = zip(*known, strict=True) if len(known) == len(parts) else (("others",), (term,))
         group = groups.setdefault(":".join(names), _Group(reference.get(":".join(names))))
         group.levels.append(" × ".join(levels))
-        group.places.append(place)
+        group.rows.append(row)
     return groups
 
 
@@ -150,18 +150,18 @@ def _chosen(groups: dict[str, _Group], terms: Sequence[str] | None) -> dict[str,
         if name not in groups:
             raise unknown("term", name, groups)
     if not groups:
-        raise XrayError("there are no effects to draw: the table has an intercept alone")
+        raise ConfigError("there are no effects to draw: the table has an intercept alone")
     return groups if terms is None else {name: groups[name] for name in terms}
 
 
 def _rows(name: str, group: _Group, table: pd.DataFrame, sort: bool) -> pd.DataFrame:
-    """A group as rows of the figure: its heading, then its levels."""
-    heading = shown(name.replace(":", " × ") if group.reference is None else name, _HEADING_WIDTH)
-    heading += "" if group.reference is None else f", against {shown(group.reference, _HEADING_WIDTH)}"
-    levels = table.iloc[group.places][["estimate", "ci_low", "ci_high"]].astype(float)
+    """Return the rows of a group in the figure: its heading, then its levels."""
+    heading = printable(name.replace(":", " × ") if group.reference is None else name, _HEADING_WIDTH)
+    heading += "" if group.reference is None else f", against {printable(group.reference, _HEADING_WIDTH)}"
+    levels = table.iloc[group.rows][["estimate", "ci_low", "ci_high"]].astype(float)
     levels = levels.assign(label=labels_of(group.levels), heading=False, stars="")
     if "p_summary" in table.columns:
-        levels["stars"] = table["p_summary"].iloc[group.places]
+        levels["stars"] = table["p_summary"].iloc[group.rows]
     if sort:
         levels = levels.sort_values("estimate", ascending=False, kind="stable")
     head = {"estimate": [0.0], "ci_low": [0.0], "ci_high": [0.0], "label": [heading], "heading": [True], "stars": [""]}

@@ -1,4 +1,4 @@
-"""Heat maps of accuracies: by model, by category, and by what was trained and tested on."""
+"""Heat maps of accuracies by model, by category, and by training and test scenario."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.report.figures.style import (
     FONT,
     INK,
@@ -39,15 +39,15 @@ _TITLE_INCHES = 2.6
 
 
 def accuracy_heatmap(accuracy: pd.DataFrame, scenarios: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Accuracy in per cent by model (rows) and scenario (columns).
+    """Draw accuracy in percent by model (rows) and scenario (columns).
 
     Args:
-        accuracy: one row a (model, trained_on, scenario) with `accuracy` 0 … 1, as `Scores.accuracy`.
-        scenarios: the columns and their order; one without a value is drawn as missing. Default: as they come.
+        accuracy: one row per (model, trained_on, scenario) with `accuracy` (0–1), as `Scores.accuracy`.
+        scenarios: the columns in order; those without values are drawn as missing. Default: in order of appearance.
         ax: where to draw.
 
     Raises:
-        XrayError: no rows, a column that is not there, or two rows for one cell.
+        XrayError: no rows, a missing column, or two rows for one cell.
     """
     require(accuracy, ("model", "trained_on", "scenario", "accuracy"), "accuracies")
     pairs = series_of(accuracy)
@@ -63,25 +63,25 @@ def density_map(
     scenarios: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Density map of one model: accuracy by category (rows, the easiest on top) and scenario (columns).
+    """Draw the density map of one model: accuracy by category (rows, the highest on top) and scenario (columns).
 
-    Numbers are printed up to 26 categories; beyond, the colours have a scale.
+    Up to 26 categories the cells have numbers; with more, the colours have a scale.
 
     Args:
-        by_category: one row a (model, trained_on, scenario, category) with `accuracy`, as `Scores.by_category`.
-        model: its name.
-        trained_on: what it was trained on.
-        scenarios: the columns and their order. Default: as they come.
+        by_category: one row per (model, trained_on, scenario, category) with `accuracy`, as `Scores.by_category`.
+        model: name of the model.
+        trained_on: its training scenario, or `pretrained`.
+        scenarios: the columns in order. Default: in order of appearance.
         ax: where to draw.
 
     Raises:
-        XrayError: no rows, no such model, a column that is not there, or two rows for one cell.
+        XrayError: no rows, an unknown model, a missing column, or two rows for one cell.
     """
     table = rows_of(_categories(by_category), (model, trained_on), "accuracies")
     values = _cells(table, ["category"], "scenario").reindex(
         columns=list(scenarios or dict.fromkeys(table["scenario"]))
     )
-    return _heatmap(_easiest_first(values), ax, numbers=len(values) <= _NUMBERED_ROWS)
+    return _heatmap(_sort_by_mean(values), ax, numbers=len(values) <= _NUMBERED_ROWS)
 
 
 def density_maps(
@@ -90,16 +90,16 @@ def density_maps(
     scenarios: Sequence[str] | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Density maps of several models side by side, with the same categories (the easiest on top) and one scale.
+    """Draw density maps of several models side by side, with the same rows (the highest on top) and one scale.
 
     Args:
         by_category: as `density_map` takes it.
-        series: pairs of model and trained_on, in their order. Default: all.
-        scenarios: the columns of each map and their order. Default: as they come.
-        columns: maps in a row.
+        series: pairs of model and trained_on, in order. Default: all.
+        scenarios: the columns of each map in order. Default: in order of appearance.
+        columns: number of maps per row.
 
     Returns:
-        Figure of one axes a model, and one for the scale.
+        Figure with one axes per model, and one for the scale.
 
     Raises:
         XrayError: as `density_map`.
@@ -107,7 +107,7 @@ def density_maps(
     chosen = list(series or series_of(_categories(by_category)))
     tables = [rows_of(by_category, pair, "accuracies") for pair in chosen]
     scenarios = list(scenarios or dict.fromkeys(by_category["scenario"]))
-    order = _easiest_first(
+    order = _sort_by_mean(
         _cells(pd.concat(tables), ["model", "trained_on", "category"], "scenario").groupby("category").mean()
     )
     names, rows, heads = [series_name(*pair) for pair in chosen], labels_of(order.index), labels_of(scenarios)
@@ -118,12 +118,12 @@ def density_maps(
     below = inches(heads) * (1 if len(chosen) % across == 0 else 2)
     figure = new_figure(inches(rows) + across * (width + 0.15) + 0.9, below + down * (height + 0.35) + 0.1)
     grid = figure.subplots(down, across, squeeze=False).ravel()
-    for place, (ax, name, table) in enumerate(zip(grid, names, tables, strict=False)):
+    for index, (ax, name, table) in enumerate(zip(grid, names, tables, strict=False)):
         mesh = _mesh(ax, _cells(table, ["category"], "scenario").reindex(index=order.index, columns=scenarios))
         title(ax, name, max(12, int(width / inches("x"))))
-        outer = place % across == 0
+        outer = index % across == 0
         ax.set_yticks(np.arange(len(order)) + 0.5 if outer else [], rows if outer else [], parse_math=False)
-        lowest = place + across >= len(chosen)
+        lowest = index + across >= len(chosen)
         ax.set_xticks(
             np.arange(len(scenarios)) + 0.5 if lowest else [], heads if lowest else [], rotation=90, parse_math=False
         )
@@ -137,25 +137,25 @@ def density_maps(
 def train_test_map(
     scores: pd.DataFrame, model: str | None = None, scenarios: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Accuracy in per cent of one model by what it was trained on (rows) and tested on (columns).
+    """Draw accuracy in percent of one model by training scenario (rows) and test scenario (columns).
 
-    Frames mark where both are the same scenario; rows that were trained on no scenario (`pretrained`) stand below.
+    Frames mark training and test on the same scenario; `pretrained` is the last row.
 
     Args:
         scores: `model`, `trained_on`, `scenario` (or `tested_on`), `accuracy`; finer rows, by fold or category, are
-            pooled if they have `n` and `correct`, as the run's table `scores`.
-        model: its name; None: there is only one.
-        scenarios: the columns and their order. Default: as they come.
+            pooled if they have `n` and `correct`, as in the run's table `scores`.
+        model: name of the model; None if there is only one.
+        scenarios: the columns in order. Default: in order of appearance.
         ax: where to draw.
 
     Raises:
-        XrayError: no rows, no such model, several models and none named, or two rows for one cell.
+        XrayError: no rows, an unknown model, several models and no `model`, or two rows for one cell.
     """
     tested = "tested_on" if "tested_on" in scores.columns else "scenario"
     require(scores, ("model", "trained_on", tested, "accuracy"), "accuracies")
     models = list(dict.fromkeys(scores["model"]))
     if model is None and len(models) > 1:
-        raise XrayError(f"name one model; the table has {', '.join(map(str, models))}")
+        raise ConfigError(f"name one model; the table has {', '.join(map(str, models))}")
     if model is not None and model not in models:
         raise unknown("model of the accuracies", model, map(str, models))
     table = scores if model is None else scores[scores["model"] == model]
@@ -178,17 +178,17 @@ def _categories(by_category: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(table: pd.DataFrame, rows: list[str], column: str) -> pd.DataFrame:
-    """Accuracies as a matrix; rows of one cell are pooled by their counts, never averaged."""
+    """Return accuracies as a matrix; rows of one cell are pooled by their counts, never averaged."""
     groups = table.groupby([*rows, column], observed=True, sort=True)
     if {"n", "correct"} <= set(table.columns):
         return (groups["correct"].sum() / groups["n"].sum()).unstack(column)
     if (sizes := groups.size()).max() > 1:
         cell = ", ".join(str(name) for name in sizes.index[int(sizes.argmax())])
-        raise XrayError(f"{sizes.max()} accuracies for one cell ({cell}): pool them first, or give `n` and `correct`")
+        raise ConfigError(f"{sizes.max()} accuracies for one cell ({cell}): pool them first, or give `n` and `correct`")
     return groups["accuracy"].first().unstack(column)
 
 
-def _easiest_first(values: pd.DataFrame) -> pd.DataFrame:
+def _sort_by_mean(values: pd.DataFrame) -> pd.DataFrame:
     return values.loc[values.mean(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
@@ -211,7 +211,7 @@ def _heatmap(values: pd.DataFrame, ax: Axes | None, numbers: bool) -> Axes:
 
 
 def _mesh(ax: Axes, values: pd.DataFrame) -> QuadMesh:
-    """Squares of colour, the first row on top; the ground shows through where there is no value."""
+    """Draw one coloured square per value, the first row on top; missing values are transparent."""
     ax.set_facecolor("#8888882a")
     cells = np.ma.masked_invalid(values.to_numpy(dtype=float).reshape(values.shape))
     mesh = ax.pcolormesh(cells, cmap=colormaps[_SHADES], vmin=0, vmax=1, edgecolors="white", linewidth=0.6)

@@ -1,4 +1,4 @@
-"""The four plots that show whether a regression's assumptions hold."""
+"""Four plots to check the assumptions of a regression."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.report.figures.style import FONT, INK, LINES, MUTED, new_axes, new_figure, plain, require
 from xray.statistics.regression.diagnostics import residuals as residuals_of
-from xray.statistics.regression.least_squares import Regression
+from xray.statistics.regression.result import Regression
 
 Values = NDArray[np.float64]
 _SIZE = (4.2, 3.2)
-_PICTURED = 5_000
-"""More points than that become pixels inside of the vector figure, which would be slow to show else."""
+_MAX_VECTORS = 5_000
+"""Maximum number of points drawn as vectors; more are rasterised, because viewers would be slow."""
 _GROUPS = 10
 _BAND = 400
-"""Points that the edge of a band has at most, evenly along the axis."""
+"""Maximum number of points of the band's edge, evenly spaced along the axis."""
 
 
 def residuals_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Residuals against fitted values: a bend speaks against the model's form.
+    """Draw residuals against fitted values; a curve contradicts the form of the model.
 
     Args:
-        residuals: one row an observation with `fitted` and `residual`, as `diagnostics.residuals` makes them.
+        residuals: one row per observation with `fitted` and `residual`, as `diagnostics.residuals` returns.
         ax: where to draw.
 
     Raises:
-        XrayError: no rows in which both are known, or a column that is not there.
+        XrayError: no complete row, or a missing column.
     """
     fitted_N, residual_N = _known(residuals, "fitted", "residual")
     ax = _points(fitted_N, residual_N, ax)
@@ -40,9 +40,9 @@ def residuals_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def scale_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Absolute residuals against fitted values: a slope speaks against errors of one size (homoscedasticity).
+    """Draw absolute residuals against fitted values; a slope contradicts constant variance (homoscedasticity).
 
-    The line joins the means of ten groups of rows with ever larger fitted values (fewer groups where rows are few).
+    The line joins the means of ten groups of rows in the order of fitted values (fewer groups for few rows).
 
     Args:
         residuals: as `residuals_plot`.
@@ -62,24 +62,24 @@ def scale_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def qq_plot(residuals: pd.DataFrame, confidence: float = 0.95, ax: Axes | None = None) -> Axes:
-    """Standardised residuals in order against what normal ones would be, with a pointwise band.
+    """Draw sorted standardised residuals against normal quantiles, with a pointwise band.
 
     The k-th smallest of n normal values is Φ⁻¹(U) with U ~ Beta(k, n + 1 − k): its median is drawn on the x axis, its
-    central interval is the band. Of n points about (1 − confidence) n leave it also when all is well.
+    central interval is the band. About (1 − confidence) n of n normal residuals are outside.
 
     Args:
-        residuals: one row an observation with `standardised`.
-        confidence: of the band at each point.
+        residuals: one row per observation with `standardised`.
+        confidence: confidence of the band at each point.
         ax: where to draw.
 
     Raises:
-        XrayError: no row in which it is known, or the column is not there.
+        XrayError: no row with a value, or a missing column.
     """
     (standardised_N,) = _known(residuals, "standardised")
     n, tail = len(standardised_N), (1 - confidence) / 2
 
-    def quantile(level: float, place_K: NDArray[np.intp]) -> Values:
-        return np.asarray(stats.norm.ppf(stats.beta.ppf(level, place_K + 1, n - place_K)))
+    def quantile(level: float, rank_K: NDArray[np.intp]) -> Values:
+        return np.asarray(stats.norm.ppf(stats.beta.ppf(level, rank_K + 1, n - rank_K)))
 
     median_N = quantile(0.5, np.arange(n))
     band_K = np.unique(np.searchsorted(median_N, np.linspace(median_N[0], median_N[-1], _BAND)))
@@ -93,14 +93,14 @@ def qq_plot(residuals: pd.DataFrame, confidence: float = 0.95, ax: Axes | None =
 
 
 def order_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Residuals in the order of the rows: runs and drifts speak against independence.
+    """Draw residuals in the order of the rows; runs and trends contradict independence.
 
     Args:
-        residuals: one row an observation with `residual`.
+        residuals: one row per observation with `residual`.
         ax: where to draw.
 
     Raises:
-        XrayError: no row in which it is known, or the column is not there.
+        XrayError: no row with a value, or a missing column.
     """
     require(residuals, ("residual",), "residuals")
     order = pd.DataFrame({"row": np.arange(1, len(residuals) + 1), "residual": residuals["residual"].to_numpy(float)})
@@ -111,13 +111,13 @@ def order_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def diagnostic_plots(regression: Regression | pd.DataFrame) -> Figure:
-    """The four plots in one figure.
+    """Draw the four plots in one figure.
 
     Args:
-        regression: or its table of residuals.
+        regression: the regression, or its table of residuals.
 
     Raises:
-        XrayError: the regression has kept no rows, or as the single plots.
+        XrayError: the regression kept no rows, or as for the single plots.
     """
     table = residuals_of(regression) if isinstance(regression, Regression) else regression
     figure = new_figure(2 * _SIZE[0], 2 * _SIZE[1])
@@ -132,20 +132,19 @@ def diagnostic_plots(regression: Regression | pd.DataFrame) -> Figure:
 
 
 def _known(residuals: pd.DataFrame, *columns: str) -> list[Values]:
-    """Columns as numbers, without rows in which one is missing."""
+    """Return columns as numbers, without rows in which one is missing."""
     values_NC = require(residuals, columns, "residuals")[list(columns)].to_numpy(float)
     values_NC = values_NC[np.isfinite(values_NC).all(axis=1)]
     if not len(values_NC):
-        raise XrayError(f"there are no residuals to draw: {' or '.join(columns)} is missing in every row")
+        raise ConfigError(f"there are no residuals to draw: {' or '.join(columns)} is missing in every row")
     return list(values_NC.T)
 
 
 def _points(x_N: Values, y_N: Values, ax: Axes | None) -> Axes:
     ax = ax or new_axes(*_SIZE)
     alpha = float(np.clip(300 / len(x_N), 0.15, 0.6))
-    ax.plot(
-        x_N, y_N, "o", color=LINES[0], markersize=3.5, markeredgewidth=0, alpha=alpha, rasterized=len(x_N) > _PICTURED
-    )
+    (dots,) = ax.plot(x_N, y_N, "o", color=LINES[0], markersize=3.5, markeredgewidth=0, alpha=alpha)
+    dots.set_rasterized(len(x_N) > _MAX_VECTORS)
     return ax
 
 

@@ -1,4 +1,4 @@
-"""What all figures have in common: colours, sizes, labels, dots with intervals, and what they refuse to draw."""
+"""Shared parts of all figures: colours, sizes, labels, dots with intervals, and checks of their tables."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from xray.core.errors import XrayError, unknown
-from xray.core.text import shown
+from xray.core.errors import ConfigError, unknown
+from xray.core.text import printable
 from xray.runs.roles import series_name
 
 INK = "#1c1e22"
 MUTED = "#7b8088"
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6741d9", "#8c5b2e")
-"""Okabe and Ito's colours for series; yellow and black, which are lost on white or black, replaced."""
+"""Okabe and Ito's colours for series, with yellow and black replaced because they vanish on white or black."""
 MARKERS = "osD^vPX*"
 FONT = 9
 NAME_WIDTH = 40
-"""Characters of a name that are shown; a longer one loses its middle."""
+"""Maximum length of a name in characters; longer names lose their middle."""
 _CHARACTER_INCHES = 0.078
 _LEGEND_INCHES = 6.6
 _PAD_INCHES = 0.07
-"""The layout is found in two passes, which leaves slanted labels some hundredths of an inch too little room."""
+"""The two-pass layout leaves slanted labels some hundredths of an inch too little room."""
 
 Series = tuple[str, str]
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], what: str) -> pd.DataFrame:
-    """The table, if there is something to draw in it.
+    """Return the table if it can be drawn.
 
     Raises:
-        XrayError: a column that is not there, or no rows.
+        XrayError: a missing column, or no rows.
     """
     for name in columns:
         if name not in table.columns:
             raise unknown(f"column of the {what}", name, map(str, table.columns))
     if table.empty:
-        raise XrayError(f"there are no {what} to draw: the table has no rows")
+        raise ConfigError(f"there are no {what} to draw: the table has no rows")
     return table
 
 
 def series_of(table: pd.DataFrame) -> list[Series]:
-    """Pairs of `model` and `trained_on`, sorted by what they are called."""
+    """Return the pairs of `model` and `trained_on`, sorted by series name."""
     pairs = set(zip(table["model"], table["trained_on"], strict=True))
     return sorted(pairs, key=lambda pair: series_name(*pair))
 
 
 def rows_of(table: pd.DataFrame, series: Series, what: str) -> pd.DataFrame:
-    """Those of one model.
+    """Return the rows of one series.
 
     Raises:
-        XrayError: there are none; it says of what there are.
+        XrayError: there are none; the message names the known ones.
     """
     rows = table[(table["model"] == series[0]) & (table["trained_on"] == series[1])]
     if rows.empty:
@@ -65,29 +65,29 @@ def rows_of(table: pd.DataFrame, series: Series, what: str) -> pd.DataFrame:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of that size in inches, without pyplot, on a transparent ground."""
+    """Make a figure of a size in inches, without pyplot, on a transparent background."""
     return Figure(
         figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES), facecolor="none"
     )
 
 
 def new_axes(width: float, height: float) -> Axes:
-    """The only axes of a new figure."""
+    """Make the axes of a new figure."""
     return new_figure(width, height).add_subplot(facecolor="none")
 
 
 def labels_of(names: Iterable[Hashable], width: int = NAME_WIDTH) -> list[str]:
-    """Names as they are drawn."""
-    return [shown(str(name), width) for name in names]
+    """Return names as they are drawn."""
+    return [printable(str(name), width) for name in names]
 
 
 def inches(labels: Iterable[str]) -> float:
-    """Room that the longest one takes."""
+    """Return the width of the longest label in inches."""
     return _CHARACTER_INCHES * max(map(len, labels), default=1)
 
 
 def plain(ax: Axes) -> None:
-    """No frame and no ticks; small labels in ink."""
+    """Remove the frame and ticks; make the labels small and dark."""
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelsize=FONT, labelcolor=INK)
     for axis in (ax.xaxis, ax.yaxis):
@@ -95,12 +95,12 @@ def plain(ax: Axes) -> None:
 
 
 def title(ax: Axes, name: str, width: int = 60) -> None:
-    """A name above the axes, at their left."""
-    ax.set_title(shown(name, width), loc="left", fontsize=FONT, color=INK, parse_math=False)
+    """Put a name above the axes, at the left."""
+    ax.set_title(printable(name, width), loc="left", fontsize=FONT, color=INK, parse_math=False)
 
 
 def rows_axis(ax: Axes, labels: Sequence[str], striped: bool = True) -> None:
-    """One row a label, the first on top: rows stand at heights 0, 1, … downwards."""
+    """Set up one row per label, the first on top, at heights 0, 1, … downwards."""
     ax.set_yticks(range(len(labels)), labels, parse_math=False)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     for height in range(0, len(labels) if striped else 0, 2):
@@ -112,41 +112,41 @@ def rows_axis(ax: Axes, labels: Sequence[str], striped: bool = True) -> None:
 
 
 def intervals(ax: Axes, heights: ArrayLike, centre: ArrayLike, low: ArrayLike, high: ArrayLike, index: int = 0) -> None:
-    """Dots with horizontal intervals in the colour and marker of a series; what is NaN is left out."""
+    """Draw dots with horizontal intervals in the colour and marker of a series; NaN is omitted."""
     colour = LINES[index % len(LINES)]
     ax.hlines(heights, np.asarray(low, float), np.asarray(high, float), color=colour, linewidth=1.8, alpha=0.8)
     ax.plot(centre, heights, marker(index), color=colour, markersize=5.5, linestyle="none")
 
 
 def marker(index: int) -> str:
-    """Of a series; with its colour it is its own for 64 series."""
+    """Return the marker of a series; colour and marker together are unique for 64 series."""
     return MARKERS[(index + index // len(LINES)) % len(MARKERS)]
 
 
 def legend_columns(names: Sequence[str]) -> int:
-    """How many columns a legend of these series has."""
-    longest = max((len(shown(name, NAME_WIDTH)) for name in names), default=0)
+    """Return the number of columns of a legend with these names."""
+    longest = max((len(printable(name, NAME_WIDTH)) for name in names), default=0)
     return max(1, min(4, int(_LEGEND_INCHES / (_CHARACTER_INCHES * (longest + 6)))))
 
 
 def legend(ax: Axes, names: Sequence[str]) -> None:
-    """Names of series above the axes, in the order of `intervals`; a single one is their title."""
+    """Put the names of series above the axes, in the order of `intervals`; a single name becomes the title."""
     if len(names) == 1:
         return title(ax, names[0])
     handles = [
         Line2D([], [], color=LINES[k % len(LINES)], marker=marker(k), linestyle="none") for k in range(len(names))
     ]
-    # matplotlib leaves out names that begin with an underscore: the right ones are put in afterwards
-    made = ax.legend(
+    # matplotlib omits names that start with an underscore, so the names are set afterwards
+    box = ax.legend(
         handles, [str(k) for k in range(len(names))], loc="lower left", bbox_to_anchor=(0, 1.01),
         ncols=legend_columns(names), frameon=False, borderaxespad=0,
     )  # fmt: skip
-    for text, name in zip(made.get_texts(), names, strict=True):
-        text.set(text=shown(name, NAME_WIDTH), parse_math=False, fontsize=FONT, color=INK)
+    for text, name in zip(box.get_texts(), names, strict=True):
+        text.set(text=printable(name, NAME_WIDTH), parse_math=False, fontsize=FONT, color=INK)
     return None
 
 
 def ink_on(colour: tuple[float, float, float, float]) -> str:
-    """Dark or light, whichever can be read on a colour."""
+    """Return the text colour, dark or light, that is readable on a colour."""
     red, green, blue, _ = colour
     return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else "#111111"

@@ -1,4 +1,4 @@
-"""Figures as SVG, the same bytes for the same numbers: as files, and inside pages. Text stays text."""
+"""Figures as SVG files and inside pages: the same bytes for the same numbers, with text as text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 import warnings
 from xml.etree import ElementTree as ET
 
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.core.files import write_bytes
 from xray.core.uri import to_uri
 from xray.report.figures.style import INK
@@ -24,17 +25,17 @@ _DPI = 200
 
 
 def svg_bytes(drawn: Axes | Figure, name: str = "xray", ground: str = "white") -> bytes:
-    """A figure as an SVG document; no date, and ids that depend on `name` alone.
+    """Return a figure as an SVG document without a date, whose ids depend only on `name`.
 
     Args:
         drawn: a figure, or axes of it.
-        name: what its ids are made from.
-        ground: colour behind the figure, or `none`.
+        name: salt of the ids.
+        ground: background colour, or `none`.
     """
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
     assert isinstance(figure, Figure)
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
-        # The reader's fonts draw the text; that matplotlib's font has no such glyph only makes its place a guess.
+        # The viewer's fonts draw the text, so a glyph missing from matplotlib's font only affects the layout.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None}, facecolor=ground, dpi=_DPI)
@@ -42,24 +43,24 @@ def svg_bytes(drawn: Axes | Figure, name: str = "xray", ground: str = "white") -
 
 
 def save(drawn: Axes | Figure, location: str | os.PathLike[str]) -> None:
-    """Write a figure as an SVG file, all of it or nothing.
+    """Write a figure as an SVG file, atomically.
 
     Args:
         drawn: a figure, or axes of it.
-        location: path or URI that ends with `.svg`.
+        location: path or URI ending in `.svg`.
 
     Raises:
-        XrayError: it ends otherwise.
+        XrayError: another ending.
     """
     if not os.fspath(location).endswith(".svg"):
-        raise XrayError(f"figures are written as SVG: end the name with .svg, not {os.fspath(location)!r}")
+        raise ConfigError(f"figures are written as SVG: end the name with .svg, not {os.fspath(location)!r}")
     write_bytes(to_uri(location), svg_bytes(drawn))
 
 
-def inline_svg(drawn: Axes | Figure, title: str, name: str) -> str:
-    """A figure as an `<svg>` element for a page.
+def inline_svg(drawn: Axes | Figure, title: str, name: str) -> Markup:
+    """Return a figure as an `<svg>` element for a page.
 
-    Text is in the page's font; what is drawn in `style.INK` takes the colour of the text around it.
+    Text is in the page's font; `style.INK` becomes the colour of the surrounding text.
 
     Args:
         drawn: a figure, or axes of it.
@@ -73,16 +74,16 @@ def inline_svg(drawn: Axes | Figure, title: str, name: str) -> str:
     root.attrib |= {"role": "img", "aria-label": title, "style": f"--width: {width:.0f}px"}
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _XLINK)
-    return ET.tostring(root, encoding="unicode")
+    return Markup(ET.tostring(root, encoding="unicode"))  # ElementTree has escaped every name in it
 
 
 def _tidy(root: ET.Element, name: str) -> None:
-    """Drop metadata, global styles and unused ids; make the other ids this figure's own."""
+    """Remove metadata, global styles and unused ids; prefix the other ids with the name."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
                 parent.remove(child)
-    used = {found for element in root.iter() for value in element.attrib.values() for found in _ID.findall(value)}
+    used = {id_ for element in root.iter() for value in element.attrib.values() for id_ in _ID.findall(value)}
     for element in root.iter():
         if element.attrib.get("id") not in used:
             element.attrib.pop("id", None)

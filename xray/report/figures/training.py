@@ -1,4 +1,4 @@
-"""What training came to: curves by epoch, and accuracies on chosen scenarios."""
+"""Learning curves, and accuracies on selected scenarios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.report.figures.style import (
     FONT,
     INK,
@@ -48,35 +48,35 @@ def learning_curves(
     chance: float | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Loss (above) and score (below) by epoch of one model, one column of panels a training scenario.
+    """Draw loss (above) and score (below) by epoch of one model, one column of panels per training scenario.
 
-    Thin lines are folds; the thick one is their mean, as far as all of them were trained.
+    Thin lines are folds; the thick line is their mean, up to the last epoch that all folds reached.
 
     Args:
         history: the run's table `history`.
-        model: its name; None: there is only one.
-        scenarios: that it was trained within, in their order. Default: as they come.
-        chance: a score that is marked, 0 … 1.
-        columns: panels beside each other; more scenarios go below.
+        model: name of the model; None if there is only one.
+        scenarios: training scenarios in order. Default: in order of appearance.
+        chance: score of guessing (0–1), drawn as a line.
+        columns: maximum number of panels per row.
 
     Raises:
-        XrayError: no rows, a column that is not there, no such model or scenario, or several models and none named.
+        XrayError: no rows, a missing column, an unknown model or scenario, or several models and no `model`.
     """
     names = [f"{part}_{what}" for part, *_ in _PARTS for what in ("loss", "score")]
     require(history, ("model", "trained_on", "fold", "epoch", "metric", *names), "epochs")
     table = _of_model(history, model)
-    shown = list(scenarios or dict.fromkeys(table["trained_on"]))
-    for name in shown:
+    names_shown = list(scenarios or dict.fromkeys(table["trained_on"]))
+    for name in names_shown:
         if name not in set(table["trained_on"]):
             raise unknown("training scenario of the epochs", name, sorted(set(table["trained_on"])))
-    across = min(columns, len(shown))
-    down = -(-len(shown) // across)
+    across = min(columns, len(names_shown))
+    down = -(-len(names_shown) // across)
     figure = new_figure(0.9 + 2.25 * max(2, across), 0.5 + 3.6 * down)
     grid = figure.subplots(2 * down, across, squeeze=False, sharex=True, sharey=False, subplot_kw={"facecolor": "none"})
     limits = {what: _limits(table, what) for what in ("loss", "score")}
     metric = str(table["metric"].iloc[0])
-    for place, name in enumerate(shown):
-        row, column = 2 * (place // across), place % across
+    for index, name in enumerate(names_shown):
+        row, column = 2 * (index // across), index % across
         rows = table[table["trained_on"] == name]
         for ax, what in ((grid[row, column], "loss"), (grid[row + 1, column], "score")):
             _curves(ax, rows, what)
@@ -90,9 +90,9 @@ def learning_curves(
         if column == 0:
             grid[row, 0].set_ylabel("loss", fontsize=FONT, color=INK)
             grid[row + 1, 0].set_ylabel(_METRICS.get(metric, metric), fontsize=FONT, color=INK)
-    for place in range(len(shown), down * across):
+    for index in range(len(names_shown), down * across):
         for below in (0, 1):
-            grid[2 * (place // across) + below, place % across].remove()
+            grid[2 * (index // across) + below, index % across].remove()
     _legend(figure, chance)
     return figure
 
@@ -100,14 +100,14 @@ def learning_curves(
 def _of_model(history: pd.DataFrame, model: str | None) -> pd.DataFrame:
     models = list(dict.fromkeys(map(str, history["model"])))
     if model is None and len(models) > 1:
-        raise XrayError(f"name one model; the table has {', '.join(models)}")
+        raise ConfigError(f"name one model; the table has {', '.join(models)}")
     if model is not None and model not in models:
         raise unknown("model of the epochs", model, models)
     return history if model is None else history[history["model"] == model]
 
 
 def _limits(table: pd.DataFrame, what: str) -> tuple[float, float]:
-    """The same for all panels, so that scenarios can be compared; losses that burst are cut off."""
+    """Return the limits of all panels, so that scenarios can be compared; extreme losses are cut off."""
     values = table[[f"{part}_{what}" for part, *_ in _PARTS]].to_numpy(float)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -138,29 +138,29 @@ def _legend(figure: Figure, chance: float | None) -> None:
     if chance is not None:
         handles.append(Line2D([], [], color=MUTED, linestyle=":", linewidth=1))
         names.append(f"chance ({100 * chance:.1f} %)")
-    made = figure.legend(handles, names, loc="outside upper left", ncols=3, frameon=False, fontsize=FONT)
-    for text in made.get_texts():
+    legend_box = figure.legend(handles, names, loc="outside upper left", ncols=3, frameon=False, fontsize=FONT)
+    for text in legend_box.get_texts():
         text.set_color(INK)
 
 
 def accuracy_intervals(
     accuracy: pd.DataFrame, scenarios: Sequence[str] | None = None, ax: Axes | None = None, confidence: float = 0.95
 ) -> Axes:
-    """Accuracy in per cent with its interval, by scenario (rows) and model (colours and markers).
+    """Draw accuracy in percent with its interval, by scenario (rows) and model (colours and markers).
 
     Args:
-        accuracy: one row a (model, trained_on, scenario) with `accuracy`, `ci_low`, `ci_high`, as `Scores.accuracy`.
-        scenarios: the rows and their order; others are left out. Default: as they come.
+        accuracy: one row per (model, trained_on, scenario) with `accuracy`, `ci_low`, `ci_high`, as `Scores.accuracy`.
+        scenarios: the rows in order; others are omitted. Default: in order of appearance.
         ax: where to draw.
-        confidence: what the intervals were asked for, to be said beside them.
+        confidence: confidence of the intervals, for the axis label.
 
     Raises:
-        XrayError: no rows (in these scenarios), or a column that is not there.
+        XrayError: no rows (in these scenarios), or a missing column.
     """
     columns = ("model", "trained_on", "scenario", "accuracy", "ci_low", "ci_high")
     order = list(scenarios or dict.fromkeys(require(accuracy, columns, "accuracies")["scenario"]))
     table = require(accuracy[accuracy["scenario"].isin(order)], columns, "accuracies")
-    place = {scenario: height for height, scenario in enumerate(order)}
+    heights_by_scenario = {scenario: height for height, scenario in enumerate(order)}
     series = series_of(table)
     names, labels = [series_name(*pair) for pair in series], labels_of(order)
     row_inches = max(0.3, 0.085 * len(series) + 0.13)
@@ -171,9 +171,9 @@ def accuracy_intervals(
     offsets = 0.7 / len(series) * (np.arange(len(series)) - (len(series) - 1) / 2)
     for index, ((model, trained_on), offset) in enumerate(zip(series, offsets, strict=True)):
         rows = table[(table["model"] == model) & (table["trained_on"] == trained_on)]
-        heights = rows["scenario"].map(place).to_numpy(float) + offset
+        heights = rows["scenario"].map(heights_by_scenario).to_numpy(float) + offset
         intervals(ax, heights, 100 * rows["accuracy"], 100 * rows["ci_low"], 100 * rows["ci_high"], index)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"accuracy in per cent ({100 * confidence:g} % interval)")
+    ax.set_xlabel(f"accuracy in percent ({100 * confidence:g} % interval)")
     legend(ax, names)
     return ax

@@ -1,4 +1,4 @@
-"""Categories: what the benchmark asks for, built in by name or written out in a recipe."""
+"""Categories of the benchmark, built in by name or defined in a recipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 from xray.sources.categories.imagenet1k import imagenet1k_classes
 from xray.sources.categories.stamps12 import STAMPS12
@@ -23,24 +23,24 @@ BUILT_IN: Mapping[str, Callable[[], tuple[Category, ...]]] = {
     "stamps12": lambda: STAMPS12,
     "imagenet1k": imagenet1k_classes,
 }
-"""Sets of categories by name."""
+"""Built-in sets of categories by name."""
 
 _CATEGORY = TypeAdapter(Category)
-_IN_OUR_WORDS = {
+_MESSAGES = {
     "tuple_type": "a list is needed",
-    "too_short": "name the ImageNet-1k classes that count as right, such as [277, 278]",
+    "too_short": "list the accepted ImageNet-1k indices, such as [277, 278]",
 }
 
 
 def load_categories(spec: str | Mapping[str, Sequence[int] | Mapping[str, Any]]) -> tuple[Category, ...]:
-    """The categories that a recipe asks for.
+    """Load the categories of a recipe.
 
     Args:
-        spec: the name of a built-in set (see `BUILT_IN`), or category names, each with its ImageNet-1k indices or
-            with `{indices: …, wnids: …, prompts: …}`.
+        spec: name of a built-in set (see `BUILT_IN`), or category names, each with its ImageNet-1k indices or with
+            `{indices: …, wnids: …, prompts: …}`.
 
     Raises:
-        XrayError: no such set, no category at all, or an entry that is none.
+        ConfigError: unknown set, no category, or an invalid entry.
 
     >>> load_categories({"fox": [277, 278], "crab": {"indices": [118], "wnids": ["n01978287"]}})[1].wnids
     ('n01978287',)
@@ -50,22 +50,22 @@ def load_categories(spec: str | Mapping[str, Sequence[int] | Mapping[str, Any]])
             raise unknown("set of categories", spec, BUILT_IN)
         return BUILT_IN[spec]()
     if not spec:
-        raise XrayError(f"no categories: name a built-in set ({', '.join(BUILT_IN)}), or write some out")
-    found = tuple(_category(name, entry) for name, entry in spec.items())
-    categories_by_label(found)
-    return found
+        raise ConfigError(f"no categories: name a built-in set ({', '.join(BUILT_IN)}), or define categories")
+    categories = tuple(_category(name, entry) for name, entry in spec.items())
+    categories_by_label(categories)
+    return categories
 
 
 def _category(name: object, entry: object) -> Category:
     fields = {**entry} if isinstance(entry, Mapping) else {"indices": entry}
     if "name" in fields:
-        raise XrayError(f"category {name!r}: `name` is its key already")
+        raise ConfigError(f"category {name!r}: remove `name`, which is its key")
     try:
         return _CATEGORY.validate_python({"name": name, **fields})
     except ValidationError as error:
-        raise XrayError(f"category {name!r}: {'; '.join(map(_explained, error.errors()))}") from error
+        raise ConfigError(f"category {name!r}: {'; '.join(map(_message, error.errors()))}") from error
 
 
-def _explained(problem: ErrorDetails) -> str:
-    said = _IN_OUR_WORDS.get(problem["type"], problem["msg"])
-    return f"{'.'.join(map(str, problem['loc']))}: {said} (got {problem['input']!r})"
+def _message(problem: ErrorDetails) -> str:
+    message = _MESSAGES.get(problem["type"], problem["msg"])
+    return f"{'.'.join(map(str, problem['loc']))}: {message} (got {problem['input']!r})"

@@ -1,4 +1,4 @@
-"""The thousand classes of ImageNet-1k: as categories, and found by what people call them."""
+"""The 1,000 classes of ImageNet-1k as categories, and their lookup by name, synonym or WordNet id."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xray.core.errors import XrayError
-from xray.sources.categories.base import Category, plain
+from xray.core.errors import ConfigError, XrayError, extra
+from xray.sources.categories.base import Category, normalize_label
 
 _SAME_FIRST_SYNONYM = {
     "n02012849": "crane bird",
@@ -18,7 +18,7 @@ _SAME_FIRST_SYNONYM = {
     "n02113186": "Cardigan Welsh corgi",
     "n03710721": "tank suit",
 }
-_SHOWN = 20
+_MAX_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -31,38 +31,34 @@ class _Class:
 
 @functools.cache
 def _classes() -> tuple[_Class, ...]:
-    try:
+    with extra("models"):
         from timm.data.imagenet_info import ImageNetInfo
-    except ImportError as error:
-        raise XrayError(
-            "the names of the ImageNet classes come with timm: pip install 'xray-robustness[models]'"
-        ) from error
     info: Any = ImageNetInfo()
-    found = []
+    classes = []
     for index, (wnid, text) in enumerate(zip(info.label_names(), info.label_descriptions(), strict=True)):
         synonyms = tuple(text.split(", "))
-        found.append(_Class(index, wnid, _SAME_FIRST_SYNONYM.get(wnid, synonyms[0]), synonyms))
-    return tuple(found)
+        classes.append(_Class(index, wnid, _SAME_FIRST_SYNONYM.get(wnid, synonyms[0]), synonyms))
+    return tuple(classes)
 
 
 @functools.cache
 def _by_label() -> dict[str, tuple[_Class, ...]]:
-    """Classes by WordNet id, name or synonym; a class's own name comes before other classes' synonyms."""
-    own = {plain(label): (one,) for one in _classes() for label in (one.wnid, one.name)}
-    others: dict[str, tuple[_Class, ...]] = {}
+    """Index the classes by WordNet id, name and synonym; names take precedence over synonyms of other classes."""
+    names = {normalize_label(label): (one,) for one in _classes() for label in (one.wnid, one.name)}
+    synonyms: dict[str, tuple[_Class, ...]] = {}
     for one in _classes():
         for label in (*one.synonyms, ", ".join(one.synonyms)):
-            key = plain(label)
-            if one not in others.get(key, ()):
-                others[key] = (*others.get(key, ()), one)
-    return others | own
+            key = normalize_label(label)
+            if one not in synonyms.get(key, ()):
+                synonyms[key] = (*synonyms.get(key, ()), one)
+    return synonyms | names
 
 
 def imagenet1k_classes() -> tuple[Category, ...]:
-    """The 1000 classes by WordNet id, each with a readable, unique name.
+    """Return the 1,000 classes in the order of their indices, each with a readable, unique name.
 
     Raises:
-        XrayError: timm is not installed.
+        ResourceError: timm is not installed.
 
     >>> imagenet1k_classes()[277].name
     'red fox'
@@ -70,57 +66,57 @@ def imagenet1k_classes() -> tuple[Category, ...]:
     return tuple(Category(name=one.name, indices=(one.index,), wnids=(one.wnid,)) for one in _classes())
 
 
-def categories_called(labels: Sequence[str], where: str) -> tuple[Category, ...]:
-    """Categories for labels that are WordNet ids, or names or synonyms of ImageNet classes.
+def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category, ...]:
+    """Return the categories of labels that are WordNet ids, or names or synonyms of ImageNet classes.
 
     Args:
-        labels: what folders or label names say; case, `_` and spaces do not matter.
-        where: where they stand, for the error.
+        labels: names of folders or labels; case, `_` and repeated spaces do not matter.
+        where: origin of the labels, for the error.
 
     Raises:
-        XrayError: a label is none of them, or means several classes; with the lines that a recipe needs.
+        ConfigError: a label matches no class or several; shows the lines to add to the recipe.
 
-    >>> [(category.name, category.indices) for category in categories_called(["n02119022", "king_crab"], "labels")]
+    >>> [(category.name, category.indices) for category in categories_from_labels(["n02119022", "king_crab"], "labels")]
     [('red fox', (277,)), ('king_crab', (121,))]
     """
-    found: dict[str, Category] = {}
+    categories: dict[str, Category] = {}
     for label in labels:
-        classes = _by_label().get(plain(label), ())
+        classes = _by_label().get(normalize_label(label), ())
         if len(classes) != 1:
-            raise _not_a_class(label, labels, where)
+            raise _unknown_class(label, labels, where)
         one = classes[0]
-        name = one.name if plain(label) == one.wnid else label
-        found.setdefault(plain(name), Category(name=name, indices=(one.index,), wnids=(one.wnid,)))
-    return tuple(found.values())
+        name = one.name if normalize_label(label) == one.wnid else label
+        categories.setdefault(normalize_label(name), Category(name=name, indices=(one.index,), wnids=(one.wnid,)))
+    return tuple(categories.values())
 
 
-def _near(label: str) -> list[_Class]:
-    """Classes that a label may mean: called exactly so, with the label as one of their words, or spelt alike."""
-    key = plain(label)
+def _nearest(label: str) -> list[_Class]:
+    """Return up to 5 classes that a label may mean: same name, the label as a word of the name, or similar spelling."""
+    key = normalize_label(label)
     if key in _by_label():
         return list(_by_label()[key])
     words = {key, key.removesuffix("s"), key.removesuffix("es")}
-    worded = [name for name in _by_label() if not words.isdisjoint(name.replace(",", "").split())]
-    kinds = [name for name in worded if name.split()[-1] in words]  # a red fox, but no fox terrier
-    spelt = difflib.get_close_matches(key, _by_label(), n=3, cutoff=0.75)
-    found = [one for name in (*(kinds or worded), *spelt) for one in _by_label()[name]]
-    return list(dict.fromkeys(found))[:5]
+    with_word = [name for name in _by_label() if not words.isdisjoint(name.replace(",", "").split())]
+    kinds = [name for name in with_word if name.split()[-1] in words]  # "fox" matches "red fox", not "fox terrier"
+    similar = difflib.get_close_matches(key, _by_label(), n=3, cutoff=0.75)
+    classes = [one for name in (*(kinds or with_word), *similar) for one in _by_label()[name]]
+    return list(dict.fromkeys(classes))[:5]
 
 
 def recipe_line(label: str) -> str:
-    """A line of a recipe's `categories` for a label that is no class: the nearest ones, to be checked by a person."""
-    near = _near(label)
+    """Return a line of a recipe's `categories` for an unknown label: the nearest classes, for the user to check."""
+    near = _nearest(label)
     indices = ", ".join(str(one.index) for one in near)
-    meaning = " or ".join(one.name for one in near) if near else "the ImageNet-1k indices that count as right"
+    meaning = " or ".join(one.name for one in near) if near else "list the accepted ImageNet-1k indices"
     return f"  {json.dumps(label, ensure_ascii=False)}: [{indices}]  # {meaning}"
 
 
-def _not_a_class(label: str, labels: Sequence[str], where: str) -> XrayError:
-    classes = _by_label().get(plain(label), ())
-    problem = "means several ImageNet classes" if classes else "is no WordNet id and no name of an ImageNet class"
-    lines = [recipe_line(one) for one in labels[:_SHOWN]]
-    if len(labels) > _SHOWN:
-        lines.append(f"  # … and {len(labels) - _SHOWN} more")
-    return XrayError(
-        f"{label!r} in {where} {problem}; say in the recipe what counts as right:\ncategories:\n" + "\n".join(lines)
+def _unknown_class(label: str, labels: Sequence[str], where: str) -> XrayError:
+    classes = _by_label().get(normalize_label(label), ())
+    problem = "matches several ImageNet classes" if classes else "is not a WordNet id or name of an ImageNet class"
+    lines = [recipe_line(one) for one in labels[:_MAX_LINES]]
+    if len(labels) > _MAX_LINES:
+        lines.append(f"  # … and {len(labels) - _MAX_LINES} more")
+    return ConfigError(
+        f"{label!r} in {where} {problem}; list the accepted indices in the recipe:\ncategories:\n" + "\n".join(lines)
     )

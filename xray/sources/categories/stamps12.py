@@ -1,4 +1,4 @@
-"""The twelve groups of cut-outs in the `stamps` source; each counts many ImageNet classes as right."""
+"""The twelve groups of cut-outs in the `stamps` source; each accepts many ImageNet classes."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ STAMPS12 = (
     Category(name="vegetable", indices=(*range(936, 948), 987, 998)),
     Category(name="tool", indices=(477, 491, 512, 587, 596, 623, 677, 731, 740, 769, 783, 784, 792, 845)),
 )
-"""A prediction is right when it is any class of the group."""
+"""A prediction is correct if it is any class of the group."""

@@ -21,4 +21,4 @@ XIMAGENET12 = tuple(
         ("ice cream", "n07614500", 928),
     )
 )
-"""Li et al., XIMAGENET-12, arXiv 2310.08182: one ImageNet-1k class each."""
+"""Li et al., XIMAGENET-12, arXiv 2310.08182: one ImageNet-1k class per category."""

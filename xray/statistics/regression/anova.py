@@ -1,4 +1,4 @@
-"""Analysis of variance: how much of the response each factor explains beyond the others."""
+"""Analysis of variance: how much each factor explains beyond the others."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ import pandas as pd
 from scipy import linalg, stats
 
 from xray.statistics.regression.fit import stars
-from xray.statistics.regression.least_squares import Regression
+from xray.statistics.regression.least_squares import LinearFit
 
 RESIDUAL = "Residual"
 
 
-def anova(regression: Regression) -> pd.DataFrame:
-    """Sums of squares of type II, each term beside all others that do not contain it.
+def anova(regression: LinearFit) -> pd.DataFrame:
+    """Compute type II sums of squares, as `car::Anova` in R and statsmodels' `anova_lm(typ=2)` do.
 
         SS(term) = RSS(others that do not contain it) − RSS(those and the term);  F = (SS/df) / s²
         partial η² = SS / (SS + RSS of the whole model)
 
-    In balanced designs all types agree. A factor that is also in an interaction is judged without that interaction
-    (marginality); s² is of the whole model. Where it fits all rows exactly, F and P are not to be had: NaN. As `car::Anova` in R and `statsmodels.stats.anova.anova_lm(typ=2)` have it.
+    A factor that is also in an interaction is tested without that interaction (marginality); s² is that of the whole
+    model. All types agree in balanced designs. F and P are NaN where the model fits all rows exactly.
 
     Returns:
-        One row a term (`model`, `model:scenario`), then `Residual`: `df`, `sum_of_squares`, `mean_square`, `f`, `p`,
+        One row per term (`model`, `model:scenario`), then `Residual`: `df`, `sum_of_squares`, `mean_square`, `f`, `p`,
         `partial_eta_squared` (0 … 1), `p_summary`.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
-    >>> anova(regression(table, factors=["model", "scenario"])).round(4).iloc[1].to_dict()
-    {'term': 'scenario', 'df': 1.0, 'sum_of_squares': 0.1225, 'mean_square': 0.1225, 'f': 49.0, 'p': 0.0903, 'partial_eta_squared': 0.98, 'p_summary': 'ns'}
-    """  # noqa: E501
+    >>> anova(regression(table, factors=["model", "scenario"])).round(4).values.tolist()[1]
+    ['scenario', 1.0, 0.1225, 0.1225, 49.0, 0.0903, 0.98, 'ns']
+    """
     ss, df, variance = regression.residual_ss, regression.fit.df, regression.variance
     spans = regression.design.spans()
     rows: list[tuple[object, ...]] = []
     for term, span in spans.items():
         columns = span.stop - span.start
-        containing = [other for other in spans if set(term) < set(other)]
-        explained = _explained(regression, span, [spans[other] for other in containing])
+        explained = _explained(regression, span, [spans[other] for other in spans if set(term) < set(other)])
         with np.errstate(divide="ignore", invalid="ignore"):
-            f = np.float64(explained / columns) / variance
+            f = np.float64(explained / columns) / variance if not regression.exact else np.float64(np.nan)
             eta = np.float64(explained) / (explained + ss)
-        f = np.float64(np.nan) if regression.exact else f
         p = float(stats.f.sf(f, columns, df))
         rows.append((":".join(term), columns, explained, explained / columns, f, p, eta, stars(p)))
     rows.append((RESIDUAL, df, ss, variance, np.nan, np.nan, np.nan, ""))
@@ -48,23 +46,23 @@ def anova(regression: Regression) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype({"df": "float64"})
 
 
-def _explained(regression: Regression, span: slice, without: list[slice]) -> float:
-    """By how much the residual sum of squares grows when the columns of a span are left out of a model.
+def _explained(regression: LinearFit, span: slice, without: list[slice]) -> float:
+    """Return the increase of the residual sum of squares when some columns leave a model.
 
     Args:
-        regression: whose cells and design.
-        span: columns that are judged.
-        without: columns that the model does not have in the first place.
+        regression: the fit whose cells and design are used.
+        span: columns that leave.
+        without: columns that are not in the model in the first place.
     """
-    made = regression.cells
-    matrix_CP = regression.design.matrix(made.codes_CF)
-    dropped = {column for other in without for column in range(other.start, other.stop)}
-    kept = [column for column in range(matrix_CP.shape[1]) if column not in dropped]
+    cells = regression.cells
+    matrix_CP = regression.design.matrix(cells.codes_CF)
+    excluded = {column for other in without for column in range(other.start, other.stop)}
+    kept = [column for column in range(matrix_CP.shape[1]) if column not in excluded]
     part_CK = matrix_CP[:, kept]
-    weighted_CK = part_CK * made.weight_C[:, None]
+    weighted_CK = part_CK * cells.weight_C[:, None]
     factor = linalg.cho_factor((part_CK.T @ weighted_CK).toarray())
-    deviation_C = made.mean_C - np.average(made.mean_C, weights=made.weight_C)
-    places = [kept.index(column) for column in range(span.start, span.stop)]
-    estimates_T = linalg.cho_solve(factor, weighted_CK.T @ deviation_C)[places]
-    inverse_TT = linalg.cho_solve(factor, np.eye(len(kept))[:, places])[places]
+    deviation_C = cells.mean_C - np.average(cells.mean_C, weights=cells.weight_C)
+    tested = [kept.index(column) for column in range(span.start, span.stop)]
+    estimates_T = linalg.cho_solve(factor, weighted_CK.T @ deviation_C)[tested]
+    inverse_TT = linalg.cho_solve(factor, np.eye(len(kept))[:, tested])[tested]
     return float(estimates_T @ linalg.solve(inverse_TT, estimates_T, assume_a="pos"))

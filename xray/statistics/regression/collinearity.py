@@ -1,4 +1,4 @@
-"""How much factors say the same: variance inflation, and the correlation of the estimates."""
+"""Collinearity: variance inflation factors and the correlation of the estimates."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg
 
-from xray.statistics.regression.least_squares import Regression, gram
+from xray.statistics.regression.least_squares import LinearFit, gram
 
 Values = NDArray[np.float64]
 
 
-def variance_inflation(regression: Regression) -> pd.DataFrame:
-    """How much each column's variance grows because the other columns say the same.
+def variance_inflation(regression: LinearFit) -> pd.DataFrame:
+    """Compute the variance inflation factor of each column.
 
         VIF = 1 / (1 − R²), R² of the (weighted) regression of the column on all others and the intercept
 
     Returns:
-        One row a column behind the intercept: `term`, `vif` (1 … ∞), `r_squared` (with the other variables).
+        One row per column behind the intercept: `term`, `vif` (1 … ∞), `r_squared` (with the other columns).
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabbb"), "scenario": list("xyxyy"), "accuracy": [0.9, 0.5, 0.8, 0.5, 0.4]})
@@ -31,14 +31,14 @@ def variance_inflation(regression: Regression) -> pd.DataFrame:
     return pd.DataFrame({"term": regression.design.columns[1:], "vif": vif_P, "r_squared": 1 - 1 / vif_P})
 
 
-def generalised_variance_inflation(regression: Regression) -> pd.DataFrame:
-    """The same of whole terms, whatever their reference level (Fox & Monette 1992; `car::vif` in R).
+def generalised_variance_inflation(regression: LinearFit) -> pd.DataFrame:
+    """Compute the variance inflation of whole terms, independent of reference levels (Fox & Monette 1992; `car::vif`).
 
         GVIF = det R₁₁ · det R₂₂ / det R, R the correlation of the estimates, R₁₁ of the term's, R₂₂ of the others'
 
     Returns:
-        One row a term: `term`, `df` (its columns), `gvif`, `gvif_scaled` = GVIF^(1 / (2 df)), which
-        can be compared between terms.
+        One row per term: `term`, `df` (its columns), `gvif`, `gvif_scaled` = GVIF^(1 / (2 df)), which is comparable
+        between terms.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabbb"), "scenario": list("xyxyy"), "accuracy": [0.9, 0.5, 0.8, 0.5, 0.4]})
@@ -56,19 +56,19 @@ def generalised_variance_inflation(regression: Regression) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["term", "df", "gvif", "gvif_scaled"])
 
 
-def correlation(regression: Regression) -> pd.DataFrame:
-    """Correlations of the estimates, from −1 to 1, one row and one column a column of the design."""
+def correlation(regression: LinearFit) -> pd.DataFrame:
+    """Return the correlations of the estimates (−1 … 1), one row and one column per column of the design."""
     columns = regression.design.columns
     return pd.DataFrame(_correlation(regression), columns, columns)
 
 
-def inverse_gram(regression: Regression) -> Values:
-    """(X'W X)⁻¹: the covariance of the estimates at residual variance 1."""
+def inverse_gram(regression: LinearFit) -> Values:
+    """Return (X'W X)⁻¹, the covariance of the estimates at residual variance 1."""
     gram_PP = gram(regression.cells, regression.design)
     return np.asarray(linalg.cho_solve(linalg.cho_factor(gram_PP), np.eye(len(gram_PP))))
 
 
-def _correlation(regression: Regression) -> Values:
+def _correlation(regression: LinearFit) -> Values:
     inverse_PP = inverse_gram(regression)
     scale_P = np.sqrt(np.diag(inverse_PP))
     return inverse_PP / scale_P / scale_P[:, None]

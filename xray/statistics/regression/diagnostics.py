@@ -1,4 +1,4 @@
-"""What speaks against a regression: collinear factors, residuals that are not normal, rows that decide alone."""
+"""Regression diagnostics: collinearity, normality and variance of residuals, influential rows, impossible values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from xray.core.errors import XrayError
-from xray.core.text import shown
-from xray.statistics.regression.cells import cells
+from xray.core.errors import ConfigError
+from xray.core.text import printable
+from xray.statistics.regression.cells import aggregate
+from xray.statistics.regression.coded_rows import CodedRows
 from xray.statistics.regression.collinearity import (
     correlation,
     generalised_variance_inflation,
@@ -22,135 +23,130 @@ from xray.statistics.regression.collinearity import (
     variance_inflation,
 )
 from xray.statistics.regression.design import Codes
-from xray.statistics.regression.least_squares import EXACT, ROWS_KEPT, Regression, least_squares, residual_ss, total_ss
-from xray.statistics.regression.normality import Outcome, normality
+from xray.statistics.regression.least_squares import EXACT, LinearFit, least_squares, residual_ss, total_ss
+from xray.statistics.regression.normality import TestResult, normality
 
 Values = NDArray[np.float64]
 _COLUMNS = ("fitted", "residual", "standardised", "leverage", "cooks_distance")
 _ROWS_AT_ONCE = 4096
 _ROUNDING = 1e-10
-_SHOWN = 5
-_COLLINEAR = 10.0
+_MAX_LISTED = 5
+_COLLINEAR_VIF = 10.0
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """All that `diagnose` finds.
+    """The results of `diagnose`.
 
     Args:
         multicollinearity: see `variance_inflation`.
         factors: see `generalised_variance_inflation`.
-        correlation: of the estimates, see `correlation`.
-        normality: of the residuals, see `xray.statistics.regression.normality`; empty if there are none to be had.
-        heteroscedasticity: see `breusch_pagan`; None if there are no residuals to be had.
-        influence: the rows with the largest Cook's distances: `row` (its label), `cell`, and what `residuals` gives.
-        impossible: cells whose fitted accuracy is no accuracy: `cell`, `fitted`, the worst first.
-        warnings: for people.
-        left_out: what could not be computed, and why.
+        correlation: correlation of the estimates.
+        normality: tests of the residuals; empty if there are no residuals.
+        heteroscedasticity: see `breusch_pagan`; None if there are no residuals.
+        influence: rows with the largest Cook's distances: `row` (its label), `cell`, and the columns of `residuals`.
+        impossible: cells fitted below 0 or above 1: `cell`, `fitted`, the worst first.
+        warnings: sentences.
+        left_out: reason for each part that could not be computed.
     """
 
     multicollinearity: pd.DataFrame
     factors: pd.DataFrame
     correlation: pd.DataFrame
-    normality: tuple[Outcome, ...]
-    heteroscedasticity: Outcome | None
+    normality: tuple[TestResult, ...]
+    heteroscedasticity: TestResult | None
     influence: pd.DataFrame
     impossible: pd.DataFrame
     warnings: tuple[str, ...]
     left_out: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON knows it: lists, dictionaries, text, numbers; None for what is not finite."""
+        """Return JSON types: lists, dictionaries, text, numbers; None for what is not finite."""
         terms = list(self.correlation.columns)
         return {
             "multicollinearity": _records(self.multicollinearity), "factors": _records(self.factors),
             "correlation": {"terms": terms, "matrix": self.correlation.to_numpy().tolist()},
-            "normality": [_plain(asdict(outcome)) for outcome in self.normality],
-            "heteroscedasticity": self.heteroscedasticity and _plain(asdict(self.heteroscedasticity)),
+            "normality": [_json_types(asdict(test)) for test in self.normality],
+            "heteroscedasticity": self.heteroscedasticity and _json_types(asdict(self.heteroscedasticity)),
             "influence": _records(self.influence), "impossible": _records(self.impossible),
             "warnings": list(self.warnings), "left_out": dict(self.left_out),
         }  # fmt: skip
 
 
-def diagnose(regression: Regression, alpha: float = 0.05) -> Diagnostics:
-    """Everything that GraphPad Prism and R say of a regression's assumptions.
+def diagnose(regression: LinearFit, alpha: float = 0.05) -> Diagnostics:
+    """Check the assumptions of a regression, as GraphPad Prism and R do.
 
-    With weights, residuals are √weight · residual, as in R: they are what should be normal and of one variance.
+    With weights, √weight · residual is tested, as in R.
 
     Args:
-        regression: a fit by least squares.
+        regression: a least squares fit.
         alpha: significance level of the verdicts.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
-    >>> found = diagnose(regression(table, factors=["model", "scenario"]))
-    >>> found.multicollinearity.values.tolist()
+    >>> diagnose(regression(table, factors=["model", "scenario"])).multicollinearity.values.tolist()
     [['model[b]', 1.0, 0.0], ['scenario[y]', 1.0, 0.0]]
-    >>> found.normality[0].verdict
-    'needs 20 values or more, there are 4'
     """
     vif, impossible = variance_inflation(regression), fitted_outside(regression)
-    normal: tuple[Outcome, ...] = ()
-    homoscedastic, rows, left_out = None, _rows(regression, None), {}
+    normal: tuple[TestResult, ...] = ()
+    homoscedastic, left_out = None, {}
+    influence = pd.DataFrame(columns=["row", "cell", *_COLUMNS])
     if reason := _no_residuals(regression):
         left_out = dict.fromkeys(("normality", "heteroscedasticity", "influence"), reason)
     else:
         table = residuals(regression)
-        normal = normality(_weighted(regression, table["residual"].to_numpy()), alpha)
+        normal = normality(_root_weighted(regression, table["residual"].to_numpy()), alpha)
         homoscedastic = breusch_pagan(regression, alpha)
-        rows = _rows(regression, table)
+        influence = _by_influence(regression, table)
     return Diagnostics(
         multicollinearity=vif,
         factors=generalised_variance_inflation(regression),
         correlation=correlation(regression),
         normality=normal,
         heteroscedasticity=homoscedastic,
-        influence=rows.head(_SHOWN),
+        influence=influence.head(_MAX_LISTED),
         impossible=impossible,
-        warnings=tuple(_warnings(regression, vif, impossible, rows)),
+        warnings=tuple(_warnings(regression, vif, impossible, influence)),
         left_out=left_out,
     )
 
 
-def residuals(regression: Regression) -> pd.DataFrame:
-    """What the model leaves of each row, and how much each row counts.
+def residuals(regression: LinearFit) -> pd.DataFrame:
+    """Compute residuals, leverage and Cook's distance of each row.
 
     - standardised (internally studentised, Cook & Weisberg 1982): r = √w e / (s √(1 − h)); s² = Σ w e² / (n − P)
     - leverage: h = w x'(X'W X)⁻¹x, inside 0 … 1; their sum is P
     - Cook's distance (Cook 1977): D = r² h / ((1 − h) P)
 
-    Where a row decides a parameter alone (h = 1), or the model fits all rows exactly, r and D are not to be had: NaN.
+    r and D are NaN where a row determines a parameter alone (h = 1), or the model fits all rows exactly.
 
     Returns:
-        One row a row of the table, under its label: the factors, the response, `fitted`, `residual` (e, not weighted),
+        One row per row of the table, with its index: the factors, the response, `fitted`, `residual` (e, unweighted),
         `standardised`, `leverage`, `cooks_distance`.
 
     Raises:
-        XrayError: the regression has kept no rows, or a column is named as one of those that are added.
+        ConfigError: the regression has kept no rows, or a column has the name of one that is added.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
-    >>> residuals(regression(table, factors=["model", "scenario"])).round(3).iloc[0].to_dict()
-    {'model': 'a', 'scenario': 'x', 'accuracy': 0.9, 'fitted': 0.875, 'residual': 0.025, 'standardised': 1.0, 'leverage': 0.75, 'cooks_distance': 1.0}
-    """  # noqa: E501
+    >>> residuals(regression(table, factors=["model", "scenario"])).round(3).values.tolist()[0]
+    ['a', 'x', 0.9, 0.875, 0.025, 1.0, 0.75, 1.0]
+    """
     names = [*regression.design.names, regression.response]
     if taken := [name for name in names if name in _COLUMNS]:
-        raise XrayError(f"column {taken[0]!r} is named as a column of the residuals: give it another name")
-    table = _table(regression)
+        raise ConfigError(f"column {taken[0]!r} has the name of a column of the residuals: rename it")
     fitted_N, residual_N = _fitted(regression)
-    leverage_N = _weighted(regression, _weighted(regression, _leverages(regression)))
-    alone_N = (1 - leverage_N < _ROUNDING) | regression.exact
-    left_N = np.where(alone_N, np.nan, 1 - leverage_N)
-    standardised_N = _weighted(regression, residual_N) / np.sqrt(left_N * regression.variance)
+    leverage_N = _root_weighted(regression, _root_weighted(regression, _leverages(regression)))
+    undefined_N = (1 - leverage_N < _ROUNDING) | regression.exact
+    left_N = np.where(undefined_N, np.nan, 1 - leverage_N)
+    standardised_N = _root_weighted(regression, residual_N) / np.sqrt(left_N * regression.variance)
     cook_N = standardised_N**2 * leverage_N / left_N / len(regression.fit.estimates_P)
-    made = dict(zip(_COLUMNS, (fitted_N, residual_N, standardised_N, leverage_N, cook_N), strict=True))
-    return table[names].assign(**made)
+    columns = (fitted_N, residual_N, standardised_N, leverage_N, cook_N)
+    return _rows(regression)[names].assign(**dict(zip(_COLUMNS, columns, strict=True)))
 
 
-def fitted_outside(regression: Regression) -> pd.DataFrame:
-    """Cells whose fitted accuracy is below 0 or above 1, the farthest first: `cell`, `fitted`.
-
-    Empty where the response is no accuracy (`unit="any"`).
+def fitted_outside(regression: LinearFit) -> pd.DataFrame:
+    """Return cells fitted below 0 or above 1, the farthest first: `cell`, `fitted`; none if `unit="any"`.
 
     >>> from xray.statistics import regression
     >>> values = [1.0, 0.6, 0.95, 0.3, 0.95, 0.9]
@@ -160,119 +156,114 @@ def fitted_outside(regression: Regression) -> pd.DataFrame:
     """
     fitted_C = regression.fitted_C
     beyond_C = np.maximum(fitted_C - 1, -fitted_C) if regression.unit != "any" else np.zeros(len(fitted_C))
-    found = np.argsort(-beyond_C, kind="stable")[: int((beyond_C > _ROUNDING).sum())]
-    names = _cell_names(regression, regression.cells.codes_CF[found])
-    return pd.DataFrame({"cell": names, "fitted": fitted_C[found]})
+    outside = np.argsort(-beyond_C, kind="stable")[: int((beyond_C > _ROUNDING).sum())]
+    return pd.DataFrame(
+        {"cell": _cell_names(regression, regression.cells.codes_CF[outside]), "fitted": fitted_C[outside]}
+    )
 
 
-def breusch_pagan(regression: Regression, alpha: float = 0.05) -> Outcome:
-    """Whether the variance of the residuals depends on the factors (Breusch & Pagan 1979, as studentised by Koenker 1981).
+def breusch_pagan(regression: LinearFit, alpha: float = 0.05) -> TestResult:
+    """Test for heteroscedasticity (Breusch & Pagan 1979, studentised by Koenker 1981).
 
         LM = n R² of the regression of the squared residuals on the same design;  χ² with P − 1 df
 
     Raises:
-        XrayError: the regression has kept no rows.
+        ConfigError: the regression has kept no rows.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": [*"aaabbb"], "accuracy": [0.7, 0.8, 0.9, 0.1, 0.5, 0.9]})
-    >>> found = breusch_pagan(regression(table, factors=["model"]))
-    >>> round(found.statistic, 3), found.p_text
+    >>> test = breusch_pagan(regression(table, factors=["model"]))
+    >>> round(test.statistic, 3), test.p_text
     (2.801, '0.0942')
-    """  # noqa: E501
-    name, (_, residual_N) = "Breusch-Pagan (Koenker)", _fitted(regression)
-    table = _table(regression)[regression.design.names].assign(
-        **{regression.response: _weighted(regression, residual_N) ** 2}
+    """
+    name, design, (_, residual_N) = "Breusch-Pagan (Koenker)", regression.design, _fitted(regression)
+    squares = _rows(regression)[design.names].assign(
+        **{regression.response: _root_weighted(regression, residual_N) ** 2}
     )
-    made = cells(table, regression.design, regression.response)
-    if made.high - made.low <= _ROUNDING * made.high:
-        return Outcome.none(name, "all residuals are of one size")
-    auxiliary = least_squares(made, regression.design)
-    fitted_C = regression.design.matrix(made.codes_CF) @ auxiliary.estimates_P
-    statistic = made.rows * (1 - residual_ss(made, fitted_C) / total_ss(made))
-    return Outcome.of(name, statistic, float(stats.chi2.sf(statistic, len(auxiliary.estimates_P) - 1)), alpha)
+    cells = aggregate(CodedRows.of(squares, design, regression.response))
+    if cells.high - cells.low <= _ROUNDING * cells.high:
+        return TestResult.skipped(name, "all residuals have the same size")
+    estimates_P = least_squares(cells, design).estimates_P
+    unexplained = residual_ss(cells, design.matrix(cells.codes_CF) @ estimates_P)
+    statistic = cells.rows * (1 - unexplained / total_ss(cells))
+    return TestResult.of(name, statistic, float(stats.chi2.sf(statistic, len(estimates_P) - 1)), alpha)
 
 
-def _warnings(regression: Regression, vif: pd.DataFrame, impossible: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
+def _warnings(
+    regression: LinearFit, vif: pd.DataFrame, impossible: pd.DataFrame, influence: pd.DataFrame
+) -> Iterator[str]:
     if len(impossible):
         above = int((impossible["fitted"] > 1).sum())
-        worst = "; ".join(f"{shown(cell)}: {fitted:.3f}" for cell, fitted in impossible.head(_SHOWN).to_numpy())
-        below, cells_in_all = len(impossible) - above, len(regression.fitted_C)
+        worst = impossible.head(_MAX_LISTED).to_numpy()
+        listed = "; ".join(f"{printable(cell)}: {fitted:.3f}" for cell, fitted in worst)
         yield (
-            f"of {cells_in_all:,} cells, {above:,} are fitted above 1, {below:,} below 0, "
-            f"where no accuracy is (the worst: {worst}); a binomial model stays inside"
+            f"of {len(regression.fitted_C):,} cells, {above:,} have fitted values above 1 and "
+            f"{len(impossible) - above:,} below 0 (the worst: {listed}); a binomial model stays inside"
         )
-    if collinear := [shown(term) for term, value, _ in vif.to_numpy() if value > _COLLINEAR]:
-        yield f"{len(collinear):,} columns are nearly sums of others (VIF > {_COLLINEAR:g}), first {collinear[0]}"
-    if alone := int((rows["leverage"] > 1 - _ROUNDING).sum()):
-        yield f"{alone:,} rows decide a parameter alone (leverage 1): their residual is 0 whatever their value"
-    if strong := int((rows["cooks_distance"] > 1).sum()):
-        yield f"{strong:,} rows move the estimates much (Cook's distance above 1), first {shown(rows['cell'].iloc[0])}"
+    if collinear := [printable(term) for term, value, _ in vif.to_numpy() if value > _COLLINEAR_VIF]:
+        yield f"{len(collinear):,} columns are nearly collinear (VIF > {_COLLINEAR_VIF:g}), first {collinear[0]}"
+    if alone := int((influence["leverage"] > 1 - _ROUNDING).sum()):
+        yield f"{alone:,} rows determine a parameter alone (leverage 1): their residual is always 0"
+    if strong := int((influence["cooks_distance"] > 1).sum()):
+        first = printable(influence["cell"].iloc[0])
+        yield f"{strong:,} rows have a large influence on the estimates (Cook's distance above 1), first {first}"
     if regression.exact:
         yield EXACT
 
 
-def _no_residuals(regression: Regression) -> str:
+def _no_residuals(regression: LinearFit) -> str:
     if regression.table is None:
-        return _too_many(regression)
-    return "the model fits all rows exactly: what is left is rounding" if regression.exact else ""
+        return (
+            f"residuals of single rows are not kept for {regression.cells.rows:,} rows: regress the accuracies of "
+            "cells instead, for example accuracy_table(predictions)"
+        )
+    return "the model fits all rows exactly: residuals are rounding errors" if regression.exact else ""
 
 
-def _too_many(regression: Regression) -> str:
-    return (
-        f"residuals of single rows are kept up to {ROWS_KEPT:,} rows, there are {regression.cells.rows:,}: "
-        "regress the accuracies of cells instead, for example accuracy_table(predictions)"
-    )
-
-
-def _weighted(regression: Regression, values_N: Values) -> Values:
-    """Times the roots of the weights, if there are any."""
-    if regression.weights is None:
-        return values_N
-    return np.asarray(values_N * np.sqrt(_table(regression)[regression.weights].to_numpy(np.float64)))
-
-
-def _table(regression: Regression) -> pd.DataFrame:
-    """The rows, if they were kept."""
+def _rows(regression: LinearFit) -> pd.DataFrame:
     if regression.table is None:
-        raise XrayError(_too_many(regression))
+        raise ConfigError(_no_residuals(regression))
     return regression.table
 
 
-def _fitted(regression: Regression) -> tuple[Values, Values]:
-    """Fitted values of all rows, and what is left of the response."""
-    table, design = _table(regression), regression.design
+def _root_weighted(regression: LinearFit, values_N: Values) -> Values:
+    """Multiply by the square roots of the weights, if there are any."""
+    if regression.weights is None:
+        return values_N
+    return np.asarray(values_N * np.sqrt(_rows(regression)[regression.weights].to_numpy(np.float64)))
+
+
+def _fitted(regression: LinearFit) -> tuple[Values, Values]:
+    """Return fitted values and residuals of all rows."""
+    table, design = _rows(regression), regression.design
     fitted_N = np.asarray(design.matrix(design.codes(table)) @ regression.fit.estimates_P)
     return fitted_N, table[regression.response].to_numpy(np.float64) - fitted_N
 
 
-def _leverages(regression: Regression) -> Values:
-    """x'(X'W X)⁻¹x of each row, some rows at once: the product is as wide as the design."""
+def _leverages(regression: LinearFit) -> Values:
+    """Return x'(X'W X)⁻¹x of each row, computed in batches since the product is dense."""
     inverse_PP, design = inverse_gram(regression), regression.design
-    codes_NF = design.codes(_table(regression))
+    codes_NF = design.codes(_rows(regression))
     parts = (design.matrix(codes_NF[at : at + _ROWS_AT_ONCE]) for at in range(0, len(codes_NF), _ROWS_AT_ONCE))
     return np.concatenate([np.asarray(part.multiply(part @ inverse_PP).sum(axis=1)) for part in parts])
 
 
-def _cell_names(regression: Regression, codes_CF: Codes) -> list[str]:
-    levels = [np.array(factor.levels, object) for factor in regression.design.factors]
-    return [" × ".join(level[code] for level, code in zip(levels, codes, strict=True)) for codes in codes_CF]
+def _cell_names(regression: LinearFit, codes_CF: Codes) -> list[str]:
+    return [" × ".join(levels) for levels in zip(*regression.design.level_columns(codes_CF).values(), strict=True)]
 
 
-def _rows(regression: Regression, table: pd.DataFrame | None) -> pd.DataFrame:
-    """Rows with what `residuals` says of them, the largest Cook's distance first."""
-    if table is None:
-        return pd.DataFrame(columns=["row", "cell", *_COLUMNS])
-    codes_NF = regression.design.codes(table)
+def _by_influence(regression: LinearFit, table: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows of `residuals` by Cook's distance, the largest first."""
     order = np.argsort(-table["cooks_distance"].to_numpy(), kind="stable")
-    named = table.iloc[order][list(_COLUMNS)].reset_index(drop=True)
-    named.insert(0, "cell", _cell_names(regression, codes_NF[order]))
-    named.insert(0, "row", [str(label) for label in table.index[order]])
-    return named
+    influence = table.iloc[order][list(_COLUMNS)].reset_index(drop=True)
+    influence.insert(0, "cell", _cell_names(regression, regression.design.codes(table)[order]))
+    influence.insert(0, "row", [str(label) for label in table.index[order]])
+    return influence
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_plain(row) for row in table.to_dict("records")]
+    return [_json_types(row) for row in table.to_dict("records")]
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _json_types(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -1,4 +1,4 @@
-"""What a fit expects of the levels of a factor, the others held alike, and how these expectations differ."""
+"""Estimated marginal means of a factor's levels, and their contrasts."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from xray.statistics.regression.fit import Fit, Values, parameter_table, stars
 
 
 def marginal_means(fit: Fit, factor: str) -> pd.DataFrame:
-    """Estimated marginal means (Searle, Speed & Milliken, The American Statistician 34, 1980).
+    """Compute estimated marginal means (Searle, Speed & Milliken, The American Statistician 34, 1980).
 
-    The mean expectation over all cells of the design that have the level: all levels of the other factors count alike,
-    however many rows they have. On the scale of the linear predictor.
+    The mean fitted value over all cells of the design that have the level: all levels of the other factors have equal
+    weight, however many rows they have. On the scale of the linear predictor.
 
     Args:
-        fit: any.
-        factor: whose levels.
+        fit: any kind of fit.
+        factor: name of the factor.
 
     Returns:
-        One row a level: `level`, `mean`, `std_error`, `ci_low`, `ci_high`.
+        One row per level: `level`, `mean`, `std_error`, `ci_low`, `ci_high`.
 
     Raises:
-        XrayError: no such factor.
+        ConfigError: no such factor.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aab"), "scenario": list("xyx"), "accuracy": [0.9, 0.5, 0.8]})
@@ -34,29 +34,26 @@ def marginal_means(fit: Fit, factor: str) -> pd.DataFrame:
     >>> marginal_means(fit, "model")[["level", "mean"]].round(3).values.tolist()
     [['a', 0.65], ['b', 0.55]]
     """
-    weights_LP = _weights(fit, factor)
-    mean_L, error_L = fit.combinations(weights_LP)
-    levels = list(fit.design.factor(factor).levels)
-    table = parameter_table(levels, mean_L, error_L, fit.df, fit.confidence)
-    return table[["term", "estimate", "std_error", "ci_low", "ci_high"]].rename(
-        columns={"term": "level", "estimate": "mean"}
-    )
+    mean_L, error_L = fit.combinations(_weights(fit, factor))
+    table = parameter_table(fit.design.factor(factor).levels, mean_L, error_L, fit.df, fit.confidence)
+    table = table.rename(columns={"term": "level", "estimate": "mean"})
+    return table[["level", "mean", "std_error", "ci_low", "ci_high"]]
 
 
 def contrasts(fit: Fit, factor: str, against_reference: bool = False) -> pd.DataFrame:
-    """Differences of marginal means, with P values corrected by Holm (Scandinavian J. of Statistics 6, 1979).
+    """Compute differences of marginal means, with Holm-adjusted P values (Scandinavian J. of Statistics 6, 1979).
 
     Args:
-        fit: any.
-        factor: whose levels.
-        against_reference: only those from the reference; default: of all pairs.
+        fit: any kind of fit.
+        factor: name of the factor.
+        against_reference: only differences from the reference level; default: all pairs.
 
     Returns:
-        One row a pair: `level`, `against`, `difference` (level − against), `std_error`, `ci_low`, `ci_high` (each
-        interval for itself, not for the family), `t`, `p`, `p_holm`, `p_summary` (stars of `p_holm`).
+        One row per pair: `level`, `against`, `difference` (level − against), `std_error`, `ci_low`, `ci_high`
+        (pointwise), `t`, `p`, `p_holm`, `p_summary` (stars of `p_holm`).
 
     Raises:
-        XrayError: no such factor.
+        ConfigError: no such factor.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
@@ -68,15 +65,15 @@ def contrasts(fit: Fit, factor: str, against_reference: bool = False) -> pd.Data
     pairs = [(b, a) for a, b in itertools.combinations(range(len(levels)), 2) if a == 0 or not against_reference]
     left, right = np.array(pairs).T
     difference_K, error_K = fit.combinations(weights_LP[left] - weights_LP[right])
-    table = parameter_table([levels[place] for place in left], difference_K, error_K, fit.df, fit.confidence)
+    table = parameter_table([levels[index] for index in left], difference_K, error_K, fit.df, fit.confidence)
     table = table.rename(columns={"term": "level", "estimate": "difference"})
-    table.insert(1, "against", [levels[place] for place in right])
+    table.insert(1, "against", [levels[index] for index in right])
     p_holm = multipletests(table["p"].to_numpy(), method="holm")[1]
     return table.drop(columns="p_summary").assign(p_holm=p_holm, p_summary=[stars(p) for p in p_holm])
 
 
 def _weights(fit: Fit, factor: str) -> Values:
-    """The mean row of the design matrix over all cells of each level, shape (levels, columns)."""
+    """Return the mean row of the design matrix over all cells of each level, shape (levels, columns)."""
     design = fit.design
     count = len(design.factor(factor).levels)
     means = {}

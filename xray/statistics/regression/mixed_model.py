@@ -1,4 +1,4 @@
-"""Linear mixed model: photographs, or whatever else recurs in many rows, have a level of their own that chance drew."""
+"""Linear mixed model with a random intercept per group: photographs, or whatever recurs in many rows."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from xray.core.errors import XrayError
-from xray.statistics.regression.cells import cells
+from xray.core.errors import ConfigError
+from xray.statistics.regression.cells import aggregate
+from xray.statistics.regression.coded_rows import CodedRows
 from xray.statistics.regression.design import Design
+from xray.statistics.regression.display import fit_text
 from xray.statistics.regression.fit import Fit
 from xray.statistics.regression.least_squares import check_rank, check_varies, gram
-from xray.statistics.regression.validation import Missing, Unit, checked, checked_confidence
+from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
 
-MOST_ROWS = 200_000
-_NOTHING = 1e-4
-"""A variance of groups below this part of the residual one is taken as 0: the search ends short of the boundary."""
+MAX_ROWS = 200_000
+_ZERO_VARIANCE = 1e-4
+"""A group variance below this share of the residual variance is taken as 0: the optimiser stops before the boundary."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MixedRegression:
     """A linear model with a random intercept for each group.
 
     Args:
         fit: fixed effects, with normal tests.
-        group: name of the column of groups.
-        groups: how many there are.
-        group_variance: σ_u², of the random intercepts.
-        residual_variance: σ², of rows within a group.
+        group: column of groups.
+        groups: number of groups.
+        group_variance: σ_u², variance of the random intercepts.
+        residual_variance: σ², variance of rows within a group.
         log_likelihood: restricted.
-        converged: whether the estimates are the likelihood's maximum, as far as can be told.
-        notes: for people.
+        converged: whether the optimiser converged.
+        notes: caveats.
     """
 
     fit: Fit
@@ -49,18 +51,16 @@ class MixedRegression:
 
     @property
     def parameters(self) -> pd.DataFrame:
-        """One row a column of the design; `t` is the normal statistic z."""
+        """One row per column of the design; `t` is the normal statistic z."""
         return self.fit.parameters
 
     def __repr__(self) -> str:
-        from xray.statistics.regression.display import fit_text
-
         variances = f"variance of groups {self.group_variance:.4g}, of rows {self.residual_variance:.4g}"
         return fit_text(self.fit, f"{self.groups:,} groups, {variances}, ICC {self.icc:.4g}", self.notes)
 
     @property
     def icc(self) -> float:
-        """Intraclass correlation σ_u² / (σ_u² + σ²): how alike rows of one group are, 0 … 1."""
+        """Intraclass correlation σ_u² / (σ_u² + σ²), 0 … 1."""
         return self.group_variance / (self.group_variance + self.residual_variance)
 
 
@@ -76,67 +76,64 @@ def mixed(
     unit: Unit = "fraction",
     missing: Missing = "error",
 ) -> MixedRegression:
-    """Random intercepts, by restricted maximum likelihood (Laird & Ware, Biometrics 38, 1982).
+    """Fit random intercepts by restricted maximum likelihood (Laird & Ware, Biometrics 38, 1982).
 
         y_i = x_i'b + u_g(i) + e_i,   u ~ N(0, σ_u²),   e ~ N(0, σ²)
 
     Args:
-        table: one row an observation, at most `MOST_ROWS`.
+        table: one row per observation, at most `MAX_ROWS`.
         response: numeric or boolean column.
-        factors: columns of categories whose levels are of interest (fixed).
-        group: column of what chance drew: photographs, or categories that stand for all others.
-        reference: level that the others of a factor are compared with; default: the first.
-        interactions: of factors, by name.
-        confidence: of the intervals.
-        unit: what the response is; see `xray.statistics.regression`.
-        missing: what is done with rows in which something is empty.
+        factors: categorical columns with fixed effects.
+        group: column with random effects: photographs, or categories that represent all others.
+        reference: reference level of each factor; default: the first level.
+        interactions: tuples of factor names.
+        confidence: confidence level of the intervals.
+        unit: unit of the response; see `xray.statistics.regression`.
+        missing: `error`, or `drop` rows with an empty cell.
 
     Raises:
-        XrayError: a single group, a group that is a factor too, a group to each row, too many rows; and as
-            `xray.statistics.regression` does.
+        ConfigError: a single group, a group that is a factor too, a group per row, too many rows; and as
+            `xray.statistics.regression`.
 
     >>> values = [0.9, 0.7, 0.8, 0.5, 0.6, 0.45]
     >>> table = pd.DataFrame({"model": [*"ababab"], "category": [*"xxyyzz"], "accuracy": values})
-    >>> made = mixed(table, factors=["model"])
-    >>> made.parameters["estimate"].round(4).tolist(), round(made.icc, 2)
+    >>> result = mixed(table, factors=["model"])
+    >>> result.parameters["estimate"].round(4).tolist(), round(result.icc, 2)
     ([0.7667, -0.2167], 0.86)
     """
     if group in factors:
-        raise XrayError(f"{group!r} is a factor and cannot be the group as well: it is fixed, or drawn by chance")
-    if len(table) > MOST_ROWS:
-        raise XrayError(
-            f"{len(table):,} rows are too many for a mixed model (at most {MOST_ROWS:,}): give accuracies of cells, or "
-            f"use regression(cluster={group!r}), which allows rows of a group to be alike, too"
+        raise ConfigError(f"{group!r} is a factor and cannot be the group as well: its effect is fixed or random")
+    if len(table) > MAX_ROWS:
+        raise ConfigError(
+            f"{len(table):,} rows are too many for a mixed model (at most {MAX_ROWS:,}): give accuracies of cells, or "
+            f"use regression(cluster={group!r})"
         )
-    good = checked(table, response, factors, cluster=group, unit=unit, missing=missing)
-    design = Design.of(good.table, factors, reference, interactions)
-    made = cells(good.table, design, response)
-    check_varies(made, response)
-    check_rank(gram(made, design), design)
-    codes_N, names = pd.factorize(good.table[group])
+    valid = validate_table(table, response, factors, cluster=group, unit=unit, missing=missing)
+    design = Design.of(valid.table, factors, reference, interactions)
+    cells = aggregate(CodedRows.of(valid.table, design, response))
+    check_varies(cells, response)
+    check_rank(gram(cells, design), design)
+    codes_N, names = pd.factorize(valid.table[group])
     if not 1 < len(names) < len(codes_N):
-        raise XrayError(
+        raise ConfigError(
             f"a mixed model needs groups of several rows; {group!r} has {len(names):,} in {len(codes_N):,} rows"
         )
-    model = MixedLM(
-        good.table[response].to_numpy(np.float64), design.matrix(design.codes(good.table)).toarray(), codes_N
-    )
+    matrix_NP = design.matrix(design.codes(valid.table)).toarray()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say stands in `converged` and `notes`
-        found = model.fit(reml=True)
+        warnings.simplefilter("ignore")  # reported in `converged` and `notes`
+        result = MixedLM(valid.table[response].to_numpy(np.float64), matrix_NP, codes_N).fit(reml=True)
     columns = len(design.columns)
-    group_variance, residual_variance = float(np.asarray(found.cov_re).item()), float(found.scale)
+    group_variance, residual_variance = float(np.asarray(result.cov_re).item()), float(result.scale)
     fit = Fit(
-        design, np.asarray(found.fe_params), np.asarray(found.cov_params())[:columns, :columns], math.inf,
-        f"mixed model (random intercept by {group}, REML)", confidence=checked_confidence(confidence),
+        design, np.asarray(result.fe_params), np.asarray(result.cov_params())[:columns, :columns], math.inf,
+        f"mixed model (random intercept by {group}, REML)", confidence=validate_confidence(confidence),
     )  # fmt: skip
-    notes = list(good.notes)
-    if not found.converged:
-        notes.append("the mixed model did not converge: its numbers are no maximum of the likelihood, do not use them")
-    if group_variance < _NOTHING * residual_variance:
-        notes.append(
-            f"rows of one {group} are no more alike than others (variance 0, on the boundary): use least squares"
-        )
+    notes = list(valid.notes)
+    if not result.converged:
+        notes.append("the mixed model did not converge: do not use its estimates")
+    if group_variance < _ZERO_VARIANCE * residual_variance:
+        notes.append(f"rows of one {group} are not correlated (group variance 0, on the boundary): use least squares")
+    likelihood, converged = float(result.llf), bool(result.converged)
     return MixedRegression(
-        fit, group, len(names), group_variance, residual_variance, float(found.llf), bool(found.converged), tuple(notes)
+        fit, group, len(names), group_variance, residual_variance, likelihood, converged, tuple(notes)
     )

@@ -1,4 +1,4 @@
-"""What a design can see: the power of its tests, and the smallest effects that they would not miss."""
+"""Statistical power of the t tests of a regression, and minimum detectable effects."""
 
 from __future__ import annotations
 
@@ -8,60 +8,58 @@ import numpy as np
 import pandas as pd
 from scipy import integrate, optimize, special, stats
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import Regression
+from xray.statistics.regression.least_squares import LinearFit
 
 
 def power_of(fit: Fit, term: str, effect: float, alpha: float = 0.05) -> float:
-    """Probability that the two-sided t test of a coefficient finds an effect of this size.
+    """Compute the power of the two-sided t test of a coefficient (Cohen 1988, Statistical Power Analysis, 2nd ed.).
 
         power = P(|T| > t_crit),  T noncentral t with df degrees of freedom and noncentrality effect / std_error
 
-    For the design at hand, and the scatter that was seen in it (Cohen 1988, Statistical Power Analysis, 2nd ed.).
-
     Args:
-        fit: whose errors are taken.
+        fit: the fit whose standard errors are used.
         term: a column, `scenario[blur]`.
         effect: true size of the coefficient.
-        alpha: level of the test, inside (0, 1).
+        alpha: significance level, inside (0, 1).
 
     Raises:
-        XrayError: no such term, or no such level of a test.
+        ConfigError: no such column, or alpha out of range.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": [*"ab"] * 20, "accuracy": [0.5, 0.6, 0.7, 0.6] * 10})
     >>> round(power_of(regression(table, factors=["model"]).fit, "model[b]", effect=0.05), 3)
     0.565
     """
-    place = fit.place(term)
-    return _power(abs(effect) / float(np.sqrt(fit.covariance_PP[place, place])), fit.df, _checked(alpha))
+    index = fit.index(term)
+    return _power(abs(effect) / float(np.sqrt(fit.covariance_PP[index, index])), fit.df, _validate_alpha(alpha))
 
 
-def minimum_detectable_effect(regression: Regression, power: float = 0.8, alpha: float = 0.05) -> pd.DataFrame:
-    """The smallest coefficient that would be found with a given power, for every column.
+def minimum_detectable_effect(regression: LinearFit, power: float = 0.8, alpha: float = 0.05) -> pd.DataFrame:
+    """Compute, for every column, the smallest coefficient that a test detects with a given power.
 
-    Rests on clustered errors where there are any.
+    Uses clustered errors where there are any.
 
     Args:
-        regression: a fit of the design at hand.
+        regression: a fit of the same design.
         power: inside (alpha, 1).
-        alpha: level of the two-sided tests.
+        alpha: significance level of the two-sided tests.
 
     Returns:
         `term`, `std_error`, `minimum_detectable_effect` (in the response's unit), `power`, `alpha`.
 
     Raises:
-        XrayError: power or level are out of range.
+        ConfigError: power or alpha out of range.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": [*"ab"] * 20, "accuracy": [0.5, 0.6, 0.7, 0.6] * 10})
     >>> minimum_detectable_effect(regression(table, factors=["model"]))["minimum_detectable_effect"].round(4).tolist()
     [0.0466, 0.066]
     """
-    if not _checked(alpha) < power < 1:
-        raise XrayError(f"a power lies between alpha = {alpha:g} and 1, 0.8 for example, not {power:g}")
-    fit = regression.clustered or regression.fit
+    if not _validate_alpha(alpha) < power < 1:
+        raise ConfigError(f"power is between alpha = {alpha:g} and 1, for example 0.8, not {power:g}")
+    fit = regression.robust_fit
     enough = 1.0
     while _power(enough, fit.df, alpha) < power:
         enough *= 2
@@ -71,7 +69,7 @@ def minimum_detectable_effect(regression: Regression, power: float = 0.8, alpha:
 
 
 def _power(noncentrality: float, df: float, alpha: float) -> float:
-    """Of |T| > t_crit; scipy's noncentral t is not a number where both are far out."""
+    """Return P(|T| > t_crit) by integration: scipy's noncentral t is NaN far out in the tails."""
     limit = float(stats.t.isf(alpha / 2, df))
 
     def beyond(scale: float) -> float:
@@ -79,12 +77,12 @@ def _power(noncentrality: float, df: float, alpha: float) -> float:
 
     if np.isinf(df):
         return beyond(1.0)
-    # T = (Z + noncentrality) / √(χ²/df): normal for each χ², whose shares 0 … 1 are what is integrated over.
-    share, _ = integrate.quad(lambda u: beyond(math.sqrt(special.chdtri(df, 1 - u) / df)), 0, 1, limit=200)
-    return float(share)
+    # T = (Z + noncentrality) / √(χ²/df) is normal given χ²; integrate over the quantiles 0 … 1 of χ².
+    power, _ = integrate.quad(lambda u: beyond(math.sqrt(special.chdtri(df, 1 - u) / df)), 0, 1, limit=200)
+    return float(power)
 
 
-def _checked(alpha: float) -> float:
+def _validate_alpha(alpha: float) -> float:
     if not 0 < alpha < 1:
-        raise XrayError(f"the level of a test lies inside (0, 1), 0.05 for example, not {alpha:g}")
+        raise ConfigError(f"a significance level is inside (0, 1), for example 0.05, not {alpha:g}")
     return alpha

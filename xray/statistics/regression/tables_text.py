@@ -1,4 +1,4 @@
-"""Tables as GraphPad Prism prints them, for people; and CSV that a spreadsheet cannot take for formulas."""
+"""Tables as text, as GraphPad Prism prints them: Markdown, LaTeX, and CSV that is safe for spreadsheets."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import re
 
 import pandas as pd
 
-from xray.core.text import shown
+from xray.core.text import printable
 from xray.statistics.regression.fit import Fit
 
 _DIGITS = 4
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&!#$])")
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}",
-}  # fmt: skip
 
 
 def digits(value: float) -> str:
-    """A number with four significant digits, zeros at the end kept; below 0.00001 and from 10⁹ on in powers of ten.
+    """Format a number with four significant digits; with an exponent below 0.00001 and from 10⁹ on.
 
     >>> digits(0.05), digits(-0.0066667), digits(38.6154), digits(0.99996), digits(12345.6), digits(0)
     ('0.05000', '-0.006667', '38.62', '1.000', '12346', '0.000')
@@ -39,7 +34,7 @@ def digits(value: float) -> str:
 
 
 def p_text(p: float) -> str:
-    """A P value with four decimals.
+    """Format a P value with four decimals.
 
     >>> p_text(0.64460), p_text(0.00009), p_text(0.99996), p_text(float("nan"))
     ('0.6446', '<0.0001', '>0.9999', '')
@@ -50,36 +45,36 @@ def p_text(p: float) -> str:
 
 
 def prism_table(fit: Fit) -> pd.DataFrame:
-    """Parameter estimates as GraphPad Prism prints them, all cells text.
+    """Return the table of parameters as GraphPad Prism prints it, all cells text.
 
     Returns:
-        Columns `Variable`, `Estimate`, `Standard error`, `95% CI (asymptotic)` (`low to high`), `|t|` (`|z|` where the
-        normal distribution is used), `P value`, `P value summary`.
+        Columns `Variable`, `Estimate`, `Standard error`, `95% CI (asymptotic)` (`low to high`), `|t|` (`|z|` for normal
+        tests), `P value`, `P value summary`.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
     >>> prism_table(regression(table, factors=["model", "scenario"]).fit).iloc[2].tolist()
     ['scenario[y]', '-0.3500', '0.05000', '-0.9853 to 0.2853', '7.000', '0.0903', 'ns']
     """
-    made = fit.parameters
+    parameters = fit.parameters
     statistic = "|z|" if math.isinf(fit.df) else "|t|"
     return pd.DataFrame(
         {
-            "Variable": made["term"],
-            "Estimate": made["estimate"].map(digits),
-            "Standard error": made["std_error"].map(digits),
+            "Variable": parameters["term"],
+            "Estimate": parameters["estimate"].map(digits),
+            "Standard error": parameters["std_error"].map(digits),
             f"{100 * fit.confidence:g}% CI (asymptotic)": [
-                f"{digits(low)} to {digits(high)}" for low, high in zip(made["ci_low"], made["ci_high"], strict=True)
+                f"{digits(low)} to {digits(high)}" for low, high in parameters[["ci_low", "ci_high"]].to_numpy()
             ],
-            statistic: made["t"].abs().map(digits),
-            "P value": made["p"].map(p_text),
-            "P value summary": made["p_summary"],
+            statistic: parameters["t"].abs().map(digits),
+            "P value": parameters["p"].map(p_text),
+            "P value summary": parameters["p_summary"],
         }
     )
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    r"""A table of text in GitHub's Markdown; what could be markup or HTML in a cell is escaped.
+    r"""Return a table of text in GitHub's Markdown, with markup and HTML in cells escaped.
 
     >>> print(to_markdown(pd.DataFrame({"Variable": ["model[<b>|x]"], "Estimate": ["-0.3500"]})), end="")
     | Variable | Estimate |
@@ -93,18 +88,18 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def markdown_text(cell: object) -> str:
-    r"""Text that Markdown shows as it is, on one line.
+    r"""Escape text for Markdown, on one line.
 
     >>> print(markdown_text("<b> of model_a"))
     \<b\> of model\_a
     """
-    return _MARKDOWN.sub(r"\\\1", shown(str(cell)))
+    return _MARKDOWN.sub(r"\\\1", printable(str(cell)))
 
 
 def to_latex(table: pd.DataFrame) -> str:
-    r"""A table of text as LaTeX, to be read by `\input`; needs the packages booktabs and textcomp.
+    r"""Return a table of text as LaTeX, to be read by `\input`; needs the package booktabs, and T1 fontenc for `<>|`.
 
-    Every character that means something to TeX is escaped. Letters beyond Latin, and emoji, need XeLaTeX or LuaLaTeX.
+    Characters with a meaning in TeX are escaped. Letters beyond Latin, and emoji, need XeLaTeX or LuaLaTeX.
 
     >>> print(to_latex(pd.DataFrame({"Variable": ["a_b$"], "Estimate": ["-0.3500"]})), end="")
     \begin{tabular}{lr}
@@ -115,40 +110,35 @@ def to_latex(table: pd.DataFrame) -> str:
     \bottomrule
     \end{tabular}
     """
-    head = " & ".join(map(_latex, table.columns))
-    body = [
-        " & ".join([_latex(first), *(re.sub(r"-(?=\d)", "$-$", _latex(cell)) for cell in others)])
-        for first, *others in table.itertuples(index=False, name=None)
-    ]
-    lines = [r"\toprule", rf"{head} \\", r"\midrule", *(rf"{row} \\" for row in body), r"\bottomrule"]
-    return "\n".join([rf"\begin{{tabular}}{{l{'r' * (table.shape[1] - 1)}}}", *lines, r"\end{tabular}", ""])
+    style = table.map(lambda cell: printable(str(cell))).style.hide(axis="index").format_index(escape="latex", axis=1)
+    style = style.format(escape="latex").format(_minus, subset=list(table.columns[1:]), escape="latex")
+    return str(style.to_latex(hrules=True, column_format="l" + "r" * (table.shape[1] - 1)))
 
 
 def safe_csv(table: pd.DataFrame) -> str:
-    r"""A table as CSV without its index; spreadsheets run nothing of it.
+    r"""Return a table as CSV without its index, safe from formula injection in spreadsheets (OWASP, CSV injection).
 
-    Text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a `'` in front (OWASP, CSV injection), in the
-    heading as well; line breaks within are `\n`, which is quoted. Numbers are as they are, with all digits that they
-    need to be read again exactly.
+    Text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets the prefix `'`, in the header as well; line
+    breaks within are `\n`, which is quoted. Numbers are written in full precision.
 
     >>> print(safe_csv(pd.DataFrame({"term": ["=1+1", "model[b]"], "estimate": [-0.1, 0.25]})), end="")
     term,estimate
     '=1+1,-0.1
     model[b],0.25
     """
-    safe = table.set_axis([_tame(name) for name in table.columns], axis=1)
-    texts = [place for place, dtype in enumerate(safe.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
-    for place in texts:
-        safe.isetitem(place, safe.iloc[:, place].astype(object).map(_tame).to_list())
+    safe = table.set_axis([_escape_formula(name) for name in table.columns], axis=1)
+    for index, dtype in enumerate(safe.dtypes):
+        if not pd.api.types.is_numeric_dtype(dtype):
+            safe.isetitem(index, safe.iloc[:, index].astype(object).map(_escape_formula).to_list())
     return safe.to_csv(index=False, lineterminator="\n")
 
 
-def _tame(value: object) -> object:
+def _escape_formula(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = re.sub(r"\r\n?", "\n", value)  # a lone \r is not quoted, and begins a row in some programs
+    text = re.sub(r"\r\n?", "\n", value)  # a lone \r is not quoted, and starts a row in some programs
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _latex(cell: object) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in shown(str(cell)))
+def _minus(cell: object) -> str:
+    return re.sub(r"-(?=\d)", "$-$", str(cell))

@@ -1,8 +1,8 @@
-"""The bootstrap over source images, for anything that is a function of means of columns.
+"""The bootstrap over source images, for statistics that are functions of column means.
 
-One object recurs in every scenario, so rows are not independent: what is drawn again are source images, each with all
-of its rows, and every scenario and model is measured on the same draws. A draw is how many times each image was taken;
-all means of a draw are one product of these counts with the table of images.
+One object recurs in every scenario, so rows are not independent: source images are resampled, each with all of its
+rows, and every scenario and model uses the same resamples. A resample is a count per image; all of its means are one
+product of these counts with the table of images.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from xray.core.errors import XrayError, unknown
-from xray.statistics.regression.validation import checked_confidence, checked_predictions
+from xray.core.errors import ConfigError, unknown
+from xray.statistics.regression.validation import validate_confidence, validate_predictions
 
 Values = NDArray[np.float64]
 Method = Literal["percentile", "bca"]
@@ -29,27 +29,27 @@ _DRAWS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Statistics of a table, and of its resamples.
+    """Statistics of a table, its resamples and its jackknife.
 
     Args:
-        estimate_K: of the table itself, shape (K,).
-        drawn_BK: of its resamples, shape (B, K).
-        left_out_NK: of the table without one of its rows (the jackknife), shape (N, K).
+        estimate_K: statistics of the table, shape (K,).
+        resampled_BK: statistics of each resample, shape (B, K).
+        left_out_NK: statistics of the table without one of its rows, shape (N, K).
 
-    >>> right_N2 = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])  # on the original, in another scenario
-    >>> drop = Bootstrap.of_means(right_N2, resamples=999).then(lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:])
+    >>> correct_N2 = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])  # original, other scenario
+    >>> drop = Bootstrap.of_means(correct_N2, resamples=999).then(lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:])
     >>> drop.estimate_K, drop.interval("percentile")
     (array([0.5]), array([[0.],
            [1.]]))
     """
 
     estimate_K: Values
-    drawn_BK: Values
+    resampled_BK: Values
     left_out_NK: Values
 
     @classmethod
     def of_means(cls, values_NK: Values, resamples: int = 2000, seed: int = 0) -> Bootstrap:
-        """Means of columns; see `resampled_means` for the arguments."""
+        """Bootstrap the column means; see `resampled_means` for the arguments."""
         present_NK = ~np.isnan(values_NK)
         value_NK = np.where(present_NK, values_NK, 0.0)
         total_K, count_K = value_NK.sum(axis=0), present_NK.sum(axis=0)
@@ -57,83 +57,84 @@ class Bootstrap:
         return cls(_ratio(total_K, count_K), resampled_means(values_NK, resamples, seed), left_out_NK)
 
     def then(self, statistic: Callable[[Values], Values]) -> Bootstrap:
-        """Of a function that takes rows of shape (K,) to rows of shape (J,), many at a time."""
+        """Apply a vectorised function from shape (B, K) to shape (B, J)."""
         estimate_J = statistic(self.estimate_K[None])[0]
-        return Bootstrap(estimate_J, statistic(self.drawn_BK), statistic(self.left_out_NK))
+        return Bootstrap(estimate_J, statistic(self.resampled_BK), statistic(self.left_out_NK))
 
     def interval(self, method: Method = "percentile", confidence: float = 0.95) -> Values:
-        """Lower and upper bounds, shape (2, K).
+        """Return lower and upper confidence bounds, shape (2, K).
 
         Percentile: the quantiles α and 1 − α of the resamples, α = (1 − confidence) / 2. BCa (Efron 1987, Better
-        bootstrap confidence intervals, JASA 82:171) takes them elsewhere, at
+        bootstrap confidence intervals, JASA 82:171): the quantiles
 
             Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z))),  z = Φ⁻¹(α) and Φ⁻¹(1 − α)
 
         z₀ = Φ⁻¹(share of resamples below the estimate; ties count half) corrects the median bias; the acceleration
         a = Σ d³ / 6 (Σ d²)^1.5, d = mean of the jackknife − its value without an image, a standard error that changes
-        with the value. NaN: a value that is none, or resamples of which all lie on one side of the estimate (BCa).
+        with the value. NaN if the estimate is NaN, or (BCa) if all resamples lie on one side of the estimate.
 
         Raises:
-            XrayError: no such method, or a confidence that is not inside (0, 1).
+            ConfigError: an unknown method, or a confidence level outside (0, 1).
         """
-        check_method(method)
-        checked_confidence(confidence)
+        validate_method(method)
+        validate_confidence(confidence)
         tails_2K = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(self.estimate_K), axis=1)
-        return _quantiles(self.drawn_BK, self._corrected(tails_2K) if method == "bca" else tails_2K)
+        return _quantiles(self.resampled_BK, self._corrected(tails_2K) if method == "bca" else tails_2K)
 
     def p_values(self) -> Values:
-        """Two-sided P of 0 by the percentile method, shape (K,): 2 · the smaller share of resamples beside 0.
+        """Return two-sided P values of 0 by the percentile method, shape (K,).
 
-        Counted with the estimate itself among the resamples (Davison & Hinkley 1997, 4.4), so never below 2 / (B + 1).
+        P = 2 · the smaller share of resamples beside 0. The estimate counts as a resample (Davison & Hinkley 1997,
+        4.4), so P is at least 2 / (B + 1).
         """
-        drawn_BK = np.where(np.isnan(self.drawn_BK), 0.0, self.drawn_BK)
-        smaller_K = np.minimum((drawn_BK <= 0).sum(axis=0), (drawn_BK >= 0).sum(axis=0))
-        p_K = np.minimum(2 * (1 + smaller_K) / (1 + len(drawn_BK)), 1.0)
+        resampled_BK = np.where(np.isnan(self.resampled_BK), 0.0, self.resampled_BK)
+        smaller_K = np.minimum((resampled_BK <= 0).sum(axis=0), (resampled_BK >= 0).sum(axis=0))
+        p_K = np.minimum(2 * (1 + smaller_K) / (1 + len(resampled_BK)), 1.0)
         return np.where(np.isnan(self.estimate_K), np.nan, p_K)
 
     def _corrected(self, tails_2K: Values) -> Values:
-        """Where BCa takes its quantiles."""
-        some_BK = ~np.isnan(self.drawn_BK)
-        below_BK = (self.drawn_BK < self.estimate_K) + 0.5 * (self.drawn_BK == self.estimate_K)
+        """Return the levels of the BCa quantiles."""
+        some_BK = ~np.isnan(self.resampled_BK)
+        below_BK = (self.resampled_BK < self.estimate_K) + 0.5 * (self.resampled_BK == self.estimate_K)
         share_K = _ratio(below_BK.sum(axis=0), some_BK.sum(axis=0))
         bias_K = ndtri(np.where((share_K > 0) & (share_K < 1), share_K, np.nan))
         d_NK = self.left_out_NK.mean(axis=0) - self.left_out_NK
         square_K = (d_NK**2).sum(axis=0)
         acceleration_K = np.where(square_K == 0, 0.0, _ratio((d_NK**3).sum(axis=0), 6 * square_K**1.5))
         z_2K = bias_K + ndtri(tails_2K)
-        brake_2K = 1 - acceleration_K * z_2K
-        return np.asarray(ndtr(bias_K + _ratio(z_2K, np.maximum(brake_2K, 0.0))), np.float64)
+        scale_2K = 1 - acceleration_K * z_2K
+        return np.asarray(ndtr(bias_K + _ratio(z_2K, np.maximum(scale_2K, 0.0))), np.float64)
 
 
-def check_method(method: str) -> None:
-    """Look whether there is an interval of that name.
+def validate_method(method: str) -> None:
+    """Check the name of an interval.
 
     Raises:
-        XrayError: there is none.
+        ConfigError: an unknown name.
     """
     if method not in METHODS:
         raise unknown("interval `method`", method, METHODS)
 
 
 def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
-    """Means of columns over bootstrap samples of the rows; the same rows are drawn for every column.
+    """Return column means over bootstrap samples of the rows; all columns share the samples.
 
     Args:
-        values_NK: shape (N, K), NaN where a value is missing: the mean is over those present.
-        resamples: how many samples of N rows to draw, with replacement.
-        seed: of the draws; the same N, seed and resamples draw the same rows.
+        values_NK: shape (N, K); NaN for missing values, which means ignore.
+        resamples: number of samples of N rows, with replacement.
+        seed: seed of the sampling; the same N, seed and resamples give the same rows.
 
     Returns:
-        Shape (resamples, K); NaN where a sample has no value of a column.
+        Shape (resamples, K); NaN if a sample has no value in a column.
 
     Raises:
-        XrayError: no resamples are asked for.
+        ConfigError: fewer than one resample.
     """
     if resamples < 1:
-        raise XrayError(f"a bootstrap needs resamples, 2,000 for example, not {resamples}")
+        raise ConfigError(f"a bootstrap needs at least one resample, not {resamples}")
     n, k = values_NK.shape
     present_NK = ~np.isnan(values_NK)
-    # Columns that miss the same rows have the same counts of them; where nothing misses this is one column.
+    # Columns with the same missing rows share their counts: one column if nothing is missing.
     patterns, pattern_K = np.unique(np.packbits(present_NK, axis=0), axis=1, return_index=True, return_inverse=True)[1:]
     summands = np.hstack([np.where(present_NK, values_NK, 0.0), present_NK[:, patterns]])
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -141,25 +142,25 @@ def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
     step = max(1, _DRAWS_AT_ONCE // max(1, n))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        drawn = generator.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-        totals = times @ summands
+        picked = generator.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        counts = np.bincount(picked.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+        totals = counts @ summands
         means[start : start + rows] = _ratio(totals[:, :k], totals[:, k:][:, pattern_K])
     return means
 
 
 def image_accuracies(predictions: pd.DataFrame, by: Sequence[str] = ("scenario",)) -> pd.DataFrame:
-    """Share of right predictions of every source image: the mean over its variants (and folds).
+    """Return the accuracy of every source image, over its variants and folds.
 
     Returns:
-        Index: source images, sorted. Columns: (model, trained_on, *by), sorted. NaN where there is no prediction.
+        Index: source images, sorted. Columns: (model, trained_on, *by), sorted. NaN without a prediction.
 
     Raises:
-        XrayError: see `xray.statistics.regression.validation.checked_predictions`.
+        ConfigError: see `xray.statistics.regression.validation.validate_predictions`.
     """
     columns, keys = [*SERIES, *by], [*SERIES, *by, "image_id"]
     return (
-        checked_predictions(predictions, keys)
+        validate_predictions(predictions, keys)
         .groupby(keys, observed=True)["correct"]
         .mean()
         .astype(np.float64)
@@ -170,31 +171,38 @@ def image_accuracies(predictions: pd.DataFrame, by: Sequence[str] = ("scenario",
 
 
 def column_means(values_NK: Values) -> Values:
-    """Over the values that are there, shape (K,); NaN where there is none."""
+    """Return the mean of the present values of each column, shape (K,); NaN if there are none."""
     return _ratio(np.nansum(values_NK, axis=0), (~np.isnan(values_NK)).sum(axis=0))
 
 
+def paired(first_NK: Values, second_NK: Values) -> tuple[Values, Values, NDArray[np.int64]]:
+    """Return the column means of both tables over the rows present in both, and the number of these rows."""
+    both_NK = ~np.isnan(first_NK - second_NK)
+    first_K, second_K = (column_means(np.where(both_NK, side_NK, np.nan)) for side_NK in (first_NK, second_NK))
+    return first_K, second_K, both_NK.sum(axis=0)
+
+
 def columns_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
-    """(model, trained_on, …) of each column of a table by source image."""
+    """Return (model, trained_on, …) of each column of a table by source image."""
     return list(wide.columns.to_frame().itertuples(index=False, name=None))
 
 
 def series_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The different (model, trained_on) of a table by source image."""
+    """Return the different (model, trained_on) of a table by source image."""
     return list(dict.fromkeys(column[:2] for column in columns_of(wide)))
 
 
 def _ratio(above: Values, below: NDArray[np.number]) -> Values:
-    """NaN where it is of nothing."""
-    made: Values = np.divide(above, below, out=np.full(np.shape(above), math.nan), where=below != 0)
-    return made
+    """Divide; NaN for a divisor of 0."""
+    ratio: Values = np.divide(above, below, out=np.full(np.shape(above), math.nan), where=below != 0)
+    return ratio
 
 
-def _quantiles(drawn_BK: Values, tails_2K: Values) -> Values:
-    """Each column's own quantiles, of its resamples that have a value; NaN where there are none."""
+def _quantiles(resampled_BK: Values, tails_2K: Values) -> Values:
+    """Return quantiles of the present resamples of each column; NaN if there are none."""
     bounds_2K = np.full(tails_2K.shape, np.nan)
     for k in np.flatnonzero(~np.isnan(tails_2K).any(axis=0)):
-        drawn_B = drawn_BK[~np.isnan(drawn_BK[:, k]), k]
-        if len(drawn_B):
-            bounds_2K[:, k] = np.quantile(drawn_B, tails_2K[:, k])
+        present_B = resampled_BK[~np.isnan(resampled_BK[:, k]), k]
+        if len(present_B):
+            bounds_2K[:, k] = np.quantile(present_B, tails_2K[:, k])
     return bounds_2K

@@ -1,7 +1,4 @@
-"""S_robust and its cross term by model, with intervals over source images.
-
-The formulas stand in `xray.statistics.robustness.s_robust`, the bootstrap in `xray.statistics.robustness.bootstrap`.
-"""
+"""S_robust and its cross term of every model, with bootstrap intervals over source images."""
 
 from __future__ import annotations
 
@@ -13,33 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 from xray.statistics.robustness.bootstrap import (
     SERIES,
     Bootstrap,
     Method,
-    check_method,
     column_means,
     columns_of,
     image_accuracies,
     series_of,
+    validate_method,
 )
 from xray.statistics.robustness.cells import Halves, halves
-from xray.statistics.robustness.drops import drops, require_reference
-from xray.statistics.robustness.s_robust import (
-    About,
-    Power,
-    Reading,
-    check_reading,
-    checked_reading,
-    cross_term,
-    one_minus,
-    s_robust,
-    s_robust_by_class,
-    spread,
-)
-
-__all__ = ["cross_term", "cross_terms", "drops", "s_robust", "s_robust_by_class", "s_robusts"]
+from xray.statistics.robustness.drops import require_reference
+from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
 
 Values = NDArray[np.float64]
 
@@ -55,40 +39,40 @@ def s_robusts(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """S_robust of every model, with its parts; from predictions with intervals, from accuracies without.
+    """Compute S_robust of every model, with intervals if the table has predictions.
 
-    Formulas: `xray.statistics.s_robust` (`poster`) and `s_robust_by_class` (`class_scenario`). From predictions each
-    accuracy is the mean over source images of their accuracies (of an image: over its variants and folds). Intervals
-    by bootstrap over source images, the same resamples for all models.
+    Formulas: `xray.statistics.s_robust` (`poster`) and `s_robust_by_class` (`class_scenario`). Accuracies are means
+    over source images (of each image: over its variants and folds). Intervals are by bootstrap over source images, with
+    the same resamples for all models.
 
     S_robust of few images is biased downwards by the mean variance of the drops, in both halves, because errors of
     accuracies are squared too; resamples have that bias once more. It matters where real drops are no larger than the
-    errors of accuracies: a model that loses nothing has S_robust 1, which no interval reaches. In simulations with 400
-    images (`benchmarks/statistics.py`) 95 % intervals held the truth in 94 to 95 % of cases by both methods where
-    accuracies were those published for DenseNet121, but with drops of 0 to 2 points in 69 % by BCa and 31 % by the
-    percentiles. So BCa is the default, and of small drops the drops themselves say more.
+    errors of accuracies: no interval reaches the S_robust of 1 of a model without drops. In simulations (400 images),
+    95 % intervals covered the true value in 94 to 95 % of cases by both methods for the accuracies published for
+    DenseNet121, but for drops of 0 to 2 points in 69 % by BCa and 31 % by percentiles. Hence the default BCa; report
+    small drops themselves.
 
     Args:
-        table: predictions, one row a (sample, model), with the columns of PREDICTIONS, or accuracies: `model`,
-            `trained_on`, `scenario` (or `tested_on`), `accuracy` (0 … 1). The reading `class_scenario` needs `category`
-            in either. Scenarios that are controls (the object is away) are to be left out before.
-        reference: the scenario that shows the photograph as it is.
+        table: predictions, one row per (sample, model), with the columns of PREDICTIONS, or accuracies: `model`,
+            `trained_on`, `scenario` (or `tested_on`), `accuracy` (0 … 1); also `category` for the reading
+            `class_scenario`. Without control scenarios (object removed).
+        reference: the scenario with the unchanged photograph.
         reading: `poster` or `class_scenario`.
-        about: what the squares are about, `mu` or `own_mean`; default: as the reading has it (see `READINGS`).
-        power: `variance` or `std`; default: as the reading has it.
+        about: centre of the squares, `mu` or `own_mean`; default: `mu` for `poster`, `own_mean` for `class_scenario`.
+        power: `variance` or `std`; default: `variance` for `poster`, `std` for `class_scenario`.
         method: of the interval, `bca` or `percentile`.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        confidence: of the interval, inside (0, 1).
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row a (model, trained_on), trained on the reference or `pretrained`: `s_robust`, `ci_low`, `ci_high`, the
-        parts `sigma2_cross`, `sigma2_inner` (variances whatever the power), `mu`, `missing` (halves of which nothing is
-        there: a pretrained model has no `inner` one; then there is no S_robust, NaN), `reading`, `about`, `power`,
-        `method` (None without intervals), `n_scenarios`, `n_images` (<NA> for accuracies).
+        One row per (model, trained_on), trained on the reference or `pretrained`: `s_robust`, `ci_low`, `ci_high`, the
+        parts `sigma2_cross`, `sigma2_inner` (always variances), `mu`, `missing` (halves without any cell, `inner` for a
+        pretrained model; then S_robust is NaN), `reading`, `about`, `power`, `method` (None without intervals),
+        `n_scenarios`, `n_images` (<NA> for accuracies).
 
     Raises:
-        XrayError: a half lacks some of its cells (model and cell are named), or no such reading, method or column.
+        ConfigError: a half lacks some of its cells (names model and cell), or an unknown reading, method or column.
 
     >>> cells = pd.DataFrame(
     ...     [("m", "original", "original", 0.95), ("m", "original", "grey", 0.85), ("m", "grey", "grey", 0.90)],
@@ -97,45 +81,45 @@ def s_robusts(
     >>> s_robusts(cells)[["model", "sigma2_cross", "sigma2_inner", "s_robust"]].round(4).values.tolist()
     [['m', 0.01, 0.0025, 0.9875]]
     """
-    about, power = checked_reading(reading, about, power)
-    check_method(method)
+    definition = Definition.of(reading, about, power)
+    validate_method(method)
     wide = by_image(table, reading)
-    found = found_halves(wide, reference, reading, about)
+    models = halves_of(wide, reference, definition)
     means_1K = column_means(wide.to_numpy())[None]
-    cross_M, inner_M = np.array([half.variances(means_1K, about) for half in found]).reshape(-1, 2).T
-    n_images_M = np.array([wide.iloc[:, half.used].notna().any(axis=1).sum() for half in found])
-    bounds_2M = np.full((2, len(found)), math.nan)
+    cross_M, inner_M = np.array([model.variances(means_1K, definition) for model in models]).reshape(-1, 2).T
+    n_images_M = np.array([wide.iloc[:, model.used].notna().any(axis=1).sum() for model in models])
+    bounds_2M = np.full((2, len(models)), math.nan)
     sampled = "correct" in table
-    if sampled and found:
-        drawn = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
-        bounds_2M = drawn.then(partial(values_of, found, about=about, power=power)).interval(method, confidence)
+    if sampled and models:
+        bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
+        bounds_2M = bootstrap.then(partial(values_of, models, definition)).interval(method, confidence)
         bounds_2M[:, n_images_M < 2] = math.nan
     return pd.DataFrame(
         {
-            "model": [half.model for half in found],
-            "trained_on": [half.trained_on for half in found],
-            "s_robust": one_minus(cross_M, inner_M, power),
+            "model": [model.model for model in models],
+            "trained_on": [model.trained_on for model in models],
+            "s_robust": definition.value(cross_M, inner_M),
             "ci_low": bounds_2M[0],
             "ci_high": bounds_2M[1],
             "sigma2_cross": cross_M,
             "sigma2_inner": inner_M,
-            "mu": [float(half.mus(means_1K)[0]) for half in found],
-            "missing": [half.missing for half in found],
+            "mu": [float(model.mus(means_1K)[0]) for model in models],
+            "missing": [model.missing for model in models],
             "reading": reading,
-            "about": about,
-            "power": power,
+            "about": definition.about,
+            "power": definition.power,
             "method": method if sampled else None,
-            "n_scenarios": [half.n_scenarios for half in found],
-            "n_images": pd.array(n_images_M if sampled else [pd.NA] * len(found), dtype="Int64"),
+            "n_scenarios": [model.n_scenarios for model in models],
+            "n_images": pd.array(n_images_M if sampled else [pd.NA] * len(models), dtype="Int64"),
         }
     )
 
 
 def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Predictions or accuracies with the columns that a reading needs; of accuracies there is one row.
+    """Return accuracies by source image (rows) and cell (columns); a table of accuracies has one row.
 
     Raises:
-        XrayError: it is neither, or has two accuracies of one cell.
+        ConfigError: neither predictions nor accuracies, or two accuracies of one cell.
     """
     by = ("scenario",) if reading == "poster" else ("scenario", "category")
     table = table.rename(columns={"tested_on": "scenario"}) if "scenario" not in table else table
@@ -148,19 +132,19 @@ def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     cells = table.set_index([*SERIES, *by])["accuracy"].astype(np.float64)
     if not cells.index.is_unique:
         twice = ", ".join(map(str, cells.index[cells.index.duplicated()][0]))
-        raise XrayError(f"there are two accuracies of ({twice}): take their mean, or leave one out")
+        raise ConfigError(f"there are two accuracies of ({twice}): take their mean, or leave one out")
     return cells.to_frame().T
 
 
-def found_halves(wide: pd.DataFrame, reference: str, reading: Reading, about: About) -> list[Halves]:
-    """The halves of every model of a table by source image; see `xray.statistics.robustness.cells.halves`."""
+def halves_of(wide: pd.DataFrame, reference: str, definition: Definition) -> list[Halves]:
+    """Return the halves of every model of a table by source image; see `xray.statistics.robustness.cells.halves`."""
     means_K = column_means(wide.to_numpy())
-    return halves(dict(zip(columns_of(wide), means_K.tolist(), strict=True)), reference, reading, about)
+    return halves(dict(zip(columns_of(wide), means_K.tolist(), strict=True)), reference, definition)
 
 
-def values_of(found: Sequence[Halves], means_BK: Values, about: About, power: Power) -> Values:
-    """S_robust of each model in each row of means, shape (B, models)."""
-    return np.stack([one_minus(*half.variances(means_BK, about), power) for half in found], axis=1)
+def values_of(models: Sequence[Halves], definition: Definition, means_BK: Values) -> Values:
+    """Return S_robust of each model in each row of means, shape (B, models)."""
+    return np.stack([definition.value(*model.variances(means_BK, definition)) for model in models], axis=1)
 
 
 def cross_terms(
@@ -172,26 +156,35 @@ def cross_terms(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """The cross term of every model, with a bootstrap interval by the resamples that `drops` uses.
+    """Compute the cross term of every model, with a percentile interval by the same resamples as `drops`.
 
-    C(i) and μ are means over all source images with predictions there (not only over those in all scenarios).
+    C(i) and μ are means over all source images with predictions there, not only over those in all scenarios.
+
+    Args:
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        reference: the scenario with the unchanged photograph.
+        about: centre of the squares, as the following ones see `s_robusts`.
+        power: `variance` or `std`.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row a (model, trained_on): `mu`, `cross`, `ci_low`, `ci_high`, the reading (`about`, `power`),
+        One row per (model, trained_on): `mu`, `cross`, `ci_low`, `ci_high`, the reading (`about`, `power`),
         `n_scenarios`, and `n_images` with a prediction in any scenario. NaN for a model without another scenario.
 
     Raises:
-        XrayError: a model has no prediction on the reference, or no such reading.
+        ConfigError: a model has no prediction on the reference, or an unknown reading.
 
     >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
     >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
     >>> cross_terms(predictions.assign(model="m", trained_on="pretrained"))[["model", "mu", "cross"]].values.tolist()
     [['m', 1.0, 0.0625]]
     """
-    check_reading(about, power)
+    definition = Definition.of("poster", about, power)
     wide = image_accuracies(predictions)
     require_reference(wide, reference)
-    drawn = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
+    bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
     columns = columns_of(wide)
     rows = []
     for model, trained_on in series_of(wide):
@@ -200,15 +193,14 @@ def cross_terms(
         n_images = int(wide.iloc[:, [origin, *others]].notna().any(axis=1).sum())
         cross, low, high = math.nan, math.nan, math.nan
         if others:
-            term = drawn.then(partial(_cross, origin, others, about=about, power=power))
+            term = bootstrap.then(partial(_cross, origin, others, definition))
             cross = float(term.estimate_K[0])
             low, high = term.interval("percentile", confidence)[:, 0] if n_images > 1 else (low, high)
-        mu = drawn.estimate_K[origin]
+        mu = bootstrap.estimate_K[origin]
         rows.append((model, trained_on, mu, cross, low, high, about, power, len(others), n_images))
     names = [*SERIES, "mu", "cross", "ci_low", "ci_high", "about", "power", "n_scenarios", "n_images"]
     return pd.DataFrame(rows, columns=names)
 
 
-def _cross(origin: int, others: Sequence[int], means_BK: Values, about: About, power: Power) -> Values:
-    variance_B = spread(means_BK[:, others], means_BK[:, origin], about)
-    return (np.sqrt(variance_B) if power == "std" else variance_B)[:, None]
+def _cross(origin: int, others: Sequence[int], definition: Definition, means_BK: Values) -> Values:
+    return definition.term(definition.variance(means_BK[:, others], means_BK[:, origin]))[:, None]

@@ -1,7 +1,7 @@
-"""Other benchmarks' measures of robustness, from accuracies by model and scenario.
+"""Robustness measures of other benchmarks, from accuracies by model and scenario.
 
-Accuracies are either a table with columns `model`, `scenario` and `accuracy` (one row a cell, as `accuracy_table` makes
-it of the predictions of one kind of training), or mappings {model: {scenario: accuracy}}; all are fractions, 0 … 1.
+Accuracies are a table with columns `model`, `scenario` and `accuracy` (one row per cell, as from `accuracy_table` of
+one kind of training), or mappings {model: {scenario: accuracy}}; all are fractions, 0 … 1.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from xray.core.errors import XrayError, unknown
+from xray.core.errors import ConfigError, unknown
 
 Accuracies = pd.DataFrame | Mapping[str, Mapping[str, float]]
 
 
 def bg_gap(accuracies: Accuracies, same: str = "mixed_same", rand: str = "mixed_rand") -> pd.Series:
-    """BG-Gap of ImageNet-9 (Xiao et al. 2021, Noise or Signal, ICLR): how much a background of the same class helps.
+    """Compute the BG-Gap of ImageNet-9 (Xiao et al. 2021, Noise or Signal, ICLR): the gain by same-class backgrounds.
 
         BG-Gap = accuracy(mixed-same) − accuracy(mixed-rand)
 
     Args:
-        accuracies: see the head of the module.
-        same: scenario with the object on the background of another image of its own class.
-        rand: scenario with the object on the background of an image of a random class.
+        accuracies: see the module docstring.
+        same: scenario with backgrounds from other images of the same class.
+        rand: scenario with backgrounds from images of a random class.
 
     Returns:
-        By model, −1 … 1; 0: the background's class makes no difference.
+        By model, −1 … 1; 0: the class of the background makes no difference.
 
     Raises:
-        XrayError: a model has no accuracy in one of both, or one that is no fraction.
+        ConfigError: an accuracy is missing, or no fraction.
 
     >>> bg_gap({"resnet50": {"mixed_same": 0.91, "mixed_rand": 0.82}}).round(2).to_dict()
     {'resnet50': 0.09}
@@ -42,20 +42,20 @@ def bg_gap(accuracies: Accuracies, same: str = "mixed_same", rand: str = "mixed_
 
 
 def error_ratio(accuracies: Accuracies, mean: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """Error ratio of ImageNet-X (Idrissi et al. 2023, ICLR): how many times more errors a scenario has than all have.
+    """Compute the error ratios of ImageNet-X (Idrissi et al. 2023, ICLR).
 
         error ratio = (1 − accuracy(scenario)) / (1 − accuracy(all))
 
     Args:
-        accuracies: see the head of the module; every model on every scenario.
-        mean: accuracy(all) by model. Default: the mean of the model's accuracies on the scenarios given, each counting
-            alike; where all scenarios show the same images, it is the accuracy over all predictions.
+        accuracies: see the module docstring; every model on every scenario.
+        mean: accuracy(all) by model; default: the unweighted mean over scenarios, which is the accuracy over all
+            predictions if all scenarios have the same images.
 
     Returns:
-        One row a model, one column a scenario, 0 … ; 1: no more errors than on the whole. NaN: no errors at all.
+        One row per model, one column per scenario; 1: as many errors as on average. NaN: no errors at all.
 
     Raises:
-        XrayError: an accuracy is missing, or no fraction.
+        ConfigError: an accuracy is missing, or no fraction.
 
     >>> error_ratio({"m": {"original": 0.9, "grey": 0.8, "segmented": 0.4}}).round(3).to_dict("index")
     {'m': {'original': 0.333, 'grey': 0.667, 'segmented': 2.0}}
@@ -74,7 +74,7 @@ def mean_corruption_error(
     clean: str = "original",
     relative: bool = False,
 ) -> pd.DataFrame:
-    """Corruption errors of ImageNet-C (Hendrycks & Dietterich 2019, ICLR) and their mean, mCE.
+    """Compute the corruption errors of ImageNet-C (Hendrycks & Dietterich 2019, ICLR) and their mean, mCE.
 
         CE_c = Σ_s E_{s,c} / Σ_s E^ref_{s,c}
         relative CE_c = Σ_s (E_{s,c} − E_clean) / Σ_s (E^ref_{s,c} − E^ref_clean)
@@ -82,18 +82,18 @@ def mean_corruption_error(
     E = 1 − accuracy; sums over the severities s of corruption c; mCE is the mean of CE_c over c.
 
     Args:
-        accuracies: see the head of the module.
-        reference_model: whose errors are the unit (AlexNet in the paper).
-        corruptions: scenarios that are the severities of each. Default: each scenario but `clean` is one of its own.
+        accuracies: see the module docstring.
+        reference_model: model whose errors are the unit (AlexNet in the paper).
+        corruptions: scenarios (severities) of each corruption; default: each scenario but `clean` is one.
         clean: scenario without corruption.
-        relative: what a corruption adds to the clean error.
+        relative: subtract the clean error.
 
     Returns:
-        One row a model: its CE by corruption, and `mce`; as fractions (the paper prints per cent). 1: as the reference.
+        One row per model: CE by corruption, and `mce`; as fractions (the paper prints per cent). 1: as the reference.
 
     Raises:
-        XrayError: an accuracy is missing or no fraction, no such model or clean scenario, or the reference has no error
-            to be the unit.
+        ConfigError: an accuracy is missing or no fraction, an unknown model or clean scenario, or no errors of the
+            reference.
 
     >>> cells = {"alexnet": {"original": 0.6, "grey": 0.4}, "m": {"original": 0.8, "grey": 0.7}}
     >>> float(mean_corruption_error(cells, "alexnet").loc["m", "mce"].round(3))
@@ -108,7 +108,7 @@ def mean_corruption_error(
     if reference_model not in names.index:
         raise unknown("reference model", reference_model, names.index)
     if not chosen:
-        raise XrayError(f"there is no scenario but {clean!r}: nothing is corrupted")
+        raise ConfigError(f"there is no scenario but {clean!r}")
     scenarios = [scenario for severities in chosen.values() for scenario in severities]
     error = 1 - _complete(accuracies, [*dict.fromkeys([*scenarios, *([clean] if relative else [])])])
     if relative:
@@ -117,29 +117,28 @@ def mean_corruption_error(
     unit = total.loc[reference_model]
     if unit.min() <= 0:
         more = "no more errors than without corruption" if relative else "no errors"
-        raise XrayError(f"model {reference_model!r} makes {more} on {unit.idxmin()!r}: it cannot be the unit")
+        raise ConfigError(f"model {reference_model!r} makes {more} on {unit.idxmin()!r}: it cannot be the unit")
     ratio = total / unit
     return ratio.assign(mce=ratio.mean(axis=1))
 
 
 def effective_robustness(accuracies: Accuracies, references: Accuracies, reference: str = "original") -> pd.DataFrame:
-    """Effective robustness (Taori et al. 2020, NeurIPS): accuracy beyond what accuracy on the original lets expect.
+    """Compute effective robustness (Taori et al. 2020, NeurIPS): accuracy beyond that predicted from the original.
 
         ρ = accuracy(scenario) − β(accuracy(original)),  logit β(x) = a + b logit x
 
-    a, b: least squares over the reference models, one line a scenario.
+    a, b: least squares over the reference models, one line per scenario.
 
     Args:
-        accuracies: of the models in question; see the head of the module.
-        references: of the models that set the expectation: plain ones, at least two of different accuracy.
-        reference: the scenario without a change.
+        accuracies: evaluated models; see the module docstring.
+        references: standard models that define the line, at least two with different accuracies.
+        reference: the unchanged scenario.
 
     Returns:
-        One row a (model, scenario): `accuracy`, `expected`, `effective_robustness` (−1 … 1; 0: as expected), and
-        `n_references`.
+        One row per (model, scenario): `accuracy`, `expected`, `effective_robustness` (−1 … 1), and `n_references`.
 
     Raises:
-        XrayError: an accuracy is missing, no fraction, or (of a line) 0 or 1, which have no logit; too few references.
+        ConfigError: an accuracy is missing, no fraction, or (of references) 0 or 1, which have no logit; too few references.
 
     >>> plain = {"a": {"original": 0.6, "grey": 0.4}, "b": {"original": 0.8, "grey": 0.6}}
     >>> effective_robustness({"new": {"original": 0.7, "grey": 0.6}}, plain).round(3).iloc[0].to_dict()
@@ -150,7 +149,7 @@ def effective_robustness(accuracies: Accuracies, references: Accuracies, referen
         raise unknown("scenario", reference, table.columns)
     known = _complete(references, list(table.columns))
     if known[reference].nunique() < 2:
-        raise XrayError(f"a line needs two reference models of different accuracy on {reference!r}")
+        raise ConfigError(f"a line needs two reference models of different accuracy on {reference!r}")
     line, start = _logits(known), _logits(table[[reference]])[reference]
     rows = []
     for scenario in table.columns.drop(reference):
@@ -160,18 +159,18 @@ def effective_robustness(accuracies: Accuracies, references: Accuracies, referen
             (model, scenario, table.loc[model, scenario], expected[model], table.loc[model, scenario] - expected[model])
             for model in table.index
         ]
-    made = pd.DataFrame(rows, columns=["model", "scenario", "accuracy", "expected", "effective_robustness"])
-    return made.assign(n_references=len(known))
+    result = pd.DataFrame(rows, columns=["model", "scenario", "accuracy", "expected", "effective_robustness"])
+    return result.assign(n_references=len(known))
 
 
 def worst_scenario(accuracies: Accuracies) -> pd.DataFrame:
-    """The scenario in which each model is right least often; of equal ones the first by name.
+    """Return the scenario with the lowest accuracy of each model; of ties the first by name.
 
     Returns:
-        One row a model: `model`, `scenario`, `accuracy`, and `below_mean`, the mean over scenarios − that accuracy.
+        One row per model: `model`, `scenario`, `accuracy`, and `below_mean`, the mean over scenarios − that accuracy.
 
     Raises:
-        XrayError: an accuracy is missing, or no fraction.
+        ConfigError: an accuracy is missing, or no fraction.
 
     >>> worst_scenario({"m": {"original": 0.9, "segmented": 0.4}}).to_dict("records")
     [{'model': 'm', 'scenario': 'segmented', 'accuracy': 0.4, 'below_mean': 0.25}]
@@ -180,16 +179,16 @@ def worst_scenario(accuracies: Accuracies) -> pd.DataFrame:
 
 
 def worst_category(by_category: pd.DataFrame) -> pd.DataFrame:
-    """The category that each model gets right least often, over all scenarios given, each counting alike.
+    """Return the category with the lowest accuracy of each model, over all scenarios with equal weight.
 
     Args:
         by_category: `model`, `scenario`, `category`, `accuracy`, every category in every scenario.
 
     Returns:
-        One row a model: `model`, `category`, `accuracy`, and `below_mean`, the mean over categories − that accuracy.
+        One row per model: `model`, `category`, `accuracy`, and `below_mean`, the mean over categories − that accuracy.
 
     Raises:
-        XrayError: an accuracy is missing, or no fraction.
+        ConfigError: an accuracy is missing, or no fraction.
 
     >>> cells = pd.DataFrame({"model": "m", "scenario": ["a", "b"] * 2, "category": ["fox", "fox", "car", "car"],
     ...                       "accuracy": [0.75, 0.25, 1.0, 0.5]})
@@ -203,15 +202,15 @@ def worst_category(by_category: pd.DataFrame) -> pd.DataFrame:
 
 def _worst(table: pd.DataFrame, what: str) -> pd.DataFrame:
     ordered = table[sorted(table.columns)]
-    least = ordered.min(axis=1)
-    found = {"model": table.index, what: ordered.idxmin(axis=1), "accuracy": least}
-    return pd.DataFrame({**found, "below_mean": table.mean(axis=1) - least}).reset_index(drop=True)
+    lowest = ordered.min(axis=1)
+    worst = {"model": table.index, what: ordered.idxmin(axis=1), "accuracy": lowest}
+    return pd.DataFrame({**worst, "below_mean": table.mean(axis=1) - lowest}).reset_index(drop=True)
 
 
 def _complete(
     accuracies: Accuracies, scenarios: Sequence[str] | None = None, models: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Accuracies by model (rows) and scenario (columns), all of those asked for."""
+    """Return accuracies by model (rows) and scenario (columns), all of the requested ones."""
     table = _matrix(accuracies)
     table = table.reindex(index=list(models or table.index), columns=list(scenarios or table.columns))
     _check(table, "scenario")
@@ -231,25 +230,25 @@ def _pivot(table: pd.DataFrame, index: str | list[str], columns: str) -> pd.Data
             raise unknown("column", name, map(str, table.columns))
     if (twice := table.duplicated(key)).any():
         cell = ", ".join(map(str, table.loc[twice, key].iloc[0]))
-        raise XrayError(f"there are two accuracies of ({cell}): choose one kind of training, or take their mean")
+        raise ConfigError(f"there are two accuracies of ({cell}): choose one kind of training, or take their mean")
     return table.pivot(index=index, columns=columns, values="accuracy").astype(np.float64)
 
 
 def _check(table: pd.DataFrame, what: str) -> None:
     if table.empty:
-        raise XrayError("there are no accuracies")
+        raise ConfigError("there are no accuracies")
     wrong = table.isna() | (table < 0) | (table > 1)
     if not wrong.any(axis=None):
         return
     model, name = wrong.stack()[lambda cell: cell].index[0]
     value = table.loc[model, name]
-    said = "is missing" if np.isnan(value) else f"is {value:g}: accuracies are fractions, 0 … 1"
-    raise XrayError(f"the accuracy of model {model!r} on {what} {name!r} {said}")
+    problem = "is missing" if np.isnan(value) else f"is {value:g}: accuracies are fractions, 0 … 1"
+    raise ConfigError(f"the accuracy of model {model!r} on {what} {name!r} {problem}")
 
 
 def _logits(table: pd.DataFrame) -> pd.DataFrame:
     if (edge := (table <= 0) | (table >= 1)).any(axis=None):
         model, scenario = edge.stack()[lambda cell: cell].index[0]
         value = table.loc[model, scenario]
-        raise XrayError(f"model {model!r} has accuracy {value:g} on {scenario!r}, which has no logit: leave it out")
+        raise ConfigError(f"model {model!r} has accuracy {value:g} on {scenario!r}, which has no logit: leave it out")
     return pd.DataFrame(logit(table.to_numpy()), table.index, table.columns)

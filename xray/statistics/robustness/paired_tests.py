@@ -1,4 +1,4 @@
-"""Two models on the same images: how much they differ, and whether by more than chance."""
+"""Paired comparisons of two models on the same images."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from scipy.stats import chi2
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from xray.core.errors import XrayError, unknown
-from xray.statistics.robustness.bootstrap import Bootstrap, Method, column_means, columns_of, image_accuracies
-from xray.statistics.robustness.by_model import by_image, found_halves, values_of
-from xray.statistics.robustness.s_robust import About, Power, Reading, checked_reading
+from xray.core.errors import ConfigError, unknown
+from xray.statistics.robustness.bootstrap import Bootstrap, Method, columns_of, image_accuracies, paired
+from xray.statistics.robustness.by_model import by_image, halves_of, values_of
+from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
 
 Values = NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
 EXACT_BELOW = 25
-"""Images on which two models disagree: fewer are counted out exactly (the binomial distribution)."""
+"""With fewer discordant images, McNemar's test is exact (binomial distribution)."""
 
 
 def compare(
@@ -32,62 +32,60 @@ def compare(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Differences in accuracy between models, paired by source image, in every scenario.
+    """Compute differences in accuracy between models in every scenario, paired by source image.
 
         difference = mean over images of (accuracy of the first − accuracy of the second)
 
-    over the images that both were asked about. Intervals by bootstrap over these images, the same resamples for all
-    rows. P by McNemar's test (1947) of the images that one model gets right and the other wrong: exact below 25 of
-    them, else χ² with continuity correction. Where images have several variants that differ in verdict, by Durkalski's
-    test for clusters (Statistics in Medicine 2003, 22:2417): (Σ d)² / Σ d², d an image's difference, is χ² with one
-    degree of freedom. `p_holm` is adjusted (Holm 1979) for all rows of the table.
+    over the images that both were tested on. Intervals by bootstrap over these images, with the same resamples for all
+    rows. P by McNemar's test (1947) of the images that only one model classifies correctly: exact below 25 of them,
+    else χ² with continuity correction. If variants of an image differ in verdict, by Durkalski's test for clustered
+    data (Statistics in Medicine 2003, 22:2417): (Σ d)² / Σ d², d an image's difference, is χ² with one degree of
+    freedom. `p_holm` is adjusted (Holm 1979) for all rows of the table.
 
     Args:
-        predictions: one row a (sample, model), with the columns of PREDICTIONS.
-        pairs: (first, second) by name; default: all pairs. Models are compared with those trained on the same.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        pairs: (first, second) model names; default: all pairs. Only models with the same training are compared.
         method: of the interval, `percentile` or `bca`.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        confidence: of the interval, inside (0, 1).
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row a (trained_on, scenario, first, second): `accuracy_first`, `accuracy_second`, `difference` (−1 … 1),
+        One row per (trained_on, scenario, first, second): `accuracy_first`, `accuracy_second`, `difference` (−1 … 1),
         `ci_low`, `ci_high`, `n_images`, `first_better` and `second_better` (images), `test` (`exact`, `chi2`,
         `clustered`), `p`, `p_holm`. Pairs without a common image have no row; no interval (NaN) with a single image.
 
     Raises:
-        XrayError: no such model or method, or no two models that share an image.
+        ConfigError: an unknown model or method, or no two models that share an image.
 
     >>> rows = pd.DataFrame([(m, f"i{k}", m == "a" or k < 2) for m in "ab" for k in range(8)],
     ...                     columns=["model", "image_id", "correct"])
-    >>> found = compare(rows.assign(trained_on="pretrained", scenario="grey"))
-    >>> found[["first", "second", "difference", "first_better", "test", "p"]].values.tolist()
+    >>> table = compare(rows.assign(trained_on="pretrained", scenario="grey"))
+    >>> table[["first", "second", "difference", "first_better", "test", "p"]].values.tolist()
     [['a', 'b', 0.75, 6, 'exact', 0.03125]]
     """
     wide = image_accuracies(predictions)
-    place = {column: k for k, column in enumerate(columns_of(wide))}
-    wanted = _pairs(pairs, [model for model, *_ in place])
+    index = {column: k for k, column in enumerate(columns_of(wide))}
+    candidates = _pairs(pairs, [model for model, *_ in index])
     rows = [
         (trained_on, scenario, first, second)
-        for trained_on, scenario in dict.fromkeys(column[1:] for column in place)
-        for first, second in wanted
-        if {(first, trained_on, scenario), (second, trained_on, scenario)} <= place.keys()
+        for trained_on, scenario in dict.fromkeys(column[1:] for column in index)
+        for first, second in candidates
+        if {(first, trained_on, scenario), (second, trained_on, scenario)} <= index.keys()
     ]
     values_NK = wide.to_numpy()
-    first_NR = values_NK[:, [place[first, trained_on, scenario] for trained_on, scenario, first, _ in rows]]
-    second_NR = values_NK[:, [place[second, trained_on, scenario] for trained_on, scenario, _, second in rows]]
-    common_NR = ~np.isnan(first_NR - second_NR)
-    some = common_NR.any(axis=0)
-    if not some.any():
-        raise XrayError("no two of these models were trained on the same and asked about the same images")
-    first_NR, second_NR = (np.where(common_NR, side, np.nan)[:, some] for side in (first_NR, second_NR))
-    kept = [row for row, common in zip(rows, some, strict=True) if common]
-    frame = pd.DataFrame(kept, columns=["trained_on", "scenario", "first", "second"])
-    frame["accuracy_first"], frame["accuracy_second"] = column_means(first_NR), column_means(second_NR)
-    drawn = Bootstrap.of_means(first_NR - second_NR, resamples, seed)
-    frame["difference"] = drawn.estimate_K
-    frame["ci_low"], frame["ci_high"] = drawn.interval(method, confidence)
-    frame["n_images"] = common_NR[:, some].sum(axis=0)
+    first_NR = values_NK[:, [index[first, trained_on, scenario] for trained_on, scenario, first, _ in rows]]
+    second_NR = values_NK[:, [index[second, trained_on, scenario] for trained_on, scenario, _, second in rows]]
+    common_R = (~np.isnan(first_NR - second_NR)).any(axis=0)
+    if not common_R.any():
+        raise ConfigError("no two of these models have the same training and predictions on the same images")
+    first_NR, second_NR = first_NR[:, common_R], second_NR[:, common_R]
+    frame = pd.DataFrame(itertools.compress(rows, common_R), columns=["trained_on", "scenario", "first", "second"])
+    frame["accuracy_first"], frame["accuracy_second"], n_images = paired(first_NR, second_NR)
+    bootstrap = Bootstrap.of_means(first_NR - second_NR, resamples, seed)
+    frame["difference"] = bootstrap.estimate_K
+    frame["ci_low"], frame["ci_high"] = bootstrap.interval(method, confidence)
+    frame["n_images"] = n_images
     frame.loc[frame["n_images"] < 2, ["ci_low", "ci_high"]] = np.nan
     tests = [paired_test(*sides) for sides in zip(first_NR.T, second_NR.T, strict=True)]
     frame[["first_better", "second_better", "test", "p"]] = pd.DataFrame(tests, index=frame.index)
@@ -107,96 +105,95 @@ def compare_s_robust(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Differences in S_robust between models, by the resamples of source images that `s_robusts` uses.
+    """Compute differences in S_robust between models, by the same resamples of source images as `s_robusts`.
 
-    `p` is that of the percentile bootstrap (`Bootstrap.p_values`), never below 2 / (resamples + 1); `p_holm` is
+    `p` is by the percentile bootstrap (`Bootstrap.p_values`), at least 2 / (resamples + 1); `p_holm` is
     adjusted (Holm 1979) for all rows of the table.
 
     Args:
-        predictions: one row a (sample, model), with the columns of PREDICTIONS.
-        pairs: (first, second) by name; default: all pairs. Models are compared with those trained on the same.
-        reference: as the following ones, see `s_robusts`.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        pairs: (first, second) model names; default: all pairs. Only models with the same training are compared.
+        reference: the scenario with the unchanged photograph; this and the following as in `s_robusts`.
         reading: `poster` or `class_scenario`.
-        about: what the squares are about.
+        about: centre of the squares.
         power: `variance` or `std`.
         method: of the interval.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        confidence: of the interval, inside (0, 1).
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row a (trained_on, first, second) that both have an S_robust: `s_robust_first`, `s_robust_second`,
+        One row per (trained_on, first, second) that both have an S_robust: `s_robust_first`, `s_robust_second`,
         `difference`, `ci_low`, `ci_high`, `p`, `p_holm`.
 
     Raises:
-        XrayError: as `s_robusts`; no two models have an S_robust, or two were not asked about the same scenarios (and
-            classes, where the reading has them): then they say different things.
+        ConfigError: as `s_robusts`; no two models have an S_robust, or two were tested on different scenarios (or
+            classes, for `class_scenario`).
 
     >>> cells = [("original", "original", 8), ("original", "grey", 6), ("grey", "grey", 7)]
     >>> rows = [(m, t, s, k, k < n - (s == "grey" and m == "b")) for m in "ab" for t, s, n in cells for k in range(8)]
     >>> predictions = pd.DataFrame(rows, columns=["model", "trained_on", "scenario", "image_id", "correct"])
-    >>> found = compare_s_robust(predictions)
-    >>> found[["first", "second", "s_robust_first", "s_robust_second", "difference"]].round(3).values.tolist()
+    >>> table = compare_s_robust(predictions)
+    >>> table[["first", "second", "s_robust_first", "s_robust_second", "difference"]].round(3).values.tolist()
     [['a', 'b', 0.922, 0.797, 0.125]]
     """
-    about, power = checked_reading(reading, about, power)
+    definition = Definition.of(reading, about, power)
     wide = by_image(predictions, reading)
-    found = [half for half in found_halves(wide, reference, reading, about) if not half.missing]
-    wanted = _pairs(pairs, [half.model for half in found])
-    place = {(half.model, half.trained_on): k for k, half in enumerate(found)}
+    models = [model for model in halves_of(wide, reference, definition) if not model.missing]
+    candidates = _pairs(pairs, [model.model for model in models])
+    index = {(model.model, model.trained_on): k for k, model in enumerate(models)}
     rows = [
         (trained_on, first, second)
-        for trained_on in dict.fromkeys(half.trained_on for half in found)
-        for first, second in wanted
-        if {(first, trained_on), (second, trained_on)} <= place.keys()
+        for trained_on in dict.fromkeys(model.trained_on for model in models)
+        for first, second in candidates
+        if {(first, trained_on), (second, trained_on)} <= index.keys()
     ]
     if not rows:
-        raise XrayError("no two of these models have both halves of S_robust")
-    one = [place[first, trained_on] for trained_on, first, _ in rows]
-    other = [place[second, trained_on] for trained_on, _, second in rows]
+        raise ConfigError("no two of these models have both halves of S_robust")
+    left = [index[first, trained_on] for trained_on, first, _ in rows]
+    right = [index[second, trained_on] for trained_on, _, second in rows]
     columns = columns_of(wide)
-    asked = [{columns[k][2:] for group in half.cross for k in group} for half in found]
-    for (_, first, second), a, b in zip(rows, one, other, strict=True):
-        if alone := sorted(asked[a] ^ asked[b]):
-            raise XrayError(
-                f"S_robust of {first!r} and {second!r} cannot be compared: only one of them was asked about "
-                f"{', '.join(alone[0])!r}"
+    tested = [{columns[k][2:] for group in model.cross for k in group} for model in models]
+    for (_, first, second), a, b in zip(rows, left, right, strict=True):
+        if only_one := sorted(tested[a] ^ tested[b]):
+            raise ConfigError(
+                f"S_robust of {first!r} and {second!r} is not comparable: only one of them was tested on "
+                f"{', '.join(only_one[0])!r}"
             )
-    models = Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(
-        partial(values_of, found, about=about, power=power)
-    )
-    drawn = models.then(lambda values_BM: values_BM[:, one] - values_BM[:, other])
+    values = Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(partial(values_of, models, definition))
+    differences = values.then(lambda values_BM: values_BM[:, left] - values_BM[:, right])
     frame = pd.DataFrame(rows, columns=["trained_on", "first", "second"])
-    frame["s_robust_first"], frame["s_robust_second"] = models.estimate_K[one], models.estimate_K[other]
-    frame["difference"] = drawn.estimate_K
-    frame["ci_low"], frame["ci_high"] = drawn.interval(method, confidence)
-    frame["p"] = drawn.p_values()
+    frame["s_robust_first"], frame["s_robust_second"] = values.estimate_K[left], values.estimate_K[right]
+    frame["difference"] = differences.estimate_K
+    frame["ci_low"], frame["ci_high"] = differences.interval(method, confidence)
+    frame["p"] = differences.p_values()
     frame["p_holm"] = _holm(frame["p"])
     return frame
 
 
 def paired_test(first_N: Values, second_N: Values) -> tuple[int, int, str, float]:
-    """Are two models right equally often? See `compare` for the tests.
+    """Test whether two models have the same accuracy; see `compare` for the tests.
 
     Args:
-        first_N: accuracy on every image, shape (N,), NaN where one of both was not asked.
-        second_N: of the other model, likewise.
+        first_N: accuracy of the first model on every image, shape (N,); NaN for untested images.
+        second_N: accuracy of the second model.
 
     Returns:
-        Images on which the first is better, and the second; name of the test; its P.
+        Number of images on which the first is better, and the second; name of the test; P value.
 
     >>> paired_test(np.array([1.0] * 10 + [0.0]), np.array([0.0] * 8 + [1.0] * 3))
     (8, 1, 'exact', 0.0390625)
     """
+    both_N = ~np.isnan(first_N - second_N)
+    first_N, second_N = first_N[both_N], second_N[both_N]
     difference_N = first_N - second_N
     better, worse = int((difference_N > 0).sum()), int((difference_N < 0).sum())
-    verdicts_N = np.concatenate([first_N, second_N])
-    if np.isin(verdicts_N[~np.isnan(verdicts_N)], (0.0, 1.0)).all():
+    if np.isin([first_N, second_N], (0.0, 1.0)).all():
         exact = better + worse < EXACT_BELOW
         p = float(mcnemar([[0, better], [worse, 0]], exact=exact, correction=True).pvalue)
         return better, worse, "exact" if exact else "chi2", p
-    squares = float(np.nansum(difference_N**2))
-    statistic = float(np.nansum(difference_N)) ** 2 / squares if squares else 0.0
+    squares = float((difference_N**2).sum())
+    statistic = float(difference_N.sum()) ** 2 / squares if squares else 0.0
     return better, worse, "clustered", float(chi2.sf(statistic, 1))
 
 

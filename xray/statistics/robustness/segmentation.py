@@ -1,4 +1,4 @@
-"""How well segmenters mark the object: IoU, Dice and pixel accuracy, with intervals over source images."""
+"""IoU, Dice and pixel accuracy of segmenters, with bootstrap intervals over source images."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ COLUMNS = ("intersection", "union", "pixel_accuracy")
 def segmentation_table(
     predictions: pd.DataFrame, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Mean IoU, Dice and pixel accuracy of segmenters, with percentile bootstrap intervals over source images.
+    """Compute mean IoU, Dice and pixel accuracy, with percentile bootstrap intervals over source images.
 
-        IoU = I / U      Dice = 2 I / (I + U)      I: intersection, U: union, of the object's pixels in an image
+        IoU = I / U      Dice = 2 I / (I + U)      I: intersection, U: union of the object's pixels
 
-    Means over source images; of an image first over its variants. An object that is not found at all counts, with 0.
+    Means over source images, of each first over its variants. An object that is missed completely counts as 0.
 
     Args:
-        predictions: one row a (sample, model), with the columns of PREDICTIONS; rows without `union` are of classifiers
-            and are left out.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        confidence: of the intervals, inside (0, 1).
+        predictions: one row per (sample, model), with the columns of PREDICTIONS; rows without `union` belong to
+            classifiers and are left out.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row a (model, trained_on, tested_on), sorted: `n` predictions, `n_images`, and of each of `iou`, `dice` and
-        `pixel_accuracy` the mean (0 … 1), `…_low` and `…_high`; no interval (NaN) of a single image.
+        One row per (model, trained_on, tested_on), sorted: `n` predictions, `n_images`, and for each of `iou`, `dice`
+        and `pixel_accuracy` the mean (0 … 1), `…_low` and `…_high`; no interval (NaN) with a single image.
 
     >>> rows = pd.DataFrame({
     ...     "model": "m", "trained_on": "original", "scenario": "grey", "image_id": ["a", "b"],
@@ -44,17 +44,21 @@ def segmentation_table(
     rows = predictions.dropna(subset="union") if "union" in predictions else predictions.iloc[:0]
     if rows.empty:
         return pd.DataFrame(columns=[*SERIES, "tested_on", "n", "n_images", *bounds])
-    shared, union = rows["intersection"].astype(np.float64), rows["union"].astype(np.float64)
+    overlap, union = rows["intersection"].astype(np.float64), rows["union"].astype(np.float64)
     measured = rows[[*by, "image_id"]].assign(
-        iou=shared / union, dice=2 * shared / (shared + union), pixel_accuracy=rows["pixel_accuracy"].astype(np.float64)
+        iou=overlap / union,
+        dice=2 * overlap / (overlap + union),
+        pixel_accuracy=rows["pixel_accuracy"].astype(np.float64),
     )
     groups = measured.groupby(by, observed=True)
     table = groups.agg(n=("image_id", "size"), n_images=("image_id", "nunique"))
     images = measured.groupby([*by, "image_id"], observed=True)[list(MEASURES)].mean().unstack(by)
     for name in MEASURES:
-        drawn = Bootstrap.of_means(images[[(name, *key) for key in table.index]].to_numpy(np.float64), resamples, seed)
-        table[name] = drawn.estimate_K
-        table[f"{name}_low"], table[f"{name}_high"] = drawn.interval("percentile", confidence)
+        bootstrap = Bootstrap.of_means(
+            images[[(name, *key) for key in table.index]].to_numpy(np.float64), resamples, seed
+        )
+        table[name] = bootstrap.estimate_K
+        table[f"{name}_low"], table[f"{name}_high"] = bootstrap.interval("percentile", confidence)
     table.loc[table["n_images"] < 2, [name for name in bounds if name not in MEASURES]] = np.nan
     return table.reset_index().rename(columns={"scenario": "tested_on"})[
         [*SERIES, "tested_on", "n", "n_images", *bounds]

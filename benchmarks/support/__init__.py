@@ -1,0 +1,1 @@
+"""Inputs, rivals and models that benchmarks share."""

@@ -1,0 +1,3 @@
+"""The processes of the harness import `injected/` under names of their own."""
+
+collect_ignore = ["injected"]

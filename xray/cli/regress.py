@@ -1,0 +1,57 @@
+"""The command `xray regress`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xray.cli.output import out
+
+DEFAULT_FACTORS = ["model", "scenario", "category"]
+
+
+def regress(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz) or Parquet, by path or URI.")],
+    response: Annotated[str, typer.Option(help="Column to explain.")] = "accuracy",
+    factors: Annotated[list[str], typer.Option(help="Columns that explain it; several words.")] = DEFAULT_FACTORS,
+    reference: Annotated[
+        list[str] | None, typer.Option(metavar="FACTOR=LEVEL", help="Level that the others are compared with.")
+    ] = None,
+    interactions: Annotated[list[str] | None, typer.Option(metavar="A:B", help="Pairs of factors.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of weights, above 0.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Column that identifies dependent rows: image_id.")] = None,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    unit: Annotated[
+        str, typer.Option(help="The response is a fraction (0 to 1), in percent, or any number.")
+    ] = "fraction",
+    missing: Annotated[str, typer.Option(help="Rows with empty cells: error, or drop.")] = "error",
+    glm: Annotated[
+        bool, typer.Option("--glm", help="Also fit a binomial regression, of two columns of counts.")
+    ] = False,
+    correct: Annotated[str, typer.Option(help="For --glm: column of correct answers.")] = "correct",
+    n: Annotated[str, typer.Option("--n", help="For --glm: column of all answers.")] = "n",
+    folder: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files in DIR that xray regress did not write.")
+    ] = False,
+) -> None:
+    """Fit a multiple linear regression to any table of accuracies, and print it as GraphPad Prism does."""
+    from xray.pipeline.regress import RegressionSpec, parse_references
+    from xray.pipeline.regress import regress as regress_table
+    from xray.report.regression import files, write
+
+    spec = RegressionSpec(
+        response, factors, parse_references(reference or [], factors),
+        [pair.split(":") for pair in interactions or []], weights, cluster, confidence, unit, missing,
+    )  # fmt: skip
+    fitted, by_counts = regress_table(table, spec, (correct, n) if glm else None)
+    out.print(str(fitted), markup=False)
+    for note in by_counts.notes if by_counts else ():
+        out.print(f"note on the binomial regression: {note}", markup=False)
+    if folder is None:
+        out.print("\nnothing written: --out DIR saves tables, figures and the interpretation")
+        return
+    contents = files(fitted, cluster, by_counts)
+    write(contents, folder, force)
+    out.print(f"\n{len(contents)} files in {folder}; start with reading.md", markup=False)

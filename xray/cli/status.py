@@ -1,0 +1,56 @@
+"""The command `xray status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from xray.cli.options import RunPath
+from xray.cli.output import out, print_outcomes
+from xray.core.progress import readable_time
+
+if TYPE_CHECKING:
+    from xray.pipeline.status import Status
+
+
+def status(run: RunPath) -> None:
+    """Show the progress of a run, the processes at work on it, and the time left; from any machine, at any time."""
+    from xray.pipeline.status import status as run_status
+    from xray.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    state = run_status(folder)
+    table = Table("scenario", "planned", "done", "ok", "rejected", "failed", box=None, header_style="bold")
+    for scenario, *numbers in state.table:
+        table.add_row(escape(scenario), *(f"{number:,}" for number in numbers))
+    out.print(table)
+    if refused := state.images.refused():
+        print_outcomes("images", refused)
+    _print_stages(state)
+    _print_locks(state)
+    share = state.images.rows / state.total if state.total else 1.0
+    working = state.rate and state.seconds_left and "images" in state.locks
+    pace = f", {state.rate:,.1f} per second, {readable_time(state.seconds_left or 0)} left" if working else ""
+    images = f"{state.images.rows:,} of {state.total:,} images of {state.photographs:,} photographs ({share:.0%}){pace}"
+    out.print(f"{images}: {folder.uri}", markup=False)
+
+
+def _print_stages(state: Status) -> None:
+    done, batches = state.masked
+    out.print(f"masks: {done:,} of {batches:,} photo batches")
+    for model, images in state.predicted.items():
+        out.print(f"{model}: {images:,} of {state.total:,} images predicted", markup=False)
+    if state.trials:
+        trials = ", ".join(f"{n:,} {trial_state}" for trial_state, n in sorted(state.trials.items()))
+        out.print(f"trials: {trials}")
+
+
+def _print_locks(state: Status) -> None:
+    for work, locks in state.locks.items():
+        for lock in locks:
+            since = f"since {lock.holder.since}, last heartbeat {readable_time(lock.quiet)} ago"
+            out.print(f"at work on {work}: {lock.holder}, {since}", markup=False)
+    if not state.locks:
+        out.print("no process is at work on it")

@@ -1,0 +1,92 @@
+"""Classifiers loaded onto a device, with their preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray.core.errors import ConfigError, ResourceError
+from xray.models.base import CLASSES, Pixels
+from xray.models.weights.checkpoint import weights_sha256
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The conversion of an image to a network's input.
+
+    Args:
+        apply: from an RGB image (H, W, 3), uint8, to a tensor (3, h, w), float32.
+        text: a description for people.
+        key: equal for equal functions.
+    """
+
+    apply: Callable[[Pixels], torch.Tensor]
+    text: str
+    key: Hashable
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A torch network on a device; see `xray.models.base.Loaded`."""
+
+    module: torch.nn.Module
+    device: torch.device
+    weights_sha256: str
+    preprocessing: str
+    preprocessing_key: Hashable
+    _preprocess: Callable[[Pixels], torch.Tensor]
+
+    def preprocess(self, image_HWC: Pixels) -> torch.Tensor:
+        """Convert an RGB image of any size to the network's input, shape (3, h, w), float32, on the CPU."""
+        return self._preprocess(image_HWC)
+
+    def predict(self, images_NCHW: torch.Tensor) -> NDArray[np.float32]:
+        """Return probabilities over ImageNet-1k's classes, shape (N, 1000)."""
+        import torch
+
+        with torch.inference_mode():
+            output = self.module(images_NCHW.to(self.device))
+            logits_NK = output if isinstance(output, torch.Tensor) else output.logits
+            return logits_NK.float().softmax(dim=-1).cpu().numpy()
+
+
+def load_on(
+    device: str, module: torch.nn.Module, preprocessing: Preprocessing, title: str, classes: int
+) -> LoadedNetwork:
+    """Move a network to a device, in evaluation mode.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:1`.
+        module: the network.
+        preprocessing: of its inputs.
+        title: the model, for messages.
+        classes: its number of outputs.
+
+    Raises:
+        XrayError: the classes are not ImageNet-1k's, or there is no such device.
+    """
+    if classes != CLASSES:
+        raise ConfigError(f"{title!r} has {classes} classes, not ImageNet-1k's {CLASSES}")
+    target = _device(device)
+    module.eval().requires_grad_(False)
+    sha256 = weights_sha256(module)
+    return LoadedNetwork(module.to(target), target, sha256, preprocessing.text, preprocessing.key, preprocessing.apply)
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {name!r}: cpu, cuda or cuda:<number>") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ResourceError(f"no device {name!r}: torch finds {torch.cuda.device_count()} CUDA devices")
+    return device

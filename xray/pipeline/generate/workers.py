@@ -1,0 +1,98 @@
+"""The functions and actors of the stages: each takes the names of shards of one photo batch, and commits."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+from xray.core.environment import environment
+from xray.core.files import read_committed
+from xray.pipeline.generate.inpaint import InpaintWorker
+from xray.pipeline.generate.masks import MaskWorker
+from xray.pipeline.generate.render import Renderer, status_counts
+from xray.pipeline.worker import OnBatch
+from xray.runs.counts import has_failed
+from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
+from xray.runs.receipts import GENERATE, Receipt
+from xray.runs.reuse import adopt_shard, reusable_images
+from xray.runs.versions import refuse_other_versions
+
+
+class RefineStage:
+    """Makes the masks of the photographs of some shards; its arguments are those of `MaskWorker`."""
+
+    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
+        self.refine = MaskWorker(uri, device, batch, on_batch)
+
+    def __call__(self, names: str) -> dict[str, Any]:
+        """Make and commit the masks; masks are not images, so no shard is reported."""
+        self.refine(ShardId(names.split()[0]).batch)
+        return {"made": []}
+
+
+def refine_shards(uri: str, names: str) -> dict[str, Any]:
+    """Make the masks of some shards with a refiner without weights; runs on a worker."""
+    return RefineStage(uri, "cpu", 1, lambda items, seconds: None)(names)
+
+
+class InpaintStage:
+    """Inpaints the inpainted ones of some shards.
+
+    Args:
+        uri: of the run.
+        device: `cpu` or `cuda`.
+        batch: images that a network makes at once.
+        inpainted: parts of the plan whose images are inpainted.
+        on_batch: called after each batch.
+    """
+
+    def __init__(self, uri: str, device: str, batch: int, inpainted: frozenset[str], on_batch: OnBatch) -> None:
+        self.inpaint = InpaintWorker(uri, device, batch, on_batch)
+        self.inpainted = inpainted
+
+    def __call__(self, names: str) -> dict[str, Any]:
+        """Inpaint and commit."""
+        return {"made": [self.inpaint(name) for name in names.split() if ShardId(name).part in self.inpainted]}
+
+
+def render_shards(uri: str, inpainted: frozenset[str], names: str) -> dict[str, Any]:
+    """Render and commit the other ones of some shards; runs on a worker."""
+    receipts = [render_shard(uri, name) for name in names.split() if ShardId(name).part not in inpainted]
+    return {"made": [{"counts": one.counts, "bytes": one.bytes, "seconds": one.seconds} for one in receipts]}
+
+
+def render_shard(uri: str, name: str) -> Receipt:
+    """Render and commit one shard, unless that is done; runs on a worker."""
+    run = RunFolder(uri)
+    run, renderer = _open(uri, read_committed(run.store.path("run.json")))
+    # A task of several shards whose worker died is run again as a whole: what it committed stays.
+    if run.store.has_receipt(GENERATE, name):
+        receipt = run.store.receipt(GENERATE, name)
+        if not has_failed(receipt):
+            return receipt
+        run.store.revoke_images(name)
+    return _render(run, renderer, name)
+
+
+def _render(run: RunFolder, renderer: Renderer, name: str) -> Receipt:
+    started = time.perf_counter()
+    shard, masks = run.plan.shard(name), run.store.masks(ShardId(name).batch)
+    makes_masks = masks is None and run.plan.makes_masks(name)
+    if receipt := adopt_shard(run, shard, ["images", "masks"] if makes_masks else ["images"]):
+        return receipt
+    rendered = renderer.shard(shard, masks, reusable_images(run, shard))
+    tables = {"images": (rendered.images, rendered.row_groups)}
+    if makes_masks:
+        tables["masks"] = (rendered.masks, [len(rendered.masks)])
+    counts, facts = status_counts(rendered.images), {"environment": environment()}
+    return run.store.commit(GENERATE, name, tables, counts, time.perf_counter() - started, facts)
+
+
+@functools.lru_cache(maxsize=1)
+def _open(uri: str, record: bytes) -> tuple[RunFolder, Renderer]:
+    """The run, and a renderer that keeps donors decoded, as long as the run's record stays the same."""
+    run = RunFolder(uri)
+    refuse_other_versions(run, GENERATE)
+    return run, Renderer(run.recipe)

@@ -1,0 +1,70 @@
+"""The caveats of a report: what limits its numbers."""
+
+from __future__ import annotations
+
+from xray.pipeline.realism import rates
+from xray.report.data import ReportData
+from xray.runs.roles import PRETRAINED
+
+_TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
+
+
+def caveats(data: ReportData) -> list[str]:
+    """Return one sentence per caveat: substitutes, photographs that models may have seen, and incomplete work."""
+    caveats = [note[:1].upper() + note[1:].rstrip(".") + "." for note in data.run.notes()]
+    caveats += _seen_photographs(data)
+    if data.scores.problem and not data.scores.predictions.empty:
+        caveats.append(f"Drops and the cross term are missing: {data.scores.problem.rstrip('.')}.")
+    caveats += _filtered(data)
+    if len(data.images.rows) < data.images.n_planned:
+        caveats.append(
+            f"The run is not finished: {len(data.images.rows):,} of {data.images.n_planned:,} planned images exist."
+        )
+    caveats += _unevaluated(data) + _untrained(data)
+    return caveats + [f"{warning}." for warning in data.scores.warnings]
+
+
+def _seen_photographs(data: ReportData) -> list[str]:
+    if not data.scores.has_pretrained:
+        return []
+    splits = data.photos.counts("split")
+    total, caveats = sum(splits.values()), []
+    if seen := splits.get("train", 0):
+        caveats.append(
+            f"{seen:,} of {total:,} photographs belong to the training set of ImageNet models. Accuracy on them is not "
+            "accuracy on new photographs; drops compare the same photographs with each other."
+        )
+    if unknown := splits.get("unknown", 0):
+        caveats.append(
+            f"It is unknown whether the pretrained models were trained on {unknown:,} of {total:,} photographs."
+        )
+    return caveats
+
+
+def _filtered(data: ReportData) -> list[str]:
+    return [
+        f"In {row['scenario']} the filter rejected {row['n'] - row['kept']:,} of {row['n']:,} inpainted images. "
+        "Models are evaluated on the others only."
+        for row in rates(data.inpainting.judgements, ["scenario"]).to_dict("records")
+        if row["kept"] < row["n"]
+    ]
+
+
+def _unevaluated(data: ReportData) -> list[str]:
+    """List the pretrained models that have not been evaluated on every image."""
+    rows = data.scores.accuracy[data.scores.accuracy["trained_on"] == PRETRAINED]
+    evaluated = rows.groupby("series")["n"].sum()
+    incomplete = [f"{series} on {n:,}" for series, n in evaluated.items() if n < data.images.n_ok]
+    if not incomplete:
+        return []
+    return [f"Not every model was evaluated on all {data.images.n_ok:,} images: {', '.join(incomplete)}."]
+
+
+def _untrained(data: ReportData) -> list[str]:
+    """Count the trainings that are not finished."""
+    counts = data.training.trials["status"].value_counts()
+    total, done = int(counts.sum()), int(counts.get("done", 0))
+    if done == total:
+        return []
+    states = ", ".join(f"{counts[status]:,} {word}" for status, word in _TRIAL_STATES.items() if status in counts)
+    return [f"{done:,} of {total:,} planned trainings are done ({states}); the others are listed below."]

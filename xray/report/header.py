@@ -1,0 +1,73 @@
+"""The header of the page: the headline, the caveats and the main numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+from xray.core.text import printable
+from xray.pipeline.realism import rates
+from xray.report.caveats import caveats
+from xray.report.data import ReportData
+from xray.report.headline import best_series, headline, ranked_drops
+from xray.report.text import interval, percent, percentage_points
+
+
+class Card(NamedTuple):
+    """A number with its label and a note on its interval and sample size."""
+
+    label: str
+    value: str
+    note: str
+
+
+def render(data: ReportData) -> dict[str, Any]:
+    """Return the context of `header.html.j2`."""
+    sentence, details = headline(data)
+    return {
+        "run_name": str(data.recipe["name"]),
+        "headline": sentence,
+        "details": details,
+        "caveats": caveats(data),
+        "cards": [*_counts(data), *_accuracies(data)],
+    }
+
+
+def _counts(data: ReportData) -> list[Card]:
+    cards = [
+        Card("usable photographs", f"{data.photos.usable:,}", f"of {len(data.photos.source):,}"),
+        Card(
+            "generated images",
+            f"{data.images.n_ok:,}",
+            f"of {data.images.n_planned:,} planned, in {len(data.scenarios)} scenarios",
+        ),
+    ]
+    return cards + [
+        Card("inpainted images kept", percent(row["rate"]), _note(row, f"n\u00a0=\u00a0{row['n']:,}"))
+        for row in rates(data.inpainting.judgements.assign(all=""), ["all"]).to_dict("records")
+        if row["n"]
+    ]
+
+
+def _accuracies(data: ReportData) -> list[Card]:
+    series = best_series(data)
+    if series is None:
+        return []
+    table = data.scores.accuracy
+    rows = {row["scenario"]: row for row in table[table["series"] == series].to_dict("records")}
+    cards = [_accuracy("accuracy on originals", rows[data.scores.reference], series)]
+    drops = ranked_drops(data, series)
+    if not drops.empty:
+        worst = drops.iloc[0].to_dict()
+        note = _note(worst, f"{worst['scenario']}, n\u00a0=\u00a0{worst['n_images']:,}")
+        cards.append(Card("largest drop in points", percentage_points(worst["drop"]), note))
+    controls = [name for name in data.controls[:1] if name in rows]
+    return cards + [_accuracy("accuracy without object", rows[name], series) for name in controls]
+
+
+def _accuracy(label: str, row: Mapping[Hashable, Any], series: str) -> Card:
+    return Card(label, percent(row["accuracy"]), _note(row, f"{printable(series, 28)}, n\u00a0=\u00a0{row['n']:,}"))
+
+
+def _note(row: Mapping[Hashable, Any], text: str) -> str:
+    return f"{interval(row['ci_low'], row['ci_high'])}, {text}"

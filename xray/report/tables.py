@@ -1,0 +1,46 @@
+"""Tables of the page; the macro `table` in `macros.html.j2` renders them.
+
+A column has a kind: `name` is isolated from the text direction around it, `code` is monospaced, `number` is
+right-aligned, `prose` is wide, and `text` is none of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
+
+T = TypeVar("T")
+
+NONE = "–"
+"""The text of an empty cell."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column holds the row headers.
+
+    Args:
+        columns: label and kind of each column.
+        rows: the cells; plain text is escaped, `markupsafe.Markup` is not.
+    """
+
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, rows: Iterable[T], *columns: tuple[str, Callable[[T], str]]) -> Table:
+        """Make a table of rows from columns, each written as `"kind label"` and a function of a row.
+
+        >>> Table.of([3, 4], ("text n", str), ("number square", lambda n: f"{n**2}"))
+        Table(columns=[('n', 'text'), ('square', 'number')], rows=[['3', '9'], ['4', '16']])
+        """
+        labels = [(label, kind) for kind, _, label in (column.partition(" ") for column, _ in columns)]
+        return cls(labels, [[cell(row) for _, cell in columns] for row in rows])
+
+
+def records(frame: pd.DataFrame) -> list[Mapping[Hashable, Any]]:
+    """Return the rows of a frame."""
+    return list(frame.to_dict("records"))

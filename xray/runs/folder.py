@@ -1,0 +1,85 @@
+"""A run's folder: its plan, its committed results and its recipe. The verbs work on it."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from xray.core import yaml
+from xray.core.environment import environment
+from xray.core.errors import ConfigError
+from xray.core.uri import to_uri
+from xray.runs.plan_files import PlanFiles
+from xray.runs.recipe import Recipe, recipe_from, recipe_values
+from xray.runs.store import Store
+
+
+class RunFolder:
+    """A run at a URI, local or in an object store: everything needed to understand or continue it.
+
+    Args:
+        uri: path or URI of the folder.
+
+    Attributes:
+        plan: what is planned.
+        store: what is committed.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = to_uri(uri)
+        self.plan = PlanFiles(self.uri)
+        self.store = Store(self.uri, self.plan)
+
+    @classmethod
+    def open(cls, uri: str) -> Self:
+        """Open an existing run.
+
+        Raises:
+            XrayError: there is no run at `uri`.
+        """
+        run = cls(uri)
+        if not run.plan.exists:
+            raise ConfigError(f"no run at {uri!r}: it has no run.json; `xray plan RECIPE {uri}` creates one")
+        return run
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.uri!r})"
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        """The recipe.
+
+        Raises:
+            XrayError: it names a plug-in that is not installed here, or the file was edited by hand.
+        """
+        try:
+            return recipe_from(self.recipe_values)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise ConfigError(f"the recipe of {self.uri} cannot be used on {platform.node()}: {problems}") from error
+
+    @property
+    def recipe_values(self) -> dict[str, Any]:
+        """The recipe as plain values, every default spelled out."""
+        values: dict[str, Any] = self.plan.record()["recipe"]
+        return values
+
+    def commit_plan(
+        self, recipe: Recipe, parts: Sequence[str], notes: Sequence[str], weights: Mapping[str, str]
+    ) -> None:
+        """Commit a plan: its parts, the recipe with every default spelled out, and the versions that planned it."""
+        values = recipe_values(recipe)
+        planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.plan.write_file("recipe.yaml", yaml.dump(values).encode())
+        self.plan.commit(parts, values, planned | environment(), notes, weights)
+        self.__dict__.pop("recipe", None)
+
+    def locked(self, work: str) -> AbstractContextManager[None]:
+        """Take the lock of one kind of work on the run; see `xray.runs.lock`."""
+        return self.store.locked(work)

@@ -1,0 +1,102 @@
+"""Multiple linear regression on categories: accuracy ~ intercept + model + scenario + category."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from xray.statistics.regression import display
+from xray.statistics.regression.cells import Cells, aggregate
+from xray.statistics.regression.cluster_robust import cluster_robust
+from xray.statistics.regression.coded_rows import CodedRows
+from xray.statistics.regression.design import Design
+from xray.statistics.regression.least_squares import LinearFit, check_varies, least_squares
+from xray.statistics.regression.tables import tables
+from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
+
+ROWS_KEPT = 100_000
+"""A regression of more rows keeps only cells: there are no residuals of single rows."""
+
+
+@dataclass(frozen=True, repr=False)
+class Regression(LinearFit):
+    """A least squares fit that prints itself and makes its tables."""
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return every table by name; see `xray.statistics.regression.tables`."""
+        return tables(self)
+
+    def __repr__(self) -> str:
+        return display.text(self)
+
+    def _repr_html_(self) -> str:
+        return display.html(self)
+
+
+def regression(
+    table: pd.DataFrame,
+    response: str = "accuracy",
+    factors: Sequence[str] = ("model", "scenario", "category"),
+    reference: Mapping[str, object] | None = None,
+    *,
+    interactions: Sequence[Sequence[str]] = (),
+    weights: str | None = None,
+    cluster: str | None = None,
+    confidence: float = 0.95,
+    unit: Unit = "fraction",
+    missing: Missing = "error",
+) -> Regression:
+    """Fit ordinary or weighted least squares with treatment coding.
+
+    The estimates solve X'W X b = X'W y, from sums over the cells of the design; they equal the fit of the rows.
+    Classical errors: s² (X'W X)⁻¹ with s² = residual sum of squares / (n − P).
+
+    Args:
+        table: one row per observation: a cell's accuracy, or a single prediction.
+        response: numeric or boolean column.
+        factors: categorical columns.
+        reference: reference level of each factor; default: the first level.
+        interactions: tuples of factor names.
+        weights: column of positive weights.
+        cluster: column of what correlates rows, the photograph for example; adds `Regression.clustered`.
+        confidence: confidence level of the intervals.
+        unit: `fraction` (0 … 1), `percent` (divided by 100), or `any`.
+        missing: `error`, or `drop` rows with an empty cell.
+
+    Raises:
+        ConfigError: see `xray.statistics.regression.validation.validate_table`; also collinear factors, fewer rows than
+            parameters, or a constant response.
+
+    >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
+    >>> fit = regression(table, factors=["model", "scenario"], reference={"scenario": "x"})
+    >>> fit.parameters[["term", "estimate", "p_summary"]].round(3).values.tolist()
+    [['Intercept', 0.875, '*'], ['model[b]', -0.05, 'ns'], ['scenario[y]', -0.35, 'ns']]
+    """
+    valid = validate_table(table, response, factors, weights, cluster, unit, missing)
+    design = Design.of(valid.table, factors, reference, interactions)
+    rows = CodedRows.of(valid.table, design, response, weights)
+    cells = aggregate(rows)
+    check_varies(cells, response)
+    fit = least_squares(cells, design, validate_confidence(confidence))
+    clustered = None if cluster is None else cluster_robust(fit, cells, rows, valid.table[cluster])
+    kept = valid.table if cells.rows <= ROWS_KEPT else None
+    return Regression(
+        fit, cells, response, (*valid.notes, *_design_notes(cells, design)), weights, kept, clustered, unit
+    )
+
+
+def _design_notes(cells: Cells, design: Design) -> Iterator[str]:
+    possible = math.prod(design.shape)
+    low, high = cells.rows_C.min(), cells.rows_C.max()
+    if len(cells.rows_C) < possible:
+        yield (
+            f"{possible - len(cells.rows_C):,} of {possible:,} cells of {' × '.join(design.names)} have no row: "
+            "their fitted values are extrapolated from the other cells"
+        )
+    if low != high:
+        yield f"unbalanced: {low:,} to {high:,} rows per cell; sums of squares are of type II"
+    elif high > 1:
+        yield f"{high:,} rows in each cell, taken as replicates"
