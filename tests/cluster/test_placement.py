@@ -34,7 +34,7 @@ def cpus_of(nodes: Sequence[Mapping[str, float]]) -> float:
 
 def shares(given: Mapping[str, Grant]) -> list[float]:
     """Return the share of a GPU of each actor."""
-    return [got.gpus for got in given.values() for _ in range(got.max_actors) if got.gpus]
+    return [pool.gpus for pool in given.values() for _ in range(pool.max_actors) if pool.gpus]
 
 
 def all_fit(gpus: int, shares: list[float], chance: random.Random) -> bool:
@@ -49,7 +49,7 @@ def all_fit(gpus: int, shares: list[float], chance: random.Random) -> bool:
 
 
 def cpus(given: Mapping[str, Grant]) -> float:
-    return sum(got.max_actors * got.cpus for got in given.values())
+    return sum(pool.max_actors * pool.cpus for pool in given.values())
 
 
 @given(names, nodes, st.randoms(use_true_random=False))

@@ -54,12 +54,12 @@ def test_png_round_trip_is_exact(height: int, width: int, channels: int, seed: i
 
 
 def test_jpeg_keeps_full_colour_resolution() -> None:
-    """One red pixel column on green is still there: chroma is not subsampled."""
+    """A single red column on green survives, since chroma is not subsampled."""
     image = np.zeros((64, 64, 3), np.uint8)
     image[..., 1] = 200
     image[:, 31] = (255, 0, 0)
-    back = decode(encode(image, "jpeg", 100)).image.astype(int)
-    assert back[32, 31, 0] - back[32, 31, 1] > 150
+    decoded = decode(encode(image, "jpeg", 100)).image.astype(int)
+    assert decoded[32, 31, 0] - decoded[32, 31, 1] > 150
 
 
 def test_flatten_on_black_and_on_a_colour() -> None:
@@ -69,29 +69,29 @@ def test_flatten_on_black_and_on_a_colour() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_is_undone_as_pillow_does(orientation: int) -> None:
+def test_exif_orientation_is_undone_as_by_pillow(orientation: int) -> None:
     from PIL import ImageOps
 
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(Image.fromarray(PHOTO), "PNG", exif=exif)
-    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
     decoded = decode(data)
-    assert np.array_equal(decoded.image, wanted)
+    assert np.array_equal(decoded.image, expected)
     assert decoded.orientation == orientation
     assert ("rotated_by_exif" in decoded.notes) == (orientation != 1)
     header = read_header(data)
-    assert (header.height, header.width) == wanted.shape[:2]
-    assert np.array_equal(upright(PHOTO, orientation), wanted)
+    assert (header.height, header.width) == expected.shape[:2]
+    assert np.array_equal(upright(PHOTO, orientation), expected)
 
 
-def test_cmyk_jpeg_is_converted_and_said() -> None:
+def test_cmyk_jpeg_is_converted_with_a_note() -> None:
     decoded = decode(saved(Image.fromarray(PHOTO).convert("CMYK"), "JPEG", quality=100))
     assert decoded.notes == ("converted_cmyk",)
     assert np.abs(decoded.image.astype(int) - PHOTO).mean() < 3
 
 
-def test_16_bit_grey_is_scaled_not_clipped() -> None:
+def test_16_bit_grey_is_scaled_and_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
     decoded = decode(saved(Image.fromarray(ramp), "PNG"))
     assert decoded.notes == ("converted_16_bit",)
@@ -99,11 +99,11 @@ def test_16_bit_grey_is_scaled_not_clipped() -> None:
 
 
 @pytest.mark.parametrize("values", [np.full((48, 64), 70_000, np.int32), np.full((48, 64), 0.5, np.float32)])
-def test_deeper_samples_are_refused_not_wrapped(values: np.ndarray[Any, Any]) -> None:
+def test_deeper_samples_are_refused(values: np.ndarray[Any, Any]) -> None:
     assert reason(saved(Image.fromarray(values), "TIFF")) == "unsupported_depth"
 
 
-def test_palette_and_rgba_are_said() -> None:
+def test_palette_and_rgba_images_are_converted_with_a_note() -> None:
     palette = Image.fromarray(PHOTO).convert("P", palette=Image.Palette.ADAPTIVE)
     assert decode(saved(palette, "PNG")).notes == ("converted_palette",)
     rgba = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
@@ -120,35 +120,35 @@ def test_animated_image_is_refused() -> None:
     assert reason(data) == "animated_image"
 
 
-def test_wrong_extension_is_read_by_content_and_said() -> None:
+def test_an_image_with_a_wrong_extension_is_decoded_with_a_note() -> None:
     assert decode(encode(PHOTO, "png"), name="photo.jpg").notes == ("wrong_extension",)
     assert decode(encode(PHOTO), name="photo.JPEG").notes == ()
 
 
-def test_empty_unknown_and_tiny() -> None:
+def test_empty_unknown_and_tiny_files_are_refused() -> None:
     assert reason(b"") == "empty_file"
     assert reason(b"GARBAGE" * 10) == "unknown_format"
     assert reason(encode(PHOTO[:1, :1], "png")) == "too_small"
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_truncated_at_any_length_is_refused_never_a_crash(format: str) -> None:
+def test_an_image_truncated_at_any_length_is_refused(format: str) -> None:
     data = encode(RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8), format)  # type: ignore[arg-type]
     for length in range(0, len(data) - 60, 37):
         assert reason(data[:length]) in {"empty_file", "unknown_format", "corrupt_image"}
 
 
-def test_flipped_bits_never_crash_and_damage_is_found() -> None:
+def test_flipped_bits_are_refused_or_decoded() -> None:
     data = encode(PHOTO)
-    found = 0
-    for position in range(2, len(data), 5):
+    refused = 0
+    for index in range(2, len(data), 5):
         damaged = bytearray(data)
-        damaged[position] ^= 0x10
+        damaged[index] ^= 0x10
         try:
             decode(bytes(damaged))
         except Rejected:
-            found += 1
-    assert found > 0
+            refused += 1
+    assert refused > 0
 
 
 def bomb_png(width: int, height: int) -> bytes:
@@ -178,6 +178,6 @@ def test_pixel_bombs_are_refused_from_the_header(data: bytes, recwarn: pytest.Wa
         tracemalloc.stop()
 
 
-def test_limits_are_settable() -> None:
+def test_limits_are_respected() -> None:
     assert reason(encode(PHOTO), limits=Limits(max_pixels=100)) == "too_many_pixels"
     assert reason(encode(PHOTO), limits=Limits(min_side=50)) == "too_small"

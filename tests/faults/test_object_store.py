@@ -84,7 +84,7 @@ def assert_whole(run: RunFolder, golden: RunFolder) -> None:
     report = verify(RunFolder(run.uri))
     assert (report.sound, list(report.orphans), report.images) == (True, [], 40)
     assert run.store.table("images", ["sample_id"]).to_pandas().sample_id.is_unique
-    assert run.store.at_work() == {}
+    assert run.store.locks() == {}
 
 
 def run_xray(*arguments: str) -> tuple[int, str]:

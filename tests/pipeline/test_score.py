@@ -32,7 +32,7 @@ class TableRun:
 
 
 RECIPE = {"seed": 7, "scenarios": {"original": {"kind": "original"}, "grey": {"kind": "image_grey"}}}
-PATTERN = {  # right answers of model m by scenario, over the photographs 0 … 7
+PATTERN = {  # correct answers of model m by scenario, for the photographs 0 … 7
     "original": [1, 1, 1, 1, 1, 1, 0, 0],
     "grey": [1, 1, 1, 0, 0, 0, 0, 0],
 }
@@ -53,11 +53,11 @@ def predictions(model="m", pattern=PATTERN, trained_on="pretrained", fold=-1, fi
             "top1": 277,
             "top5": [277, 1, 2, 3, 4],
             "p_true": 0.5,
-            "correct": bool(right),
+            "correct": bool(correct),
             **{name: values[k] for name, values in more.items()},
         }
         for scenario, verdicts in pattern.items()
-        for k, right in enumerate(verdicts)
+        for k, correct in enumerate(verdicts)
     ]
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
@@ -77,7 +77,7 @@ def test_score_writes_the_tables_of_the_run():
     )
 
 
-def test_the_seed_is_the_recipes():
+def test_the_seed_comes_from_the_recipe():
     generator = np.random.Generator(np.random.PCG64(0))
     pattern = {name: generator.random(57) < 0.9 - 0.2 * k for k, name in enumerate(["original", "grey", "blur", "r"])}
     table = predictions(pattern=pattern)
@@ -93,7 +93,7 @@ def test_accuracies_by_scenario_and_by_category():
     assert (scores.by_category["n"] == 4).all()
 
 
-def test_a_model_without_original_is_named():
+def test_a_model_without_predictions_on_the_original_is_refused():
     lonely = predictions("lonely", {"grey": [1, 0]})
     run = TableRun(pa.concat_tables([predictions(), lonely]), RECIPE)
     with pytest.raises(XrayError, match=r"'lonely'.*'original'"):
@@ -101,19 +101,19 @@ def test_a_model_without_original_is_named():
     assert run.written == {}
 
 
-def test_no_predictions_say_what_to_do():
+def test_a_run_without_predictions_is_refused():
     with pytest.raises(XrayError, match="xray evaluate"):
         score(TableRun(PREDICTIONS.empty_table(), RECIPE))
 
 
-def test_drops_are_of_models_trained_on_the_original():
+def test_drops_exclude_models_trained_on_other_scenarios():
     both = pa.concat_tables([predictions(), predictions(trained_on="grey", pattern={"grey": [1] * 8})])
     scores = score_predictions(both.to_pandas())
     assert set(scores.drops["trained_on"]) == {"pretrained"}
     assert set(scores.accuracy["trained_on"]) == {"pretrained", "grey"}
 
 
-def test_controls_have_a_drop_and_are_no_part_of_the_cross_term():
+def test_controls_have_a_drop_and_are_excluded_from_the_cross_term():
     recipe = RECIPE | {"scenarios": RECIPE["scenarios"] | {"without": {"kind": "no_object"}}}
     scores = score(TableRun(predictions(pattern=PATTERN | {"without": [0] * 8}), recipe))
     assert set(scores.drops["scenario"]) == {"grey", "without"}
@@ -133,14 +133,14 @@ def test_summary_lists_the_largest_drop_first():
     assert "variance about mu" in lines[-1]
 
 
-def right(n, of=20):
-    return [1] * n + [0] * (of - n)
+def answers(correct, of=20):
+    return [1] * correct + [0] * (of - correct)
 
 
 def trained(model="net", inner=("grey", "blur"), cross=("grey", "blur"), **more):
-    """Of 20 photographs right on the original: 18, grey 14, blur 16; trained within: grey 17, blur 20."""
-    seen = {"original": right(18), "grey": right(14), "blur": right(16), "without": right(0)}
-    own = {"grey": right(17), "blur": right(20)}
+    """Of 20 photographs, correct on the original 18, grey 14, blur 16; if trained on them, grey 17, blur 20."""
+    seen = {"original": answers(18), "grey": answers(14), "blur": answers(16), "without": answers(0)}
+    own = {"grey": answers(17), "blur": answers(20)}
     tables = [predictions(model, {name: seen[name] for name in ("original", *cross)}, "original", 0, **more)]
     tables += [predictions(model, {name: own[name]}, name, 0, **more) for name in inner]
     return pa.concat_tables(tables)
@@ -158,7 +158,7 @@ class TestSRobust:
     def test_by_hand(self):
         scores = score(run := TableRun(trained(cross=("grey", "blur", "without")), TRAINING))
         (row,) = scores.s_robust.to_dict("records")
-        # mu 0.9; C: grey 0.7, blur 0.8; C': grey 0.85, blur 1.0; the control is no part of it
+        # mu 0.9; C: grey 0.7, blur 0.8; C': grey 0.85, blur 1.0; the control is excluded
         assert row["sigma2_cross"] == pytest.approx((0.2**2 + 0.1**2) / 2)
         assert row["sigma2_inner"] == pytest.approx((0.05**2 + 0.1**2) / 2)
         assert row["s_robust"] == pytest.approx(1 - 0.025 - 0.00625)
@@ -180,36 +180,36 @@ class TestSRobust:
         assert table.loc[("m", "pretrained"), "missing"] == "pretrained, so not trained within scenarios (inner half)"
 
     @pytest.mark.parametrize(
-        ("table", "said"),
+        ("table", "missing"),
         [
             (trained(inner=("grey",)), "not trained within blur (inner half)"),
             (trained(inner=()), "not trained within blur, grey (inner half)"),
             (trained(cross=("grey",)), "trained on original, but not tested on blur (cross half)"),
-            (predictions("net", {"grey": right(9)}, "grey", 0), "not trained on original (mu, cross half)"),
+            (predictions("net", {"grey": answers(9)}, "grey", 0), "not trained on original (mu, cross half)"),
         ],
     )
-    def test_what_is_missing_is_named_and_costs_no_other_model(self, table, said):
+    def test_missing_terms_are_named_and_affect_no_other_model(self, table, missing):
         scores = score(TableRun(pa.concat_tables([table, trained("whole")]), TRAINING))
-        told = scores.s_robust.set_index("model")
-        assert said in told.loc["net", "missing"]
-        assert np.isnan(told.loc["net", "s_robust"])
-        assert told.loc["whole", "s_robust"] == pytest.approx(0.96875)
-        assert f"net, trained on original: no S_robust: {told.loc['net', 'missing']}" in summary(scores)
+        rows = scores.s_robust.set_index("model")
+        assert missing in rows.loc["net", "missing"]
+        assert np.isnan(rows.loc["net", "s_robust"])
+        assert rows.loc["whole", "s_robust"] == pytest.approx(0.96875)
+        assert f"net, trained on original: no S_robust: {rows.loc['net', 'missing']}" in summary(scores)
 
     def test_the_part_that_is_whole_is_given(self):
         (row,) = score(TableRun(trained(inner=("grey",)), TRAINING)).s_robust.to_dict("records")
         assert row["sigma2_cross"] == pytest.approx(0.025)
         assert np.isnan(row["sigma2_inner"])
 
-    def test_both_halves_are_of_the_scenarios_that_are_trained_within(self):
+    def test_both_halves_cover_the_training_scenarios(self):
         recipe = TRAINING | {"training": {"scenarios": ["original", "grey"]}}
         (row,) = score(TableRun(trained(inner=("grey",)), recipe)).s_robust.to_dict("records")
         assert row["s_robust"] == pytest.approx(1 - (0.2**2 + 0.05**2))
         assert (row["scenarios"], row["n_scenarios"]) == ("grey", 1)
-        from_table = score_predictions(trained(inner=("grey",)).to_pandas()).s_robust  # no recipe says what is planned
+        from_table = score_predictions(trained(inner=("grey",)).to_pandas()).s_robust  # without a recipe
         assert from_table["s_robust"].tolist() == [row["s_robust"]]
 
-    def test_a_fold_that_is_missing_is_named(self):
+    def test_a_missing_fold_is_named(self):
         second = trained(inner=("blur",), first=20).to_pandas().assign(fold=1)
         second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
         (row,) = score(TableRun(pa.concat_tables([trained(), second]), TRAINING)).s_robust.to_dict("records")
@@ -220,7 +220,7 @@ class TestSRobust:
         assert "not trained on original in fold 1 (mu, cross half)" in row["missing"]
         assert "not trained within grey in fold 1 (inner half)" in row["missing"]
 
-    def test_folds_are_pooled_over_photographs_and_kept_in_the_table(self):
+    def test_folds_are_pooled_in_scores_and_kept_in_the_table(self):
         second = trained(first=20).to_pandas().assign(fold=1)
         second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
         run = TableRun(pa.concat_tables([trained(), second]), TRAINING)
@@ -230,21 +230,23 @@ class TestSRobust:
         assert scores.s_robust["s_robust"].tolist() == [pytest.approx(0.96875)]
         assert set(run.written["scores"].column("fold").to_pylist()) == {0, 1}
 
-    def test_its_own_scenario_alone_is_no_error(self):
-        scores = score(TableRun(predictions("net", {"grey": right(9)}, "grey", 0), TRAINING))
+    def test_a_model_tested_only_on_its_own_scenario_is_no_error(self):
+        scores = score(TableRun(predictions("net", {"grey": answers(9)}, "grey", 0), TRAINING))
         assert scores.drops.empty
         assert scores.cross.empty
         assert "net, accuracy in % by training" in summary(scores)
 
-    def test_chance_is_warned_of(self):
+    def test_accuracies_no_better_than_chance_give_a_warning(self):
         second = pa.concat_tables([trained(), trained(first=20)])
-        assert score(TableRun(second, TRAINING)).warnings == ()  # the least is 0.7 of 40: [0.546, 0.819], chance is 0.5
-        lucky = {"original": right(11), "grey": right(10), "blur": right(19)}
+        assert (
+            score(TableRun(second, TRAINING)).warnings == ()
+        )  # the minimum is 0.7 of 40, [0.546, 0.819]; chance is 0.5
+        lucky = {"original": answers(11), "grey": answers(10), "blur": answers(19)}
         tables = [predictions("net", lucky, "original", 0)]
-        tables += [predictions("net", {name: right(19)}, name, 0) for name in ("grey", "blur")]
+        tables += [predictions("net", {name: answers(19)}, name, 0) for name in ("grey", "blur")]
         scores = score(TableRun(pa.concat_tables(tables), TRAINING))
-        (said,) = scores.warnings
-        assert "net: no better than chance (50.0 %): mu, 55.0 % [34.2, 74.2], and 1 of the 4 accuracies" in said
+        (warning,) = scores.warnings
+        assert "net: no better than chance (50.0 %): mu, 55.0 % [34.2, 74.2], and 1 of the 4 accuracies" in warning
         assert "note: net: no better" in summary(scores)
 
 
@@ -265,8 +267,8 @@ def test_segmenters_by_hand():
     text = summary(scores)
     assert "the share of images whose IoU is at least 0.5" in text
     assert "unet, trained on original  original   3  33.3 [0.0, 75.0]" in text
-    assert "segmentation" not in score(alone := TableRun(predictions(), RECIPE)).accuracy
-    assert "segmentation" not in alone.written
+    score(without_segmenters := TableRun(predictions(), RECIPE))
+    assert "segmentation" not in without_segmenters.written
 
 
 def test_summary_of_three_models_in_four_scenarios_is_compact():
@@ -288,7 +290,7 @@ def test_summary_of_three_models_in_four_scenarios_is_compact():
 
 def test_many_scenarios_are_numbered():
     names = [f"a_scenario_with_a_long_name_{k}" for k in range(6)]
-    table = predictions("net", {name: right(9) for name in names}, names[0], 0)
+    table = predictions("net", {name: answers(9) for name in names}, names[0], 0)
     text = summary(score_predictions(table.to_pandas()))
     assert "(1) a_scenario_with_a_long_name_0, (2)" in text
     assert max(len(line) for line in text.splitlines() if "45.0" in line) < 100

@@ -36,8 +36,8 @@ def await_gpus(total: int | None, seconds: float) -> None:
                 progress.reach(present)
                 if time.monotonic() > deadline:
                     raise ResourceError(
-                        f"the cluster has {present} GPUs after {seconds:,.0f} s, but `pools.gpus` is {total}. Check the "
-                        "autoscaler's limit and the provider's quota, or lower `pools.gpus`"
+                        f"the cluster has {present} GPUs after {seconds:,.0f} s, but `pools.gpus` is {total}. Check "
+                        "the autoscaler's limit and the provider's quota, or lower `pools.gpus`"
                     )
                 time.sleep(_POLL_SECONDS)
     finally:

@@ -1,4 +1,4 @@
-"""xray.cluster.placement."""
+"""Division of a cluster's GPUs and CPUs between actor pools, and the state of running pools."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from dataclasses import dataclass
 from xray.core.errors import ResourceError, XrayError
 from xray.runs.resources import Pool
 
-_TOGETHER = {"refine": 0.2, "paint": 0.8}
-"""Shares of a GPU where both pools want one: a painter on every GPU, and one refiner beside one of them. Painters take
-seconds for an image where a refiner takes a tenth, and two shares of 0.8 cannot come to lie on one GPU."""
-
-
-_ENOUGH = 1 + 1e-6
+_SHARES_OF_BOTH = {"refine": 0.2, "paint": 0.8}
+"""Shares of a GPU if both pools use GPUs: an inpainter on every GPU, and one refiner beside one of them. Inpainters
+take seconds per image, refiners a tenth of that. Two shares of 0.8 never fit on one GPU."""
+_TOLERANCE = 1 + 1e-6
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a pool gets.
+    """The resources granted to a pool.
 
     Args:
         device: `cuda` or `cpu`.
         gpus: share of a GPU for each actor.
         cpus: CPUs for each actor.
-        least: actors at least.
-        most: actors at most.
-        accelerator: type of GPU; None: any.
-        batch: images that the network sees at once.
+        min_actors: minimum number of actors, ≥ 1.
+        max_actors: maximum number of actors.
+        accelerator: type of GPU, by its name in Ray; None: any.
+        batch: images per forward pass.
     """
 
     device: str
@@ -41,21 +39,24 @@ class Grant:
 
 
 Node = Mapping[str, float]
-"""Resources of one machine as Ray counts them: CPU, GPU, accelerator_type:A100, …"""
+"""Resources of one node by their names in Ray: CPU, GPU, accelerator_type:A100, …"""
 
 
 def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
-    """Divide a cluster between the pools that are to work at the same time.
+    """Divide a cluster between pools that run at the same time.
 
-    The small shares are placed first and close together, as Ray may do it; what is granted fits all the same. Painters
-    whose number is free take what is left.
+    Small shares are placed first, each on the fullest GPU with room for it. Ray may place actors in another order; the
+    granted pools fit nevertheless. Inpainters without a fixed number get the remaining GPUs.
 
     Args:
-        pools: by name.
-        nodes: of the cluster.
+        pools: settings of each pool, by name.
+        nodes: nodes of the cluster.
+
+    Returns:
+        A grant for each pool, by name.
 
     Raises:
-        XrayError: there is no such GPU, or the pools do not fit together.
+        XrayError: the cluster lacks the requested kind of GPU, or the pools do not fit together.
 
     >>> both = grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}])
     >>> [(pool.max_actors, pool.gpus) for pool in both.values()]
@@ -64,83 +65,87 @@ def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
     for name, pool in pools.items():
         _check(name, pool, nodes)
     shares = _shares(pools)
-    rooms = [_Room(node) for node in nodes for _ in range(int(node.get("GPU", 0)))]
+    gpus = [_Gpu(node) for node in nodes for _ in range(int(node.get("GPU", 0)))]
     actors: dict[str, tuple[int, int]] = {}
     for name in sorted(pools, key=lambda name: (name == "paint" and not pools[name].actors, shares[name])):
         pool, share = pools[name], shares[name]
         if share:
-            fit = sum(room.fits(share, pool.accelerator) for room in rooms)
-            alone = name != "refine" or not any(other for key, other in shares.items() if key != name)
-            actors[name] = pool.actors or ((fit, fit) if alone else (1, 1))
+            fit = sum(gpu.fits(share, pool.accelerator) for gpu in gpus)
+            takes_all = name != "refine" or not any(other for key, other in shares.items() if key != name)
+            actors[name] = pool.actors or ((fit, fit) if takes_all else (1, 1))
             if not 0 < actors[name][0] <= fit:
                 raise _do_not_fit(pools, shares, actors, nodes)
             for _ in range(actors[name][0]):
-                _closest(rooms, share, pool.accelerator).take(share)
+                _tightest_fit(gpus, share, pool.accelerator).take(share)
         else:
             actors[name] = pool.actors or (max(1, (int(_total(nodes, "CPU")) - 1) // len(pools)),) * 2
-    cpus = _cpus(pools, actors, rooms, nodes)
+    cpus = _cpus(pools, actors, gpus, nodes)
     return {
         name: Grant(pool.device, shares[name], cpus[name], *actors[name], pool.accelerator, pool.batch)
         for name, pool in pools.items()
     }
 
 
-class _Room:
-    """A GPU, and what is left of it."""
+class _Gpu:
+    """A GPU and its free share."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.left = 1.0
+        self.free = 1.0
         self.actors = 0
 
     def fits(self, share: float, accelerator: str | None) -> int:
-        """How many such shares there is room for."""
-        right = accelerator is None or f"accelerator_type:{accelerator}" in self.node
-        return int(self.left * _ENOUGH / share) if right else 0
+        """Return how many actors with this share of a GPU of this type fit."""
+        suitable = accelerator is None or f"accelerator_type:{accelerator}" in self.node
+        return int(self.free * _TOLERANCE / share) if suitable else 0
 
     def take(self, share: float) -> None:
-        self.left -= share
+        self.free -= share
         self.actors += 1
 
 
-def _closest(rooms: Sequence[_Room], share: float, accelerator: str | None) -> _Room:
-    return min((room for room in rooms if room.fits(share, accelerator)), key=lambda room: room.left)
+def _tightest_fit(gpus: Sequence[_Gpu], share: float, accelerator: str | None) -> _Gpu:
+    return min((gpu for gpu in gpus if gpu.fits(share, accelerator)), key=lambda gpu: gpu.free)
 
 
 def _check(name: str, pool: Pool, nodes: Sequence[Node]) -> None:
     if (pool.device == "cuda" or pool.gpus) and _total(nodes, "GPU") <= 0:
         raise ResourceError(
-            f"the {name} pool wants GPUs, and the cluster has {_told(nodes)}. Name a cluster with GPUs by "
-            f"RAY_ADDRESS, ask a growing one for them by `pools: {{gpus: 8}}`, or write "
-            f"`pools: {{{name}: {{device: cpu}}}}` in the recipe"
+            f"the {name} pool needs GPUs, but the cluster has {_describe_nodes(nodes)}. Set RAY_ADDRESS to a cluster "
+            "with GPUs, request them from an autoscaling cluster by `pools: {gpus: 8}` in the recipe, or write "
+            f"`pools: {{{name}: {{device: cpu}}}}` there"
         )
     if pool.device == "cuda" and pool.gpus == 0:
         raise ResourceError(f"`pools.{name}.gpus` is 0, but `device: cuda` needs a share of a GPU")
     if pool.accelerator is not None and not any(f"accelerator_type:{pool.accelerator}" in node for node in nodes):
-        raise ResourceError(f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_told(nodes)}")
+        raise ResourceError(
+            f"`pools.{name}.accelerator` is {pool.accelerator!r}; the cluster has {_describe_nodes(nodes)}"
+        )
     if pool.actors and pool.actors[0] > pool.actors[1]:
-        raise ResourceError(f"`pools.{name}.actors` is {list(pool.actors)}: the least first")
+        raise ResourceError(f"`pools.{name}.actors` is {list(pool.actors)}: the minimum must come first")
 
 
 def _shares(pools: Mapping[str, Pool]) -> dict[str, float]:
-    """The share of a GPU for each actor of each pool."""
-    together = len([pool for pool in pools.values() if pool.device == "cuda" or pool.gpus]) > 1
-    unasked = {"cpu": dict.fromkeys(pools, 0.0), "cuda": _TOGETHER if together else dict.fromkeys(pools, 1.0)}
-    return {name: unasked[pool.device][name] if pool.gpus is None else pool.gpus for name, pool in pools.items()}
+    """Return the share of a GPU for each actor, by pool."""
+    both = len([pool for pool in pools.values() if pool.device == "cuda" or pool.gpus]) > 1
+    defaults = {"cpu": dict.fromkeys(pools, 0.0), "cuda": _SHARES_OF_BOTH if both else dict.fromkeys(pools, 1.0)}
+    return {name: defaults[pool.device][name] if pool.gpus is None else pool.gpus for name, pool in pools.items()}
 
 
 def _cpus(
-    pools: Mapping[str, Pool], actors: Mapping[str, tuple[int, int]], rooms: Sequence[_Room], nodes: Sequence[Node]
+    pools: Mapping[str, Pool], actors: Mapping[str, tuple[int, int]], gpus: Sequence[_Gpu], nodes: Sequence[Node]
 ) -> dict[str, float]:
-    """CPUs for each actor: one, or none where a node has too few; one is left for the tasks beside the pools."""
-    free = max(_total(nodes, "CPU") - 1, 0) * _ENOUGH
-    crowded = any(sum(room.actors for room in rooms if room.node is node) > node.get("CPU", 0) for node in nodes)
-    most = sum(actors[name][1] * (1.0 if pool.cpus is None else pool.cpus) for name, pool in pools.items())
-    # Where nobody asked for CPUs, a pool without them works; one that waits for them does not.
-    unasked = 0.0 if crowded or most > free else 1.0
-    cpus = {name: unasked if pool.cpus is None else pool.cpus for name, pool in pools.items()}
-    if (wanted := sum(actors[name][0] * cpus[name] for name in pools)) > free:
-        raise ResourceError(f"the pools want {wanted:g} CPUs and one more for tasks; the cluster has {_told(nodes)}")
+    """Return the CPUs for each actor, by pool: one, or none if a node has too few. One CPU is left for tasks."""
+    free = max(_total(nodes, "CPU") - 1, 0) * _TOLERANCE
+    crowded = any(sum(gpu.actors for gpu in gpus if gpu.node is node) > node.get("CPU", 0) for node in nodes)
+    max_cpus = sum(actors[name][1] * (1.0 if pool.cpus is None else pool.cpus) for name, pool in pools.items())
+    # An actor without a CPU of its own still works, but one that waits for a CPU never starts.
+    default = 0.0 if crowded or max_cpus > free else 1.0
+    cpus = {name: default if pool.cpus is None else pool.cpus for name, pool in pools.items()}
+    if (needed := sum(actors[name][0] * cpus[name] for name in pools)) > free:
+        raise ResourceError(
+            f"the pools need {needed:g} CPUs, and tasks one more; the cluster has {_describe_nodes(nodes)}"
+        )
     return cpus
 
 
@@ -150,43 +155,43 @@ def _do_not_fit(
     actors: Mapping[str, tuple[int, int]],
     nodes: Sequence[Node],
 ) -> XrayError:
-    asked = (actors.get(name) or pool.actors or (1, 1) for name, pool in pools.items())
-    told = ", ".join(f"{name}: {least} × {shares[name]:g} GPU" for name, (least, _) in zip(pools, asked, strict=True))
-    return ResourceError(f"the pools do not fit together ({told}); the cluster has {_told(nodes)}")
+    requested = (actors.get(name) or pool.actors or (1, 1) for name, pool in pools.items())
+    demand = ", ".join(f"{name}: {n} × {shares[name]:g} GPU" for name, (n, _) in zip(pools, requested, strict=True))
+    return ResourceError(f"the pools do not fit together ({demand}); the cluster has {_describe_nodes(nodes)}")
 
 
 def _total(nodes: Sequence[Node], kind: str) -> float:
     return sum(node.get(kind, 0) for node in nodes)
 
 
-def _told(nodes: Sequence[Node]) -> str:
+def _describe_nodes(nodes: Sequence[Node]) -> str:
     types = sorted({name.partition(":")[2] for node in nodes for name in node if name.startswith("accelerator_type:")})
     more = f" ({', '.join(types)})" if types else ""
     return f"{_total(nodes, 'CPU'):g} CPUs and {_total(nodes, 'GPU'):g} GPUs{more}"
 
 
 def occupied_gpus(granted: Iterable[Grant]) -> float:
-    """GPUs that pools occupy: one of which more than half is taken has room for no other painter.
+    """Return the number of whole GPUs that pools occupy; an actor with more than half of a GPU occupies all of it.
 
     >>> occupied_gpus(grant({"refine": Pool(), "paint": Pool()}, [{"CPU": 64, "GPU": 8}]).values())
     8.0
     """
     pools = list(granted)
     whole = sum(pool.min_actors for pool in pools if pool.gpus > 0.5)
-    return max(float(whole), math.ceil(sum(pool.min_actors * pool.gpus for pool in pools) / _ENOUGH))
+    return max(float(whole), math.ceil(sum(pool.min_actors * pool.gpus for pool in pools) / _TOLERANCE))
 
 
 @dataclass(frozen=True)
 class PoolState:
-    """What a pool has done so far.
+    """The progress of a pool.
 
     Args:
-        items: images that went through.
-        busy: seconds in which its devices had work, of all actors together.
-        ready: seconds from each actor's first batch to the pool's last beat.
-        actors: how many there were.
-        gpus: share of a GPU that each of them had.
-        quiet: seconds since any of them began or finished a batch, while one is at work; else 0.
+        items: number of images that it processed.
+        busy: seconds in which its devices were busy, summed over actors.
+        ready: seconds from each actor's first batch to the pool's last heartbeat, summed over actors.
+        actors: number of actors.
+        gpus: share of a GPU for each actor, 0–1.
+        quiet: seconds since an actor last started or finished a batch, while one is busy; else 0.
     """
 
     items: int
@@ -198,17 +203,17 @@ class PoolState:
 
     @property
     def busy_share(self) -> float:
-        """Share of their time, 0–1, in which the devices had work."""
+        """Share of the time, 0–1, in which the devices were busy."""
         return min(1.0, self.busy / self.ready) if self.ready else 0.0
 
     @property
     def gpu_hours(self) -> float:
-        """From each actor's first batch on; a GPU of which an actor has more than half counts as a whole one."""
+        """GPU-hours since each actor's first batch; more than half of a GPU counts as a whole one."""
         return self.ready * (1.0 if self.gpus > 0.5 else self.gpus) / 3600
 
 
 def describe_pools(pools: Mapping[str, PoolState]) -> list[str]:
-    """What a progress line tells of pools.
+    """Return the parts of a progress line about pools.
 
     >>> describe_pools({"paint": PoolState(items=1200, busy=90.0, ready=100.0, actors=2, gpus=1, quiet=0)})
     ['paint: 1,200 images, 90 % busy']

@@ -23,16 +23,16 @@ from xray.core.errors import ResourceError
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 WORKER_ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), **dict.fromkeys(_KEEP_MEMORY, "100000000")}
-"""One thread per worker. Glibc keeps freed buffers: returning them and faulting them in again takes longer than a blur."""
+"""One thread per worker. Glibc keeps freed buffers: returning and faulting them in takes longer than a blur."""
 
 
 def worker_environment() -> dict[str, str]:
     """Return the environment variables of workers, including this process's folders of weights and cache."""
     folders = {name: os.environ[name] for name in ("XRAY_WEIGHTS", "XRAY_CACHE") if os.environ.get(name)}
-    ours = {**WORKER_ENVIRONMENT, **{name: str(Path(folder).absolute()) for name, folder in folders.items()}}
+    variables = {**WORKER_ENVIRONMENT, **{name: str(Path(folder).absolute()) for name, folder in folders.items()}}
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
-    theirs = job.get("env_vars") or {}  # of a submitted job: Ray refuses a variable that is set twice
-    return {name: value for name, value in ours.items() if name not in theirs}
+    set_by_job = job.get("env_vars") or {}  # Ray refuses a variable that a submitted job and this process both set
+    return {name: value for name, value in variables.items() if name not in set_by_job}
 
 
 @contextlib.contextmanager
@@ -45,7 +45,8 @@ def connected(workers: int | None = None) -> Iterator[None]:
         workers: CPUs of a new local session; default: all of this machine.
 
     Raises:
-        XrayError: no Ray cluster at `RAY_ADDRESS`, authentication failed, or the cluster accepts unauthenticated clients.
+        XrayError: no Ray cluster at `RAY_ADDRESS`, authentication failed, or the cluster accepts unauthenticated
+            clients.
     """
     if ray.is_initialized():
         _refuse_if_open()
@@ -60,6 +61,8 @@ def connected(workers: int | None = None) -> Iterator[None]:
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     if local:
         keep_token_private()
+        # Every session but the last leaves a thread of this exporter behind, which can crash the process at exit.
+        os.environ.setdefault("RAY_enable_open_telemetry", "0")
     with _quiet_start() if local else contextlib.nullcontext(), _own_signals():
         try:
             ray.init(
@@ -70,9 +73,7 @@ def connected(workers: int | None = None) -> Iterator[None]:
                 **local,
             )
         except ConnectionError as error:
-            raise ResourceError(
-                f"no Ray cluster at RAY_ADDRESS={address}, or it cannot be reached: {error}"
-            ) from error
+            raise ResourceError(f"no Ray cluster at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
         except ray.exceptions.AuthenticationError as error:
             message = " ".join(str(error).split())
             raise ResourceError(f"authentication failed at RAY_ADDRESS={address}: {message}") from error
@@ -94,12 +95,8 @@ def _quiet_start() -> Iterator[None]:
 
     Ray Data's actors always log an irrelevant error (Ray issue 53727). Lowering the log level hides it, but prints a
     line of its own from C++; hence the redirection of the file descriptor.
-
-    Each local session also leaves a thread of Ray's OpenTelemetry exporter behind, which can crash the process at exit
-    if there are several; so the exporter is switched off.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_enable_open_telemetry", "0")
     sys.stderr.flush()
     with tempfile.TemporaryFile() as output:
         terminal = os.dup(2)

@@ -1,7 +1,8 @@
-"""Bytes to pixels and back: one decoder, one rule for every odd image, one encoder.
+"""Decoding and encoding of images.
 
-JPEG goes through libjpeg-turbo in strict mode, so that damaged data is an error and not grey blocks; the rest through
-Pillow. The header is looked at first: an image that claims too many pixels is refused before anything is allocated.
+libjpeg-turbo decodes JPEG in strict mode, so that damaged data is an error and not grey blocks. Pillow decodes all
+other formats. The header is checked first: an image that claims too many pixels is refused before any memory is
+allocated.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ _ORIENTATION = 0x0112
 
 @settings
 class Limits:
-    """Which images are refused from their header.
+    """Limits on the size of images, checked before they are decoded.
 
     Args:
-        max_pixels: width × height at most; the default is an 8-bit RGB image of 192 MB. Pillow refuses formats other
-            than JPEG above 178,956,970 whatever is set here.
-        min_side: the shorter side at least, in pixels.
+        max_pixels: maximum of width × height; the default is an 8-bit RGB image of 192 MB. Pillow always refuses
+            formats other than JPEG above 178,956,970 pixels.
+        min_side: minimum of the shorter side, in pixels.
     """
 
     max_pixels: Annotated[int, Field(ge=1)] = 64_000_000
@@ -46,17 +47,17 @@ class Limits:
 
 DEFAULT = Limits()
 ANY = Limits(max_pixels=2**31, min_side=1)
-"""For images that xray made itself."""
+"""Limits for images that xray itself generated."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image says about itself before it is decoded.
+    """The header of an image.
 
     Args:
         format: Pillow's name of the format.
-        width: pixels, upright.
-        height: pixels, upright.
+        width: width of the upright image, in pixels.
+        height: height of the upright image, in pixels.
         orientation: EXIF orientation, 1–8; 1 is upright.
         mode: Pillow's pixel mode, such as RGB, L, CMYK, P, RGBA or I;16.
     """
@@ -70,13 +71,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright image.
+    """A decoded, upright image.
 
     Args:
         image: RGB, shape (H, W, 3).
-        alpha: opacity 0–255, shape (H, W), where the file has one.
-        notes: reason codes of the conversions that were made.
-        orientation: the EXIF orientation that was undone, 1–8; 1 is none.
+        alpha: opacity 0–255, shape (H, W); None if the image is opaque.
+        notes: reason codes of all conversions.
+        orientation: EXIF orientation that was undone, 1–8; 1 is upright.
     """
 
     image: Pixels
@@ -91,7 +92,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
-        raise Rejected("unknown_format", f"begins with {data[:8]!r}") from error
+        raise Rejected("unknown_format", f"starts with {data[:8]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_many_pixels", str(error)) from error
     except _DAMAGED as error:
@@ -103,7 +104,7 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
     if width * height > limits.max_pixels:
         raise Rejected("too_many_pixels", f"{width}×{height}, at most {limits.max_pixels:,} pixels")
     if min(width, height) < limits.min_side:
-        raise Rejected("too_small", f"{width}×{height}, at least {limits.min_side} pixels a side")
+        raise Rejected("too_small", f"{width}×{height}, at least {limits.min_side} pixels per side")
     try:
         frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
         orientation = picture.getexif().get(_ORIENTATION, 1)
@@ -119,7 +120,7 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
 
 
 def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
-    """The header of an image, without decoding its pixels.
+    """Read the header of an image without decoding its pixels.
 
     Raises:
         Rejected: empty_file, unknown_format, corrupt_image, too_many_pixels, too_small, animated_image.
@@ -132,11 +133,11 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
 
     Args:
         data: the file's bytes.
-        limits: what to refuse.
-        name: the file's name, to notice content of another format.
+        limits: limits on its size.
+        name: name of the file, to detect an extension of another format.
 
     Raises:
-        Rejected: as `read_header`, and corrupt_image for damaged pixel data.
+        Rejected: the reasons of `read_header`, unsupported_depth, and corrupt_image for damaged pixel data.
 
     >>> decode(encode(np.zeros((40, 60, 3), np.uint8), "png")).image.shape
     (40, 60, 3)
@@ -151,8 +152,8 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
     if header.format in ("JPEG", "MPO") and header.mode in ("RGB", "L"):
         image = _decode_jpeg(data)
     else:
-        image, alpha, more = _decode_other(picture)
-        notes += more
+        image, alpha, conversions = _decode_other(picture)
+        notes += conversions
     if header.orientation != 1:
         image = upright(image, header.orientation)
         alpha = None if alpha is None else upright(alpha, header.orientation)
@@ -190,17 +191,21 @@ def _decode_other(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str
 
 
 def flatten(rgba_HWC: Pixels, colour: tuple[int, int, int] = (0, 0, 0)) -> Pixels:
-    """An RGBA image over one colour, as RGB; rounded to the nearest value."""
+    """Blend an RGBA image, shape (H, W, 4), over one RGB colour; values are rounded to the nearest integer.
+
+    >>> flatten(np.array([[[200, 100, 0, 128]]], np.uint8)).tolist()
+    [[[100, 50, 0]]]
+    """
     alpha = rgba_HWC[:, :, 3:].astype(np.uint16)
-    over = rgba_HWC[:, :, :3] * alpha + np.asarray(colour, np.uint16) * (255 - alpha)
-    return ((over + 127) // 255).astype(np.uint8)
+    blended = rgba_HWC[:, :, :3] * alpha + np.asarray(colour, np.uint16) * (255 - alpha)
+    return ((blended + 127) // 255).astype(np.uint8)
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation (1–8, EXIF 2.32 section 4.6.4) of an array whose first two axes are rows and columns."""
-    turned = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
+    transposed = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
-    return np.ascontiguousarray(np.flip(turned, flips))
+    return np.ascontiguousarray(np.flip(transposed, flips))
 
 
 def encode(image: Pixels, format: Format = "jpeg", quality: int = 95) -> bytes:
@@ -208,9 +213,9 @@ def encode(image: Pixels, format: Format = "jpeg", quality: int = 95) -> bytes:
 
     Args:
         image: shape (H, W, 3) RGB, (H, W, 4) RGBA (PNG only) or (H, W) grey (PNG only).
-        format: `jpeg`, with full colour resolution (4:4:4: an object's colours are not mixed with those of the
-            background beside it), or lossless `png`.
-        quality: of JPEG, 1–100.
+        format: `jpeg` with full colour resolution (4:4:4, so that colours of object and background do not mix), or
+            lossless `png`.
+        quality: JPEG quality, 1–100.
     """
     if format == "jpeg":
         return simplejpeg.encode_jpeg(  # type: ignore[no-any-return]

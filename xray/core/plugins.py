@@ -1,7 +1,7 @@
-"""Plug-ins: frozen dataclasses of settings, found by their name or by an import path.
+"""Plug-ins: frozen dataclasses of settings, selected by name or by import path.
 
-A plug-in is a class in a file of its noun's folder (`xray/scenarios/`, `xray/sources/`, …) that derives from the
-noun's base class and has a `name`. One from elsewhere is named as `package.module:Class`.
+A plug-in is a class with a `name` that derives from the base class of its kind and is defined in the same package
+(`xray/scenarios/`, `xray/sources/`, …). A plug-in from another package is selected as `package.module:Class`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
 def settings(cls: type[T]) -> type[T]:
-    """Make a class a frozen dataclass whose fields are validated and whose unknown arguments are refused."""
+    """Turn a class into a frozen dataclass that validates its fields and refuses unknown arguments."""
     return validated_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)  # type: ignore[return-value]
 
 
 def available(base: type[T]) -> dict[str, type[T]]:
-    """The plug-ins of a noun by name: the named subclasses of `base` in the package that holds it."""
+    """Return the plug-ins of one kind by name: the named subclasses of `base` in the package of `base`."""
     by_name: Any = _available
     return dict(by_name(base))
 
@@ -38,20 +38,25 @@ def available(base: type[T]) -> dict[str, type[T]]:
 @functools.cache
 def _available(base: Any) -> dict[str, Any]:
     package = importlib.import_module(base.__module__.rpartition(".")[0])
-    found: dict[str, Any] = {}
+    classes: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
         members = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
         for member in members.values():
             if inspect.isclass(member) and issubclass(member, base) and "name" in vars(member):
-                found[vars(member)["name"]] = member
-    return dict(sorted(found.items()))
+                classes[vars(member)["name"]] = member
+    return dict(sorted(classes.items()))
 
 
 def find(kind: str, base: type[T], name: str) -> type[T]:
-    """The plug-in class called `name`, or at the import path `package.module:Class`.
+    """Return the plug-in class with a name, or at the import path `package.module:Class`.
+
+    Args:
+        kind: kind of plug-in, for messages.
+        base: base class of its kind.
+        name: name or import path.
 
     Raises:
-        XrayError: no such plug-in, or what was found there is none of this kind.
+        XrayError: the plug-in does not exist, or is of another kind.
     """
     if ":" not in name:
         try:
@@ -60,19 +65,24 @@ def find(kind: str, base: type[T], name: str) -> type[T]:
             raise unknown(kind, name, available(base)) from None
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot import {kind} {name!r}: {error}") from error
-    if not (inspect.isclass(found) and issubclass(found, base)):
+    if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise ConfigError(f"{kind} {name!r} is not a subclass of {base.__module__}.{base.__name__}")
-    return found
+    return cls
 
 
 def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
-    """A plug-in from its recipe entry: `"name"`, or `{"kind": "name", setting: value, …}`.
+    """Build a plug-in from its recipe entry: `"name"`, or `{"kind": "name", setting: value, …}`.
+
+    Args:
+        kind: kind of plug-in, for messages.
+        base: base class of its kind.
+        spec: the recipe entry.
 
     Raises:
-        XrayError: no such plug-in, or it has no such setting.
+        XrayError: the plug-in or one of its settings does not exist.
         pydantic.ValidationError: a setting is out of range.
     """
     fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
@@ -88,13 +98,13 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
 
 
 def settings_of(plugin: object) -> dict[str, Any]:
-    """The settings of a plug-in as plain JSON values, the inverse of `build` (without `kind`)."""
+    """Return the settings of a plug-in as plain JSON values, without `kind`: the inverse of `build`."""
     dumped: dict[str, Any] = TypeAdapter(type(plugin)).dump_python(plugin, mode="json")
     return dumped
 
 
 def checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Turn errors of a part into pydantic's, which know where the part stands in the recipe."""
+    """Convert the errors of a function to pydantic's, which hold the location in the recipe."""
 
     def make_checked(value: Any) -> T:
         try:
@@ -102,8 +112,8 @@ def checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
         except ValidationError as error:
             first = error.errors()[0]
             context = first.get("ctx", {})
-            said = f"{first['msg']} (got {first['input']!r})" if first["type"] != "part" else first["msg"]
-            message, where = said, (*first["loc"], *context.get("where", ()))
+            text = f"{first['msg']} (got {first['input']!r})" if first["type"] != "part" else first["msg"]
+            message, where = text, (*first["loc"], *context.get("where", ()))
         except XrayError as error:
             message, where = str(error), error.where
         raise PydanticCustomError("part", "{message}", {"message": message, "where": where})
@@ -112,12 +122,12 @@ def checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
 
 
 def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
-    """Writes a plug-in of this noun as its recipe entry, every setting spelled out."""
+    """Return a function that converts a plug-in of this kind to its recipe entry with all settings."""
 
     def write(plugin: object) -> dict[str, Any]:
         cls = type(plugin)
-        known = {found: name for name, found in available(base).items()}
-        return {"kind": known.get(cls, f"{cls.__module__}:{cls.__qualname__}"), **settings_of(plugin)}
+        names = {known: name for name, known in available(base).items()}
+        return {"kind": names.get(cls, f"{cls.__module__}:{cls.__qualname__}"), **settings_of(plugin)}
 
     return write
 
@@ -125,12 +135,12 @@ def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
 def field_of(
     kind: str, base: type[T], make: Callable[[Any], T] | None = None
 ) -> tuple[PlainValidator, PlainSerializer]:
-    """Annotations of a settings field that holds a plug-in: read from its recipe entry, and written as one.
+    """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry.
 
     Args:
-        kind: of plug-in, for messages.
-        base: of its noun.
-        make: builds it from its entry; default: `build`.
+        kind: kind of plug-in, for messages.
+        base: base class of its kind.
+        make: function that builds the plug-in from its entry; default: `build`.
     """
 
     def read(value: Any) -> T:

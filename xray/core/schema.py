@@ -1,4 +1,7 @@
-"""The tables at the edges of the flow, as Arrow schemas; every field says what it holds, its unit and range."""
+"""Arrow schemas of all tables in a run, and the codes of reasons.
+
+Every field carries a description with its unit and range, which is stored in the Parquet files.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ OK, REJECTED, FAILED = "ok", "rejected", "failed"
 
 REASONS = {
     # the file
-    "missing_file": "the file is not there",
+    "missing_file": "the file does not exist",
     "empty_file": "the file has no bytes",
     "unreadable_file": "the file could not be read (permission or storage error)",
-    "source_changed": "the file is not the one that was planned: its sha256 differs",
-    "mask_changed": "the mask's file is not the one that was planned: its sha256 differs",
+    "source_changed": "the file has changed since it was planned: its sha256 differs",
+    "mask_changed": "the mask's file has changed since it was planned: its sha256 differs",
     # the image
     "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF)",
-    "corrupt_image": "the image data is damaged or cut off",
-    "animated_image": "more than one frame: which one is meant is not known",
-    "unsupported_depth": "sample values beyond 16 bits, or not whole numbers",
+    "corrupt_image": "the image data is damaged or truncated",
+    "animated_image": "the image has more than one frame",
+    "unsupported_depth": "sample values beyond 16 bits, or not integers",
     "too_many_pixels": "more pixels than `limits.max_pixels`, refused from the header",
     "too_small": "a side is shorter than `limits.min_side`",
     # accepted with a stated conversion (status ok)
@@ -27,40 +30,40 @@ REASONS = {
     "converted_16_bit": "16-bit grey scaled to 8 bits",
     "converted_palette": "palette image expanded to RGB",
     "flattened_alpha": "transparent image flattened on black",
-    "rotated_by_exif": "turned upright as its EXIF orientation says",
-    "wrong_extension": "the content is of another format than the file name says",
+    "rotated_by_exif": "turned upright according to its EXIF orientation",
+    "wrong_extension": "the content has another format than the file name",
     # the mask
-    "missing_mask": "no mask is given for the image",
+    "missing_mask": "the image has no mask",
     "corrupt_mask": "the mask cannot be read",
     "mask_wrong_size": "the mask does not have the size of the image",
     "mask_empty": "the mask marks no pixel",
-    "mask_full": "the mask marks (almost) every pixel: no background is left",
+    "mask_full": "the mask marks (almost) every pixel, so no background is left",
     "mask_too_small": "the mask marks less than `min_area` of the image, or only specks below `min_part`",
-    "mask_too_many_parts": "the mask falls into more than `max_parts` parts",
-    "mask_converted": "a 16-bit or transparent mask reduced to one 8-bit channel",
-    "mask_rotated_by_exif": "the mask turned upright together with its image",
-    "missing_box": "the mask refiner needs a box and none is given",
+    "mask_too_many_parts": "the mask has more than `max_parts` parts",
+    "mask_converted": "16-bit or transparent mask converted to one 8-bit channel",
+    "mask_rotated_by_exif": "mask turned upright together with its image",
+    "missing_box": "the mask refiner needs a box, and none is given",
     "missing_hint": "the mask refiner needs a box, points or a coarse mask, and none is given",
     "no_object": "the mask refiner found no object",
     "mask_uncertain": "the refiner's predicted IoU or stability is below `min_predicted_iou` or `min_stability`",
-    "mask_disagrees": "the refined mask agrees with the given one less than `min_agreement`",
+    "mask_disagrees": "the refined mask agrees with the given one by less than `min_agreement`",
     "mask_too_many_holes": "the mask has more than `max_holes` holes",
-    "given_kept": "the refined mask was worse than the given one, which stays",
-    # the painted picture
-    "too_small_to_paint": "a side is shorter than the painter's `min_side`",
-    "prompt_truncated": "the prompt is longer than the model's tokenizer takes; its end was not seen",
-    "nsfw": "the safety checker refused the picture",
-    "blank_picture": "the painted background is black, or all of one colour",
-    "object_repeated": "the painted background shows the object's category again",
-    "object_extended": "the object grew into the painted background",
-    "prompt_missed": "CLIP finds the picture less like its prompt than `min_prompt_similarity`",
-    "category_missed": "CLIP finds the picture less like its category than `min_category_similarity`",
+    "given_kept": "the refined mask was worse than the given one, which is used instead",
+    # the inpainted image
+    "too_small_to_paint": "a side is shorter than the inpainter's `min_side`",
+    "prompt_truncated": "the prompt exceeds the limit of the model's tokenizer and was truncated",
+    "nsfw": "the safety checker refused the image",
+    "blank_picture": "the inpainted background is black, or of a single colour",
+    "object_repeated": "the inpainted background shows another object of the category",
+    "object_extended": "the object extends into the inpainted background",
+    "prompt_missed": "the CLIP similarity of image and prompt is below `min_prompt_similarity`",
+    "category_missed": "the CLIP similarity of image and category is below `min_category_similarity`",
     # the request
     "duplicate_id": "an earlier row has the same id",
-    "no_donor": "no background photograph of another place and category is available",
+    "no_donor": "there is no background photograph of another place and category",
     "donor_unusable": "the background photograph cannot be used",
 }
-"""What a row's `reason` can be, and what it means to people."""
+"""The codes in the `reason` of a row, with their meaning."""
 
 _BOX, _POINT = pa.list_(pa.float32()), pa.list_(pa.float32())
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -76,8 +79,8 @@ def _feature(kind: pa.DataType) -> dict[str, str]:
     return {"dtype": {"double": "float64", "float": "float32"}.get(str(kind), str(kind)), "_type": "Value"}
 
 
-def _with_pictures(schema: pa.Schema) -> pa.Schema:
-    """Mark image columns as such for Hugging Face `datasets`, so that `load_dataset` shows pictures."""
+def _with_image_features(schema: pa.Schema) -> pa.Schema:
+    """Mark image columns for Hugging Face `datasets`, so that `load_dataset` decodes them."""
     features = {field.name: _feature(field.type) for field in schema}
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 
@@ -140,7 +143,7 @@ PLAN = pa.schema(
     ]
 )
 
-MASKS = _with_pictures(
+MASKS = _with_image_features(
     pa.schema(
         [
             _field("image_id", pa.string(), "of SOURCE"),
@@ -162,7 +165,7 @@ MASKS = _with_pictures(
     )
 )
 
-IMAGES = _with_pictures(
+IMAGES = _with_image_features(
     pa.schema(
         [
             _field("sample_id", pa.string(), "of PLAN"),
@@ -251,9 +254,13 @@ _UNREAD = {"missing_file", "unreadable_file"}
 FILTERED = frozenset({
     "nsfw", "blank_picture", "object_repeated", "object_extended", "prompt_missed", "category_missed"
 })  # fmt: skip
-"""Verdicts of the filter on painted pictures: they are expected, and do not count as bad rows."""
+"""Reasons of the filter for refusing inpainted images. They are expected, and do not count as bad rows."""
 
 
 def status_of(reason: str) -> str:
-    """`failed` where something could not be read and is tried again, `rejected` where it was looked at and refused."""
+    """Return the status of a reason: `failed` if a file could not be read and is retried, `rejected` otherwise.
+
+    >>> status_of("unreadable_file"), status_of("mask_empty")
+    ('failed', 'rejected')
+    """
     return FAILED if reason in _UNREAD else REJECTED

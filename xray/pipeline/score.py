@@ -1,4 +1,4 @@
-"""From predictions to scores: accuracies, drops and S_robust, as tables of the run."""
+"""Scores of a run from its predictions: accuracies, drops and S_robust, written as tables."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
 
 COLUMNS = ("model", "trained_on", "scenario", "category", "image_id", "variant", "fold", "correct")
-"""The columns of PREDICTIONS that scores are made of."""
+"""The columns of PREDICTIONS that scores depend on."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What predictions come to; all accuracies 0 … 1, all intervals 95 %.
+    """The scores of a run. All accuracies are 0–1, and all intervals 95 %.
 
     Args:
-        accuracy: one row a (model, trained_on, scenario), with Wilson intervals.
-        by_category: the same a (model, trained_on, scenario, category).
-        drops: accuracy lost against the reference (see `xray.statistics.drops`).
-        cross: cross term of S_robust a model, over every scenario that it was tested on (see
-            `xray.statistics.cross_terms`).
-        s_robust: S_robust a model, over the scenarios that models are trained within, and what the others lack (see
-            `xray.statistics.matched_s_robusts`).
-        segmentation: IoU, Dice and pixel accuracy of segmenters (see `xray.statistics.segmentation_table`).
-        warnings: which S_robust chance would reach too.
-        reference: the scenario that drops are measured from.
+        accuracy: one row per (model, trained_on, scenario), with Wilson intervals.
+        by_category: the same per (model, trained_on, scenario, category).
+        drops: loss of accuracy relative to the reference; see `xray.statistics.drops`.
+        cross: cross term of S_robust per model, over all scenarios that it was tested on; see
+            `xray.statistics.cross_terms`.
+        s_robust: S_robust per model, over the scenarios that models are trained on, or what is missing for it; see
+            `xray.statistics.matched_s_robusts`.
+        segmentation: IoU, Dice and pixel accuracy of segmenters; see `xray.statistics.segmentation_table`.
+        warnings: a message for each S_robust that chance could explain.
+        reference: the reference scenario of drops.
     """
 
     accuracy: pd.DataFrame
@@ -50,7 +50,7 @@ class Scores:
 
 
 def compared(predictions: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Those of models that are pretrained or trained on the reference: what drops are about."""
+    """Select the predictions of models that are pretrained or trained on the reference, which drops compare."""
     return predictions[predictions["trained_on"].isin([PRETRAINED, reference])]
 
 
@@ -61,39 +61,43 @@ def score_predictions(
     seed: int = 0,
     within: Collection[str] | None = None,
 ) -> Scores:
-    """All scores of a table of predictions; drops and cross term are of models trained on the reference or pretrained.
+    """Compute all scores of a table of predictions.
+
+    Drops and cross terms are those of models that are pretrained or trained on the reference.
 
     Args:
-        predictions: one row a (sample, model), with the columns of PREDICTIONS.
-        reference: the scenario that drops are measured from.
-        controls: scenarios that are left out of the cross term and of S_robust.
-        seed: of the bootstrap.
-        within: scenarios that S_robust is over; None: those that any model was trained within.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        reference: the reference scenario of drops.
+        controls: scenarios to exclude from the cross term and S_robust.
+        seed: seed of the bootstrap.
+        within: scenarios that S_robust includes; None: those that any model was trained on.
 
     Raises:
-        XrayError: there are no predictions, or those of a model on the reference are missing.
+        XrayError: there are no predictions, or a model has none on the reference.
     """
     if predictions.empty:
-        raise ConfigError("there are no predictions to score: run `xray evaluate`, or `xray sweep`, first")
-    shown = predictions[~predictions["scenario"].isin(list(controls))]
-    s_robust = matched_s_robusts(shown, reference, within, seed)
+        raise ConfigError("there are no predictions to score; run `xray evaluate` or `xray sweep` first")
+    without_controls = predictions[~predictions["scenario"].isin(list(controls))]
+    s_robust = matched_s_robusts(without_controls, reference, within, seed)
     return Scores(
         accuracy=accuracy_table(predictions, by=("model", "trained_on", "scenario")),
         by_category=accuracy_table(predictions),
         drops=drops(compared(predictions, reference), reference, seed=seed),
-        cross=cross_terms(compared(shown, reference), reference, seed=seed),
+        cross=cross_terms(compared(without_controls, reference), reference, seed=seed),
         s_robust=s_robust,
         segmentation=segmentation_table(predictions, seed=seed),
-        warnings=tuple(chance_warnings(shown, s_robust, reference)),
+        warnings=tuple(chance_warnings(without_controls, s_robust, reference)),
         reference=reference,
     )
 
 
 def score(run: RunFolder) -> Scores:
-    """Score a run's predictions; write the tables `scores`, `drops`, `robustness` and, of segmenters, `segmentation`.
+    """Score the predictions of a run, and write the tables `scores`, `drops`, `robustness` and `segmentation`.
+
+    `segmentation` is written only if the run has segmenters.
 
     Raises:
-        XrayError: as `score_predictions`, or the recipe has no scenario of kind `original`.
+        XrayError: see `score_predictions`; or the recipe has no scenario of kind `original`.
     """
     predictions = run.store.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
     recipe = run.recipe_values
@@ -114,13 +118,13 @@ def score(run: RunFolder) -> Scores:
 
 
 def robustness(scores: Scores) -> pd.DataFrame:
-    """S_robust and the cross term side by side.
+    """Join S_robust and the cross term of each model.
 
     Returns:
-        One row a (model, trained_on), trained on the reference or `pretrained`: of the cross term the columns of
-        `xray.statistics.cross_terms` (over every scenario that the model was tested on); of S_robust `s_robust`,
-        `s_robust_low`, `s_robust_high`, `sigma2_cross`, `sigma2_inner`, `s_robust_scenarios` (names),
-        `s_robust_images`, `reading`, `method`, and `missing`: what it lacks, empty where there is an S_robust.
+        One row per (model, trained_on), where `trained_on` is the reference or `pretrained`. From the cross term: the
+        columns of `xray.statistics.cross_terms`, over all scenarios that the model was tested on. From S_robust:
+        `s_robust`, `s_robust_low`, `s_robust_high`, `sigma2_cross`, `sigma2_inner`, `s_robust_scenarios` (names),
+        `s_robust_images`, `reading`, `method`, and `missing`: what S_robust lacks, empty if it exists.
     """
     names = {
         "s_robust": "s_robust", "ci_low": "s_robust_low", "ci_high": "s_robust_high", "sigma2_cross": "sigma2_cross",

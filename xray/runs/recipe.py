@@ -101,7 +101,7 @@ def _dump_categories(categories: tuple[Category, ...] | None) -> dict[str, Any] 
 
 @settings
 class Images:
-    """How generated images are stored.
+    """The file format of generated images.
 
     Args:
         format: `jpeg` (4:4:4), or lossless `png`; transparent images are always PNG.
@@ -141,7 +141,7 @@ class Recipe:
         scenarios: the scenarios, by name; default: every classical one.
         filter: checks of inpainted images.
         pools: actors for refinement and inpainting models.
-        images: how images are stored.
+        images: file format of generated images.
         limits: limits on photographs, checked before they are decoded.
         shard_size: photographs per shard.
         bad_rows: share of rows, 0–1, that may be rejected or failed before the run stops.
@@ -157,7 +157,7 @@ class Recipe:
         tuple[Category, ...] | None, BeforeValidator(checked(_category_table)), PlainSerializer(_dump_categories)
     ] = None
     masks: Masks = Masks()
-    backgrounds: Annotated[Bank, *field_of("background bank", Bank)] = OwnPhotos()
+    backgrounds: Annotated[Bank, *field_of("background pool", Bank)] = OwnPhotos()
     scenarios: Annotated[
         dict[str, ScenarioEntry], PlainValidator(checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
     ] = Field(default_factory=lambda: _scenario_entries(list(default_scenarios())))

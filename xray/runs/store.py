@@ -197,7 +197,7 @@ class Store:
         return self.path("trials", model, scenario, str(fold))
 
     def locked(self, work: str) -> contextlib.AbstractContextManager[None]:
-        """Be the only one at work on a run's `images`, `predictions` or `trials`; see `xray.runs.lock.locked`."""
+        """Take the lock of one kind of work (see `WORKS`); see `xray.runs.lock.locked`."""
         return locked(self.path("leases", work), f"the {work} of {self.uri}")
 
     def locks(self) -> dict[str, list[Lock]]:

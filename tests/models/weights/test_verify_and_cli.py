@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from xray.cli.weights import app
+from xray.cli.weights import app, out
 from xray.core.errors import XrayError
 from xray.models.weights import CATALOG, CatalogEntry, pull, verify
 
@@ -14,7 +14,8 @@ from .conftest import COMMIT, FILES, REPO, Server
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
+    out.width = 240  # wrap no cell
+    return CliRunner().invoke(app, list(arguments))
 
 
 def test_verify_reports_differences_by_file(hub: Server) -> None:

@@ -42,7 +42,7 @@ def rows_of(sources: list[dict[str, str]], draw: Sampler) -> list[dict[str, Any]
 
 def draws(bank: Donors, times: int) -> list[int | None]:
     """For a photograph of `SOURCES`, again and again."""
-    return bank.draw(range(times), ["a"] * times, ["p0"] * times, ["i0"] * times)
+    return bank.sample(range(times), ["a"] * times, ["p0"] * times, ["i0"] * times)
 
 
 def planned(folder: Path, **changes: object) -> RunFolder:
@@ -93,7 +93,7 @@ def test_donors_are_drawn_evenly_and_only_if_there_are_any() -> None:
     assert all(380 < count < 520 for count in counts.values())
     for few in ([], ROWS[:1]):
         bank = pa.Table.from_pylist(few, schema=pa.Table.from_pylist(ROWS).schema)
-        assert Donors(bank).draw([1, 2], ["a"] * 2, [None] * 2, ["x"] * 2) == [None, None]
+        assert Donors(bank).sample([1, 2], ["a"] * 2, [None] * 2, ["x"] * 2) == [None, None]
 
 
 def test_a_photograph_that_comes_changes_no_donor_but_to_itself() -> None:
@@ -109,9 +109,9 @@ def test_a_photograph_that_comes_changes_no_donor_but_to_itself() -> None:
 def test_donors_of_a_large_bank_are_drawn_evenly() -> None:
     bank = Donors(pa.table({"donor_id": map(str, range(2000)), "category": ["x"] * 2000, "place": [None] * 2000}))
     seeds = [digest(seed, bits=63) for seed in range(20_000)]
-    drawn = Counter(row for seed in seeds for row in bank.draw([seed], ["a"], [None], [""]))
-    assert bank.draw(seeds[:50], ["a"] * 50, [None] * 50, [""] * 50) == [
-        row for seed in seeds[:50] for row in bank.draw([seed], ["a"], [None], [""])
+    drawn = Counter(row for seed in seeds for row in bank.sample([seed], ["a"], [None], [""]))
+    assert bank.sample(seeds[:50], ["a"] * 50, [None] * 50, [""] * 50) == [
+        row for seed in seeds[:50] for row in bank.sample([seed], ["a"], [None], [""])
     ]
     assert len(drawn) > 1900
     assert max(drawn.values()) < 40
@@ -122,7 +122,7 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     whole = planned(tmp_path)
     columns = ["sample_id", "seed", "donor_id"]
     rows = whole.store.table("plan", columns).sort_by("sample_id")
-    monkeypatch.setattr("xray.pipeline.plan.writer._PART", 3)
+    monkeypatch.setattr("xray.pipeline.plan.writer._PART_ROWS", 3)
     run = RunFolder(str(tmp_path / "parts"))
     recipe = recipe_from(recipe_values(tmp_path))
     told: list[int] = []
@@ -180,14 +180,14 @@ def test_donors_are_drawn_together_as_one_by_one(count: int, share: float, monke
         )
         for number in range(60)
     ]
-    assert bank.draw(*map(list, zip(*asked, strict=True))) == [one_by_one(rows, *photograph) for photograph in asked]
+    assert bank.sample(*map(list, zip(*asked, strict=True))) == [one_by_one(rows, *photograph) for photograph in asked]
 
 
 def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
     write_folder(tmp_path)
     write(tmp_path / "photos/ball/bad.jpg", b"no image")
     run = planned(tmp_path)
-    source, plan = run.source(), run.store.table("plan").to_pandas()
+    source, plan = run.store.table("source").to_pandas(), run.store.table("plan").to_pandas()
     assert len(source) == 7
     assert len(plan) == 35
     assert plan.sample_id.is_unique
@@ -211,7 +211,7 @@ def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
     assert set(before.column("sample_id").to_pylist()) <= set(after.sample_id)
     assert run.plan.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
     assert list(run.recipe_values["scenarios"]) == ["original", "image_b"]
-    assert len(planned(tmp_path, scenarios=["original", "image_b"]).table("plan")) == 16
+    assert len(planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")) == 16
 
 
 def test_a_smaller_recipe_keeps_the_bank_for_new_photographs(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_large_photographs_make_small_shards(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"seed": 5}, "planned with `seed: 0`, the recipe says 5"),
+        ({"seed": 5}, "`seed: 0`, the recipe has 5"),
         ({"scenarios": [{"kind": "blur_background", "sigma": 9}]}, "scenario 'blur_background' was planned as"),
         ({"images": {"quality": 50}}, "planned with `images:"),
     ],
@@ -252,7 +252,7 @@ def test_a_recipe_that_contradicts_the_plan_is_refused(tmp_path: Path, changes: 
 
 def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path)
-    golden = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    golden = planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")
     (tmp_path / "run").rename(tmp_path / "golden")
     planned(tmp_path, scenarios=["original"])
 
@@ -263,8 +263,8 @@ def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyte
         patch.setattr(RunFolder, "commit_plan", killed)
         with pytest.raises(KeyboardInterrupt):
             planned(tmp_path, scenarios=["original", "image_b"])
-    assert len(RunFolder(str(tmp_path / "run")).table("plan")) == 6
-    again = planned(tmp_path, scenarios=["original", "image_b"]).table("plan")
+    assert len(RunFolder(str(tmp_path / "run")).store.table("plan")) == 6
+    again = planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")
     keys = [("sample_id", "ascending")]
     assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
 
@@ -283,8 +283,8 @@ def test_duplicate_ids_are_rows_of_their_own(tmp_path: Path) -> None:
         "mask": "mask",
     }
     run = planned(tmp_path, source=source, masks={}, scenarios=["original"])
-    assert run.source().reason.tolist() == ["", "duplicate_id"]
-    assert run.source().image_id.is_unique
+    assert run.store.table("source").to_pandas().reason.tolist() == ["", "duplicate_id"]
+    assert run.store.table("source").to_pandas().image_id.is_unique
     plan = run.store.table("plan").to_pandas()
     assert len(plan) == 2
     assert plan.sample_id.is_unique
