@@ -70,7 +70,7 @@ class Gauge(threading.Thread):
     def run(self) -> None:
         process = psutil.Process()
         while not self.over.wait(0.5):
-            share = len(self.run_.done(GENERATE)) / self.shards
+            share = len(self.run_.store.done(GENERATE)) / self.shards
             self.taken.append((share, process.memory_full_info().uss, process.num_fds(), process.num_threads()))
 
     def growth(self) -> tuple[float, int, int]:

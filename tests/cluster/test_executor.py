@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from xray.cluster import executor
-from xray.core.errors import ResourceError
+from xray.core.errors import ConfigError, DamagedError, ResourceError, StorageError, UnreachableError, XrayError
 
 
 class Failing:
@@ -44,6 +44,15 @@ def test_errors_raised_by_the_work_keep_their_traceback() -> None:
     error = ray.exceptions.RayTaskError("work", "Traceback …", ValueError("a mistake"))  # type: ignore[no-untyped-call]
     with pytest.raises(ray.exceptions.RayTaskError):
         list(executor._rows(Failing(error)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [ConfigError, StorageError, UnreachableError, DamagedError, ResourceError])
+def test_errors_keep_their_kind_on_the_way_from_a_worker(kind: type[XrayError]) -> None:
+    def refuse(item: str) -> dict[str, Any]:
+        raise kind(f"no {item}")
+
+    (row,) = executor._run_row(refuse, executor._block(["00-00000"])).to_pylist()
+    assert (executor._KINDS[row["kind"]], row["error"]) == (kind, "no 00-00000")
 
 
 @pytest.mark.usefixtures("ray_session")

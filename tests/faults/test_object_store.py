@@ -31,6 +31,7 @@ from xray.pipeline.verify.verify import verify
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE
 from xray.runs.recipe import recipe_from
+from xray.runs.tables import RunTables
 
 SLOW_DOWN = refuse_with("503 Slow Down", "SlowDown")
 BROKEN = refuse_with("500 Internal Server Error", "InternalError")
@@ -261,7 +262,7 @@ def test_a_small_object_is_one_put(store: FlakyStore) -> None:
 
 
 def predictions(run: RunFolder) -> pd.DataFrame:
-    table = run.predictions().sort_values(["model", "trained_on", "fold", "sample_id"])
+    table = RunTables(run).predictions().sort_values(["model", "trained_on", "fold", "sample_id"])
     return table.reset_index(drop=True)
 
 
@@ -296,5 +297,5 @@ def test_trainings_in_a_bucket(tmp_path: Path, store: FlakyStore) -> None:
             assert not sweep(run).failed
     assert fault.applied == 1
     pd.testing.assert_frame_equal(predictions(runs[0]), predictions(runs[1]))
-    pd.testing.assert_frame_equal(*(run.history().drop(columns="seconds") for run in runs))
+    pd.testing.assert_frame_equal(*(RunTables(run).history().drop(columns="seconds") for run in runs))
     assert verify(runs[1]).problems == []

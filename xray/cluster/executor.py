@@ -26,14 +26,16 @@ from xray.cluster.heartbeat import Heartbeat, Monitor
 from xray.cluster.placement import Grant, PoolState
 from xray.cluster.session import resources
 from xray.core.device import configure_worker
-from xray.core.errors import ResourceError, XrayError
+from xray.core.errors import ConfigError, DamagedError, ResourceError, StorageError, UnreachableError, XrayError
 
 _LOG = logging.getLogger(__name__)
 _MAX_TRIES = 5
 _POLL_SECONDS = 2.0
-_ROW = pa.schema([("item", pa.string()), ("results", pa.string()), ("error", pa.string())])
+_ROW = pa.schema([("item", pa.string()), ("results", pa.string()), ("error", pa.string()), ("kind", pa.string())])
 
 Work = Callable[[str], Mapping[str, Any]]
+_KINDS = {kind.__name__: kind for kind in (ConfigError, StorageError, UnreachableError, DamagedError, ResourceError)}
+"""Errors by the name under which they travel from a worker."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def stream(
     with _ending(heartbeat), Monitor(states, stall_seconds, watch, in_progress) as monitor:
         for row in _rows(dataset):
             if row["error"] is not None:
-                raise ResourceError(row["error"])
+                raise _KINDS.get(row["kind"], ResourceError)(row["error"])
             monitor.progress()
             yield json.loads(row["results"])
 
@@ -115,7 +117,9 @@ def _blocks(items: Sequence[str], stages: Sequence[Stage]) -> list[pa.Table]:
 
 
 def _block(items: Sequence[str]) -> pa.Table:
-    return pa.Table.from_pylist([{"item": item, "results": "[]", "error": None} for item in items], schema=_ROW)
+    return pa.Table.from_pylist(
+        [{"item": item, "results": "[]", "error": None, "kind": None} for item in items], schema=_ROW
+    )
 
 
 def guided(count: int, workers: int) -> list[int]:
@@ -209,7 +213,7 @@ def _as_batches(stage: Stage, run: str, heartbeat: Any) -> Any:
             try:
                 self.work = actor(*stage.arguments, on_batch=_batch_reporter(stage, heartbeat))
             except XrayError as error:  # Ray would wrap it in an error of its own
-                self.work = functools.partial(_refuse, str(error))
+                self.work = functools.partial(_refuse, error)
 
         def __call__(self, batch: pa.Table) -> pa.Table:
             return _run_row(functools.partial(_run_item, run, stage.name, heartbeat, self.work), batch)
@@ -223,8 +227,8 @@ def _run_task(work: Work, batch: pa.Table) -> pa.Table:
     return _run_row(work, batch)
 
 
-def _refuse(message: str, item: str) -> Mapping[str, Any]:
-    raise ResourceError(message)
+def _refuse(error: XrayError, item: str) -> Mapping[str, Any]:
+    raise error
 
 
 def _exit_at_the_end(heartbeat: Any) -> None:
@@ -283,13 +287,13 @@ def _batch_reporter(stage: Stage, heartbeat: Any) -> Callable[[int, float], None
 
 
 def _run_row(work: Work, batch: pa.Table) -> pa.Table:
-    """Add the work's result to its row. Errors that the user can fix travel as text: Ray would lose their class."""
+    """Add the work's result to its row. Errors that the user can fix travel as text with their kind."""
     (row,) = batch.to_pylist()
     if row["error"] is None:
         try:
             row["results"] = json.dumps([*json.loads(row["results"]), dict(work(row["item"]))])
         except XrayError as error:
-            row["error"] = str(error)
+            row["error"], row["kind"] = str(error), type(error).__name__
         except (MemoryError, cv2.error) as error:
             if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
                 raise

@@ -19,7 +19,7 @@ from support.tiny_pools import (
 )
 
 from xray.cluster.placement import PoolState
-from xray.core.errors import ResourceError
+from xray.core.errors import ResourceError, XrayError
 from xray.pipeline.generate.generate import generate
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE
@@ -151,7 +151,7 @@ def test_changed_weights_are_a_one_line_error_and_the_run_can_resume(
     before = weights.read_text()
     try:
         weights.write_text("8")
-        with pytest.raises(ResourceError, match=r"^.*noise\.txt.*$") as error:
+        with pytest.raises(XrayError, match=r"^.*noise\.txt.*$") as error:
             generate(run)
     finally:
         weights.write_text(before)
@@ -170,7 +170,7 @@ def test_a_plug_in_that_workers_cannot_import_is_a_one_line_error(
     values = pooled_values(folder, pools=on_gpus(1, 1))
     values["masks"]["refine"]["kind"] = "only_here:Mine"
     run = planned(folder, values, "only here")
-    with pytest.raises(ResourceError, match=r"masks\.refine.*only_here") as refused:
+    with pytest.raises(XrayError, match=r"masks\.refine.*only_here") as refused:
         generate(run)
     assert "Traceback" not in str(refused.value)
 
