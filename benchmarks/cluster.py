@@ -48,9 +48,9 @@ def job(folder: Path) -> dict[str, float | bool]:
 
 
 def sleeping_recipe(folder: Path, notes: Path) -> dict[str, Any]:
-    """Return a recipe whose two pools have two actors each, on logical GPUs, with models that sleep."""
+    """Return a recipe of one refiner and two inpainters on logical GPUs, with models that sleep."""
     notes.mkdir(parents=True)
-    model = {"seconds": 0.2, "notes": str(notes), "actors": 4}
+    model = {"seconds": 0.2, "notes": str(notes), "actors": 3}
     given = {"kind": "png", "root": str(folder / "masks")}
     return {
         "masks": {"annotations": given, "refine": {"kind": "support.sleeping:SleepingSam", **model}},

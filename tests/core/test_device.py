@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.core.batching import BatchRunner, DeviceLock
-from xray.core.device import is_out_of_memory, load_in_background, load_on
+from xray.core.device import configure_worker, is_out_of_memory, load_in_background, load_on
 from xray.core.errors import ConfigError, Rejected, XrayError
 
 SECONDS = 20.0
@@ -294,3 +297,9 @@ def test_a_model_on_a_cpu_has_one_thread() -> None:
 def test_a_worker_without_the_device_says_so() -> None:
     with pytest.raises(XrayError, match="no CUDA device"):
         load_on(lambda device: Doubling(), "cuda")
+
+
+def test_a_worker_is_configured_while_another_thread_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))  # as it is in the middle of its import
+    configure_worker()
+    assert os.environ["OMP_NUM_THREADS"] == "1"

@@ -131,7 +131,7 @@ def assert_finished_like(run: RunFolder, golden: RunFolder) -> None:
         pytest.param(
             ["size=4m", "nr_inodes=400"],
             lambda folder: without_inodes(folder, 6),
-            r".*, [\d.]+ k?B \(No space left on device; [\d.]+ MB free, but no file more\)",
+            r".*, [\d.]+ k?B \(No space left on device; [\d.]+ MB free, but no inode\)",
             id="inodes",
             marks=pytest.mark.slow,
         ),

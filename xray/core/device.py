@@ -73,8 +73,9 @@ def configure_worker() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     cv2.setNumThreads(1)
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch on import, which takes seconds: not every worker needs it
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+    set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)  # None while another thread imports it
+    if set_threads:
+        set_threads(1)
 
 
 def load_in_background(load: Callable[[], Output]) -> Future[Output]:
