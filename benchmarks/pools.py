@@ -378,7 +378,7 @@ def main() -> None:
     modes: dict[str, Callable[[Bench], dict[str, float]]] = {
         "feed": lambda bench: feed(bench, 1 if chosen.tiny else chosen.rounds, 768 // few, 1 if chosen.tiny else 4),
         "scaling": lambda bench: scaling(bench, 8 if chosen.tiny else 32, (1, 2) if chosen.tiny else (1, 2, 4, 8)),
-        "memory": lambda bench: memory(bench, 256 // few),
+        "memory": lambda bench: memory(bench, 64 if chosen.tiny else 256),
     }
     if wrong := set(chosen.modes) - modes.keys():
         options.error(f"unknown mode {sorted(wrong)[0]!r}, choose from {', '.join(modes)}")

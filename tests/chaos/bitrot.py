@@ -52,11 +52,11 @@ def main() -> None:
             data = bytearray(before)
             data[int(draw.integers(len(data)))] ^= 1 << int(draw.integers(8))
             path.write_bytes(data)
-            told = verify(RunFolder(run.uri))
-            places = {problem.path for problem in told.problems}
+            report = verify(RunFolder(run.uri))
+            places = {problem.path for problem in report.problems}
             found += str(path.relative_to(folder)) in places
             alarms += len(places - {str(path.relative_to(folder))})
-            if all(problem.repairable for problem in told.problems):
+            if all(problem.repairable for problem in report.problems):
                 verify(run, pictures=False, repair=True)
                 mended += 1
             else:

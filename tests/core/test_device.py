@@ -63,7 +63,7 @@ def work(model: Any, batch: int, **more: Any) -> BatchRunner[int, int]:
     return BatchRunner(model, batch, more.pop("turn", DeviceLock(threading.Lock())), **more)
 
 
-def told(results: Iterator[int | Rejected]) -> list[int | str]:
+def outcomes(results: Iterator[int | Rejected]) -> list[int | str]:
     return [result.reason if isinstance(result, Rejected) else result for result in results]
 
 
@@ -80,7 +80,7 @@ def test_nothing_in_nothing_out() -> None:
 
 def test_what_is_refused_at_any_step_costs_no_other() -> None:
     model = Doubling(unprepared={1, 2, 3, 9}, unmade={4, 5}, unfinished={0, 7})
-    assert told(work(model, 3).run(range(10))) == [
+    assert outcomes(work(model, 3).run(range(10))) == [
         "nsfw", "too_small", "too_small", "too_small", "no_object", "no_object", 12, "nsfw", 16, "too_small"
     ]  # fmt: skip
 
@@ -94,14 +94,16 @@ def test_the_items_alone_decide_what_makes_a_batch(
     model = Doubling(unprepared=unprepared, unfinished=unfinished)
     beats: list[tuple[int, float]] = []
     mine = work(model, batch, on_batch=lambda made, seconds: beats.append((made, seconds)))
-    results = told(mine.run(items))
+    results = outcomes(mine.run(items))
     assert results == [
         "too_small" if item in unprepared else "nsfw" if item in unfinished else 2 * item for item in items
     ]
     groups = [items[start : start + batch] for start in range(0, count, batch)]
     good = [[item for item in group if item not in unprepared] for group in groups]
     assert model.batches == [group for group in good if group]
-    assert [made for made, _ in beats] == [told for group in groups for told in (0, len(group))]  # begun, finished
+    assert [made for made, _ in beats] == [
+        outcomes for group in groups for outcomes in (0, len(group))
+    ]  # begun, finished
     assert mine.busy == pytest.approx(sum(seconds for _, seconds in beats))
 
 

@@ -221,6 +221,8 @@ INTERRUPTED = """
 import os, signal, sys, time
 from xray.core import files
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it
+
 class Interrupting:
     def __init__(self, inner):
         self.inner = inner

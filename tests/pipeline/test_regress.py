@@ -60,14 +60,14 @@ def fig9(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def regressed(fig9: Path) -> tuple[str, Path]:
-    told = said(fig9, *FIG9, "--out", fig9.parent / "out")
-    return told, fig9.parent / "out"
+    printed = said(fig9, *FIG9, "--out", fig9.parent / "out")
+    return printed, fig9.parent / "out"
 
 
 def test_the_published_table_comes_out_as_printed(regressed: tuple[str, Path]) -> None:
-    told, folder = regressed
+    printed, folder = regressed
     rows = published.printed("fig9")
-    lines = {line.split("  ")[0]: line for line in told.splitlines() if line}
+    lines = {line.split("  ")[0]: line for line in printed.splitlines() if line}
     markdown = (folder / "table.md").read_text().replace("\\", "")
     parameters = pd.read_csv(folder / "parameters.csv")
     assert len(parameters) == len(rows) == 24
@@ -77,8 +77,8 @@ def test_the_published_table_comes_out_as_printed(regressed: tuple[str, Path]) -
         cells = [row["estimate"], row["std_error"], interval, row["abs_t"], row["p"], row["p_summary"]]
         assert re.split(r"\s{2,}", lines[term].strip()) == [term, *cells]
         assert "| " + " | ".join([term, *cells]) + " |" in markdown
-    assert "n 540, 24 parameters, 516 degrees of freedom" in told
-    assert f"{len(FILES)} files in {folder}" in told
+    assert "n 540, 24 parameters, 516 degrees of freedom" in printed
+    assert f"{len(FILES)} files in {folder}" in printed
 
 
 def test_the_page_shows_what_the_command_prints(fig9: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_the_example_of_the_page_is_computed() -> None:
 
 
 def test_all_files_are_there_and_say_the_same(regressed: tuple[str, Path]) -> None:
-    told, folder = regressed
+    printed, folder = regressed
     assert names_in(folder) == FILES
     tables = {name: pd.read_csv(folder / f"{name}.csv", dtype={"class": str, "level": str}) for name in TABLES}
     record = json.loads((folder / "fit.json").read_text())
@@ -122,17 +122,17 @@ def test_all_files_are_there_and_say_the_same(regressed: tuple[str, Path]) -> No
     assert len(diagnostics["multicollinearity"]) == 23
     assert set(record["environment"]["libraries"]) >= {"numpy", "scipy", "statsmodels", "pandas"}
     for sentence in (folder / "reading.md").read_text().replace("\\", "").splitlines():
-        assert sentence.removeprefix("- ") in told.replace("note: ", "")
+        assert sentence.removeprefix("- ") in printed.replace("note: ", "")
 
 
 def test_the_reading_of_the_published_table(regressed: tuple[str, Path]) -> None:
-    told, _ = regressed
-    sentences = [line for line in told.splitlines() if re.match(r"\d\. ", line)]
+    printed, _ = regressed
+    sentences = [line for line in printed.splitlines() if re.match(r"\d\. ", line)]
     assert len(sentences) == 3
     assert "70.8 points of accuracy lower than Original" in sentences[0]
     assert "30.1 points of accuracy lower than Original" in sentences[1]
     assert "16.5 points of accuracy higher than 0" in sentences[2]
-    assert "of 540 cells, 24 above 1" in told
+    assert "of 540 cells, 24 above 1" in printed
 
 
 def test_figures_are_svg_and_the_same_each_time(regressed: tuple[str, Path], fig9: Path) -> None:
@@ -172,9 +172,9 @@ def counted(folder: Path) -> Path:
 
 def test_everything_beside_it(tmp_path: Path) -> None:
     path, out = counted(tmp_path), tmp_path / "out"
-    told = said(path, "--factors", "model", "scenario", "--cluster", "group", "--glm", "--interactions",
+    printed = said(path, "--factors", "model", "scenario", "--cluster", "group", "--glm", "--interactions",
                 "model:scenario", "--reference", "scenario=original", "--weights", "n", "--out", out)  # fmt: skip
-    assert "errors: clustered by group (12 clusters" in told
+    assert "errors: clustered by group (12 clusters" in printed
     table = pd.read_csv(path)
     options = {"factors": ["model", "scenario"], "reference": {"scenario": "original"}}
     wanted = regression(table, **options, cluster="group", weights="n", interactions=[("model", "scenario")])
@@ -184,7 +184,7 @@ def test_everything_beside_it(tmp_path: Path) -> None:
     record = json.loads((out / "fit.json").read_text())
     assert (record["cluster"], record["weights"], record["interactions"]) == ("group", "n", [["model", "scenario"]])
     assert record["binomial"]["aic"] > 0
-    assert "clusters by group" in told
+    assert "clusters by group" in printed
     assert "clusters by group" in record["binomial"]["notes"][-1]
     odds = pd.read_csv(out / "odds_ratios.csv").set_index("term")["ratio"]
     sums = table.groupby(["model", "scenario"])["correct"].sum() / 480
@@ -266,9 +266,9 @@ def test_hostile_names_from_end_to_end(tmp_path: Path, monkeypatch: pytest.Monke
     factors = ["--factors", COMMAND, "=scenario", "--reference", f"{COMMAND}={HOSTILE[0]}", "=scenario=NA"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        told = said("hostile.csv", "--response", "@accuracy", *factors, "--out", "out")
+        printed = said("hostile.csv", "--response", "@accuracy", *factors, "--out", "out")
     assert not list(tmp_path.rglob("PWNED"))
-    assert "\x1b" not in told
+    assert "\x1b" not in printed
     made = pd.read_csv("out/parameters.csv", keep_default_na=False)
     tame = rows.rename(columns={COMMAND: "model", "=scenario": "scenario", "@accuracy": "accuracy"})
     tame = tame.replace({name: f"n{place}" for place, name in enumerate(HOSTILE)})
@@ -345,18 +345,18 @@ def test_empty_cells_are_left_out_on_request(tmp_path: Path) -> None:
     words = [tmp_path / "holes.csv", "--factors", "model", "scenario", "--glm"]
     with pytest.raises(XrayError, match=r"2 of 48 rows lack a value; the first is row 5, column 'model'"):
         said(*words)
-    told = said(*words, "--missing", "drop")
-    assert "n 46, 3 parameters" in told
-    assert "note: 2 rows with an empty cell were left out" in told
-    assert "note on the binomial regression: 1 rows with an empty cell were left out" in told
+    printed = said(*words, "--missing", "drop")
+    assert "n 46, 3 parameters" in printed
+    assert "note: 2 rows with an empty cell were left out" in printed
+    assert "note on the binomial regression: 1 rows with an empty cell were left out" in printed
 
 
 def test_a_table_that_is_fitted_exactly_is_told_with_everything_beside_it(tmp_path: Path) -> None:
     rows = [(m, s, 0.9 - 0.1 * i - 0.25 * j) for i, m in enumerate("abc") for j, s in enumerate("xy")]
     pd.DataFrame(rows, columns=["model", "scenario", "accuracy"]).to_csv(tmp_path / "t.csv", index=False)
-    told = said(tmp_path / "t.csv", "--factors", "model", "scenario", "--out", tmp_path / "out")
-    assert "25.0 points of accuracy lower than x, holding the other factors fixed (no confidence interval)" in told
-    assert "fits all rows exactly: errors and P values are meaningless" in told
+    printed = said(tmp_path / "t.csv", "--factors", "model", "scenario", "--out", tmp_path / "out")
+    assert "25.0 points of accuracy lower than x, holding the other factors fixed (no confidence interval)" in printed
+    assert "fits all rows exactly: errors and P values are meaningless" in printed
     fit = json.loads((tmp_path / "out" / "fit.json").read_text())
     assert (fit["goodness"]["sum_of_squares"], fit["goodness"]["aicc"]) == (0, None)
     assert pd.read_csv(tmp_path / "out" / "anova.csv")["p"].isna().all()

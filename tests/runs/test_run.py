@@ -103,9 +103,9 @@ def test_factors_of_every_planned_sample(painted: RunFolder) -> None:
         "daubed": 6,
     }
     columns = ["painter_model", "steps", "guidance"]
-    told = {name: rows[columns].drop_duplicates().values.tolist() for name, rows in factors.groupby("scenario")}
-    assert told["generated_background"] == [["bristles", 7.0, 0.0]]
-    assert told["slow"] == [["hair", 50.0, 0.0]]
+    rows = {name: rows[columns].drop_duplicates().values.tolist() for name, rows in factors.groupby("scenario")}
+    assert rows["generated_background"] == [["bristles", 7.0, 0.0]]
+    assert rows["slow"] == [["hair", 50.0, 0.0]]
     for name in ("original", "daubed"):
         assert factors.loc[factors.scenario == name, columns].isna().all(axis=None)
     worlds = factors[factors.scenario != "original"]
@@ -285,19 +285,19 @@ def finish(run: RunFolder, model: str, scenario: str, fold: int) -> None:
 
 def test_every_planned_training_has_a_row(trained: RunFolder) -> None:
     table = xray.open(trained.uri).trials()
-    told = table.set_index(["trained_on", "fold"])
-    assert told["status"].to_dict() == {
+    rows = table.set_index(["trained_on", "fold"])
+    assert rows["status"].to_dict() == {
         ("original", 0): "planned",
         ("original", 1): "done",
         ("image_grey", 0): "failed",
         ("image_grey", 1): "begun",
     }
-    assert told.loc[("image_grey", 0), "reason"] == "the loss is no number"
-    done = told.loc[("original", 1)]
+    assert rows.loc[("image_grey", 0), "reason"] == "the loss is no number"
+    done = rows.loc[("original", 1)]
     assert (done["epochs"], done["best_epoch"], done["validation_loss"], done["seconds"]) == (3, 1, 0.4, 3.5)
     assert (done["train"], done["validation"], done["test"]) == (2, 1, 3)
     assert (done["spec"], done["origin"]) == ("reduced:resnet", "reduced:resnet, from scratch")
-    assert told.loc[("original", 0), ["epochs", "seconds", "weights"]].isna().all()
+    assert rows.loc[("original", 0), ["epochs", "seconds", "weights"]].isna().all()
 
 
 def test_a_training_that_an_earlier_recipe_planned_is_there_too(trained: RunFolder) -> None:

@@ -151,9 +151,9 @@ def test_comparing_writes_nothing_and_says_the_same(run: RunFolder, folder: Path
     changed(folder, "ball/1")
     before = paths_below(run.uri)
     recipe = recipe_from(recipe_values(folder, scenarios=["original", "random_background"]))
-    told = compare_plans(run, recipe, survey(recipe))
+    diff = compare_plans(run, recipe, survey(recipe))
     assert paths_below(run.uri) == before
-    assert counts(told) == counts(replan(run, recipe, survey(recipe)))
+    assert counts(diff) == counts(replan(run, recipe, survey(recipe)))
 
 
 def test_twice_before_anything_is_made(run: RunFolder, folder: Path) -> None:
@@ -189,8 +189,8 @@ def test_a_file_that_has_rotted_is_not_carried_over(run: RunFolder, folder: Path
 def test_other_libraries_make_all_anew(run: RunFolder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from xray.core.environment import environment
 
-    told = environment()
-    other = {**told, "libraries": {**told["libraries"], "simplejpeg": "9.9"}}
+    summary = environment()
+    other = {**summary, "libraries": {**summary["libraries"], "simplejpeg": "9.9"}}
     monkeypatch.setattr("xray.runs.versions.environment", lambda: other)
     monkeypatch.setattr("xray.pipeline.generate.workers.environment", lambda: other)
     run.store.revoke(GENERATE, run.plan.shards()[0])
@@ -242,10 +242,10 @@ def test_the_command_says_what_is_made_and_what_is_kept(run: RunFolder, folder: 
     invoke = CliRunner().invoke
     assert "or `--replan`" in str(invoke(app, ["plan", str(recipe), run.uri]).exception)
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan", "--dry-run"])
-    told = "6 images to make, 6 reused, 18 no longer planned"
-    assert said.output.splitlines()[-1] == f"{told}; nothing written: {run.uri}"
+    summary = "6 images to make, 6 reused, 18 no longer planned"
+    assert said.output.splitlines()[-1] == f"{summary}; nothing written: {run.uri}"
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
-    assert said.output.splitlines()[-1].startswith(f"replanned: {told}")
+    assert said.output.splitlines()[-1].startswith(f"replanned: {summary}")
     made_here(RunFolder(run.uri))
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
     assert said.output.splitlines()[-1].endswith(f"; nothing written: {run.uri}")
