@@ -74,10 +74,15 @@ class Gauge(threading.Thread):
             self.taken.append((share, process.memory_full_info().uss, process.num_fds(), process.num_threads()))
 
     def growth(self) -> tuple[float, int, int]:
-        """Return the growth of memory (MB), descriptors and threads, from a tenth of the run to its end."""
-        first = next(one for one in self.taken if one[0] >= 0.1)
-        last = self.taken[-1]
-        return (last[1] - first[1]) / 1e6, last[2] - first[2], last[3] - first[3]
+        """Return the growth of memory (MB), descriptors and threads, from a tenth of the run to its end.
+
+        Descriptors and threads come and go; what leaks stays, and so raises the minimum of a stretch of the run.
+        """
+        steady = [one for one in self.taken if one[0] >= 0.1]
+        stretch = max(1, len(steady) // 4)
+        first, last = steady[:stretch], steady[-stretch:]
+        descriptors, threads = (min(one[k] for one in last) - min(one[k] for one in first) for k in (2, 3))
+        return (steady[-1][1] - steady[0][1]) / 1e6, descriptors, threads
 
 
 def main() -> None:

@@ -43,4 +43,5 @@ def test_a_run_leaks_no_descriptors_threads_or_processes() -> None:
     figures, _ = run_program("soak", "--images", 2000)
     assert figures["images"] == 2000
     assert figures["driver_growth_mb"] < 50
-    assert (figures["descriptors_growth"], figures["processes_left"]) == (0, 0)
+    assert figures["descriptors_growth"] <= 0
+    assert figures["processes_left"] == 0

@@ -214,12 +214,17 @@ def logged(folder: Path, pool: str) -> list[tuple[str, int]]:
 
 
 def made_files(run: RunFolder) -> dict[str, str]:
-    """Return the SHA-256 of all files of IMAGES and MASKS, by name."""
+    """Return the SHA-256 of all files of IMAGES and MASKS, by name.
+
+    Hidden files are what a worker was writing when Ray ended it; no reader sees them, and `xray verify --clean` removes
+    them.
+    """
     folder = Path(run.uri.removeprefix("file://"))
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for kind in ("images", "masks")
         for path in (folder / kind).iterdir()
+        if not path.name.startswith(".")
     }
 
 
