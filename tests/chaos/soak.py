@@ -125,6 +125,7 @@ def main() -> None:
     print(f"{made.ok:,} images in {seconds:.0f} s; the driver had at most {peak:.0f} MB")
     figures = {
         "images": made.ok,
+        "shards": made.shards,
         "driver_growth_mb": round(memory, 1),
         "descriptors_growth": descriptors,
         "threads_growth": threads,

@@ -40,8 +40,10 @@ def test_a_flipped_bit_is_found_and_repaired() -> None:
 
 
 def test_a_run_leaks_no_descriptors_threads_or_processes() -> None:
-    figures, _ = run_program("soak", "--images", 2000)
-    assert figures["images"] == 2000
+    figures, _ = run_program("soak", "--images", 6000)
+    assert figures["images"] == 6000
     assert figures["driver_growth_mb"] < 50
-    assert figures["descriptors_growth"] <= 0
+    # A leak grows with the shards; connections that Ray opens once for each worker do not.
+    assert figures["descriptors_growth"] < figures["shards"] / 4
+    assert figures["threads_growth"] < figures["shards"] / 4
     assert figures["processes_left"] == 0
