@@ -69,7 +69,7 @@ class Race:
         labels = {category.name: place for place, category in enumerate(run.recipe.categories or ())}
         folds = {row["image_id"]: row["fold"] for row in run.store.table("folds").to_pylist()}
         names = {row["image_id"]: row["category"] for row in table}
-        divided = split_photographs(folds, names, trial.fold, trial.training, trial.seed)
+        divided = split_photographs(folds, names, trial.fold, trial.training, trial.run_seed)
         for part in ("train", "validation", "test"):
             for row in table:
                 if row["image_id"] in getattr(divided, part):

@@ -9,9 +9,10 @@ import pytest
 
 from xray.core.errors import XrayError
 from xray.core.plugins import available, settings
-from xray.models import Classifier, parse_model, parse_models
+from xray.models import Classifier, parse_model
 from xray.models.lite import Lite
 from xray.models.reduced import Reduced, ReducedSegmenter
+from xray.models.registry import models_by_name
 from xray.models.smp import Smp
 from xray.models.timm import Timm
 from xray.models.torchvision import Torchvision
@@ -98,15 +99,14 @@ def test_folders(tmp_path: Path, timm_folder: Path, hf_folder: Path) -> None:
 
 
 def test_models_are_named_by_the_mapping_or_their_architecture() -> None:
-    resnet, lite = Timm(architecture="resnet50"), Lite(architecture="efficientnet-lite0")
-    assert parse_models({"mine": "timm:resnet50"}) == {"mine": resnet}
-    assert parse_models("timm:resnet50") == {"resnet50": resnet}
-    named = parse_models(["timm:resnet50@weights/a.pth", "lite:efficientnet-lite0"])
-    assert named == {"resnet50": Timm(architecture="resnet50", weights="weights/a.pth"), "efficientnet-lite0": lite}
+    assert models_by_name({"mine": "timm:resnet50"}) == {"mine": "timm:resnet50"}
+    assert models_by_name("timm:resnet50") == {"resnet50": "timm:resnet50"}
+    specs = ["timm:resnet50@weights/a.pth", "lite:efficientnet-lite0"]
+    assert models_by_name(specs) == dict(zip(("resnet50", "efficientnet-lite0"), specs, strict=True))
     with pytest.raises(XrayError, match="two models are called 'resnet50'"):
-        parse_models(["timm:resnet50", "torchvision:resnet50"])
+        models_by_name(["timm:resnet50", "torchvision:resnet50"])
     with pytest.raises(XrayError, match="got 7"):
-        parse_models(7)
+        models_by_name(7)
 
 
 def test_a_family_outside_xray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,8 @@ def test_preset_for_all_scenarios_that_have_it() -> None:
         (SOURCE + "categories: stamp12\n", "did you mean 'stamps12'?"),
         (SOURCE + "categories: {fox: [1000]}\n", "line 2: categories"),
         (SOURCE + "models: ['timm:resnet50', 'torchvision:resnet50']\n", "line 2: models: "),
+        (SOURCE + "models: ['tim:resnet50']\n", "r.yaml, line 2: unknown model family 'tim'; did you mean 'timm'?"),
+        (SOURCE + "training:\n  models: [resnet50]\n", "line 2: unknown model family 'resnet50'"),
         (SOURCE + "scenarios: {}\n", "line 2: scenarios: "),
         (SOURCE + "scenarios: 5\n", "line 2: scenarios: "),
         (SOURCE + "preset: ximagenet13\n", "r.yaml, line 2: unknown preset 'ximagenet13'; did you mean 'ximagenet12'?"),

@@ -51,10 +51,10 @@ def test_unknown_choices_are_named(chosen: dict[str, list[object]], named: str) 
         trials_of(chosen)
 
 
-def test_random_seeds_differ_by_model_and_fold_but_not_by_scenario() -> None:
+def test_trial_seeds_differ_by_model_and_fold_but_not_by_scenario() -> None:
     by_seed: dict[int, set[str]] = {}
     for trial in trials_of():
-        by_seed.setdefault(trial.random_seed, set()).add(trial.scenario)
+        by_seed.setdefault(trial.trial_seed, set()).add(trial.scenario)
     assert len(by_seed) == 2 * 3
     assert all(len(scenarios) == 3 for scenarios in by_seed.values())
 

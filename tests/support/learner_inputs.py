@@ -57,7 +57,7 @@ def make_feed(samples: Samples, *, masks: bool = False, noise: bool = False) -> 
 def make_trial(spec: str = "reduced:resnet", **changes: Any) -> Trial:
     """A trial of two epochs by default."""
     fields = {"models": {"net": spec}, "folds": 3, "side": SIDE, "epochs": 2, "batch": 8, **changes}
-    return Trial("net", spec, "original", 0, ("original",), Training(**fields), seed=1)
+    return Trial("net", spec, "original", 0, ("original",), Training(**fields), run_seed=1)
 
 
 def make_learner(trial: Trial, *, noise: bool = False, train: set[str] | None = None) -> Learner:

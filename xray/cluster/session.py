@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import os
@@ -125,35 +124,6 @@ def _own_signals() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread() and before is not None:
             signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Silence Ray Tune, whose output repeats the progress line and the results."""
-    logger = logging.getLogger("ray.tune")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), _without_aws_keys():
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _without_aws_keys() -> Iterator[None]:
-    """Keep Ray Tune from passing the driver's AWS keys to its workers, since they would show in dashboard and logs.
-
-    Its workers get credentials from their node, as all others do.
-    """
-    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
-
-    keys = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    ENV_VARS_TO_PROPAGATE.difference_update(keys)
-    try:
-        yield
-    finally:
-        ENV_VARS_TO_PROPAGATE.update(keys)
 
 
 def nodes() -> list[dict[str, float]]:

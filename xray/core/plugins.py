@@ -76,13 +76,15 @@ def find(kind: str, base: type[T], name: str) -> type[T]:
 def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
     """Build a plug-in from its recipe entry: `"name"`, or `{"kind": "name", setting: value, …}`.
 
+    Where the class has `presets`, the entry may name one as `preset`; the entry's own settings win.
+
     Args:
         kind: kind of plug-in, for messages.
         base: base class of its kind.
         spec: the recipe entry.
 
     Raises:
-        XrayError: the plug-in or one of its settings does not exist.
+        XrayError: the plug-in, its preset or one of its settings does not exist.
         pydantic.ValidationError: a setting is out of range.
     """
     fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
@@ -90,6 +92,13 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
         raise ConfigError(f"a {kind} needs `kind`, one of {', '.join(available(base))}")
     name = str(fields.pop("kind"))
     cls = find(kind, base, name)
+    presets: Any = getattr(cls, "presets", None)
+    if presets is not None and (preset := fields.pop("preset", None)) is not None:
+        if not presets:
+            raise ConfigError(f"{kind} {name!r} has no presets: remove `preset: {preset}`", where=("preset",))
+        if preset not in presets:
+            raise ConfigError(str(unknown(f"preset of {kind} {name!r}", preset, presets)), where=("preset",))
+        fields = {**presets[preset], **fields}
     choices = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in fields:
         if key not in choices:
@@ -132,18 +141,15 @@ def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
     return write
 
 
-def field_of(
-    kind: str, base: type[T], make: Callable[[Any], T] | None = None
-) -> tuple[PlainValidator, PlainSerializer]:
+def field_of(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
     """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry.
 
     Args:
         kind: kind of plug-in, for messages.
         base: base class of its kind.
-        make: function that builds the plug-in from its entry; default: `build`.
     """
 
     def read(value: Any) -> T:
-        return value if isinstance(value, base) else make(value) if make else build(kind, base, value)
+        return value if isinstance(value, base) else build(kind, base, value)
 
     return PlainValidator(checked(read)), PlainSerializer(dump(base))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from xray.models.base import Classifier, Loaded, Task, Trainable
-from xray.models.registry import parse_model, parse_models
+from xray.models.registry import parse_model
 
-__all__ = ["Classifier", "Loaded", "Task", "Trainable", "parse_model", "parse_models"]
+__all__ = ["Classifier", "Loaded", "Task", "Trainable", "parse_model"]

@@ -27,8 +27,8 @@ def parse_model(spec: str) -> Classifier:
     >>> parse_model("lite:efficientnet-lite0")
     Lite(architecture='efficientnet-lite0')
     """
-    family, colon, rest = spec.partition(":")
-    if spec.startswith("file://") or (not colon and "/" in spec):
+    family, _, rest = spec.partition(":")
+    if is_folder(spec):
         folder = local_path(spec) or Path(spec).expanduser()
         return _parse_folder(folder.absolute())
     if "." in family:
@@ -40,16 +40,13 @@ def parse_model(spec: str) -> Classifier:
     return cls.parse(rest)
 
 
-def parse_models(value: Any) -> dict[str, Classifier]:
-    """Return classifiers by name, see `models_by_name`.
+def is_folder(spec: str) -> bool:
+    """Return whether a model string is the path or `file://` URI of a folder.
 
-    Raises:
-        ConfigError: not model strings, two models with the same name, or see `parse_model`.
-
-    >>> parse_models(["lite:efficientnet-lite0"])
-    {'efficientnet-lite0': Lite(architecture='efficientnet-lite0')}
+    >>> is_folder("models/mine"), is_folder("timm:resnet50")
+    (True, False)
     """
-    return {name: parse_model(spec) for name, spec in models_by_name(value).items()}
+    return spec.startswith("file://") or (":" not in spec and "/" in spec)
 
 
 def models_by_name(value: Any) -> dict[str, str]:

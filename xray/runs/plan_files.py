@@ -160,11 +160,11 @@ class PlanFiles:
 
     def shards(self) -> list[str]:
         """Names of all planned shards, in order."""
-        return self._names("plan")
+        return list(self.rows_by_shard())
 
     def batches(self) -> list[str]:
         """Names of all photo batches, in order."""
-        return self._names("source")
+        return list(self.rows_by_batch())
 
     def shard(self, name: str) -> Shard:
         """Read the rows of a shard, and no others."""
@@ -189,11 +189,7 @@ class PlanFiles:
 
     def planned_rows(self) -> int:
         """Number of planned images."""
-        total = 0
-        for part in self.parts("plan"):
-            with self.open_part("plan", part) as file:
-                total += file.metadata.num_rows
-        return total
+        return sum(self.rows_by_shard().values())
 
     def rows_by_shard(self) -> dict[str, int]:
         """Number of planned images of each shard."""
@@ -203,19 +199,12 @@ class PlanFiles:
         """Number of photographs of each batch."""
         return self._rows("source")
 
-    def _names(self, table: str) -> list[str]:
-        names = []
-        for part in self.parts(table):
-            with self.open_part(table, part) as file:
-                names += [str(ShardId.of(part, group)) for group in range(file.num_row_groups)]
-        return names
-
     def _rows(self, table: str) -> dict[str, int]:
         rows: dict[str, int] = {}
         for part in self.parts(table):
             with self.open_part(table, part) as file:
-                for group in range(file.metadata.num_row_groups):
-                    rows[str(ShardId.of(part, group))] = file.metadata.row_group(group).num_rows
+                groups = range(file.metadata.num_row_groups)
+                rows |= {str(ShardId.of(part, group)): file.metadata.row_group(group).num_rows for group in groups}
         return rows
 
     def _path(self, table: str, part: str) -> str:

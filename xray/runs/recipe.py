@@ -22,7 +22,7 @@ from xray.core.uri import to_uri
 from xray.masks import Annotations, Gates, Refiner
 from xray.masks.from_source import FromSource
 from xray.masks.given import Given
-from xray.models.registry import models_by_name
+from xray.models.registry import is_folder, models_by_name, parse_model
 from xray.runs.resources import Pools
 from xray.runs.training import Training, training_fields
 from xray.scenarios import Scenario, build_scenario
@@ -235,11 +235,24 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
             f"{name}, line 1: a recipe must be a mapping such as `source: {{kind: imagefolder, root: photos}}`"
         )
     try:
-        return recipe_from(values)
+        recipe = recipe_from(values)
+        _check_models(recipe)
     except ValidationError as error:
         raise ConfigError("\n".join(_located(details, lines, name) for details in error.errors())) from error
     except XrayError as error:
         raise ConfigError(f"{name}, line {lines[error.where]}: {error}") from error
+    return recipe
+
+
+def _check_models(recipe: Recipe) -> None:
+    """Refuse model strings that mean no model anywhere. A folder may exist on the machines of a cluster only."""
+    for where, models in (("models",), recipe.models), (("training",), recipe.training and recipe.training.models):
+        for spec in (models or {}).values():
+            if not is_folder(spec):
+                try:
+                    parse_model(spec)
+                except ConfigError as error:
+                    raise ConfigError(str(error), where) from error
 
 
 def load_recipe(location: str) -> Recipe:

@@ -33,7 +33,7 @@ class Trial:
         fold: the fold that it is tested on; 0 for a plain split.
         tests: the scenarios that it is tested on.
         training: the settings.
-        seed: of the run.
+        run_seed: seed of the run.
     """
 
     model: str
@@ -42,7 +42,7 @@ class Trial:
     fold: int
     tests: tuple[str, ...]
     training: Training
-    seed: int
+    run_seed: int
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -55,13 +55,13 @@ class Trial:
         return f"{self.model} trained on {self.scenario}, fold {self.fold}"
 
     @property
-    def random_seed(self) -> int:
+    def trial_seed(self) -> int:
         """The seed of the initial weights, the order of batches and everything else that is random.
 
         It does not depend on the scenario: models trained on different scenarios start from the same weights and see
         the same photographs in the same order.
         """
-        return digest(self.seed, "trial", self.model, self.fold, bits=63)
+        return digest(self.run_seed, "trial", self.model, self.fold, bits=63)
 
     @property
     def decisive(self) -> dict[str, Any]:

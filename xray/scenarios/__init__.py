@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xray.core.errors import ConfigError, unknown
-from xray.core.plugins import build, find
+from xray.core.plugins import build
 from xray.core.types import Photo, Picture, Prompt
 from xray.scenarios.base import Scenario
 
@@ -26,17 +25,4 @@ def build_scenario(spec: str | Mapping[str, Any]) -> Scenario:
     >>> build_scenario({"kind": "blur_background", "preset": "ximagenet12", "sigma": 5})
     BlurBackground(kernel=15, sigma=5.0, bleed=True)
     """
-    fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
-    preset = fields.pop("preset", None)
-    if preset is not None and "kind" in fields:
-        fields = {**_preset(str(fields["kind"]), str(preset)), **fields}
-    return build("scenario", Scenario, fields)
-
-
-def _preset(kind: str, preset: str) -> Mapping[str, Any]:
-    presets = find("scenario", Scenario, kind).presets
-    if not presets:
-        raise ConfigError(f"scenario {kind!r} has no presets: remove `preset: {preset}`", where=("preset",))
-    if preset not in presets:
-        raise ConfigError(str(unknown(f"preset of scenario {kind!r}", preset, presets)), where=("preset",))
-    return presets[preset]
+    return build("scenario", Scenario, spec)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, TypeVar
 
-from xray.backgrounds.inpainting.base import Inpainter, build_inpainter
+from xray.backgrounds.inpainting.base import Inpainter
 from xray.backgrounds.inpainting.prompts import Places, Wording, prompts_for
 from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 from xray.core.compositing import random_below, restore
@@ -36,7 +36,7 @@ class GeneratedBackground(Scenario):
     inpaints: ClassVar[bool] = True
     presets: ClassVar[Presets] = {"ximagenet12": {"prompts": "fig14"}}
 
-    painter: Annotated[Inpainter, *field_of("painter", Inpainter, build_inpainter)] = StableDiffusion()
+    painter: Annotated[Inpainter, *field_of("painter", Inpainter)] = StableDiffusion()
     prompts: Wording = "ours"
     places: Places = "both"
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from xray.backgrounds.inpainting.base import build_inpainter
+from xray.backgrounds.inpainting.base import Inpainter
 from xray.backgrounds.inpainting.folder_check import lora_file, read_folder
 from xray.core.errors import XrayError
+from xray.core.plugins import build
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -25,11 +26,11 @@ def folder(sdxl: Path, tmp_path: Path) -> Path:
 
 
 def check(folder: Path) -> None:
-    build_inpainter({"kind": "sdxl", "model": str(folder)}).check(["a meadow"])
+    build("painter", Inpainter, {"kind": "sdxl", "model": str(folder)}).check(["a meadow"])
 
 
 def load(folder: Path, **settings: str) -> None:
-    build_inpainter({"kind": "sdxl", "model": str(folder), "steps": 2, **settings}).load("cpu")
+    build("painter", Inpainter, {"kind": "sdxl", "model": str(folder), "steps": 2, **settings}).load("cpu")
 
 
 def edit_index(folder: Path, **changes: object) -> None:
@@ -144,7 +145,7 @@ def test_parts_of_the_safety_checker_are_optional(sd15_base: Path, tmp_path: Pat
 @pytest.mark.parametrize("role", ["vae", "controlnet"])
 def test_other_networks_are_checked_too(sdxl: Path, tmp_path: Path, role: str) -> None:
     with pytest.raises(XrayError, match=r"config\.json"):
-        build_inpainter({"kind": "sdxl", "model": str(sdxl), role: str(tmp_path)}).check([])
+        build("painter", Inpainter, {"kind": "sdxl", "model": str(sdxl), role: str(tmp_path)}).check([])
 
 
 def test_networks_of_another_model_are_refused(sdxl: Path, controlnet: Path, tmp_path: Path) -> None:

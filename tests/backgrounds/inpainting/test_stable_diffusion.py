@@ -16,12 +16,13 @@ from PIL import Image
 from pydantic import ValidationError
 from support import tiny_models
 
-from xray.backgrounds.inpainting.base import InpaintedImage, InpaintRequest, build_inpainter
+from xray.backgrounds.inpainting.base import InpaintedImage, Inpainter, InpaintRequest
 from xray.backgrounds.inpainting.canvas import colour_field, seed_colours
 from xray.backgrounds.inpainting.pipeline import InpaintingModel
 from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.errors import Rejected, XrayError
+from xray.core.plugins import build
 from xray.core.types import Photo
 
 # NumPy passes tensors a keyword that they do not support yet; harmless for the schedulers of diffusers.
@@ -39,7 +40,9 @@ def request_of(width: int, height: int, seed: int = 5, prompt: str = PROMPT) -> 
 
 
 def load(model: Path, **settings: Any) -> InpaintingModel:
-    inpainter = build_inpainter({"kind": "sdxl", "model": str(model), "steps": 3, "min_side": 16, **settings})
+    inpainter = build(
+        "painter", Inpainter, {"kind": "sdxl", "model": str(model), "steps": 3, "min_side": 16, **settings}
+    )
     loaded = inpainter.load("cpu")
     assert isinstance(loaded, InpaintingModel)
     return loaded
@@ -296,7 +299,7 @@ def test_reaching_the_recompile_limit_is_an_error(model: InpaintingModel) -> Non
     ],
 )
 def test_presets(preset: str, scheduler: str, steps: int, spacing: str, sdxl: Path, lora: Path) -> None:
-    named = build_inpainter({"kind": "sdxl", "preset": preset})
+    named = build("painter", Inpainter, {"kind": "sdxl", "preset": preset})
     assert isinstance(named, StableDiffusion)
     assert named.steps == steps
     assert int(named.steps * named.strength) == named.steps
@@ -306,7 +309,7 @@ def test_presets(preset: str, scheduler: str, steps: int, spacing: str, sdxl: Pa
         entry["lora"] = str(lora)
     if steps > 8:
         entry["steps"] = 2  # explicit settings override the preset's
-    model = build_inpainter(entry).load("cpu")
+    model = build("painter", Inpainter, entry).load("cpu")
     assert isinstance(model, InpaintingModel)
     assert (model.facts["scheduler"], model.facts["steps"]) == (scheduler, entry.get("steps", steps))
     assert model.pipeline.scheduler.config.timestep_spacing == spacing
@@ -317,7 +320,7 @@ def test_presets_name_known_weights() -> None:
     from xray.models.weights.catalog import CATALOG
 
     for preset in ({}, *StableDiffusion.presets.values()):
-        assert set(build_inpainter({"kind": "sdxl", **preset}).weights().values()) <= CATALOG.keys()
+        assert set(build("painter", Inpainter, {"kind": "sdxl", **preset}).weights().values()) <= CATALOG.keys()
 
 
 def test_own_safety_checker(sd15: Path, models: dict[str, InpaintingModel], tmp_path: Path) -> None:
@@ -372,12 +375,12 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_long_prompts_are_refused_or_truncated(short: Path) -> None:
     entry = {"kind": "sdxl", "model": str(short), "steps": 3, "negative_prompt": ""}
-    assert build_inpainter(entry).check(["green meadow"]) == []
+    assert build("painter", Inpainter, entry).check(["green meadow"]) == []
     with pytest.raises(XrayError, match=rf"prompt '{LONG}' has 2\d tokens.* 20:"):
-        build_inpainter(entry).check(["snow", LONG])
+        build("painter", Inpainter, entry).check(["snow", LONG])
     with pytest.raises(XrayError, match="negative prompt 'people, person"):
-        build_inpainter({**entry, "negative_prompt": "people, person, dogs, text"}).check([])
-    (warning,) = build_inpainter({**entry, "truncate_prompts": True}).check([LONG, "snow", LONG])
+        build("painter", Inpainter, {**entry, "negative_prompt": "people, person, dogs, text"}).check([])
+    (warning,) = build("painter", Inpainter, {**entry, "truncate_prompts": True}).check([LONG, "snow", LONG])
     assert repr(LONG) in warning
 
 
@@ -399,12 +402,12 @@ def test_truncated_prompts_are_noted(short: Path, capfd: pytest.CaptureFixture[s
 )
 def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        build_inpainter({"kind": "sdxl", **settings})
+        build("painter", Inpainter, {"kind": "sdxl", **settings})
 
 
 def test_unknown_names_get_the_nearest_suggestion() -> None:
     with pytest.raises(XrayError, match="'turb'; did you mean 'turbo'"):
-        build_inpainter({"kind": "sdxl", "preset": "turb"})
+        build("painter", Inpainter, {"kind": "sdxl", "preset": "turb"})
     with pytest.raises(ValidationError, match="did you mean 'euler'"):
         StableDiffusion(scheduler="eulr")
 

@@ -51,7 +51,7 @@ def test_resnet_learns_digits_but_not_shuffled_labels(labels: str) -> None:
     training = Training(models=["reduced:resnet"], folds=None, holdout=0.2, epochs=epochs)
     categories = dict(zip(samples.image_id, map(str, samples.label_N.tolist()), strict=True))
     split = split_photographs(assign_folds(categories, training, seed=0), categories, 0, training, seed=0)
-    trial = Trial("resnet", "reduced:resnet", "original", 0, ("original",), training, seed=0)
+    trial = Trial("resnet", "reduced:resnet", "original", 0, ("original",), training, run_seed=0)
     learner = Learner.build(
         trial,
         build_network(trial, 10),

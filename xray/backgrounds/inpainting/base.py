@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from xray.core.device import DeviceModel
-from xray.core.errors import ConfigError, unknown
-from xray.core.plugins import build, find
 from xray.core.types import Photo, Pixels, Presets
 
 
@@ -81,23 +79,3 @@ class Inpainter:
             ConfigError: weights are missing, damaged, or not safe.
         """
         raise NotImplementedError
-
-
-def build_inpainter(spec: str | Mapping[str, Any]) -> Inpainter:
-    """Build an inpainter from its recipe entry: `"sdxl"`, or `{"kind": "sdxl", "preset": "turbo", setting: value, …}`.
-
-    Explicit settings override the preset's.
-
-    Raises:
-        ConfigError: unknown inpainter, preset or setting.
-        pydantic.ValidationError: a setting is out of range.
-    """
-    fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
-    preset = fields.pop("preset", None)
-    if preset is not None:
-        kind = str(fields.get("kind"))
-        presets = find("painter", Inpainter, kind).presets
-        if preset not in presets:
-            raise ConfigError(str(unknown(f"preset of painter {kind!r}", preset, presets)), ("preset",))
-        fields = {**presets[preset], **fields}
-    return build("painter", Inpainter, fields)

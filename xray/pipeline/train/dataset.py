@@ -61,7 +61,7 @@ class TrainingData:
         """Return the photographs of a trial, of those that its scenario has images of."""
         samples = self.samples[trial.scenario]
         names = zip(samples.image_id, (self.categories[label] for label in samples.label_N), strict=True)
-        return split_photographs(self.folds, dict(names), trial.fold, trial.training, trial.seed)
+        return split_photographs(self.folds, dict(names), trial.fold, trial.training, trial.run_seed)
 
     def _check(self, trial: Trial) -> None:
         split = self.split(trial)

@@ -211,7 +211,7 @@ class Learner:
         import torch
 
         started, number = time.perf_counter(), self.epochs
-        torch.manual_seed(digest(self.trial.random_seed, "epoch", number, bits=63))
+        torch.manual_seed(digest(self.trial.trial_seed, "epoch", number, bits=63))
         if self._batches is None:
             self._batches = self.feed.batches(self._passes())
         train_loss, train_score = self._train(number, self._batches)
@@ -257,7 +257,7 @@ class Learner:
     def _train_parts(self, epoch: int) -> list[Order]:
         """Return this worker's share of an epoch's batches, `accumulate` parts of each."""
         accumulate, worker = self.trial.training.accumulate, self.worker
-        order_N = epoch_order(self._shard_N, self._hash_N, self.trial.random_seed, epoch)
+        order_N = epoch_order(self._shard_N, self._hash_N, self.trial.trial_seed, epoch)
         return [
             order_N[part]
             for batch in self._steps
@@ -294,7 +294,7 @@ class Learner:
 
     def _backward(self, index: Order, batch: Batch, size: int, epoch: int, last: bool, metrics: Any) -> float:
         """Add the gradients of a part of a batch of `size` images; return the sum of its losses."""
-        images, masks = augment(self.trial.training.augment, *batch, self._hash_N[index], self.trial.random_seed, epoch)
+        images, masks = augment(self.trial.training.augment, *batch, self._hash_N[index], self.trial.trial_seed, epoch)
         input_NCHW, label_N, mask_NHW = self.to_tensors(images, masks, self.train.label_N[index])
         synchronise = last or self.worker.workers == 1
         with contextlib.nullcontext() if synchronise else self.ddp_model.no_sync():  # type: ignore[operator]

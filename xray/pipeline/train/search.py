@@ -72,7 +72,7 @@ def _tuner(trial: Trial, data: TrainingData, layout: TrialResources, folder: str
             num_samples=search.samples,
             max_concurrent_trials=layout.concurrent,
             scheduler=ASHAScheduler(max_t=epochs, grace_period=min(search.grace, epochs)),
-            search_alg=BasicVariantGenerator(random_state=trial.random_seed % 2**32),
+            search_alg=BasicVariantGenerator(random_state=trial.trial_seed % 2**32),
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(name="tune", storage_path=path, storage_filesystem=store, verbose=0),

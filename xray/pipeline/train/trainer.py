@@ -140,7 +140,7 @@ def build_network(trial: Trial, classes: int) -> Trainable:
     """Create the network of a trial with its initial weights, for a number of categories."""
     import torch
 
-    torch.manual_seed(trial.random_seed)
+    torch.manual_seed(trial.trial_seed)
     model = parse_model(trial.spec)
     outputs = objective_for(model.task, classes).outputs
     return model.trainable(outputs, trial.training.side, trial.training.pretrained)
