@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import ray
 
@@ -16,3 +21,19 @@ def test_an_unreachable_cluster_is_refused_by_its_address(monkeypatch: pytest.Mo
     monkeypatch.setattr(ray, "init", unreachable)
     with pytest.raises(ResourceError, match=r"RAY_ADDRESS=10\.0\.0\.1:6379"), session.connected():
         pass
+
+
+def test_a_temporary_folder_too_long_for_sockets_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 60) / ("b" * 60)
+    folder.mkdir(parents=True)
+    code = "from xray.cluster.session import connected\nwith connected(workers=1): pass"
+    environment = {name: value for name, value in os.environ.items() if name not in ("RAY_TMPDIR", "RAY_ADDRESS")}
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, env={**environment, "TMPDIR": str(folder)}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    error = ended.stderr.strip().splitlines()[-1]
+    assert error.startswith("xray.core.errors.ResourceError")
+    assert str(folder) in error
+    assert "RAY_TMPDIR" in error

@@ -76,6 +76,12 @@ def connected(workers: int | None = None) -> Iterator[None]:
         except ray.exceptions.AuthenticationError as error:
             message = " ".join(str(error).split())
             raise ResourceError(f"authentication failed at RAY_ADDRESS={address}: {message}") from error
+        except OSError as error:
+            folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+            raise ResourceError(
+                f"Ray cannot use the temporary folder {folder} ({error}). Set RAY_TMPDIR to a short path on a local "
+                "disk, such as /tmp; it replaces TMPDIR for Ray alone"
+            ) from error
     try:
         _refuse_if_open()
         yield
