@@ -32,12 +32,10 @@ from support.runs import cpu_seconds, planned
 from xray.cluster.session import connected
 from xray.pipeline.generate.workers import render_shard
 from xray.pipeline.train.dataset import TrainingData
-from xray.pipeline.train.feed import InMemoryFeed
-from xray.pipeline.train.learner import Worker
-from xray.pipeline.train.prepare import PREPARE_TASKS, prepare
+from xray.pipeline.train.feed import Feed, in_memory_feed
+from xray.pipeline.train.streaming import PREPARE_TASKS, prepare
 from xray.pipeline.train.sweep import select_trials, sweep
-from xray.pipeline.train.trainer import worker_loop
-from xray.runs.checkpoints import Checkpoints
+from xray.pipeline.train.trainer import train_worker
 from xray.runs.folder import RunFolder
 
 PROCESSES = 2
@@ -56,15 +54,14 @@ def one_process(run: RunFolder) -> None:
         for preparation in set(material.preparations.values()):
             unit = {"scenario": name, "preparation": 0, "shards": sorted(set(found.shard)), "samples": None}
             table = prepare(run.uri, [preparation], pa.Table.from_pylist([unit], PREPARE_TASKS))
-            feeds[name, preparation] = InMemoryFeed([table], preparation)
+            feeds[name, preparation] = in_memory_feed([table], preparation)
 
-    def feed_for(data: TrainingData, name: str, model: str) -> InMemoryFeed:
+    def feed_for(data: TrainingData, name: str, model: str) -> Feed:
         return feeds[name, data.preparations[model]]
 
-    room = "xray.pipeline.train"
-    with mock.patch(f"{room}.trainer.feed_for", feed_for), mock.patch(f"{room}.results.feed_for", feed_for):
+    with mock.patch("xray.pipeline.train.trainer.feed_for", feed_for):
         for trial in missing:
-            worker_loop(trial, material, Worker(), Checkpoints(run.store.trial_folder(*trial.key)), lambda row: None)
+            train_worker({"trial": trial, "data": material, "gpus": 0, "report": lambda row: None})
 
 
 def swept(run: RunFolder) -> None:

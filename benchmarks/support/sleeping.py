@@ -21,7 +21,8 @@ from xray.backgrounds.inpainting.tokenizers import Tokenizers
 from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.masks.base import Refiner
-from xray.masks.sam.network import NetworkInput, Query
+from xray.masks.sam.network import NetworkInput, group_prompts
+from xray.masks.sam.prompts import Prompt
 from xray.masks.sam.refiner import Sam
 from xray.scenarios import Photo
 
@@ -72,13 +73,16 @@ class SamNetwork:
         self.resize = ResizeLongestSide(SAM_SIDE)
         self.facts: Mapping[str, Any] = {"backend": "sleep"}
 
-    def preprocess(self, image_HWC: np.ndarray, queries: Sequence[Query]) -> NetworkInput:
+    def preprocess(self, image_HWC: np.ndarray, prompts: Sequence[Prompt]) -> NetworkInput:
         import torch
 
         size = image_HWC.shape[:2]
         pixels = torch.as_tensor(self.resize.apply_image(image_HWC)).permute(2, 0, 1).contiguous()
-        asked = [(query.objects, {"logits": self._ellipses(query.boxes / max(size) * 256)}) for query in queries]
-        return NetworkInput(pixels, size, pixels.shape[1:], asked)
+        queries = [
+            (objects, {"logits": self._ellipses(query["input_boxes"] / max(size) * 256)})
+            for objects, query in group_prompts(prompts)
+        ]
+        return NetworkInput(pixels, size, pixels.shape[1:], prompts, queries)
 
     def _ellipses(self, boxes_K4: np.ndarray) -> Any:
         import torch
@@ -171,9 +175,7 @@ class SleepingSdxl(Inpainter):
         from xray.backgrounds.inpainting.pipeline import InpaintingModel
 
         sleeping = Device("paint", self.seconds, self.notes, self.actors)
-        loaded = InpaintingModel(
-            StableDiffusion(size=SDXL_SIDE).sampler_settings(), Pipeline(sleeping), Tokenizers((words,), 77), {}
-        )
+        loaded = InpaintingModel(StableDiffusion(size=SDXL_SIDE), Pipeline(sleeping), Tokenizers((words,), 77), {})
         scene = InpaintRequest(Photo(np.zeros((64, 64, 3), np.uint8), np.eye(64, dtype=bool)), "", 0)
         loaded.finish(scene, *loaded.run([loaded.prepare(scene)]))
         sleeping.meet()

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from support import tiny_models
+from support.inpainting import KINDS, load
+
+from xray.backgrounds.inpainting.pipeline import InpaintingModel
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,3 +51,14 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def other_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.tiny_vae(tmp_path_factory.mktemp("vae"))
+
+
+@pytest.fixture(scope="session")
+def models(request: pytest.FixtureRequest) -> dict[str, InpaintingModel]:
+    """Loaded models by the names of their folders' fixtures."""
+    return {kind: load(request.getfixturevalue(kind)) for kind in KINDS}
+
+
+@pytest.fixture(scope="session")
+def model(models: dict[str, InpaintingModel]) -> InpaintingModel:
+    return models["sdxl"]

@@ -107,38 +107,19 @@ def test_places_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         next(Places(cache=tmp_path).candidates(NONE))
 
 
-def source_row(image_id: str, status: str) -> dict[str, object]:
-    return {
-        "image_id": image_id,
-        "category": "cat",
-        "uri": f"file:///{image_id}.jpg",
-        "sha256": "",
-        "width": 1,
-        "height": 1,
-        "mask_uri": None,
-        "box": None,
-        "place": "roof" if image_id == "a" else None,
-        "split": "val",
-        "licence": "CC0",
-        "status": status,
-        "reason": "",
-    }
+def source_row(image_id: str, status: str, place: str | None) -> dict[str, object]:
+    empty = dict.fromkeys(schema.SOURCE.names)
+    facts = {"category": "cat", "uri": f"file:///{image_id}.jpg", "place": place, "licence": "CC0"}
+    return {**empty, **facts, "image_id": image_id, "status": status}
 
 
 def test_own_photos_are_the_usable_photographs() -> None:
-    table = pa.Table.from_pylist(
-        [source_row("a", "ok"), source_row("b", "rejected"), source_row("c", "ok")], schema.SOURCE
-    )
+    rows = [source_row("a", "ok", "roof"), source_row("b", "rejected", None), source_row("c", "ok", None)]
+    table = pa.Table.from_pylist(rows, schema.SOURCE)
     own = OwnPhotos().own(table)
     assert own.schema == schema.BACKGROUNDS
-    rows = own.select(["donor_id", "category", "place", "licence"]).to_pylist()
-    assert [tuple(row.values()) for row in rows] == [("a", "cat", "roof", "CC0"), ("c", "cat", None, "CC0")]
+    kept = own.select(["donor_id", "category", "place", "licence"]).to_pylist()
+    assert [tuple(row.values()) for row in kept] == [("a", "cat", "roof", "CC0"), ("c", "cat", None, "CC0")]
     assert list(OwnPhotos().candidates(table)) == []
     with pytest.raises(XrayError, match="no usable photograph"):
         OwnPhotos().own(NONE)
-
-
-def test_caveats() -> None:
-    for bank in (Drawn, Places, OwnPhotos):
-        assert bank.caveat
-    assert not Photos.caveat

@@ -63,9 +63,7 @@ def test_the_pipeline_from_photographs_to_a_report_and_again(recipe: Path, tmp_p
 
 @pytest.mark.usefixtures("wide")
 def test_dry_runs_write_nothing(recipe: Path, tmp_path: Path) -> None:
-    assert "would plan 30 images: 6 new photographs of 2 categories" in output_of(
-        "plan", recipe, tmp_path / "run", "--dry-run"
-    )
+    assert "30 images: 6 new photographs of 2" in output_of("plan", recipe, tmp_path / "run", "--dry-run")
     assert not (tmp_path / "run").exists()
     output_of("plan", recipe, tmp_path / "run")
     output = output_of("generate", tmp_path / "run", "--dry-run")
@@ -149,14 +147,9 @@ def test_a_forecast_shows_time_storage_and_cost(capsys: pytest.CaptureFixture[st
     rendering = Need("render", (), 1000, Rate(1, 0.01, 10_000, "a probe just now"), None)
     print_needs(Forecast((painting, rendering), gpus=8.0), 2.5)
     output = capsys.readouterr().out
-    assert rows_of(output, "stage")["paint desert snow"] == [
-        "16,000",
-        "4.5",
-        "2 h 30 min on 8 actors",
-        "3.2 GB",
-        "an earlier run",
-    ]
-    assert "expected: 3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5 per GPU-hour" in output
+    cells = ["16,000", "4.5", "2 h 30 min on 8 actors", "3.2 GB", "an earlier run"]
+    assert rows_of(output, "stage")["paint desert snow"] == cells
+    assert "3.2 GB, 20.00 GPU-hours on 8 GPUs, 50.00 at 2.5" in output
     print_needs(Forecast((painting,), gpus=8.0), None)
     assert "20.00 GPU-hours on 8 GPUs (without" in capsys.readouterr().out
 
@@ -202,44 +195,33 @@ def test_init_writes_a_recipe_that_works(tmp_path: Path) -> None:
     for seed, folder in enumerate(("red fox", "n02992211")):
         write(tmp_path / f"photos/{folder}/1.jpg", encode(drawn(seed)[0]))
     (tmp_path / "masks").mkdir()
-    output = output_of("init", tmp_path / "photos", "--masks", tmp_path / "masks", "-o", tmp_path / "r.yaml")
-    assert "next: xray pipeline" in output
-    text = (tmp_path / "r.yaml").read_text()
-    assert "[277]" in text
-    assert "[486]" in text
-    assert "would plan 28 images: 2 new photographs" in output_of(
-        "plan", tmp_path / "r.yaml", tmp_path / "run", "--dry-run"
-    )
+    recipe = tmp_path / "r.yaml"
+    output_of("init", tmp_path / "photos", "--masks", tmp_path / "masks", "-o", recipe)
+    assert all(index in recipe.read_text() for index in ("[277]", "[486]"))
+    assert "28 images: 2 new" in output_of("plan", recipe, tmp_path / "run", "--dry-run")
     with pytest.raises(ConfigError, match=r"r\.yaml"):
-        output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
+        output_of("init", tmp_path / "photos", "-o", recipe)
 
 
 def test_init_marks_unknown_categories(tmp_path: Path) -> None:
-    write(tmp_path / "photos/my fox/1.jpg", b"x")
-    write(tmp_path / "photos/cello/1.jpg", b"x")
-    output = output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml")
-    assert "1 folder names match no ImageNet class" in output
+    for name in ("my fox", "cello"):
+        write(tmp_path / f"photos/{name}/1.jpg", b"x")
+    (tmp_path / "empty").mkdir()
+    assert output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml").startswith("1 folder")
     lines = (tmp_path / "r.yaml").read_text().splitlines()
     assert [line.split(":")[0].strip() for line in lines if "<- check" in line] == ['"my fox"']
-    with pytest.raises(ConfigError, match="nowhere"):
-        output_of("init", tmp_path / "nowhere", "-o", tmp_path / "other.yaml")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="empty"):
-        output_of("init", tmp_path / "empty", "-o", tmp_path / "other.yaml")
+    for folder in ("nowhere", "empty"):
+        with pytest.raises(ConfigError, match=folder):
+            output_of("init", tmp_path / folder, "-o", tmp_path / "other.yaml")
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("scenarios", "blur_background"),
-        ("sources", "imagefolder"),
-        ("masks", "grabcut"),
-        ("backgrounds", "photos"),
-        ("painters", "sdxl"),
-        ("models", "timm"),
-        ("categories", "ximagenet12"),
-    ],
-)
+LISTED = {
+    "scenarios": "blur_background", "sources": "imagefolder", "masks": "grabcut", "backgrounds": "photos",
+    "painters": "sdxl", "models": "timm", "categories": "ximagenet12",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "name"), LISTED.items())
 def test_plug_ins_are_listed_with_a_summary(kind: str, name: str) -> None:
     lines = [line for line in output_of("list", kind).splitlines() if re.match(rf" *(\w+: )?{name}\b", line)]
     assert lines
@@ -247,21 +229,11 @@ def test_plug_ins_are_listed_with_a_summary(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["generate", "nowhere"], "'nowhere'"),
-        (["plan", "nowhere.yaml", "run"], "missing_file"),
-        (["list", "scenario"], "'scenarios'"),
-    ],
+    ("arguments", "message"), [(["generate", "nowhere"], "xray plan"), (["list", "scenario"], "'scenarios'")]
 )
 def test_errors_are_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from xray.cli.main import main; main()", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", "from xray.cli.main import main; main()", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("xray: ")
     assert message in done.stderr
@@ -271,14 +243,11 @@ def test_errors_are_one_line_and_exit_code_2(arguments: list[str], message: str,
 def test_help_lists_commands_and_options() -> None:
     output = output_of("--help")
     commands = "init plan mask generate evaluate sweep score report regress realism pipeline status verify list weights"
-    for command in commands.split():
-        assert command in output
-    assert "--dry-run" in output_of("generate", "--help")
-    assert "--bad-rows" in output_of("mask", "--help")
-    for option in ("--inception", "--clip", "--lpips", "--device"):
-        assert option in output_of("realism", "--help")
-    for option in ("--response", "--factors", "--reference", "--cluster", "--unit", "--glm", "--out"):
-        assert option in output_of("regress", "--help")
+    options = {"generate": "dry-run", "mask": "bad-rows", "realism": "inception clip lpips device"}
+    options["regress"] = "response factors reference cluster unit glm out"
+    assert all(command in output for command in commands.split())
+    for command, names in options.items():
+        assert all(f"--{name}" in output_of(command, "--help") for name in names.split())
 
 
 @pytest.mark.slow
@@ -304,8 +273,3 @@ def test_a_sweep_with_a_failing_model(tmp_path: Path, ray_session: None) -> None
     assert re.search(r"failed: bad trained on original, fold 0: .* epoch \d, step \d", bad.output)
     assert "0 of 1 trials done, 1 failed" in bad.output
     assert re.search(r"good +original +4 +2 +original", RUNNER.invoke(app, ["sweep", run, "--dry-run"]).output)
-
-
-def test_opening_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="xray plan"):
-        RunFolder.open(str(tmp_path))

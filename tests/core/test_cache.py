@@ -51,6 +51,6 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_folder() == Path("/home/somebody/.cache/xray")
 
 
-def test_digest_tells_settings_apart() -> None:
+def test_hash_distinguishes_settings() -> None:
     assert settings_hash({"a": 1, "b": (2, 3)}) == settings_hash({"b": [2, 3], "a": 1})
     assert settings_hash({"a": 1}) != settings_hash({"a": 2})

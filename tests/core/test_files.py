@@ -91,7 +91,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(XrayError, match=r"^no space left for '.*x\.bin', 3 B \(No space left on device; \d.*B free\)"):
+    with pytest.raises(
+        XrayError, match=r"^no space left for '.*x\.bin', 3 bytes \(No space left on device; \d.*B free\)"
+    ):
         files.write_bytes(uri, b"new")
     assert files.read_bytes(uri) == b"old"
     assert os.listdir(tmp_path) == ["x.bin"]  # noqa: PTH208
@@ -132,6 +134,21 @@ def test_an_object_store_that_refuses_is_one_line(bucket: str) -> None:
     with pytest.raises(XrayError, match=said) as error:
         files.write_bytes(nowhere, b"1")
     assert "\n" not in str(error.value)
+
+
+def test_an_object_store_lists_like_a_disk(bucket: str, tmp_path: Path) -> None:
+    for root in (bucket.format("listed"), to_uri(tmp_path)):
+        gone = join(root, "gone")
+        assert (files.paths_below(gone), files.modified(gone)) == ([], {})
+        for listing in (files.list_files, files.list_folders):
+            with pytest.raises(XrayError, match="no folder"):
+                list(listing(gone))
+        for names in (("b", "1.txt"), ("a.txt",), (".y",), (".z", "x")):
+            files.write_bytes(join(root, *names), b"1")
+        assert [base_name(uri) for uri in files.list_files(root)] == ["a.txt", "1.txt"]
+        assert [base_name(uri) for uri in files.list_folders(root)] == ["b"]
+        assert files.paths_below(root) == [".y", ".z/x", "a.txt", "b/1.txt"]
+        assert [base_name(uri) for uri in files.modified(root)] == ["a.txt"]
 
 
 def test_data_uris_and_parquet_cells(tmp_path: Path) -> None:

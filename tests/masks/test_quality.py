@@ -37,22 +37,13 @@ def sam(mask: Mask = LARGE, **more: float) -> RefinedMask:
     return RefinedMask(mask, "sam", **{"predicted_iou": 0.9, "stability": 0.95, **more})  # type: ignore[arg-type]
 
 
-def test_parts_and_holes() -> None:
-    mask = blocks((0, 0), (10, 10), (50, 50))  # the first two touch at a corner
-    mask[80:99, 0:30] = True
-    mask[85:90, 5:10] = mask[85:90, 15:20] = False  # enclosed
-    mask[90:99, 25:27] = False  # open to the outside
-    mask[40, 40] = True  # too small
-    mask[84, 28] = False
+def test_small_parts_and_holes_do_not_count() -> None:
+    mask = blocks((0, 0), (50, 50))
+    mask[52:56, 52:56] = mask[1, 1] = False
+    mask[40, 40] = True
     stats, all_sizes = measure(mask), measure(mask, min_part=0)
-    assert (stats.parts, stats.holes, stats.area) == (3, 2, mask.mean())
-    assert (all_sizes.parts, all_sizes.holes) == (4, 3)
-
-
-def test_background_cut_off_by_the_border_is_no_hole() -> None:
-    mask = np.zeros((30, 30), bool)
-    mask[:, 10:20] = True
-    assert measure(mask).holes == measure(np.ones((30, 30), bool)).holes == 0
+    assert (stats.parts, stats.holes, stats.area) == (2, 1, mask.mean())
+    assert (all_sizes.parts, all_sizes.holes) == (3, 2)
 
 
 @settings(deadline=None)
@@ -76,10 +67,8 @@ def test_counts_agree_with_scipy(mask: np.ndarray) -> None:
     ],
 )
 def test_gates(mask: np.ndarray, gates: Gates, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejected, match=f"{reason}: "):
         check_gates(mask, gates)
-    assert caught.value.reason == reason
-    assert caught.value.detail
 
 
 def test_a_mask_at_the_limits_of_the_gates_passes() -> None:
@@ -89,9 +78,7 @@ def test_a_mask_at_the_limits_of_the_gates_passes() -> None:
     assert check_gates(LARGE, Gates(min_area=0.25, max_area=0.25)).area == 0.25
 
 
-@pytest.mark.parametrize(
-    "setting", [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"max_holes": -1}, {"min_aera": 0.1}]
-)
+@pytest.mark.parametrize("setting", [{"min_area": -1}, {"max_area": 2}, {"max_parts": 0}, {"max_holes": -1}])
 def test_gates_are_validated(setting: dict[str, float]) -> None:
     with pytest.raises(pydantic.ValidationError):
         Gates(**setting)  # type: ignore[arg-type]
@@ -112,7 +99,6 @@ def test_a_refined_mask_that_passes_is_selected() -> None:
         (sam(FULL), "mask_full", Gates()),
         (sam(LATTICE), "mask_too_many_holes", FEWER_HOLES),
         (sam(predicted_iou=0.69), "mask_uncertain", Gates()),
-        (sam(predicted_iou=0.9), "mask_uncertain", Gates(min_predicted_iou=0.95)),
         (sam(predicted_iou=float("nan")), "mask_uncertain", Gates()),
         (sam(stability=0.79), "mask_uncertain", Gates()),
         (RefinedMask(LARGE, "grabcut", agreement=0.49), "mask_disagrees", Gates()),
@@ -121,10 +107,8 @@ def test_a_refined_mask_that_passes_is_selected() -> None:
 def test_the_given_mask_is_kept_if_only_the_refined_one_fails(refined: RefinedMask, reason: str, gates: Gates) -> None:
     assert reason in REASONS
     for given_mask in (None, EMPTY, FULL):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(Rejected, match=f"{reason}: "):
             select_mask(refined, given_mask, gates)
-        assert caught.value.reason == reason
-        assert caught.value.detail
     scores = (refined.predicted_iou, refined.stability, refined.agreement)
     kept, stats = select_mask(RefinedMask(refined.mask, refined.origin, *scores, ("x",)), LARGE, gates)
     assert kept == RefinedMask(LARGE, "given", None, None, None, ("x", reason, "given_kept"))

@@ -59,7 +59,7 @@ def test_valid_specs(spec: str, expected: Classifier) -> None:
         ("smp:upernt-resnet50", "did you mean 'upernet'"),
         ("smp:upernet-", "names no encoder"),
         ("no.such.module:Class:x", "cannot import model family"),
-        ("xray.models.lite:pair_by_position:x", "is not a subclass"),
+        ("xray.models.lite:load_by_position:x", "is not a subclass"),
     ],
 )
 def test_invalid_specs(spec: str, message: str) -> None:

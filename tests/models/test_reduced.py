@@ -5,43 +5,6 @@ import torch
 
 from xray.core.errors import XrayError
 from xray.models import parse_model
-from xray.models.reduced import Reduced
-from xray.models.reduced.segmenters import SEGMENTERS
-
-
-@pytest.mark.parametrize("architecture", Reduced.choices())
-def test_logits_and_gradients_of_all_parameters(architecture: str) -> None:
-    model = parse_model(f"reduced:{architecture}")
-    torch.manual_seed(0)
-    network = model.trainable(12)
-    segments = architecture in SEGMENTERS
-    assert network.task == model.task == ("segmentation" if segments else "classification")
-    assert network.side == model.side() == 64
-    optimiser = torch.optim.SGD(network.module.parameters(), 0.01)
-    images = torch.randn(2, 3, 64, 64)
-    labels = torch.randint(0, 12, (2, 64, 64) if segments else (2,))
-    for _ in range(2):  # some layers start at 0 and pass no gradient at first
-        optimiser.zero_grad()
-        logits = network.module(images)
-        torch.nn.functional.cross_entropy(logits, labels).backward()
-        optimiser.step()
-    assert logits.shape == ((2, 12, 64, 64) if segments else (2, 12))
-    assert [name for name, value in network.module.named_parameters() if value.grad is None] == []
-    assert all(value.grad.isfinite().all() for value in network.module.parameters())
-    network.module.eval()
-    with torch.inference_mode():
-        assert network.module(images[:1]).isfinite().all(), "a single image"
-
-
-@pytest.mark.parametrize("architecture", ["vit", "swin", "vgg", "fpn"])
-def test_the_seed_determines_the_weights(architecture: str) -> None:
-    def weights(seed: int) -> torch.Tensor:
-        torch.manual_seed(seed)
-        module = parse_model(f"reduced:{architecture}").trainable(3).module
-        return torch.cat([value.detach().flatten() for value in module.parameters()])
-
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from xray.core.errors import XrayError
 from xray.models import Trainable, parse_model
 from xray.models.head import head_axes, resolve_side, skeleton, with_weights
+from xray.models.reduced import Reduced
 
 Tensors = dict[str, torch.Tensor]
 
@@ -28,67 +29,69 @@ def changed(before: Tensors, after: Tensors) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("spec", ["timm:test_resnet", "timm:test_vit", "torchvision:mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "timm:test_resnet",
+        "timm:test_vit",
+        "torchvision:mobilenet_v3_small",
+        *(f"reduced:{architecture}" for architecture in Reduced.choices()),
+        "smp:pspnet-tu-test_resnet",
+        "smp:upernet-tu-test_vit",
+        "smp:dpt-tu-test_vit",
+        "smp:upernet-tu-swin_tiny_patch4_window7_224",
+    ],
+)
 def test_logits_gradients_and_seed(spec: str) -> None:
-    network = build(spec, seed=1)
+    side = 64 if spec.startswith("smp") else None
+    network = build(spec, seed=1, side=side)
     state = {name: value.clone() for name, value in network.module.state_dict().items()}
-    assert changed(state, build(spec, seed=1).module.state_dict()) == set()
-    assert changed(state, build(spec, seed=2).module.state_dict())
-    assert (network.task, network.side) == ("classification", parse_model(spec).side())
-    optimiser = torch.optim.SGD(network.module.parameters(), 0.1)
-    images, labels = torch.randn(4, 3, network.side, network.side), torch.arange(4)
+    assert changed(state, build(spec, seed=1, side=side).module.state_dict()) == set()
+    assert changed(state, build(spec, seed=2, side=side).module.state_dict())
+    model = parse_model(spec)
+    assert (network.task, network.side) == (model.task, model.side(side))
+    per_pixel = (side or 64, side or 64) if network.task == "segmentation" else ()
+    optimiser = torch.optim.SGD(network.module.parameters(), 0.01)
+    images, labels = torch.randn(2, 3, network.side, network.side), torch.randint(0, 12, (2, *per_pixel))
     for _ in range(2):  # some layers start at 0 and pass no gradient at first
         optimiser.zero_grad()
-        logits_NK = network.module(images)
-        torch.nn.functional.cross_entropy(logits_NK, labels).backward()
+        logits = network.module(images)
+        torch.nn.functional.cross_entropy(logits, labels).backward()
         optimiser.step()
-    assert logits_NK.shape == (4, 12)
+    assert logits.shape == (2, 12, *per_pixel)
     assert [name for name, value in network.module.named_parameters() if value.grad is None] == []
     assert all(value.grad.isfinite().all() for value in network.module.parameters())
+    with torch.inference_mode():
+        assert network.module.eval()(images[:1]).isfinite().all(), "a single image"
 
 
-@pytest.mark.parametrize("spec", ["timm:test_resnet", "torchvision:alexnet", "lite:efficientnet-lite0", "reduced:vit"])
+@pytest.mark.parametrize("spec", ["timm:test_resnet", "smp:fpn-resnet18"])
 def test_fewer_than_2_classes_are_refused(spec: str) -> None:
-    with pytest.raises(XrayError, match=f"{spec} cannot be trained for 1 classes"):
+    with pytest.raises(XrayError, match=f"{spec} .*for 1 classes"):
         parse_model(spec).trainable(1)
 
 
 @pytest.mark.parametrize(
-    ("spec", "requested", "expected"),
+    ("spec", "accepted", "refused", "allowed"),
     [
-        ("timm:resnet50", None, 224),
-        ("timm:resnet50", 97, 97),
-        ("timm:efficientnet_b3", None, 288),
-        ("timm:vit_base_patch16_224", 64, 64),
-        ("timm:swin_base_patch4_window7_224", 64, 64),
-        ("torchvision:efficientnet_b3", None, 300),
-        ("torchvision:vit_b_16", 32, 32),
-        ("torchvision:alexnet", 63, 63),
-        ("torchvision:maxvit_t", 224, 224),
-        ("reduced:resnet", None, 64),
-        ("reduced:vit", 40, 40),
+        ("timm:resnet50", 97, 31, "32 or more"),
+        ("timm:vit_base_patch16_224", 64, 100, "a multiple of 16, 32 or more"),
+        ("timm:swin_base_patch4_window7_224", 64, 80, "a multiple of 32"),
+        ("timm:maxvit_tiny_tf_224", 224, 256, "only 224"),
+        ("torchvision:vit_l_32", 32, 48, "a multiple of 32"),
+        ("torchvision:maxvit_t", 224, 256, "only 224"),
+        ("torchvision:alexnet", 63, 62, "63 or more"),
+        ("lite:efficientnet-lite0", 33, 31, "32 or more"),
+        ("smp:fpn-resnet18", 96, 100, "a multiple of 32"),
+        ("reduced:resnet", 96, 48, "a multiple of 32"),
+        ("reduced:vit", 40, 44, "a multiple of 8"),
     ],
 )
-def test_accepted_sides(spec: str, requested: int | None, expected: int) -> None:
-    assert parse_model(spec).side(requested) == expected
-
-
-@pytest.mark.parametrize(
-    ("spec", "requested", "allowed"),
-    [
-        ("timm:resnet50", 31, "32 or more"),
-        ("timm:vit_base_patch16_224", 100, "a multiple of 16, 32 or more"),
-        ("timm:swin_base_patch4_window7_224", 80, "a multiple of 32"),
-        ("timm:maxvit_tiny_tf_224", 256, "only 224"),
-        ("torchvision:vit_l_32", 48, "a multiple of 32"),
-        ("torchvision:maxvit_t", 256, "only 224"),
-        ("torchvision:alexnet", 62, "63 or more"),
-        ("reduced:resnet", 48, "a multiple of 32"),
-    ],
-)
-def test_refused_sides_name_the_accepted_ones(spec: str, requested: int, allowed: str) -> None:
-    for act in (lambda: parse_model(spec).side(requested), lambda: parse_model(spec).trainable(12, side=requested)):
-        with pytest.raises(XrayError, match=f"{spec} .* {requested} pixels: {allowed}"):
+def test_accepted_and_refused_sides(spec: str, accepted: int, refused: int, allowed: str) -> None:
+    model = parse_model(spec)
+    assert model.side(accepted) == accepted
+    for act in (lambda: model.side(refused), lambda: model.trainable(12, side=refused)):
+        with pytest.raises(XrayError, match=f"{spec} .* {refused} pixels: {allowed}"):
             act()
 
 
@@ -128,7 +131,7 @@ def test_a_file_of_weights_keeps_all_but_another_head(
 
 
 def test_lite_gives_its_features_and_a_new_head() -> None:
-    published = parse_model("lite:efficientnet-lite0")._published().state_dict()  # type: ignore[attr-defined]
+    published = parse_model("lite:efficientnet-lite0")._published()[0].state_dict()  # type: ignore[attr-defined]
     first, second = (build("lite:efficientnet-lite0", seed=s, pretrained=True).module.state_dict() for s in (1, 2))
     assert changed(first, published) == {"classifier.weight", "classifier.bias"}
     assert changed(first, second) == {"classifier.weight"}
@@ -172,8 +175,12 @@ def test_unavailable_weights_are_refused(spec: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    with pytest.raises(XrayError, match=f"cannot load '{spec}'"):
-        build(spec, pretrained=True)
+    actions = [lambda: build(spec, pretrained=True)]
+    if not spec.startswith("smp"):
+        actions.append(lambda: parse_model(spec).load("cpu"))
+    for act in actions:
+        with pytest.raises(XrayError, match=f"{spec}.*HF_HOME.*family:architecture@weights.safetensors"):
+            act()
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -39,20 +39,15 @@ PATTERN = {  # correct answers of model m by scenario, for the photographs 0 …
 
 
 def predictions(model="m", pattern=PATTERN, trained_on="pretrained", fold=-1, first=0, **more):
+    constant = {"variant": 0, "model": model, "weights": "00", "trained_on": trained_on, "fold": fold}
+    constant |= {"top1": 277, "top5": [277, 1, 2, 3, 4], "p_true": 0.5}
     rows = [
         {
+            **constant,
             "sample_id": f"{scenario}-{first + k}",
             "image_id": f"i{first + k}",
             "category": ("fox", "whale")[k % 2],
             "scenario": scenario,
-            "variant": 0,
-            "model": model,
-            "weights": "00",
-            "trained_on": trained_on,
-            "fold": fold,
-            "top1": 277,
-            "top5": [277, 1, 2, 3, 4],
-            "p_true": 0.5,
             "correct": bool(correct),
             **{name: values[k] for name, values in more.items()},
         }
@@ -62,19 +57,28 @@ def predictions(model="m", pattern=PATTERN, trained_on="pretrained", fold=-1, fi
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
 
+def in_fold_1(table):
+    frame = table.to_pandas().assign(fold=1)
+    return pa.Table.from_pandas(frame, PREDICTIONS, preserve_index=False)
+
+
+def scored(*tables, recipe=RECIPE):
+    return score(TableRun(pa.concat_tables(tables), recipe))
+
+
 def test_score_writes_the_tables_of_the_run():
     run = TableRun(predictions(), RECIPE)
     scores = score(run)
+    assert set(run.written) == {"scores", "drops", "robustness"}
     assert run.written["scores"].schema.equals(SCORES, check_metadata=True)
     cells = run.written["scores"].to_pandas().set_index(["tested_on", "category"])
     assert cells.loc[("original", "fox"), ["n", "correct"]].tolist() == [4, 3]
     assert cells.loc[("grey", "whale"), "accuracy"] == 0.25
     assert run.written["drops"].to_pandas()["drop"].tolist() == [0.375]
     assert run.written["robustness"].to_pandas()["cross"].tolist() == [pytest.approx(0.375**2)]
-    assert scores.reference == "original"
-    pd.testing.assert_frame_equal(
-        run.written["drops"].to_pandas(), scores.drops, check_dtype=False, check_column_type=False
-    )
+    assert run.written["drops"].column_names == list(scores.drops)
+    assert scores.accuracy.set_index("scenario")["accuracy"].to_dict() == {"original": 0.75, "grey": 0.375}
+    assert scores.by_category["n"].tolist() == [4] * 4
 
 
 def test_the_seed_comes_from_the_recipe():
@@ -86,36 +90,24 @@ def test_the_seed_comes_from_the_recipe():
     assert not cross.equals(cross_terms(table.to_pandas(), seed=0))
 
 
-def test_accuracies_by_scenario_and_by_category():
-    scores = score_predictions(predictions().to_pandas())
-    assert scores.accuracy.set_index("scenario")["accuracy"].to_dict() == {"original": 0.75, "grey": 0.375}
-    assert len(scores.by_category) == 4
-    assert (scores.by_category["n"] == 4).all()
-
-
 def test_a_model_without_predictions_on_the_original_is_refused():
-    lonely = predictions("lonely", {"grey": [1, 0]})
-    run = TableRun(pa.concat_tables([predictions(), lonely]), RECIPE)
+    run = TableRun(pa.concat_tables([predictions(), predictions("lonely", {"grey": [1, 0]})]), RECIPE)
     with pytest.raises(XrayError, match=r"'lonely'.*'original'"):
         score(run)
     assert run.written == {}
-
-
-def test_a_run_without_predictions_is_refused():
     with pytest.raises(XrayError, match="xray evaluate"):
-        score(TableRun(PREDICTIONS.empty_table(), RECIPE))
+        scored(PREDICTIONS.empty_table())
 
 
 def test_drops_exclude_models_trained_on_other_scenarios():
-    both = pa.concat_tables([predictions(), predictions(trained_on="grey", pattern={"grey": [1] * 8})])
-    scores = score_predictions(both.to_pandas())
+    scores = scored(predictions(), predictions(trained_on="grey", pattern={"grey": [1] * 8}))
     assert set(scores.drops["trained_on"]) == {"pretrained"}
     assert set(scores.accuracy["trained_on"]) == {"pretrained", "grey"}
 
 
 def test_controls_have_a_drop_and_are_excluded_from_the_cross_term():
     recipe = RECIPE | {"scenarios": RECIPE["scenarios"] | {"without": {"kind": "no_object"}}}
-    scores = score(TableRun(predictions(pattern=PATTERN | {"without": [0] * 8}), recipe))
+    scores = scored(predictions(pattern=PATTERN | {"without": [0] * 8}), recipe=recipe)
     assert set(scores.drops["scenario"]) == {"grey", "without"}
     assert scores.cross["cross"].tolist() == [pytest.approx(0.375**2)]
     assert scores.cross["n_scenarios"].tolist() == [1]
@@ -123,14 +115,12 @@ def test_controls_have_a_drop_and_are_excluded_from_the_cross_term():
 
 def test_summary_lists_the_largest_drop_first():
     pattern = PATTERN | {"blur": [1, 1, 1, 1, 1, 0, 0, 0], "sharp": [1] * 8}
-    text = summary(score_predictions(predictions(pattern=pattern).to_pandas()))
-    lines = text.splitlines()
+    lines = summary(score_predictions(predictions(pattern=pattern).to_pandas())).splitlines()
     assert [line.split()[1] for line in lines[1:5]] == ["original", "grey", "blur", "sharp"]
     assert lines[1].split()[2:] == ["75.0", "%", "8"]
     assert "37.5" in lines[2]
     assert "-25.0" in lines[4]
     assert "cross term of S_robust 0.0729 [" in lines[-1]
-    assert "variance about mu" in lines[-1]
 
 
 def answers(correct, of=20):
@@ -171,8 +161,7 @@ class TestSRobust:
         assert written["cross"] == pytest.approx(0.025)
 
     def test_pretrained_and_trained_models_side_by_side(self):
-        both = pa.concat_tables([predictions(pattern=PATTERN | {"blur": [1] * 8}), trained()])
-        scores = score(TableRun(both, TRAINING))
+        scores = scored(predictions(pattern=PATTERN | {"blur": [1] * 8}), trained(), recipe=TRAINING)
         table = robustness(scores).set_index(["model", "trained_on"])
         assert table.loc[("net", "original"), "s_robust"] == pytest.approx(0.96875)
         assert np.isnan(table.loc[("m", "pretrained"), "s_robust"])
@@ -189,7 +178,7 @@ class TestSRobust:
         ],
     )
     def test_missing_terms_are_named_and_affect_no_other_model(self, table, missing):
-        scores = score(TableRun(pa.concat_tables([table, trained("whole")]), TRAINING))
+        scores = scored(table, trained("whole"), recipe=TRAINING)
         rows = scores.s_robust.set_index("model")
         assert missing in rows.loc["net", "missing"]
         assert np.isnan(rows.loc["net", "s_robust"])
@@ -197,54 +186,47 @@ class TestSRobust:
         assert f"net, trained on original: no S_robust: {rows.loc['net', 'missing']}" in summary(scores)
 
     def test_the_part_that_is_whole_is_given(self):
-        (row,) = score(TableRun(trained(inner=("grey",)), TRAINING)).s_robust.to_dict("records")
+        (row,) = scored(trained(inner=("grey",)), recipe=TRAINING).s_robust.to_dict("records")
         assert row["sigma2_cross"] == pytest.approx(0.025)
         assert np.isnan(row["sigma2_inner"])
 
     def test_both_halves_cover_the_training_scenarios(self):
         recipe = TRAINING | {"training": {"scenarios": ["original", "grey"]}}
-        (row,) = score(TableRun(trained(inner=("grey",)), recipe)).s_robust.to_dict("records")
+        (row,) = scored(trained(inner=("grey",)), recipe=recipe).s_robust.to_dict("records")
         assert row["s_robust"] == pytest.approx(1 - (0.2**2 + 0.05**2))
         assert (row["scenarios"], row["n_scenarios"]) == ("grey", 1)
         from_table = score_predictions(trained(inner=("grey",)).to_pandas()).s_robust  # without a recipe
         assert from_table["s_robust"].tolist() == [row["s_robust"]]
 
     def test_a_missing_fold_is_named(self):
-        second = trained(inner=("blur",), first=20).to_pandas().assign(fold=1)
-        second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
-        (row,) = score(TableRun(pa.concat_tables([trained(), second]), TRAINING)).s_robust.to_dict("records")
+        second = in_fold_1(trained(inner=("blur",), first=20))
+        (row,) = scored(trained(), second, recipe=TRAINING).s_robust.to_dict("records")
         assert row["missing"] == "not trained within grey in fold 1 (inner half)"
-        first = pa.concat_tables([trained(inner=(), cross=("grey", "blur")), second])
-        first = first.filter(pc.not_equal(first["trained_on"], "original"))
-        (row,) = score(TableRun(pa.concat_tables([trained(), first]), TRAINING)).s_robust.to_dict("records")
+        blurred = second.filter(pc.not_equal(second["trained_on"], "original"))
+        (row,) = scored(trained(), blurred, recipe=TRAINING).s_robust.to_dict("records")
         assert "not trained on original in fold 1 (mu, cross half)" in row["missing"]
         assert "not trained within grey in fold 1 (inner half)" in row["missing"]
 
     def test_folds_are_pooled_in_scores_and_kept_in_the_table(self):
-        second = trained(first=20).to_pandas().assign(fold=1)
-        second = pa.Table.from_pandas(second, PREDICTIONS, preserve_index=False)
-        run = TableRun(pa.concat_tables([trained(), second]), TRAINING)
-        scores = score(run)
+        scores = score(run := TableRun(pa.concat_tables([trained(), in_fold_1(trained(first=20))]), TRAINING))
         cells = scores.accuracy.set_index(["trained_on", "scenario"])
         assert cells.loc[("grey", "grey"), ["n", "correct"]].tolist() == [40, 34]
         assert scores.s_robust["s_robust"].tolist() == [pytest.approx(0.96875)]
         assert set(run.written["scores"].column("fold").to_pylist()) == {0, 1}
 
     def test_a_model_tested_only_on_its_own_scenario_is_no_error(self):
-        scores = score(TableRun(predictions("net", {"grey": answers(9)}, "grey", 0), TRAINING))
+        scores = scored(predictions("net", {"grey": answers(9)}, "grey", 0), recipe=TRAINING)
         assert scores.drops.empty
         assert scores.cross.empty
         assert "net, accuracy in % by training" in summary(scores)
 
     def test_accuracies_no_better_than_chance_give_a_warning(self):
-        second = pa.concat_tables([trained(), trained(first=20)])
-        assert (
-            score(TableRun(second, TRAINING)).warnings == ()
-        )  # the minimum is 0.7 of 40, [0.546, 0.819]; chance is 0.5
+        # the minimum is 0.7 of 40, [0.546, 0.819]; chance is 0.5
+        assert scored(trained(), trained(first=20), recipe=TRAINING).warnings == ()
         lucky = {"original": answers(11), "grey": answers(10), "blur": answers(19)}
         tables = [predictions("net", lucky, "original", 0)]
         tables += [predictions("net", {name: answers(19)}, name, 0) for name in ("grey", "blur")]
-        scores = score(TableRun(pa.concat_tables(tables), TRAINING))
+        scores = scored(*tables, recipe=TRAINING)
         (warning,) = scores.warnings
         assert "net: no better than chance (50.0 %): mu, 55.0 % [34.2, 74.2], and 1 of the 4 accuracies" in warning
         assert "note: net: no better" in summary(scores)
@@ -267,13 +249,11 @@ def test_segmenters_by_hand():
     text = summary(scores)
     assert "the share of images whose IoU is at least 0.5" in text
     assert "unet, trained on original  original   3  33.3 [0.0, 75.0]" in text
-    score(without_segmenters := TableRun(predictions(), RECIPE))
-    assert "segmentation" not in without_segmenters.written
 
 
 def test_summary_of_three_models_in_four_scenarios_is_compact():
     tables = [trained(model) for model in ("alpha", "beta", "gamma")]
-    text = summary(score(TableRun(pa.concat_tables([*tables, predictions()]), TRAINING)))
+    text = summary(scored(*tables, predictions(), recipe=TRAINING))
     assert max(map(len, text.splitlines())) < 220
     matrix = text.split("beta, accuracy in %")[1].split("\n\n")[0].splitlines()[1:]
     assert [line.split() for line in matrix] == [
@@ -283,9 +263,8 @@ def test_summary_of_three_models_in_four_scenarios_is_compact():
         ["grey", "–", "–", "85.0"],
     ]
     assert "beta: S_robust 0.9688 [" in text
-    assert "= 1 − (cross 0.0250 + inner 0.006" in text
+    assert "cross 0.0250 + inner 0.006" in text
     assert "mu = 0.9000, 2 scenarios (blur, grey), n = 20 photographs" in text
-    assert "poster (variance about mu)" in text
 
 
 def test_many_scenarios_are_numbered():

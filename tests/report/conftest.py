@@ -7,12 +7,12 @@ import random
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from support.drawn_photos import drawn
 
 from xray.core import schema
 from xray.core.errors import ConfigError
@@ -97,20 +97,6 @@ class SyntheticRun:
         return join(self.uri, name)
 
 
-def photograph(seed: int, side: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a coloured ellipse on stripes, and its mask."""
-    draw = random.Random(seed)
-    rows, columns = np.mgrid[0:side, 0 : side * 4 // 3]
-    stripes = ((rows + columns * draw.randint(1, 3)) // draw.randint(5, 14) % 2).astype(np.uint8)
-    low, high = ([draw.randint(0, 255) for _ in range(3)] for _ in range(2))
-    image = np.where(stripes[:, :, None], np.uint8(low), np.uint8(high)).astype(np.uint8)
-    mask = np.zeros(image.shape[:2], np.uint8)
-    axes = (draw.randint(side // 6, side // 3), draw.randint(side // 6, side // 3))
-    cv2.ellipse(mask, (side * 2 // 3, side // 2), axes, draw.randint(0, 180), 0, 360, 255, -1)
-    image[mask > 0] = [draw.randint(0, 255) for _ in range(3)]
-    return image, mask > 0
-
-
 def _render(kind: str, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     if kind == "transparent":
         return np.dstack([image * mask[:, :, None], mask.astype(np.uint8) * 255])
@@ -139,7 +125,8 @@ def synthetic_run(
     for number in range(photographs * len(categories)):
         category = categories[number % len(categories)]
         image_id = f"photo_{number:04d}"
-        image, mask = photograph(number)
+        image, mask = drawn(number, 96, 128)
+        mask = mask > 0
         ok = {"status": "ok", "reason": ""}
         base = {"sha256": "0" * 64, "width": image.shape[1], "height": image.shape[0], "split": split, "licence": "CC0"}
         uri = f"file:///photos/{image_id}%3Cscript%3E.jpg"

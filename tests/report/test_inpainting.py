@@ -49,8 +49,7 @@ class TestPage:
     def test_rejected_images_are_shown_with_the_reason(self, found):
         rejected = found.all("img", **{"class": "rejected"})
         assert len(rejected) == 6
-        assert all(REASONS["blank_picture"] in image["alt"] or REASONS["object_repeated"] in image["alt"]
-                   for image in rejected)  # fmt: skip
+        assert sum(REASONS["blank_picture"] in image["alt"] for image in rejected) == 4
         assert f"{REASONS['object_repeated']} (contrast 12.3)" in found.words
 
     def test_keep_rates(self, found):
@@ -61,19 +60,20 @@ class TestPage:
         assert "87 % [67, 96], n = 46" in found.words
         assert "6 of 46" in found.words
 
-    def test_prompts_inpainters_and_filter(self, found):
-        assert "model: weights/<xl> 0123456789ab 4 0.0 48 dtype float32; tiling no" in found.words
-        assert "48 images from 2 prompts" in found.words
-        assert "24 atypical; 24 typical" in found.words
-        assert "sdxl, model weights/<xl>; steps 4; guidance 0.0" in found.words
-
-    def test_realism(self, found):
-        row = (
-            "FID 123 – – 18 24 Inception-v3, 2048 features; biased: <few> pictures; weights inception-fid fefefefefefe"
-        )
-        assert row in found.words
-        assert "CLIPScore – – – 0 – left out: no weights" in found.words
-        assert "LPIPS background 0.5 [0.4, 0.6]" in found.words
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "model: weights/<xl> 0123456789ab 4 0.0 48 dtype float32; tiling no",
+            "48 images from 2 prompts",
+            "24 atypical; 24 typical",
+            "sdxl, model weights/<xl>; steps 4; guidance 0.0",
+            "FID 123 – – 18 24 Inception-v3, 2048 features; biased: <few> pictures; weights inception-fid fefefefefefe",
+            "CLIPScore – – – 0 – left out: no weights",
+            "LPIPS background 0.5 [0.4, 0.6]",
+        ],
+    )
+    def test_inpainters_filter_and_realism(self, found, text):
+        assert text in found.words
 
     def test_a_run_without_inpainting_has_no_section(self, make_run):
         assert "painted" not in Page(build_report(make_run(models=(), kinds=KINDS[:1]))).sections
@@ -109,10 +109,8 @@ class TestInpainterUses:
         (use,) = inpainter_uses(gather(run))
         assert (use.weights, use.steps, use.guidance, use.more) == ([], None, None, "kind mine")
 
-    def test_rendered_shards_have_no_inpainter(self, make_run):
-        run = make_run(models=(), kinds=KINDS[:2], photographs=1)
         run.receipt_list = [dataclasses.replace(run.receipt_list[0], counts={"original": {"ok": 4}}, facts={})]
-        assert inpainter_uses(gather(run)) == []
+        assert inpainter_uses(gather(run)) == []  # a rendered shard
 
 
 class TestFilter:

@@ -38,17 +38,17 @@ def test_medians_by_origin(refined):
 
 
 def test_only_refined_masks_have_a_predicted_iou(refined):
-    kinds = {(outline.origin, outline.predicted_iou is None) for outline in outlines(gather(refined))}
+    kinds = {(outline["origin"], outline["predicted_iou"] is None) for outline in outlines(gather(refined))}
     assert kinds >= {("given", True), ("sam", False)}
     assert not kinds & {("given", False), ("sam", True)}
 
 
 def test_rejections_by_reason(refined):
     rows = rejections(gather(refined))
-    assert [(row.code, row.n) for row in rows] == [("mask_disagrees", 3), ("mask_uncertain", 1), ("no_object", 2)]
-    assert len({row.consequence for row in rows[:2]}) == 1
-    assert rows[1].consequence != rows[2].consequence
-    assert all(row.meaning == REASONS[row.code] for row in rows)
+    assert [(row["code"], row["n"]) for row in rows] == [("mask_disagrees", 3), ("mask_uncertain", 1), ("no_object", 2)]
+    assert len({row["consequence"] for row in rows[:2]}) == 1
+    assert rows[1]["consequence"] != rows[2]["consequence"]
+    assert all(row["meaning"] == REASONS[row["code"]] for row in rows)
 
 
 def test_only_measures_with_values_are_explained(refined, make_run):

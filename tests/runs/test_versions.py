@@ -11,8 +11,8 @@ from xray.core.environment import environment
 from xray.core.errors import XrayError
 from xray.pipeline.generate.workers import _open, render_shard
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, MASK
-from xray.runs.versions import refuse_other_versions
+from xray.runs.receipts import GENERATE, MASK, Receipt
+from xray.runs.versions import changed_versions, refuse_other_versions
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +23,8 @@ def _clear_cache() -> None:
 def install(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
     """Report other versions of some libraries as installed in this process."""
     actual: dict[str, Any] = environment()
-    changed = {
-        **actual,
-        "libraries": {**actual["libraries"], **{key.replace("_", "-"): v for key, v in versions.items()}},
-    }
-    for module in (
-        "xray.runs.versions",
-        "xray.pipeline.generate.workers",
-        "xray.pipeline.worker",
-    ):
+    changed = {**actual, "libraries": actual["libraries"] | {key.replace("_", "-"): v for key, v in versions.items()}}
+    for module in ("xray.runs.versions", "xray.pipeline.generate.workers", "xray.pipeline.worker"):
         monkeypatch.setattr(f"{module}.environment", lambda: changed)
 
 
@@ -74,3 +67,12 @@ def test_networks_determine_refined_masks_and_inpainted_images_but_not_rendered_
             refuse_other_versions(run, stage)
     receipt = run.store.receipt(GENERATE, next(shard for shard in run.plan.shards() if shard.startswith("00")))
     assert "painter" not in receipt.facts
+
+
+def test_a_library_that_only_one_side_has_is_not_compared(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, recipe_values(tmp_path))
+    here = environment()["libraries"]
+    for recorded in ({}, {"environment": {"libraries": {"numpy": "0.1", "torch": "0.1"}}}):
+        receipt = Receipt("00-00-00000", {}, {}, 1.0, recorded)
+        assert changed_versions(run, GENERATE, receipt) == ({"numpy": ("0.1", here["numpy"])} if recorded else {})

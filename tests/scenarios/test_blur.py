@@ -10,7 +10,7 @@ from scipy.ndimage import correlate1d
 from xray.scenarios import Photo, build_scenario
 from xray.scenarios.blur import BlurBackground, BlurObject
 
-from .strategies import photos, pixels
+from .strategies import photos
 
 kernels = st.integers(0, 15).map(lambda radius: 2 * radius + 1)
 sigmas = st.floats(0.5, 10)
@@ -57,38 +57,6 @@ def assert_near(image, expected):
     assert image.size == 0 or np.abs(image - expected).max() <= 0.51
 
 
-def test_large_photo():
-    image = pixels(375, 500)
-    mask = np.hypot(*(np.indices((375, 500)) - np.array([180, 250])[:, None, None])) < 120
-    photo = Photo(image, mask)
-    assert_near(BlurBackground().render(photo, 0).image[~mask], exact_blur_outside(photo, 15, 3)[~mask])
-    assert_near(BlurObject().render(photo, 0).image[mask], exact_blur(image, 15, 3)[mask])
-
-
-def red_on_grey() -> Photo:
-    image = np.full((60, 80, 3), 100, np.uint8)
-    mask = np.zeros((60, 80), bool)
-    mask[20:40, 30:80] = True
-    image[mask] = 255, 0, 0
-    return Photo(image, mask)
-
-
-def test_no_halo():
-    photo = red_on_grey()
-    np.testing.assert_array_equal(build_scenario("blur_background").render(photo, 0).image, photo.image)
-
-
-def test_preset_has_a_halo_within_the_kernels_reach():
-    photo = red_on_grey()
-    image = build_scenario({"kind": "blur_background", "preset": "ximagenet12"}).render(photo, 0).image.astype(int)
-    reddish = (image[..., 0] > image[..., 1]) & ~photo.mask
-    near = np.zeros_like(photo.mask)
-    near[13:47, 23:80] = True
-    assert reddish[19, 30:].all()
-    assert reddish[20:40, 29].all()
-    assert not reddish[~near].any()
-
-
 def test_enclosed_background_pixel_keeps_its_colour():
     image = np.zeros((41, 41, 3), np.uint8)
     image[20, 20] = 10, 200, 90
@@ -98,17 +66,8 @@ def test_enclosed_background_pixel_keeps_its_colour():
     assert BlurBackground().render(Photo(image, mask), 0).image[20, 20].tolist() == [10, 200, 90]
 
 
-def test_impulse_response():
-    """3×3 and σ = 1: weights 0.274, 0.452, 0.274 along each axis."""
-    image = np.zeros((5, 5, 3), np.uint8)
-    image[2, 2] = 255
-    blurred = BlurObject(kernel=3, sigma=1).render(Photo(image, np.ones((5, 5), bool)), 0).image
-    expected = [[0, 0, 0, 0, 0], [0, 19, 32, 19, 0], [0, 32, 52, 32, 0], [0, 19, 32, 19, 0], [0, 0, 0, 0, 0]]
-    assert blurred[..., 1].tolist() == expected
-
-
-@pytest.mark.parametrize("kind", ["blur_background", "blur_object"])
 @pytest.mark.parametrize("setting", [{"kernel": 14}, {"kernel": 257}, {"sigma": 0}])
-def test_invalid_kernels_are_refused(kind, setting):
-    with pytest.raises(ValidationError, match=next(iter(setting))):
-        build_scenario({"kind": kind, **setting})
+def test_invalid_kernels_are_refused(setting):
+    for kind in ("blur_background", "blur_object"):
+        with pytest.raises(ValidationError, match=next(iter(setting))):
+            build_scenario({"kind": kind, **setting})

@@ -49,14 +49,6 @@ def test_hues_are_sampled_uniformly(kind):
     assert chi_square < 98.3  # the 0.1 % point with 59 degrees of freedom
 
 
-@pytest.mark.parametrize("kind", RANGES)
-def test_sampled_hue_is_the_visible_hue(kind):
-    for seed in range(50):
-        picture = build_scenario(kind).render(one_pixel(30, 200, 90), seed)
-        hue = colorsys.rgb_to_hsv(*(picture.image[0, 0] / 255))[0] * 180
-        assert abs((hue - picture.sampled["hue"] + 90) % 180 - 90) <= 1
-
-
 def test_pure_colours():
     """These values also pin the stream of random numbers."""
     red, grey = one_pixel(255, 0, 0), one_pixel(90, 90, 90)
@@ -96,25 +88,11 @@ def test_rainbow_samples_0_to_90():
     assert {scenario.render(photo, seed).sampled["shift"] for seed in range(3000)} == set(range(91))
 
 
-def test_rainbow_wraps_around():
-    """Magenta, hue 150, shifted by 45 is hue 195 = 15: a quarter of the way from red to green."""
-    scenario, photo = build_scenario("image_rainbow"), one_pixel(255, 0, 255)
-    pictures = (scenario.render(photo, seed) for seed in range(3000))
-    shifted = next(picture for picture in pictures if picture.sampled["shift"] == 45)
-    assert shifted.image[0, 0].tolist() == [255, 128, 0]
-
-
 @given(photo=photos())
 def test_grey_is_luma(photo):
     image = build_scenario("image_grey").render(photo, 0).image
     luma = photo.image @ np.array([0.299, 0.587, 0.114])
     assert np.abs(image - luma[..., None]).max() <= 0.51
-
-
-def test_grey_of_pure_colours():
-    image = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
-    grey = build_scenario("image_grey").render(Photo(image, np.zeros((1, 4), bool)), 0).image
-    assert grey.tolist() == [[[76] * 3, [150] * 3, [29] * 3, [255] * 3]]
 
 
 @pytest.mark.parametrize("kind", [*RANGES, "image_rainbow", "image_grey"])

@@ -45,10 +45,6 @@ def test_complement_of_the_region_is_kept(kind, region, keeps):
     assert build_scenario({"kind": kind, "region": region}).keeps == keeps
 
 
-def test_additive_keeps_nothing():
-    assert build_scenario({"kind": "random_background", "compose": "additive"}).keeps is None
-
-
 @pytest.mark.parametrize("scenario", EVERY, ids=repr)
 @settings(max_examples=15)
 @given(photo=photos(), seed=seeds, donor=images())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,8 +23,15 @@ Description: pictures
 """
 
 
+def entry(archive: Path, name: str) -> str:
+    """An entry of the repository's list, as `dpkg-scanpackages` writes it."""
+    data = archive.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    return f"{CONTROL.format(name=name)}Filename: ./{archive.name}\nSize: {len(data)}\nSHA256: {sha256}\n\n"
+
+
 def add_package(repository: Path, name: str) -> None:
-    """Build a package and add it to the repository's list, like `dpkg-scanpackages`."""
+    """Build a package and add it to the repository's list."""
     tree = repository / f"tree-{name}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN" / "control").write_text(CONTROL.format(name=name))
@@ -31,10 +39,8 @@ def add_package(repository: Path, name: str) -> None:
     (tree / "usr/share" / name / "picture.txt").write_text(f"a picture of {name}")
     archive = repository / f"{name}_1.2-3_all.deb"
     subprocess.run(["dpkg-deb", "-b", "--root-owner-group", tree, archive], check=True, capture_output=True)
-    sha256 = subprocess.run(["sha256sum", archive], check=True, capture_output=True, text=True).stdout.split()[0]
     with (repository / "Packages").open("a") as stream:
-        size = archive.stat().st_size
-        stream.write(f"{CONTROL.format(name=name)}Filename: ./{archive.name}\nSize: {size}\nSHA256: {sha256}\n\n")
+        stream.write(entry(archive, name))
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def test_fetches_and_unpacks(repository: Path, tmp_path: Path) -> None:
     for name in ("stamps-one", "stamps-two"):
         assert (unpacked / name / "usr/share" / name / "picture.txt").read_text() == f"a picture of {name}"
     assert version_of(unpacked, "stamps-one") == "1.2-3"
-    assert sorted(path.name for path in cache.iterdir()) == ["unpacked"]
+    assert [path.name for path in cache.iterdir()] == ["unpacked"]
     assert sorted(path.name for path in unpacked.iterdir()) == ["stamps-one", "stamps-two"]
 
 
@@ -77,32 +83,19 @@ def test_unknown_package(repository: Path, tmp_path: Path) -> None:
 
 
 def test_broken_repository(repository: Path, tmp_path: Path) -> None:
-    settings = options(repository)
     shutil.rmtree(repository)
-    with pytest.raises(XrayError, match=r"stamps-one: .*(Packages|File not found|locate)"):
-        fetch(["stamps-one"], tmp_path / "cache", settings | {"Dir::Etc::sourcelist": str(repository / "none")})
     repository.mkdir()
     with pytest.raises(XrayError, match=r"stamps-one: .*File not found"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
 
 
-def test_a_changed_archive_is_refused(repository: Path, tmp_path: Path) -> None:
+def test_damaged_archives_are_refused(repository: Path, tmp_path: Path) -> None:
     archive = repository / "stamps-one_1.2-3_all.deb"
-    data = bytearray(archive.read_bytes())
-    data[-20] ^= 1
-    archive.write_bytes(data)
+    archive.write_bytes(archive.read_bytes()[:-20] + bytes(20))
     with pytest.raises(XrayError, match=r"stamps-one: .*[Hh]ash"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
-    assert not (tmp_path / "cache/unpacked/stamps-one").exists()
-
-
-def test_a_file_that_is_no_archive_is_refused(repository: Path, tmp_path: Path) -> None:
-    archive = repository / "stamps-one_1.2-3_all.deb"
     archive.write_bytes(b"no archive")
-    sha256 = subprocess.run(["sha256sum", archive], check=True, capture_output=True, text=True).stdout.split()[0]
-    (repository / "Packages").write_text(
-        f"{CONTROL.format(name='stamps-one')}Filename: ./{archive.name}\nSize: 10\nSHA256: {sha256}\n"
-    )
+    (repository / "Packages").write_text(entry(archive, "stamps-one"))
     with pytest.raises(XrayError, match=r"unpack .*stamps-one"):
         fetch(["stamps-one"], tmp_path / "cache", options(repository))
     assert list((tmp_path / "cache/unpacked").iterdir()) == []

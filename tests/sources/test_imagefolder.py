@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from xray.core import files
 from xray.core.errors import XrayError
-from xray.core.images import decode, read_header
+from xray.core.images import read_header
 from xray.core.plugins import build
 from xray.core.uri import join
 from xray.sources.base import Source
@@ -65,9 +66,8 @@ def test_any_file_name_is_listed(tmp_path: Path, jpeg: bytes) -> None:
     expected = {"cello/two\nlines.jpg", "cello/no-utf8-%FF%FE.jpg", "cello/100%2525 #1?.JPG"}
     assert {one.key for one in candidates} == expected
     for one in candidates:
-        assert one.uri.isascii()
-        assert "\n" not in one.uri
-        assert decode(files.read_bytes(one.uri)).image.shape == (48, 64, 3)
+        assert re.fullmatch(r"[!-~]+", one.uri)
+        assert files.read_bytes(one.uri) == jpeg
 
 
 def test_keys_are_relative_to_the_root_and_unique(tmp_path: Path, jpeg: bytes) -> None:
@@ -83,13 +83,9 @@ def test_categories_of_folders(tmp_path: Path, jpeg: bytes) -> None:
     source = ImageFolder(root=str(tmp_path))
     assert source.categories() == (FOX, Category(name="violoncello", indices=(486,), wnids=("n02992211",)))
     assert len(list(source.candidates(source.categories()))) == 2
-
-
-def test_folders_that_are_no_imagenet_class_are_named(photos: Path) -> None:
-    with pytest.raises(XrayError, match="'dog' in") as caught:
-        ImageFolder(root=str(photos)).categories()
-    for text in (repr(str(photos)), '"dog": [', '"Red_Fox": [277]'):
-        assert text in str(caught.value)
+    put(tmp_path, "dog/1.jpg", jpeg)
+    with pytest.raises(XrayError, match=f"'dog' in {str(tmp_path)!r}"):
+        source.categories()
 
 
 def test_a_root_without_photographs_of_the_categories(photos: Path, tmp_path: Path) -> None:
@@ -101,8 +97,6 @@ def test_a_root_without_photographs_of_the_categories(photos: Path, tmp_path: Pa
     missing = ImageFolder(root=str(tmp_path / "missing"))
     with pytest.raises(XrayError, match="missing"):
         missing.categories()
-    with pytest.raises(XrayError, match="missing"):
-        list(missing.candidates([FOX]))
 
 
 def test_extensions(photos: Path) -> None:

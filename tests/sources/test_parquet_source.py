@@ -81,13 +81,15 @@ def test_without_ids_keys_are_file_and_row(tmp_path: Path) -> None:
         write(tmp_path / name, {"image": images(b"x", b"y", b"z"), "label": ["cello"] * 3})
     keys = [one.key for one in Parquet(uri=str(tmp_path)).candidates([CELLO])]
     assert keys == [f"{file}:{row}" for file in ("a.parquet", "b/a.parquet") for row in range(3)]
+    with pytest.raises(XrayError, match="no row"):
+        list(Parquet(uri=str(tmp_path)).candidates([FOX]))
 
 
 def test_categories_from_labels(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", {"image": images(b"x", b"y"), "label": ["n02119022", "violoncello"]})
     assert [one.indices for one in Parquet(uri=str(tmp_path)).categories()] == [(277,), (486,)]
     write(tmp_path / "b.parquet", {"image": images(b"x"), "label": ["spoonish"]})
-    with pytest.raises(XrayError, match="'spoonish' in column 'label' of"):
+    with pytest.raises(XrayError, match="'spoonish' in column 'label'"):
         Parquet(uri=str(tmp_path)).categories()
 
 
@@ -116,19 +118,11 @@ def test_listing_does_not_read_images(tmp_path: Path, monkeypatch: pytest.Monkey
     assert read == [["label", "id"]] * 2
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"image": "img"}, "'img'"),
-        ({"category": "lable"}, "did you mean 'label'"),
-        ({"id": "key"}, "'key'"),
-        ({"mask": "mask"}, "'mask'"),
-    ],
-)
-def test_missing_columns_are_named(tmp_path: Path, settings: dict[str, str], message: str) -> None:
+@pytest.mark.parametrize("setting", ["image", "category", "id", "mask"])
+def test_missing_columns_are_named(tmp_path: Path, setting: str) -> None:
     write(tmp_path / "a.parquet", {"image": images(b"x"), "label": ["cello"]})
-    with pytest.raises(XrayError, match=message):
-        list(Parquet(uri=str(tmp_path), **settings).candidates([CELLO]))
+    with pytest.raises(XrayError, match="'absent'"):
+        list(Parquet(uri=str(tmp_path), **{setting: "absent"}).candidates([CELLO]))
 
 
 def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:
@@ -138,12 +132,6 @@ def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:
         list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
     (tmp_path / "a.parquet").write_bytes(b"text")
     with pytest.raises(XrayError, match=r"a\.parquet"):
-        list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
-
-
-def test_a_table_without_the_categories(tmp_path: Path) -> None:
-    write(tmp_path / "a.parquet", {"image": images(b"x"), "label": ["dog"]})
-    with pytest.raises(XrayError, match="no row"):
         list(Parquet(uri=str(tmp_path)).candidates([CELLO]))
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from xray.core.images import encode
 from xray.core.schema import IMAGE
-from xray.pipeline.train.feed import InMemoryFeed
-from xray.pipeline.train.learner import Learner
-from xray.pipeline.train.objective import objective_for
-from xray.pipeline.train.samples import Samples
-from xray.pipeline.train.trainer import build_network
+from xray.models.registry import parse_model
+from xray.pipeline.train.dataset import Samples
+from xray.pipeline.train.feed import Feed, in_memory_feed
+from xray.pipeline.train.learner import Learner, Worker
 from xray.pipeline.train.transform import Preparation
 from xray.runs.training import Training
 from xray.runs.trial import Trial
@@ -24,21 +24,13 @@ SIDE = 32
 
 def make_samples(count: int = 30, scenario: str = "original") -> Samples:
     """Images of three categories in turn, six per shard."""
-    labels = {str(k): k for k in range(CLASSES)}
-    rows = [
-        {
-            "sample_id": f"{scenario}{k}",
-            "image_id": f"i{k}",
-            "variant": 0,
-            "category": str(k % CLASSES),
-            "shard": f"{k // 6}",
-        }
-        for k in range(count)
-    ]
-    return Samples.of_rows(scenario, rows, labels)
+    rows = pd.DataFrame({"number": range(count), "variant": 0})
+    number = rows["number"].astype(str)
+    rows = rows.assign(sample_id=scenario + number, image_id="i" + number, category=(rows["number"] % 3).astype(str))
+    return Samples.of_rows(scenario, rows.assign(shard=(rows["number"] // 6).astype(str)), "012")
 
 
-def make_feed(samples: Samples, *, masks: bool = False, noise: bool = False) -> InMemoryFeed:
+def make_feed(samples: Samples, *, masks: bool = False, noise: bool = False) -> Feed:
     """Grey images with a square in the category's colour; with `noise`, in a random colour."""
     generator, rows = np.random.default_rng(7), []
     for name, label in zip(samples.sample_id, samples.label_N.tolist(), strict=True):
@@ -51,7 +43,7 @@ def make_feed(samples: Samples, *, masks: bool = False, noise: bool = False) -> 
         rows.append({"sample_id": name, **{key: {"bytes": data, "path": ""} for key, data in cells.items()}})
     schema = pa.schema([("sample_id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
     preparation = Preparation(SIDE, "stretch", (0, 0, 0), masks)
-    return InMemoryFeed([preparation.prepare(pa.Table.from_pylist(rows, schema))], preparation)
+    return in_memory_feed([preparation.prepare(pa.Table.from_pylist(rows, schema))], preparation)
 
 
 def make_trial(spec: str = "reduced:resnet", **changes: Any) -> Trial:
@@ -63,12 +55,11 @@ def make_trial(spec: str = "reduced:resnet", **changes: Any) -> Trial:
 def make_learner(trial: Trial, *, noise: bool = False, train: set[str] | None = None) -> Learner:
     """A learner with 24 training images, or those of the photographs in `train`, and 6 validation images."""
     samples = make_samples()
-    network = build_network(trial, CLASSES)
-    return Learner.build(
+    return Learner(
         trial,
-        network,
-        objective_for(network.task, CLASSES),
-        make_feed(samples, masks=network.task == "segmentation", noise=noise),
+        CLASSES,
+        make_feed(samples, masks=parse_model(trial.spec).task == "segmentation", noise=noise),
         samples.of_images(train or {f"i{k}" for k in range(24)}),
         samples.of_images({f"i{k}" for k in range(24, 30)}),
+        Worker(),
     )

@@ -1,18 +1,5 @@
 """Tiny diffusion models with random weights, saved in the real formats; an image takes well under a second.
 
-    tiny_sdxl(folder, *, inpainting=True, seed=0, length=400) -> Path
-        Stable Diffusion XL: two tokenizers, two text encoders.
-    tiny_sd15(folder, *, inpainting=True, checker=True, seed=0, length=400) -> Path
-        Stable Diffusion 1.5, with a safety checker.
-    tiny_controlnet(folder, *, seed=0) -> Path
-        ControlNet of the SD 1.5 above.
-    tiny_lora(file, *, seed=0, scale=0.5) -> Path
-        LoRA of the SDXL above: one .safetensors file.
-    tiny_vae(folder, *, seed=1) -> Path
-        Another VAE for either.
-    tiny_tokenizer(folder, *, length=400, pad="<|endoftext|>") -> Path
-        CLIP's byte-level BPE with a small vocabulary: almost every letter is a token.
-
 Each creates the folder (or the file's folder), fills it and returns it. Both pipelines work at a side of 64 pixels and
 accept prompts of `length` tokens, including start and end (the real ones: 77). Saving one takes about two seconds: use
 session-scoped fixtures. `StableDiffusion(model=str(tiny_sdxl(folder)), steps=2)` is an inpainter for tests.

@@ -1,13 +1,4 @@
-"""Tiny SAMs with random weights; a photograph takes some milliseconds.
-
-    tiny_sam_folder(folder, *, seed=0) -> Path                  SAM in transformers' format
-    tiny_sam2_folder(folder, *, seed=0, video=False) -> Path    SAM 2 in transformers' format; `video` as published
-    tiny_meta_sam(*, seed=0) -> torch.nn.Module                 a `Sam` of segment_anything
-
-The functions with a folder create and fill it. The input size is 128 pixels. Masks and predicted IoU are noise:
-`Gates(min_area=0, max_area=1, max_parts=10**6, max_holes=10**6, min_part=0, min_predicted_iou=0, min_stability=0,
-min_agreement=0)` accepts them.
-"""
+"""Tiny SAMs with random weights and an input size of 128 pixels; masks and predicted IoU are noise."""
 
 from __future__ import annotations
 

@@ -48,11 +48,7 @@ def init(
 
 
 def starter_recipe(photos: Path, masks: Path | None) -> str:
-    """Return the text of a recipe for a folder of photographs.
-
-    Args:
-        photos: folder with one folder per category.
-        masks: folder of PNG masks with the same layout; None: use the images' alpha channels.
+    """Return the text of a recipe for a folder of photographs; without masks, for images with alpha channels.
 
     Folder names that match no ImageNet class get the nearest classes, marked by `CHECK`.
 

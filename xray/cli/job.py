@@ -20,9 +20,6 @@ def run_verb(verb: str) -> None:
 
     The last line of standard output is one JSON object: verb, exit code, seconds, error, and `run_summary`. Arguments
     may contain `{job}`, the submission id of the job.
-
-    Args:
-        verb: a command of xray.
     """
     from xray.cli.main import main
 
@@ -66,11 +63,9 @@ def with_job_id(arguments: list[str]) -> list[str]:
 
 
 def run_summary(verb: str, arguments: list[str]) -> dict[str, Any]:
-    """Summarize the run that a command names.
+    """Return the URI, images, predictions by model and trials by state of the run that a command names.
 
-    Returns:
-        Its URI, numbers of images that are planned, done, ok, rejected and failed, predictions by model, and trials by
-        state. Empty if there is no such run.
+    Empty if there is no such run.
     """
     from typer.main import get_command
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,8 +11,6 @@ from rich.table import Table
 from xray.cli.output import out
 from xray.core.errors import unknown
 from xray.core.plugins import available
-
-Choices = Iterator[tuple[str, str]]
 
 
 def list_plugins(
@@ -25,74 +23,34 @@ def list_plugins(
     out.print(table)
 
 
-def choices(kind: str) -> Choices:
+def choices(kind: str) -> Iterator[tuple[str, str]]:
     """Yield names and summaries of one kind of plug-ins.
 
     Raises:
         ConfigError: unknown kind.
     """
-    kinds: dict[str, Callable[[], Choices]] = {
-        "backgrounds": _backgrounds,
-        "categories": _categories,
-        "masks": _masks,
-        "models": _models,
-        "painters": _painters,
-        "scenarios": _scenarios,
-        "sources": _sources,
+    from xray.backgrounds.base import Bank
+    from xray.backgrounds.inpainting.base import Inpainter
+    from xray.masks import Annotations, Refiner
+    from xray.models import Classifier
+    from xray.scenarios import Scenario
+    from xray.sources.base import Source
+    from xray.sources.categories import BUILT_IN
+
+    kinds: dict[str, dict[str, Any]] = {
+        "backgrounds": {"{}": Bank},
+        "categories": {},
+        "masks": {"annotations: {}": Annotations, "refine: {}": Refiner},
+        "models": {"{}:…": Classifier},
+        "painters": {"{}": Inpainter},
+        "scenarios": {"{}": Scenario},
+        "sources": {"{}": Source},
     }
     if kind not in kinds:
         raise unknown("kind of choices", kind, kinds)
-    return kinds[kind]()
-
-
-def _scenarios() -> Choices:
-    from xray.scenarios import Scenario
-
-    for name, scenario in available(Scenario).items():
-        presets = f" (presets: {', '.join(scenario.presets)})" if scenario.presets else ""
-        yield name, scenario.summary + presets
-
-
-def _sources() -> Choices:
-    from xray.sources.base import Source
-
-    for name, source in available(Source).items():
-        yield name, source.summary
-
-
-def _backgrounds() -> Choices:
-    from xray.backgrounds.base import Bank
-
-    for name, bank in available(Bank).items():
-        yield name, bank.summary
-
-
-def _painters() -> Choices:
-    from xray.backgrounds.inpainting.base import Inpainter
-
-    for name, painter in available(Inpainter).items():
-        presets = f" (presets: {', '.join(painter.presets)})" if painter.presets else ""
-        yield name, painter.summary + presets
-
-
-def _masks() -> Choices:
-    from xray.masks import Annotations, Refiner
-
-    for name, format in available(Annotations).items():
-        yield f"annotations: {name}", format.summary
-    for name, refiner in available(Refiner).items():
-        yield f"refine: {name}", refiner.summary
-
-
-def _models() -> Choices:
-    from xray.models import Classifier
-
-    for name, family in available(Classifier).items():
-        yield f"{name}:…", family.summary
-
-
-def _categories() -> Choices:
-    from xray.sources.categories import BUILT_IN
-
-    for name, load in BUILT_IN.items():
-        yield name, f"{len(load()):,} categories"
+    if kind == "categories":
+        yield from ((name, f"{len(load()):,} categories") for name, load in BUILT_IN.items())
+    for label, base in kinds[kind].items():
+        for name, plugin in available(base).items():
+            presets = getattr(plugin, "presets", ())
+            yield label.format(name), plugin.summary + (f" (presets: {', '.join(presets)})" if presets else "")

@@ -10,9 +10,8 @@ import typer
 
 from xray.cli import list, weights
 from xray.cli.evaluate import evaluate
-from xray.cli.generate import generate
+from xray.cli.generate import generate, mask
 from xray.cli.init import init
-from xray.cli.mask import mask
 from xray.cli.options import SeveralWords
 from xray.cli.pipeline import pipeline
 from xray.cli.plan import plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,20 +20,27 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=True, highlight=False)
 
 
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of plain text below their headings."""
+    table = Table(*headings, box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
 def print_needs(expected: Forecast, price: float | None) -> None:
     """Print a forecast, and how its rates were measured."""
     from xray.core.progress import readable_bytes, readable_time
 
     if not expected.needs:
         return
-    table = Table("stage", "images", "seconds per image", "wall time", "storage", "measured by", box=None)
+    rows = []
     for need in expected.needs:
         workers = need.pool.min_actors if need.pool else os.cpu_count() or 1
         wall = f"{readable_time(need.seconds / workers)} on {workers} {'actors' if need.pool else 'cores here'}"
-        name = " ".join((need.stage, *need.scenarios))
-        each = f"{need.rate.seconds_per_image:.3g}"
-        table.add_row(name, f"{need.images:,}", each, wall, readable_bytes(need.bytes), need.rate.measured)
-    out.print(table)
+        name, each = " ".join((need.stage, *need.scenarios)), f"{need.rate.seconds_per_image:.3g}"
+        rows.append((name, f"{need.images:,}", each, wall, readable_bytes(need.bytes), need.rate.measured))
+    print_table(("stage", "images", "seconds per image", "wall time", "storage", "measured by"), rows)
     gpus = ""
     if expected.gpus:
         cost = f", {expected.gpu_hours * price:,.2f} at {price:g} per GPU-hour" if price is not None else ""
@@ -45,22 +52,20 @@ def print_pools(pools: Mapping[str, PoolState]) -> None:
     """Print how busy the pools were, and their images per hour."""
     if not any(pool.items for pool in pools.values()):
         return
-    table = Table("pool", "actors", "images", "busy", "images per actor-hour", "images per GPU-hour", box=None)
+    rows = []
     for name, pool in pools.items():
         hours = f"{3600 * pool.items / pool.ready:,.0f}" if pool.ready else "–"
         gpu_hours = f"{pool.items / pool.gpu_hours:,.0f}" if pool.gpu_hours else "–"
-        table.add_row(name, f"{pool.actors}", f"{pool.items:,}", f"{pool.busy_share:.1%}", hours, gpu_hours)
-    out.print(table)
+        rows.append((name, f"{pool.actors}", f"{pool.items:,}", f"{pool.busy_share:.1%}", hours, gpu_hours))
+    print_table(("pool", "actors", "images", "busy", "images per actor-hour", "images per GPU-hour"), rows)
 
 
 def print_planned(run: RunFolder, finished: Mapping[str, Mapping[str, int]]) -> None:
     """Print the numbers of planned and finished images by scenario."""
     planned = run.store.table("plan", ["scenario"]).column("scenario").value_counts().to_pylist()
-    table = Table("scenario", "planned", "done", box=None, header_style="bold")
-    for count in planned:
-        done = sum(finished.get(count["values"], {}).values())
-        table.add_row(count["values"], f"{count['counts']:,}", f"{done:,}")
-    out.print(table)
+    done = {scenario: sum(counts.values()) for scenario, counts in finished.items()}
+    rows = [(one["values"], f"{one['counts']:,}", f"{done.get(one['values'], 0):,}") for one in planned]
+    print_table(("scenario", "planned", "done"), rows)
 
 
 def print_outcomes(things: str, counts: Mapping[str, int]) -> None:
@@ -68,28 +73,26 @@ def print_outcomes(things: str, counts: Mapping[str, int]) -> None:
     from xray.core.schema import REASONS
     from xray.runs.counts import Outcome
 
-    table = Table("status", "reason", things, "meaning", box=None, header_style="bold")
+    rows = []
     for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         status, reason = Outcome.parse(text)
-        table.add_row(status, reason, f"{n:,}", "; ".join(REASONS.get(code, code) for code in reason.split()))
-    out.print(table)
+        rows.append((status, reason, f"{n:,}", "; ".join(REASONS.get(code, code) for code in reason.split())))
+    print_table(("status", "reason", things, "meaning"), rows)
 
 
 def print_trials(wanted: Sequence[Trial], missing: Sequence[Trial]) -> None:
     """Print the numbers of finished folds by training."""
     left = {trial.key for trial in missing}
-    table = Table("model", "trained on", "folds", "done", "tested on", box=None, header_style="bold")
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in wanted:
         groups.setdefault((trial.model, trial.scenario), []).append(trial)
+    rows = []
     for (model, scenario), trials in sorted(groups.items()):
         done = sum(trial.key not in left for trial in trials)
-        table.add_row(*map(escape, (model, scenario)), f"{len(trials)}", f"{done}", escape(_some(trials[0].tests)))
-    out.print(table)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+        tests = trials[0].tests
+        tested = ", ".join(tests) if len(tests) <= 3 else f"{tests[0]} and {len(tests) - 1} others"
+        rows.append((model, scenario, f"{len(trials)}", f"{done}", tested))
+    print_table(("model", "trained on", "folds", "done", "tested on"), rows)
 
 
 def print_failures(swept: SweepResult) -> None:

@@ -6,15 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from xray.cli.options import DryRun, RecipePath, RunPath
-from xray.cli.output import out
+from xray.cli.output import out, print_table
 from xray.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xray.pipeline.plan.replan import PlanDiff
     from xray.pipeline.plan.survey import Survey
     from xray.runs.folder import RunFolder
     from xray.runs.recipe import Recipe
@@ -100,8 +97,11 @@ def _replan(run: RunFolder, recipe: Recipe, inputs: Survey, dry_run: bool) -> No
     else:
         with Progress("plan", len(inputs.source), "photographs") as progress:
             diff = replan(run, recipe, inputs, progress.advance)
-    _print_diff(diff)
-    missing, reused, removed = (sum(counts.values()) for counts in (diff.missing, diff.reused, diff.removed))
+    counts = (diff.missing, diff.reused, diff.removed)
+    scenarios = dict.fromkeys([*diff.reused, *diff.missing, *diff.removed])
+    rows = [(scenario, *(f"{count[scenario]:,}" for count in counts)) for scenario in scenarios]
+    print_table(("scenario", "to make", "reused", "no longer planned"), rows)
+    missing, reused, removed = (sum(count.values()) for count in counts)
     summary = f"{missing:,} images to make, {reused:,} reused, {removed:,} no longer planned"
     if not diff.written:
         out.print(f"{summary}; nothing written: {run.uri}")
@@ -109,11 +109,3 @@ def _replan(run: RunFolder, recipe: Recipe, inputs: Survey, dry_run: bool) -> No
         out.print(
             f"replanned: {summary}; run xray generate {run.uri} next, then xray verify --clean to remove stale files"
         )
-
-
-def _print_diff(diff: PlanDiff) -> None:
-    table = Table("scenario", "to make", "reused", "no longer planned", box=None, header_style="bold")
-    for scenario in dict.fromkeys([*diff.reused, *diff.missing, *diff.removed]):
-        numbers = (counts[scenario] for counts in (diff.missing, diff.reused, diff.removed))
-        table.add_row(escape(scenario), *(f"{number:,}" for number in numbers))
-    out.print(table)

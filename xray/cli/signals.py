@@ -16,11 +16,7 @@ GRACE = 8.0
 
 
 class Interrupted(BaseException):
-    """A signal received the process to end; not an `Exception`, so that no handler mistakes it for a failure.
-
-    Args:
-        number: of the signal.
-    """
+    """A signal to end the process; not an `Exception`, so that no handler mistakes it for a failure."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)

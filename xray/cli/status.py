@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from xray.cli.options import RunPath
-from xray.cli.output import out, print_outcomes
+from xray.cli.output import out, print_outcomes, print_table
 from xray.core.progress import readable_time
 
 if TYPE_CHECKING:
@@ -22,10 +19,8 @@ def status(run: RunPath) -> None:
 
     folder = RunFolder.open(run)
     state = run_status(folder)
-    table = Table("scenario", "planned", "done", "ok", "rejected", "failed", box=None, header_style="bold")
-    for scenario, *numbers in state.table:
-        table.add_row(escape(scenario), *(f"{number:,}" for number in numbers))
-    out.print(table)
+    rows = [(scenario, *(f"{number:,}" for number in numbers)) for scenario, *numbers in state.table]
+    print_table(("scenario", "planned", "done", "ok", "rejected", "failed"), rows)
     if refused := state.images.refused():
         print_outcomes("images", refused)
     _print_stages(state)

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from xray.cli.options import RunPath
-from xray.cli.output import out
+from xray.cli.output import out, print_table
 from xray.core.progress import readable_bytes
 
 if TYPE_CHECKING:
@@ -51,13 +49,10 @@ def verify(
 def _print_problems(report: VerifyReport) -> None:
     from xray.pipeline.verify.shard import PROBLEM_KINDS
 
-    table = Table("problem", "file", "detail", box=None, header_style="bold")
-    for problem in report.problems[:_MAX_PROBLEMS]:
-        table.add_row(problem.kind, escape(problem.path), escape(problem.detail))
-    for name in report.orphans[:_MAX_ORPHANS]:
-        table.add_row("orphan", escape(name), "nothing names it")
-    if table.row_count:
-        out.print(table)
+    rows = [(problem.kind, problem.path, problem.detail) for problem in report.problems[:_MAX_PROBLEMS]]
+    rows += [("orphan", name, "nothing names it") for name in report.orphans[:_MAX_ORPHANS]]
+    if rows:
+        print_table(("problem", "file", "detail"), rows)
     for kind in dict.fromkeys(problem.kind for problem in report.problems):
         out.print(f"{kind}: {PROBLEM_KINDS[kind]}")
     if len(report.problems) > _MAX_PROBLEMS or len(report.orphans) > _MAX_ORPHANS:

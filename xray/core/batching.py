@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from xray.core.device import MEMORY_ADVICE, DeviceModel, free_memory, is_out_of_memory
 from xray.core.errors import Rejected, ResourceError
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Output = TypeVar("Output")
 
 
-class DeviceLock:
+class DeviceLock(ExitStack):
     """Exclusive use of a device by one shard of several in a process: from its first batch until it is committed.
 
     The device idles for hundredths of a second while the shard is finished and written. Without the lock, a shard that
@@ -33,23 +33,14 @@ class DeviceLock:
     """
 
     def __init__(self, lock: threading.Lock) -> None:
+        super().__init__()
         self._lock, self._held = lock, False
 
     def acquire(self) -> None:
         """Wait for the device, unless it is held already."""
         if not self._held:
-            self._lock.acquire()
+            self.enter_context(self._lock)
             self._held = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._held:
-            self._lock.release()
-            self._held = False
 
 
 @dataclass
@@ -100,7 +91,7 @@ class BatchRunner(Generic[Item, Output]):
 
         def fill() -> None:
             while len(ahead) < _AHEAD and (group := list(islice(items, size))):
-                ahead.append([(item, pool.submit(self._prepare, item)) for item in group])
+                ahead.append([(item, pool.submit(_or_rejected, self.model.prepare, item)) for item in group])
 
         fill()
         while ahead:
@@ -108,19 +99,8 @@ class BatchRunner(Generic[Item, Output]):
             fill()
             yield batch
 
-    def _prepare(self, item: Item) -> Any:
-        try:
-            return self.model.prepare(item)
-        except Rejected as verdict:
-            return verdict
-
     def _finish(self, item: Item, raw: Any) -> Output | Rejected:
-        if isinstance(raw, Rejected):
-            return raw
-        try:
-            return self.model.finish(item, raw)
-        except Rejected as verdict:
-            return verdict
+        return raw if isinstance(raw, Rejected) else _or_rejected(self.model.finish, item, raw)
 
     def _run_batch(self, batch: list[tuple[Item, Any]]) -> list[tuple[Item, Any]]:
         inputs = [prepared for _, prepared in batch if not isinstance(prepared, Rejected)]
@@ -151,3 +131,10 @@ class BatchRunner(Generic[Item, Output]):
                 self.out_of_memory += 1
                 free_memory()
         return outputs
+
+
+def _or_rejected(step: Callable[..., Output], *arguments: Any) -> Output | Rejected:
+    try:
+        return step(*arguments)
+    except Rejected as verdict:
+        return verdict

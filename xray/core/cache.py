@@ -30,10 +30,6 @@ def fill_once(folder: Path, fill: Callable[[Path], None]) -> Path:
 
     It is filled under another name and then renamed: an interrupted fill starts over, and of two processes that fill
     it at the same time the first one wins.
-
-    Args:
-        folder: the folder.
-        fill: writes into the empty folder that it is given.
     """
     if folder.is_dir():
         return folder

@@ -13,10 +13,7 @@ _CHECKSUM = "sha256"
 
 
 def with_checksum(values: Mapping[str, Any]) -> bytes:
-    """Encode values as JSON that ends with its own hash.
-
-    Args:
-        values: JSON values, without a key `sha256`.
+    """Encode JSON values, without a key `sha256`, as JSON that ends with its own hash.
 
     >>> check_checksum(with_checksum({"shard": "00-00-00000"}), "a receipt")
     {'shard': '00-00-00000'}
@@ -26,15 +23,7 @@ def with_checksum(values: Mapping[str, Any]) -> bytes:
 
 
 def check_checksum(data: bytes, name: str) -> dict[str, Any]:
-    """Decode and check what `with_checksum` encoded.
-
-    Args:
-        data: its bytes.
-        name: of the file, for the error.
-
-    Raises:
-        DamagedError: a byte has changed.
-    """
+    """Decode what `with_checksum` encoded; a DamagedError if a byte has changed."""
     try:
         values: dict[str, Any] = json.loads(data)
         values.pop(_CHECKSUM)

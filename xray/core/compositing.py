@@ -26,16 +26,7 @@ def complement(region: Region) -> Region | None:
 
 
 def restore(image: Pixels, photo: Photo, keeps: Region | None) -> Pixels:
-    """Copy a region of the photo into an image, in place.
-
-    Args:
-        image: RGB, uint8, shape (H, W, 3), C-contiguous; written to.
-        photo: source of the pixels, of the same size.
-        keeps: the region to copy; None: nothing.
-
-    Returns:
-        `image`.
-    """
+    """Copy a region of the photo (None: nothing) into a C-contiguous image of its size, in place, and return it."""
     if keeps is not None:
         # Copying under a mask in OpenCV takes 0.02 ms for 500×375 pixels, `np.where` 1 ms, boolean indexing 1.3 ms.
         cv2.copyTo(photo.image, photo.region(keeps), image)
@@ -43,17 +34,10 @@ def restore(image: Pixels, photo: Photo, keeps: Region | None) -> Pixels:
 
 
 def fill_rest(photo: Photo, keeps: Literal["object", "background"], fill: Fill, seed: int) -> Pixels:
-    """Return the photo with everything outside the kept region replaced by a plain colour or noise.
+    """Return a copy of the photo with everything outside the kept region replaced by a plain colour or noise.
 
-    Args:
-        photo: the photograph and its mask.
-        keeps: the region that stays.
-        fill: replaces the rest. `mean` is the mean colour of the kept pixels (black if there are none), so it contains
-            nothing of the removed pixels; `noise` is uniformly random bytes.
-        seed: decides the noise.
-
-    Returns:
-        RGB, uint8, shape (H, W, 3), a new array.
+    `mean` is the mean colour of the kept pixels (black if there are none), so it contains nothing of the removed
+    pixels; `noise` is uniformly random bytes, which the seed decides.
     """
     if fill == "noise":
         result = noise(photo.image.shape, seed)
@@ -85,19 +69,10 @@ def noise(shape: tuple[int, ...], seed: int) -> Pixels:
 
 
 def crop_to_size(donor: Pixels, width: int, height: int, seed: int) -> tuple[Pixels, tuple[int, int, int, int]]:
-    """Crop and scale a donor to a size, keeping its aspect ratio.
+    """Crop and scale a donor of any size, keeping its aspect ratio; return it and the window (x, y, width, height).
 
     The largest window of the target's aspect ratio is cropped first, and only the window is scaled: a very long or very
-    large donor needs no more memory than its window.
-
-    Args:
-        donor: RGB, uint8, any size.
-        width: width of the result, pixels.
-        height: height of the result, pixels.
-        seed: decides the window's position, uniformly among all positions.
-
-    Returns:
-        RGB, uint8, shape (height, width, 3), a new array; and the window (x, y, width, height) in donor pixels.
+    large donor needs no more memory than its window. The seed decides its position, uniformly.
     """
     donor_height, donor_width = donor.shape[:2]
     scale = max(width / donor_width, height / donor_height)
@@ -124,11 +99,7 @@ def random_below(rng: random.Random, end: int) -> int:
 
 
 def stretch_object(photo: Photo, width: int, height: int) -> tuple[Pixels, Mask]:
-    """Scale the object on black, and its mask, to a size; the aspect ratio is not kept.
-
-    Returns:
-        RGB, uint8, shape (height, width, 3), and the mask, shape (height, width).
-    """
+    """Scale the object on black, and its mask, to a size; the aspect ratio is not kept."""
     segmented = fill_rest(photo, "object", "black", seed=0)
     image = cv2.resize(segmented, (width, height), interpolation=cv2.INTER_LINEAR)
     mask = cv2.resize(photo.inside, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

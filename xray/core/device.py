@@ -91,7 +91,12 @@ def load_on(load: Callable[[str], Output], device: str) -> Output:
     """
     configure_worker()
     if device == "cuda":
-        _check_cuda()
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ResourceError(
+                "torch finds no CUDA device on this worker, although Ray assigned a GPU: is it a CPU build?"
+            )
     try:
         with _LOADING:
             return load(device)
@@ -103,7 +108,7 @@ def load_on(load: Callable[[str], Output], device: str) -> Output:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error means that the device ran out of memory; some libraries say so only in the message.
+    """Return whether the device ran out of memory; some libraries say so only in the message.
 
     >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
     True
@@ -120,12 +125,3 @@ def free_memory() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _check_cuda() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise ResourceError(
-            "torch finds no CUDA device on this worker, although Ray assigned a GPU: is it a CPU build?"
-        )

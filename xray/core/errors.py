@@ -59,13 +59,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of
 
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Turn a failing import of an optional library into advice.
-
-    Args:
-        name: of the extra that installs it.
-
-    Raises:
-        ResourceError: names what to install.
+    """Turn a failing import of an optional library into a ResourceError that names the extra to install.
 
     >>> with extra("ray"):
     ...     import no_such_library

@@ -61,11 +61,7 @@ def read_bytes(uri: str) -> bytes:
                 return bytes(stream.read())
         if "#" in uri:
             return _read_cell(uri)
-        if local is not None:
-            return local.read_bytes()
-        store, path = open_store(uri)
-        with store.open_input_file(path) as stream:
-            return stream.read()  # type: ignore[no-any-return]
+        return _get(uri) if local is None else local.read_bytes()
     except (FileNotFoundError, NotADirectoryError, LookupError) as error:
         raise Rejected("missing_file", uri) from error
     except (OSError, ValueError) as error:
@@ -81,21 +77,23 @@ def read_committed(uri: str) -> bytes:
     """
     if local_path(uri) is not None:
         return read_bytes(uri)
-    store, path = open_store(uri)
     try:
-        with translate_errors(uri), store.open_input_file(path) as stream:
-            return stream.read()  # type: ignore[no-any-return]
+        with translate_errors(uri):
+            return _get(uri)
     except FileNotFoundError as error:
         raise Rejected("missing_file", uri) from error
+
+
+def _get(uri: str) -> bytes:
+    store, path = open_store(uri)
+    with store.open_input_file(path) as stream:
+        return stream.read()  # type: ignore[no-any-return]
 
 
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a file atomically: on disk under another name, flushed, then renamed.
 
-    An object store shows an object only once it is complete.
-
-    Raises:
-        StorageError: no space, no permission, or the store does not answer; a previous file stays as it was.
+    An object store shows an object only once it is complete. A StorageError leaves a previous file as it was.
     """
     local = local_path(uri)
     if local is None:
@@ -167,11 +165,7 @@ def _put(uri: str, data: bytes) -> None:
 
 
 def delete_file(uri: str) -> None:
-    """Remove an existing file.
-
-    Raises:
-        StorageError: it cannot be removed.
-    """
+    """Remove an existing file; a StorageError if it cannot be removed."""
     store, path = open_store(uri)
     local = local_path(uri)
     try:
@@ -206,48 +200,14 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
     Raises:
         StorageError: there is no such folder.
     """
-    local = local_path(uri)
+    local = _local_folder(uri)
     if local is not None:
-        if not local.is_dir():
-            raise StorageError(f"no folder {str(local)!r}")
         yield from _list_local(os.fsencode(local), recursive)
         return
-    store, path = open_store(uri)
-    try:
-        with translate_errors(uri):
-            found = store.get_file_info(fs.FileSelector(path, recursive=recursive))
-    except FileNotFoundError as error:
-        raise StorageError(f"no folder {uri!r}") from error
-    base = len(path.rstrip("/")) + 1
-    for info in sorted(found, key=lambda info: info.path.encode()):
-        names = info.path[base:].split("/")
-        if info.type == fs.FileType.File and not any(name.startswith(".") for name in names):
+    for name in sorted(_stored(uri, fs.FileType.File, recursive=recursive), key=str.encode):
+        names = name.split("/")
+        if not any(name.startswith(".") for name in names):
             yield join(uri, *names)
-
-
-def paths_below(uri: str) -> list[str]:
-    """Relative paths of all files below a folder, including hidden ones; none if there is no such folder."""
-    local = local_path(uri)
-    if local is not None:
-        paths = (Path(folder, name) for folder, _, names in os.walk(local) for name in names)
-        return sorted(path.relative_to(local).as_posix() for path in paths)
-    store, path = open_store(uri)
-    with translate_errors(uri):
-        below = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    base = len(path.rstrip("/")) + 1
-    return sorted(info.path[base:] for info in below if info.type == fs.FileType.File)
-
-
-def modified(uri: str) -> dict[str, float]:
-    """Modification times of the files directly in a folder, by URI: seconds since 1970 by the clock of the store.
-
-    Empty if there is no such folder.
-    """
-    store, path = open_store(uri)
-    with translate_errors(uri):
-        found = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    files = (info for info in found if info.type == fs.FileType.File and not info.base_name.startswith("."))
-    return {join(uri, info.base_name): info.mtime_ns / 1e9 for info in files}
 
 
 def list_folders(uri: str) -> Iterator[str]:
@@ -256,22 +216,52 @@ def list_folders(uri: str) -> Iterator[str]:
     Raises:
         StorageError: there is no such folder.
     """
-    local = local_path(uri)
+    local = _local_folder(uri)
     if local is not None:
-        if not local.is_dir():
-            raise StorageError(f"no folder {str(local)!r}")
         names = [os.fsdecode(entry.name) for entry in os.scandir(os.fsencode(local)) if entry.is_dir()]
     else:
-        store, path = open_store(uri)
-        try:
-            with translate_errors(uri):
-                found = store.get_file_info(fs.FileSelector(path))
-        except FileNotFoundError as error:
-            raise StorageError(f"no folder {uri!r}") from error
-        names = [info.base_name for info in found if info.type == fs.FileType.Directory]
+        names = [*_stored(uri, fs.FileType.Directory, recursive=False)]
     for name in sorted(names, key=os.fsencode):
         if not name.startswith("."):
             yield join(uri, name)
+
+
+def paths_below(uri: str) -> list[str]:
+    """Relative paths of all files below a folder, including hidden ones; none if there is no such folder."""
+    local = local_path(uri)
+    if local is not None:
+        paths = (Path(folder, name) for folder, _, names in os.walk(local) for name in names)
+        return sorted(path.relative_to(local).as_posix() for path in paths)
+    return sorted(_stored(uri, fs.FileType.File, recursive=True, missing_ok=True))
+
+
+def modified(uri: str) -> dict[str, float]:
+    """Modification times of the files directly in a folder, by URI: seconds since 1970 by the clock of the store.
+
+    Empty if there is no such folder.
+    """
+    found = _stored(uri, fs.FileType.File, recursive=False, missing_ok=True)
+    return {join(uri, name): info.mtime_ns / 1e9 for name, info in found.items() if not name.startswith(".")}
+
+
+def _stored(uri: str, kind: fs.FileType, *, recursive: bool, missing_ok: bool = False) -> dict[str, fs.FileInfo]:
+    """Return the entries of one kind below a folder, by relative path; a StorageError if there is no such folder."""
+    store, path = open_store(uri)
+    try:
+        with translate_errors(uri):
+            found = store.get_file_info(fs.FileSelector(path, recursive=recursive, allow_not_found=missing_ok))
+    except FileNotFoundError as error:
+        raise StorageError(f"no folder {uri!r}") from error
+    base = len(path.rstrip("/")) + 1
+    return {info.path[base:]: info for info in found if info.type == kind}
+
+
+def _local_folder(uri: str) -> Path | None:
+    """The path of a folder on disk, None in an object store; a StorageError if there is no such folder."""
+    local = local_path(uri)
+    if local is not None and not local.is_dir():
+        raise StorageError(f"no folder {str(local)!r}")
+    return local
 
 
 def _list_local(folder: bytes, recursive: bool) -> Iterator[str]:

@@ -15,14 +15,13 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
+from xray.core.types import Pixels
 
-Pixels = NDArray[np.uint8]
 Format = Literal["jpeg", "png"]
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -52,21 +51,12 @@ ANY = Limits(max_pixels=2**31, min_side=1)
 
 @dataclass(frozen=True)
 class Header:
-    """The header of an image.
-
-    Args:
-        format: Pillow's name of the format.
-        width: width of the upright image, in pixels.
-        height: height of the upright image, in pixels.
-        orientation: EXIF orientation, 1–8; 1 is upright.
-        mode: Pillow's pixel mode, such as RGB, L, CMYK, P, RGBA or I;16.
-    """
+    """The header of an image: Pillow's name of the format, size when upright (pixels) and EXIF orientation, 1–8."""
 
     format: str
     width: int
     height: int
     orientation: int
-    mode: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class Decoded:
         image: RGB, shape (H, W, 3).
         alpha: opacity 0–255, shape (H, W); None if the image is opaque.
         notes: reason codes of all conversions.
-        orientation: EXIF orientation that was undone, 1–8; 1 is upright.
+        orientation: EXIF orientation that was undone, 1–8.
     """
 
     image: Pixels
@@ -116,7 +106,7 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
         orientation = 1
     if orientation >= 5:
         width, height = height, width
-    return Header(picture.format or "", width, height, orientation, picture.mode)
+    return Header(picture.format or "", width, height, orientation)
 
 
 def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
@@ -129,12 +119,7 @@ def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
 
 
 def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
-    """Decode an image to upright 8-bit RGB.
-
-    Args:
-        data: the file's bytes.
-        limits: limits on its size.
-        name: name of the file, to detect an extension of another format.
+    """Decode an image to upright 8-bit RGB; `name`, of the file, shows an extension of another format.
 
     Raises:
         Rejected: the reasons of `read_header`, unsupported_depth, and corrupt_image for damaged pixel data.
@@ -149,8 +134,11 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
     if suffix and suffix not in _SUFFIXES.get(header.format, (header.format.lower(),)):
         notes.append("wrong_extension")
     alpha = None
-    if header.format in ("JPEG", "MPO") and header.mode in ("RGB", "L"):
-        image = _decode_jpeg(data)
+    if header.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L"):
+        try:
+            image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+        except ValueError as error:
+            raise Rejected("corrupt_image", str(error)) from error
     else:
         image, alpha, conversions = _decode_other(picture)
         notes += conversions
@@ -159,13 +147,6 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
         alpha = None if alpha is None else upright(alpha, header.orientation)
         notes.append("rotated_by_exif")
     return Decoded(image, alpha, tuple(notes), header.orientation)
-
-
-def _decode_jpeg(data: bytes) -> Pixels:
-    try:
-        return simplejpeg.decode_jpeg(data, "RGB", strict=True)  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise Rejected("corrupt_image", str(error)) from error
 
 
 def _decode_other(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str]]:
@@ -209,19 +190,14 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def encode(image: Pixels, format: Format = "jpeg", quality: int = 95) -> bytes:
-    """Encode an image.
+    """Encode an RGB image; as PNG also RGBA, or grey, shape (H, W).
 
-    Args:
-        image: shape (H, W, 3) RGB, (H, W, 4) RGBA (PNG only) or (H, W) grey (PNG only).
-        format: `jpeg` with full colour resolution (4:4:4, so that colours of object and background do not mix), or
-            lossless `png`.
-        quality: JPEG quality, 1–100.
+    JPEG, of quality 1–100, has full colour resolution (4:4:4): colours of object and background do not mix.
     """
     if format == "jpeg":
         return simplejpeg.encode_jpeg(  # type: ignore[no-any-return]
             np.ascontiguousarray(image), quality, "RGB", colorsubsampling="444"
         )
     if image.ndim == 3:
-        to_bgr = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-        return cv2.imencode(".png", cv2.cvtColor(image, to_bgr))[1].tobytes()
+        image = cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
     return cv2.imencode(".png", image)[1].tobytes()

@@ -13,11 +13,9 @@ from xray.core import schema
 
 
 def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
-    """Encode a table as a Parquet file; equal tables give equal bytes.
+    """Encode a table as a Parquet file, its images uncompressed; equal tables give equal bytes.
 
-    Args:
-        table: its image columns are stored uncompressed, the others compressed.
-        row_groups: number of rows of each row group; default: one row group.
+    `row_groups`: number of rows of each; default: one row group.
     """
     images = {field.name for field in table.schema if field.type == schema.IMAGE}
     leaves = [

@@ -48,12 +48,7 @@ def _available(base: Any) -> dict[str, Any]:
 
 
 def find(kind: str, base: type[T], name: str) -> type[T]:
-    """Return the plug-in class with a name, or at the import path `package.module:Class`.
-
-    Args:
-        kind: kind of plug-in, for messages.
-        base: base class of its kind.
-        name: name or import path.
+    """Return the plug-in class with a name, or at the import path `package.module:Class`; `kind` is for messages.
 
     Raises:
         XrayError: the plug-in does not exist, or is of another kind.
@@ -77,11 +72,6 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
     """Build a plug-in from its recipe entry: `"name"`, or `{"kind": "name", setting: value, …}`.
 
     Where the class has `presets`, the entry may name one as `preset`; the entry's own settings win.
-
-    Args:
-        kind: kind of plug-in, for messages.
-        base: base class of its kind.
-        spec: the recipe entry.
 
     Raises:
         XrayError: the plug-in, its preset or one of its settings does not exist.
@@ -142,12 +132,7 @@ def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
 
 
 def field_of(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
-    """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry.
-
-    Args:
-        kind: kind of plug-in, for messages.
-        base: base class of its kind.
-    """
+    """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry."""
 
     def read(value: Any) -> T:
         return value if isinstance(value, base) else build(kind, base, value)

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich import progress
+from rich import filesize, progress
 from rich.console import Console
 
 _LOG_EVERY = 15.0
@@ -43,7 +43,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar:
-            self._bar.update(self._task, completed=self.done, description=self._line())
+            self._show()
             self._bar.stop()
 
     def advance(self, amount: int = 1) -> None:
@@ -97,8 +97,4 @@ def readable_bytes(count: float) -> str:
     >>> readable_bytes(2_500_000)
     '2.5 MB'
     """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return filesize.decimal(round(count))

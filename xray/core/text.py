@@ -10,9 +10,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 def printable(name: str, width: int | None = None) -> str:
     r"""Format a name on one line, without invisible characters or ones that change the reading direction.
 
-    Args:
-        name: any text.
-        width: maximal number of characters; the middle of a longer name is cut.
+    The middle of a name of more than `width` characters is cut.
 
     >>> printable("red\nfox"), printable("efficientnet_b0.ra_in1k_finetuned", 16)
     ('red fox', 'efficien…netuned')

@@ -80,29 +80,20 @@ def local_path(uri: str) -> Path | None:
 
 
 def open_store(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a URI and the path in it, as pyarrow's own readers and writers take them.
-
-    Raises:
-        ConfigError: the URI is not valid for its store.
-    """
+    """The file system of a URI and the path in it; a ConfigError if the URI is not valid for its store."""
     local = local_path(uri)
     if local is not None:
         return fs.LocalFileSystem(), str(local)
     try:
         with translate_errors(uri):
-            store, path = fs.FileSystem.from_uri(uri)
+            return fs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
     except pa.ArrowInvalid as error:
         raise ConfigError(f"cannot use {uri}: {error}") from error
-    return store, path
 
 
 @contextlib.contextmanager
 def translate_errors(uri: str) -> Iterator[None]:
-    """Convert errors of an object store's client to one line; those of a disk pass unchanged.
-
-    Raises:
-        UnreachableError: the store does not answer, or denies access.
-    """
+    """Convert errors of an object store's client to UnreachableError, one line; those of a disk pass unchanged."""
     try:
         yield
     except (FileNotFoundError, StorageError):
@@ -117,11 +108,7 @@ def translate_errors(uri: str) -> Iterator[None]:
 
 
 def check_bucket(uri: str) -> None:
-    """Check that an object store's bucket exists, before anything is written to it.
-
-    Raises:
-        StorageError: there is no such bucket.
-    """
+    """Raise a StorageError if an object store's bucket does not exist."""
     if local_path(uri) is not None:
         return
     store, path = open_store(uri)

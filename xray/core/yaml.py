@@ -16,11 +16,7 @@ _MAX_DEPTH = 20
 
 
 def load(text: str, name: str) -> tuple[Any, Lines]:
-    """Parse a YAML document into its value and the line (from 1) of every key and item.
-
-    Args:
-        text: the document.
-        name: of the document, for errors.
+    """Parse a YAML document into its value and the line (from 1) of every key and item; `name` is for errors.
 
     Raises:
         ConfigError: the YAML is invalid, or uses what recipes must not; names the line.
@@ -62,8 +58,9 @@ def _check_events(events: list[yaml.Event], name: str) -> None:
 
 
 def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)  # of a value in a mapping, the line of its key
     if isinstance(node, yaml.SequenceNode):
-        return [_located(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
+        return [_value(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, name)
     if node.tag not in _SCALARS:  # dates and the like are the text they are
@@ -74,11 +71,6 @@ def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
         raise ConfigError(
             f"{name}, line {node.start_mark.line + 1}: {node.value!r} is not a number: {error}"
         ) from error
-
-
-def _located(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
-    lines[path] = node.start_mark.line + 1
-    return _value(node, path, lines, name)
 
 
 def _mapping(node: yaml.MappingNode, path: Path, lines: Lines, name: str) -> dict[str, Any]:

@@ -84,13 +84,7 @@ class RefinedMask:
 
 @dataclass(frozen=True)
 class RefinerInput:
-    """A photograph whose mask is to be refined.
-
-    Args:
-        decoded: the photograph.
-        hint: the location of its object.
-        seed: decides everything random.
-    """
+    """A photograph whose mask is to be refined; the arguments of `Refiner.refine`."""
 
     decoded: Decoded
     hint: Hint
@@ -120,12 +114,7 @@ class Refiner:
         raise NotImplementedError
 
     def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
-        """Compute the mask of the object.
-
-        Args:
-            decoded: the image.
-            hint: the location of the object as far as the source gives it.
-            seed: decides everything random.
+        """Compute the mask of the object; the seed decides everything random.
 
         Raises:
             Rejected: missing_mask, missing_box.

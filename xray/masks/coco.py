@@ -20,11 +20,11 @@ from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.core.uri import to_uri
 from xray.masks.base import Annotations, Mask
-from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json
-from xray.sources.base import Box, Candidate
+from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
+from xray.sources.base import Candidate
 
 Polygon = Annotated[list[FiniteFloat], Field(min_length=6)]
-_XYWH = TypeAdapter(tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat])
+_BOXES = TypeAdapter(list[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]])
 
 
 class _Rle(BaseModel):
@@ -68,10 +68,7 @@ class _Dataset(BaseModel):
 def decode_counts(text: str) -> list[int]:
     """Decode the run lengths in COCO's compressed string: six bits per character, differences from the third number on.
 
-    pycocotools reads past the end of a damaged string, so xray has its own decoder.
-
-    Raises:
-        ValueError: the string is invalid.
+    pycocotools reads past the end of a damaged string; this decoder raises ValueError.
 
     >>> decode_counts("52203")
     [5, 2, 2, 2, 5]
@@ -117,12 +114,6 @@ def _fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int)
     return _fill_rle(_Rle(size=union["size"], counts=union["counts"].decode()), height, width)
 
 
-def _to_corners(boxes: Iterable[Any]) -> tuple[Box, ...]:
-    """Convert boxes (x, y, width, height) to (x0, y0, x1, y1), ends exclusive."""
-    valid = [_XYWH.validate_python(box) for box in boxes if box is not None]
-    return tuple((x, y, x + width, y + height) for x, y, width, height in valid)
-
-
 class _Index:
     """A lookup of annotations by the file name of their image."""
 
@@ -151,9 +142,10 @@ def _attach(candidate: Candidate, image: _Image, annotations: list[_Annotation])
     data = base64.b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
     mask_uri = f"data:application/json;base64,{data}" if segmentations else None
     try:
-        return replace(candidate, mask_uri=mask_uri, boxes=_to_corners(one.bbox for one in annotations))
+        boxes = _BOXES.validate_python([one.bbox for one in annotations if one.bbox is not None])
     except ValidationError:
         return replace(candidate, mask_uri=mask_uri, boxes=(), problem=candidate.problem or "corrupt_mask")
+    return replace(candidate, mask_uri=mask_uri, boxes=tuple((x, y, x + w, y + h) for x, y, w, h in boxes))
 
 
 @settings
@@ -197,7 +189,7 @@ class Coco(Annotations):
         """See `Annotations.read`."""
         if data is None:
             raise Rejected("missing_mask")
-        try:
+        with refuse_corrupt("COCO"):
             annotation = parse_json(_ImageAnnotation, data)
             height, width = annotation.height, annotation.width
             orientation = orientation_of_mask(width, height, decoded)
@@ -207,6 +199,4 @@ class Coco(Annotations):
                     mask |= _fill_rle(part, height, width)
                 else:
                     mask |= _fill_polygons(part, height, width)
-        except ValueError as error:
-            raise Rejected("corrupt_mask", f"COCO: {error}") from error
         return apply_orientation(mask, orientation)

@@ -1,17 +1,42 @@
-"""Masks that come with the photographs (the default format)."""
+"""Masks that come with the images: mask images of the source, and the images' alpha channel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
-from xray.masks.alpha import alpha_mask
 from xray.masks.base import Annotations, Mask
 from xray.masks.png import read_png_mask
 from xray.sources.base import Candidate
+
+
+def alpha_mask(decoded: Decoded) -> Mask | None:
+    """Return the pixels with alpha ≥ 128, shape (H, W), or None if the image has no alpha channel."""
+    return None if decoded.alpha is None else decoded.alpha >= 128
+
+
+@settings
+class Alpha(Annotations):
+    """A format that takes the pixels with at least half opacity as the object."""
+
+    name: ClassVar[str] = "alpha"
+    summary: ClassVar[str] = "the alpha channel of the images (cut-outs)"
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Remove the masks of the source; see `Annotations.attach`."""
+        for candidate in candidates:
+            yield replace(candidate, mask_uri=None)
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """Return the mask in the alpha channel; see `Annotations.read`."""
+        mask = alpha_mask(decoded)
+        if mask is None:
+            raise Rejected("missing_mask", "the image has no transparency")
+        return mask, ()
 
 
 @settings

@@ -9,8 +9,8 @@ import numpy as np
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
-from xray.masks.alpha import alpha_mask
 from xray.masks.base import Hint, RefinedMask, Refiner
+from xray.masks.from_source import alpha_mask
 
 
 @settings
@@ -21,11 +21,7 @@ class Given(Refiner):
     summary: ClassVar[str] = "the annotated masks, unchanged"
 
     def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
-        """See `Refiner.refine`.
-
-        Raises:
-            Rejected: missing_mask.
-        """
+        """See `Refiner.refine`."""
         if hint.mask is None:
             raise Rejected("missing_mask")
         alpha = alpha_mask(decoded)

@@ -46,11 +46,7 @@ class GrabCut(Refiner):
         return slice(top, bottom), slice(left, right)
 
     def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
-        """See `Refiner.refine`; the same seed gives the same mask.
-
-        Raises:
-            Rejected: missing_box: neither a box nor a given mask, or no object or background left.
-        """
+        """See `Refiner.refine`; missing_box: neither a box nor a given mask, or no object or background left."""
         labels = self._labels(hint, *decoded.image.shape[:2])
         cv2.setRNGSeed(seed % 2**31)
         bgr = cv2.cvtColor(decoded.image, cv2.COLOR_RGB2BGR)

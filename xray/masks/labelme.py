@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt
 
-from xray.core import files
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json
-from xray.masks.pairing import Pairing
+from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
+from xray.masks.pairing import Pairing, read_hints
 from xray.sources.base import Candidate, Point
 
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
@@ -39,11 +38,7 @@ class _Drawing(BaseModel):
 
 
 def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
-    """Fill a shape with ones, including the pixels on its outline.
-
-    Raises:
-        ValueError: it has the wrong number of points.
-    """
+    """Fill a shape with ones, including the pixels on its outline."""
     points = np.array(shape.points, np.float64).reshape(-1, 2)
     expected = {"rectangle": (2,), "circle": (2,), "polygon": range(3, len(points) + 1)}[shape.shape_type]
     if len(points) not in expected:
@@ -80,50 +75,36 @@ class Labelme(Annotations):
         pairing = Pairing(self.root, ".json")
         for candidate in candidates:
             uri = pairing.find(candidate)
-            try:
-                points = () if uri is None else self._points(files.read_bytes(uri))
-            except Rejected as rejected:
-                yield replace(candidate, mask_uri=uri, points=(), problem=candidate.problem or rejected.reason)
-            else:
-                yield replace(candidate, mask_uri=uri, points=points)
+            points, problem = read_hints(uri, self._points)
+            yield replace(candidate, mask_uri=uri, points=points, problem=candidate.problem or problem)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `Annotations.read`; a drawing that has only points is a missing mask."""
         if data is None:
             raise Rejected("missing_mask")
-        drawing = _parse(data)
+        drawing = self._parse(data)
         orientation = orientation_of_mask(drawing.width, drawing.height, decoded)
-        shapes = self._selected(drawing)
-        if shapes and all(shape.shape_type in _POINTS for shape in shapes):
+        if drawing.shapes and all(shape.shape_type in _POINTS for shape in drawing.shapes):
             raise Rejected("missing_mask", "labelme: only points: use a refiner that starts from points (sam)")
         canvas = np.zeros((drawing.height, drawing.width), np.uint8)
-        try:
-            for shape in shapes:
+        with refuse_corrupt("labelme"):
+            for shape in drawing.shapes:
                 if shape.shape_type not in _WITHOUT_AREA:
                     _draw(canvas, shape)
-        except ValueError as error:
-            raise Rejected("corrupt_mask", f"labelme: {error}") from error
         return apply_orientation(canvas.view(np.bool_), orientation)
 
-    def _selected(self, drawing: _Drawing) -> list[_Shape]:
-        return [shape for shape in drawing.shapes if not self.labels or shape.label in self.labels]
+    def _parse(self, data: bytes) -> _Drawing:
+        """Return the drawing with the shapes that have one of the labels."""
+        with refuse_corrupt("labelme"):
+            drawing = parse_json(_Drawing, data)
+        drawing.shapes = [shape for shape in drawing.shapes if not self.labels or shape.label in self.labels]
+        return drawing
 
     def _points(self, data: bytes) -> tuple[Point, ...]:
-        """Return the points in a drawing; labelme shows images upright.
-
-        Raises:
-            Rejected: corrupt_mask.
-        """
+        """Return the points in a drawing; labelme shows images upright."""
         return tuple(
             (x, y, not (shape.flags or {}).get("negative", False))
-            for shape in self._selected(_parse(data))
+            for shape in self._parse(data).shapes
             if shape.shape_type in _POINTS
             for x, y in shape.points
         )
-
-
-def _parse(data: bytes) -> _Drawing:
-    try:
-        return parse_json(_Drawing, data)
-    except ValueError as error:
-        raise Rejected("corrupt_mask", f"labelme: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TypeVar
 
 import cv2
@@ -19,17 +21,22 @@ _PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 def parse_json(model: type[Document], data: bytes) -> Document:
-    """Parse JSON bytes and validate them against a pydantic model.
-
-    Raises:
-        ValueError: the first problem and its location; no other exception, whatever the bytes are.
-    """
+    """Validate JSON bytes against a pydantic model, or raise ValueError with the first problem and its location."""
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         location = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{location}: {first['msg']}" if location else first["msg"]) from error
+
+
+@contextlib.contextmanager
+def refuse_corrupt(format_name: str) -> Iterator[None]:
+    """Turn an error while reading an annotation into the rejection corrupt_mask."""
+    try:
+        yield
+    except (ValueError, SyntaxError) as error:  # XML's ParseError is a SyntaxError
+        raise Rejected("corrupt_mask", f"{format_name}: {error}") from error
 
 
 def encode_mask(mask: Mask) -> bytes:
@@ -43,15 +50,8 @@ def encode_mask(mask: Mask) -> bytes:
 
 
 def decode_mask(data: bytes) -> Mask:
-    """Decode a mask written by `encode_mask`, shape (H, W).
-
-    Raises:
-        Rejected: corrupt_mask.
-    """
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error as error:  # OpenCV raises for empty input, and returns None for other invalid input
-        raise Rejected("corrupt_mask", "no PNG") from error
+    """Decode a mask written by `encode_mask`, shape (H, W), or reject it as corrupt_mask."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     if pixels is None:
         raise Rejected("corrupt_mask", "no PNG")
     return pixels > 127

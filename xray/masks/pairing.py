@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 from urllib.parse import quote_from_bytes
 
 from xray.core import files
+from xray.core.errors import Rejected
 from xray.core.uri import to_uri
 from xray.sources.base import Candidate
+
+Hint = TypeVar("Hint")
 
 
 def spellings(key: str) -> Iterator[str]:
@@ -37,16 +41,14 @@ class Pairing:
     def __init__(self, root: str | None, suffix: str) -> None:
         self._suffix = quote_from_bytes(os.fsencode(suffix))
         self._by_stem = None if root is None else self._list(root)
-        self._beside = functools.lru_cache(maxsize=16)(self._list_folder)
+        self._beside = functools.lru_cache(maxsize=16)(lambda folder: {*files.list_files(folder, recursive=False)})
 
     def _list(self, root: str) -> dict[str, str]:
+        """Return the URIs of the annotations by their path below the root, without the suffix."""
         base = to_uri(root).rstrip("/")
         start = len(base.partition("?")[0]) + 1
         paths = {uri.partition("?")[0][start:]: uri for uri in files.list_files(base)}
         return {path.removesuffix(self._suffix): uri for path, uri in paths.items() if path.endswith(self._suffix)}
-
-    def _list_folder(self, folder: str) -> frozenset[str]:
-        return frozenset(files.list_files(folder, recursive=False))
 
     def find(self, candidate: Candidate) -> str | None:
         """Return the URI of the candidate's annotation, or None."""
@@ -65,3 +67,11 @@ class Pairing:
         path, mark, query = uri.partition("?")
         annotation = posixpath.splitext(path)[0] + self._suffix + mark + query
         return annotation if annotation in self._beside(posixpath.dirname(path) + mark + query) else None
+
+
+def read_hints(uri: str | None, parse: Callable[[bytes], tuple[Hint, ...]]) -> tuple[tuple[Hint, ...], str]:
+    """Return the boxes or points in a file, and a reason code if it is damaged."""
+    try:
+        return () if uri is None else parse(files.read_bytes(uri)), ""
+    except Rejected as rejected:
+        return (), rejected.reason

@@ -1,4 +1,4 @@
-"""A folder of mask images."""
+"""Folders of mask images: any PNG, and the label maps of ImageNet-S."""
 
 from __future__ import annotations
 
@@ -25,15 +25,13 @@ _FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+_BACKGROUND, _IGNORE = 0, 1000
 
 
 def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
     """Decode a mask file; return the image and the EXIF orientation that must still be applied.
 
     The size is checked first, so that a mask never has more decoded pixels than its photograph.
-
-    Raises:
-        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
     """
     if data is None:
         raise Rejected("missing_mask")
@@ -108,3 +106,37 @@ class Png(Annotations):
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `read_png_mask`."""
         return read_png_mask(data, decoded)
+
+
+@settings
+class ImageNetS(Annotations):
+    """A folder of ImageNet-S label maps: RGB PNG, class id = R + 256·G, 0 is background, 1000 is ignored.
+
+    Source: Gao et al., Large-scale Unsupervised Semantic Segmentation, arXiv 2106.03149.
+
+    Args:
+        root: the folder, a path or URI, such as `ImageNetS919/validation-segmentation`.
+        class_id: the class of the object, 1–999; by default all classes.
+    """
+
+    name: ClassVar[str] = "imagenet_s"
+    summary: ClassVar[str] = "a folder of ImageNet-S label maps"
+
+    root: str
+    class_id: Annotated[int, Field(ge=1, lt=_IGNORE)] | None = None
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        pairing = Pairing(self.root, ".png")
+        for candidate in candidates:
+            yield replace(candidate, mask_uri=pairing.find(candidate))
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `Annotations.read`."""
+        image, orientation = load_label_image(data, decoded)
+        if image.mode != "RGB":
+            raise Rejected("corrupt_mask", f"an ImageNet-S label map must be RGB, not {image.mode}")
+        rgb = np.asarray(image).astype(np.uint16)
+        ids = rgb[:, :, 0] + 256 * rgb[:, :, 1]
+        mask = (ids != _BACKGROUND) & (ids != _IGNORE) if self.class_id is None else ids == self.class_id
+        return apply_orientation(mask, orientation)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from xray.core import files
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.pairing import Pairing
+from xray.masks.mask_files import refuse_corrupt
+from xray.masks.pairing import Pairing, read_hints
 from xray.sources.base import Box, Candidate
 
 if TYPE_CHECKING:
@@ -40,15 +41,11 @@ def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
     Raises:
         Rejected: corrupt_mask.
     """
-    from xml.etree.ElementTree import ParseError
-
     from defusedxml.ElementTree import fromstring
 
-    try:
+    with refuse_corrupt("VOC"):  # defusedxml refuses entities by a ValueError
         objects = fromstring(data).findall("object")
         return tuple(_box(one) for one in objects if not labels or one.findtext("name") in labels)
-    except (ParseError, ValueError) as error:  # defusedxml refuses entities by a ValueError
-        raise Rejected("corrupt_mask", f"VOC: {error}") from error
 
 
 @settings
@@ -72,13 +69,8 @@ class Voc(Annotations):
         """See `Annotations.attach`."""
         pairing = Pairing(self.root, ".xml")
         for candidate in candidates:
-            uri = pairing.find(candidate)
-            try:
-                boxes = () if uri is None else parse_voc(files.read_bytes(uri), self.labels)
-            except Rejected as rejected:
-                yield replace(candidate, mask_uri=None, boxes=(), problem=candidate.problem or rejected.reason)
-            else:
-                yield replace(candidate, mask_uri=None, boxes=boxes)
+            boxes, problem = read_hints(pairing.find(candidate), functools.partial(parse_voc, labels=self.labels))
+            yield replace(candidate, mask_uri=None, boxes=boxes, problem=candidate.problem or problem)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Raise missing_mask: VOC has no masks."""

@@ -1,4 +1,4 @@
-"""Requirements on networks to train: number of classes, side of the input, a new head on known weights."""
+"""Requirements on networks to train: the side of the input, a new head on known weights."""
 
 from __future__ import annotations
 
@@ -15,24 +15,15 @@ MIN_SIDE = 32
 """In pixels: most networks halve their input five times."""
 
 
-def check_classes(classes: int, title: str) -> None:
-    """Refuse fewer than 2 classes.
-
-    Raises:
-        ConfigError: names the model and the number.
-    """
-    if classes < 2:
-        raise ConfigError(f"{title} cannot be trained for {classes} classes: 2 or more")
-
-
-def resolve_side(title: str, own: int, requested: int | None, multiple: int | None) -> int:
+def resolve_side(title: str, own: int, requested: int | None, multiple: int | None, smallest: int = MIN_SIDE) -> int:
     """Return the side of the input in pixels, if the network accepts it.
 
     Args:
         title: the model, for messages.
         own: the architecture's own side.
         requested: default: the architecture's own.
-        multiple: other sides must be a multiple of this, and at least 32; None: only its own is accepted.
+        multiple: other sides must be a multiple of this; None: only its own is accepted.
+        smallest: other sides must not be smaller.
 
     Raises:
         ConfigError: the network does not accept the side.
@@ -44,7 +35,7 @@ def resolve_side(title: str, own: int, requested: int | None, multiple: int | No
         return own
     if multiple is None:
         raise ConfigError(f"{title} takes no side of {requested} pixels: only {own}")
-    smallest = -(-MIN_SIDE // multiple) * multiple
+    smallest = -(-smallest // multiple) * multiple
     if requested < smallest or requested % multiple:
         allowed = f"a multiple of {multiple}, {smallest} or more" if multiple > 1 else f"{smallest} or more"
         raise ConfigError(f"{title} takes no side of {requested} pixels: {allowed} (its own is {own})")
@@ -64,12 +55,7 @@ def skeleton(build: Callable[[int], torch.nn.Module], classes: int) -> torch.nn.
 
 
 def head_axes(build: Callable[[int], torch.nn.Module], classes: int) -> dict[str, int]:
-    """Return the names of the tensors whose shape depends on the number of classes, with the axis that does.
-
-    Args:
-        build: the network for a number of classes; called twice, see `skeleton`.
-        classes: any number.
-    """
+    """Return the names of the tensors whose shape depends on the number of classes, with the axis that does."""
     these, others = (skeleton(build, count).state_dict() for count in (classes, classes + 1))
     return {
         name: next(axis for axis, size in enumerate(tensor.shape) if others[name].shape[axis] != size)

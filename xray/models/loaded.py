@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,13 @@ class Preprocessing:
     apply: Callable[[Pixels], torch.Tensor]
     text: str
     key: Hashable
+
+    @classmethod
+    def of_pil(cls, transform: Callable[[Any], Any], text: str, key: Hashable) -> Preprocessing:
+        """Wrap a transform of PIL images."""
+        from PIL import Image
+
+        return cls(lambda image_HWC: transform(Image.fromarray(image_HWC)), text, key)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import settings
-from xray.models.base import Classifier, Loaded, Task, Trainable
-from xray.models.head import check_classes, resolve_side, with_weights
+from xray.models.base import Colour, Task
+from xray.models.family import Family
+from xray.models.head import MIN_SIDE
 from xray.models.smp_network import ARCHITECTURES, build_segmenter, check_encoder, encoder_normalisation
-from xray.models.weights.checkpoint import check_exists, read_weights, weights_unavailable
+from xray.models.weights.checkpoint import weights_unavailable
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ SIDE = 224
 
 
 @settings
-class Smp(Classifier):
+class Smp(Family):
     """A segmenter: a decoder on an encoder.
 
     Args:
@@ -49,44 +50,34 @@ class Smp(Classifier):
         return cls(architecture=architecture, encoder=encoder, weights=weights or None)
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:
+        """See `Family.title`."""
         return f"smp:{self.architecture}-{self.encoder}"
 
     def check(self) -> None:
         """See `Classifier.check`."""
         check_encoder(self.architecture, self.encoder)
-        if self.weights is not None:
-            check_exists(self.weights)
+        super().check()
 
-    def load(self, device: str) -> Loaded:
-        """Refuse: there are no published weights of whole segmenters for one's own classes."""
-        raise ConfigError(f"{self._title} is a segmenter: segmenters are trained, not loaded")
-
-    def side(self, requested: int | None = None) -> int:
-        """See `Classifier.side`; multiples of 32."""
+    def _sides(self) -> tuple[int, int | None, int]:
         self.check()
-        return resolve_side(self._title, SIDE, requested, 32)
+        return SIDE, 32, MIN_SIDE
 
-    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
-        """See `Classifier.trainable`; published weights are the encoder's only, a file holds the whole network."""
-        check_classes(classes, self._title)
-        chosen = self.side(side)
+    def _build(self, classes: int, side: int, published: bool = False) -> torch.nn.Module:
+        return build_segmenter(self.architecture, self.encoder, classes, side, published)
 
-        def build(count: int, published: bool = False) -> torch.nn.Module:
-            return build_segmenter(self.architecture, self.encoder, count, chosen, published)
+    def _pretrained(self, classes: int, side: int) -> tuple[torch.nn.Module, str]:
+        """Published weights are the encoder's only; a file holds the whole network."""
+        if self.weights is not None:
+            return super()._pretrained(classes, side)
+        try:
+            module = self._build(classes, side, published=True)
+        except OSError as error:
+            raise weights_unavailable(self.title, error) from error
+        return module, "the encoder's published weights, the decoder from scratch"
 
-        if not pretrained:
-            module, origin = build(classes), "from scratch"
-        elif self.weights is not None:
-            module, origin = with_weights(build, classes, read_weights(self.weights), self._title)
-        else:
-            try:
-                module = build(classes, published=True)
-            except OSError as error:
-                raise weights_unavailable(self._title, error) from error
-            origin = "the encoder's published weights, the decoder from scratch"
-        mean, std = encoder_normalisation(self.encoder)
-        return Trainable(module, self.task, chosen, mean, std, f"{self._title}, {origin}")
+    def _normalisation(self, pretrained: bool) -> tuple[Colour, Colour]:
+        return encoder_normalisation(self.encoder)
 
     @staticmethod
     def choices() -> Sequence[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError, extra
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, unknown_architecture
+from xray.models.timm import check_architecture
 
 if TYPE_CHECKING:
     import torch
@@ -24,27 +25,13 @@ _INCOMPATIBLE = (AssertionError, AttributeError, LookupError, NotImplementedErro
 
 
 def check_encoder(architecture: str, encoder: str) -> None:
-    """Refuse an encoder that does not exist or does not fit the architecture.
-
-    Args:
-        architecture: one of `ARCHITECTURES`.
-        encoder: of the library, such as `resnet50`, or `tu-` and the name of a timm model.
-
-    Raises:
-        ConfigError: the encoder is refused, or the library is not installed.
-    """
+    """Refuse an encoder that does not exist or does not fit the architecture; `tu-` begins those of timm."""
     with extra("train"):
         import segmentation_models_pytorch as smp
-        import timm
 
     model = f"smp:{architecture}-{encoder}"
     if encoder.startswith("tu-"):
-        name = encoder.removeprefix("tu-")
-        base, _, tag = name.partition(".")
-        if not timm.is_model(base):
-            raise unknown_architecture("smp encoder of timm's,", name, timm.list_models())
-        if tag and name not in (tagged := timm.list_pretrained(f"{base}.*")):
-            raise unknown_architecture("smp encoder of timm's,", name, tagged)
+        check_architecture("smp encoder of timm's,", encoder.removeprefix("tu-"))
     elif encoder not in smp.encoders.encoders:
         raise unknown_architecture(f"encoder of {model!r}: smp", encoder, list(smp.encoders.encoders))
     if _VIT.match(encoder):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import ConfigError, XrayError
 from xray.core.plugins import settings
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Pixels, Trainable, unknown_architecture
-from xray.models.head import check_classes, resolve_side, with_weights
-from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
-from xray.models.weights.checkpoint import check_exists, load_strictly, read_weights, weights_unavailable
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, unknown_architecture
+from xray.models.family import Family
+from xray.models.head import MIN_SIDE
+from xray.models.loaded import Preprocessing
+from xray.models.weights.checkpoint import Weights, load_strictly, read_weights, weights_unavailable
 
 if TYPE_CHECKING:
     import torch
@@ -23,26 +24,53 @@ _UNAVAILABLE = (OSError, RuntimeError, ValueError, KeyError)
 
 def timm_preprocessing(module: torch.nn.Module) -> Preprocessing:
     """Return the evaluation transform of a timm model: resize the shorter side to size / crop, crop the centre."""
-    from PIL import Image
     from timm.data.config import resolve_model_data_config
     from timm.data.transforms_factory import create_transform
 
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
-    transform = create_transform(**config, is_training=False)
-
-    def apply(image_HWC: Pixels) -> torch.Tensor:
-        return transform(Image.fromarray(image_HWC))  # type: ignore[no-any-return]
-
     _, height, width = config["input_size"]
     text = (
         f"{width}×{height}, {config['crop_mode']} crop {config['crop_pct']:g}, {config['interpolation']}, "
         f"mean {tuple(config['mean'])}, std {tuple(config['std'])}"
     )
-    return Preprocessing(apply, text, ("timm", repr(sorted(config.items()))))
+    transform = create_transform(**config, is_training=False)
+    return Preprocessing.of_pil(transform, text, ("timm", repr(sorted(config.items()))))
+
+
+def check_architecture(family: str, architecture: str) -> None:
+    """Refuse an architecture, or a tag of its weights, that timm does not have.
+
+    Raises:
+        ConfigError: names the nearest ones.
+    """
+    import timm
+
+    base, _, tag = architecture.partition(".")
+    if not timm.is_model(base):
+        raise unknown_architecture(family, base, timm.list_models())
+    if tag and architecture not in (tagged := timm.list_pretrained(f"{base}.*")):
+        raise unknown_architecture(family, architecture, tagged)
+
+
+def _config(architecture: str) -> dict[str, Any]:
+    """Return timm's configuration of an architecture: input_size, fixed_input_size, mean, std."""
+    import timm
+
+    try:
+        if architecture.startswith("local-dir:"):
+            folder = Path(architecture.removeprefix("local-dir:"))
+            return dict(json.loads((folder / "config.json").read_bytes())["pretrained_cfg"])
+        if ":" in architecture:
+            config, _, _ = timm.models.load_model_config_from_hf(architecture.partition(":")[2])
+            return dict(config)
+    except _UNAVAILABLE as error:
+        raise weights_unavailable(f"timm:{architecture}", error) from error
+    published = timm.models.get_pretrained_cfg(architecture)
+    return published.to_dict() if published is not None else {}  # type: ignore[no-untyped-call]
 
 
 @settings
-class Timm(Classifier):
+class Timm(Family):
     """A model of timm.
 
     Args:
@@ -67,109 +95,69 @@ class Timm(Classifier):
         architecture, _, weights = rest.partition("@")
         return cls(architecture=architecture, weights=weights or None)
 
-    @property
-    def _title(self) -> str:
-        return f"timm:{self.architecture}"
-
     def check(self) -> None:
         """See `Classifier.check`."""
-        import timm
+        super().check()
+        if ":" not in self.architecture:
+            check_architecture("timm", self.architecture)
 
-        if self.weights is not None:
-            check_exists(self.weights)
-        if ":" in self.architecture:
-            return
-        base, _, tag = self.architecture.partition(".")
-        if not timm.is_model(base):
-            raise unknown_architecture("timm", base, timm.list_models())
-        if tag and self.architecture not in (tagged := timm.list_pretrained(f"{base}.*")):
-            raise unknown_architecture("timm", self.architecture, tagged)
-
-    def load(self, device: str) -> LoadedNetwork:
-        """See `Classifier.load`."""
-        import timm
-
+    def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         self.check()
         if self.weights is None:
-            try:
-                module = timm.create_model(self.architecture, pretrained=True)
-            except _UNAVAILABLE as error:
-                raise weights_unavailable(self._title, error) from error
+            module = self._create(pretrained=True)
         else:
-            module = timm.create_model(self.architecture, pretrained=False)
-            load_strictly(module, read_weights(self.weights), self._title)
+            module = self._create()
+            load_strictly(module, read_weights(self.weights), self.title)
         classes = getattr(module, "num_classes", None)
         if not isinstance(classes, int):
-            raise ConfigError(f"{self._title} is not a classifier")
-        return load_on(device, module, timm_preprocessing(module), self._title, classes)
+            raise ConfigError(f"{self.title} is not a classifier")
+        return module, timm_preprocessing(module), classes
 
-    def _config(self) -> dict[str, Any]:
-        """Return timm's configuration of the architecture: input_size, fixed_input_size, mean, std."""
+    def _create(self, pretrained: bool = False, **options: Any) -> torch.nn.Module:
         import timm
 
-        self.check()
+        if not pretrained:
+            return timm.create_model(self.architecture, **options)
         try:
-            if self.architecture.startswith("local-dir:"):
-                folder = Path(self.architecture.removeprefix("local-dir:"))
-                return dict(json.loads((folder / "config.json").read_bytes())["pretrained_cfg"])
-            if ":" in self.architecture:
-                config, _, _ = timm.models.load_model_config_from_hf(self.architecture.partition(":")[2])
-                return dict(config)
+            return timm.create_model(self.architecture, pretrained=True, **options)
         except _UNAVAILABLE as error:
-            raise weights_unavailable(self._title, error) from error
-        published = timm.models.get_pretrained_cfg(self.architecture)
-        return published.to_dict() if published is not None else {}  # type: ignore[no-untyped-call]
+            raise weights_unavailable(self.title, error) from error
 
-    def side(self, requested: int | None = None) -> int:
-        """See `Classifier.side`; multiples of the patch for ViTs, of 32 for Swin, any for convolutions."""
-        config = self._config()
+    def _sides(self) -> tuple[int, int | None, int]:
+        """Multiples of the patch for ViTs, of 32 for Swin, any for convolutions."""
+        self.check()
+        config = _config(self.architecture)
         multiple: int | None = 1
         if config.get("fixed_input_size"):
             patch = re.match(r"(?:vit|deit3?|beit|flexivit)_.*patch(\d+)", self.architecture)
             multiple = int(patch[1]) if patch else 32 if self.architecture.startswith("swin_") else None
-        return resolve_side(self._title, config.get("input_size", (3, 224, 224))[-1], requested, multiple)
+        return config.get("input_size", (3, 224, 224))[-1], multiple, MIN_SIDE
 
-    def _build(self, classes: int | None, side: int | None, pretrained: bool = False) -> torch.nn.Module:
-        """Build the module for a number of classes (None: as published), and for a side if one is given."""
-        import timm
+    def _resized(self, side: int) -> int | None:
+        """Return timm's argument for a side; many networks accept none, so it is passed only where it must be."""
+        return side if _config(self.architecture).get("fixed_input_size") and side != self.side() else None
 
-        options: dict[str, Any] = {"num_classes": classes, "img_size": side}  # timm drops what is None
-        return timm.create_model(self.architecture, pretrained=pretrained, **options)
+    def _build(self, classes: int, side: int) -> torch.nn.Module:
+        return self._create(num_classes=classes, img_size=self._resized(side))  # timm drops what is None
 
-    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
-        """See `Classifier.trainable`."""
-        check_classes(classes, self._title)
-        config, side = self._config(), self.side(side)
-        # Many networks do not take their side as an argument, so it is passed only where it must be.
-        argument = side if config.get("fixed_input_size") and side != self.side() else None
-        if not pretrained:
-            module, origin = self._build(classes, argument), "from scratch"
-        else:
-            module, origin = self._pretrained(classes, argument)
-        mean, std = config.get("mean", IMAGENET_MEAN), config.get("std", IMAGENET_STD)
-        return Trainable(module, self.task, side, tuple(mean), tuple(std), f"{self._title}, {origin}")
+    def _published_weights(self, side: int) -> Weights:
+        return self._create(pretrained=True, img_size=self._resized(side)).state_dict()
 
-    def _pretrained(self, classes: int, side: int | None) -> tuple[torch.nn.Module, str]:
-        def build(count: int) -> torch.nn.Module:
-            return self._build(count, side)
-
-        if self.weights is None:
-            try:
-                weights = self._build(None, side, pretrained=True).state_dict()
-            except _UNAVAILABLE as error:
-                raise weights_unavailable(self._title, error) from error
-            return with_weights(build, classes, weights, self._title)
-        weights = read_weights(self.weights)
+    def _pretrained(self, classes: int, side: int) -> tuple[torch.nn.Module, str]:
         try:
-            return with_weights(build, classes, weights, self._title)
+            return super()._pretrained(classes, side)
         except XrayError:
-            if side is None:
+            if self.weights is None or self._resized(side) is None:
                 raise
-            # The file may be for the architecture's own side: then its position embeddings are interpolated.
-            module, origin = with_weights(lambda count: self._build(count, None), classes, weights, self._title)
-            resizable: Any = module
-            resizable.set_input_size(img_size=(side, side))
-            return module, f"{origin}; positions interpolated to {side} pixels"
+        # The file may be for the architecture's own side: then its position embeddings are interpolated.
+        module, origin = super()._pretrained(classes, self.side())
+        resizable: Any = module
+        resizable.set_input_size(img_size=(side, side))
+        return module, f"{origin}; positions interpolated to {side} pixels"
+
+    def _normalisation(self, pretrained: bool) -> tuple[Colour, Colour]:
+        config = _config(self.architecture)
+        return tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
 
     @staticmethod
     def choices() -> Sequence[str]:

@@ -6,18 +6,20 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.core.errors import ConfigError, unknown
+from xray.core.errors import unknown
 from xray.core.plugins import settings
-from xray.models.base import CLASSES, Classifier, Pixels, Trainable, unknown_architecture
-from xray.models.head import check_classes, resolve_side, with_weights
-from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
-from xray.models.weights.checkpoint import Weights, check_exists, load_strictly, read_weights, weights_unavailable
+from xray.models.base import CLASSES, Colour, unknown_architecture
+from xray.models.family import Family
+from xray.models.head import MIN_SIDE, with_weights
+from xray.models.loaded import Preprocessing
+from xray.models.weights.checkpoint import Weights, load_strictly, read_weights, weights_unavailable
 
 if TYPE_CHECKING:
     import torch
 
 _WITH_AUXILIARIES = ("googlenet", "inception_v3")
 """Networks with auxiliary classifiers, whose weights were trained in TensorFlow on pixels from -1 to 1."""
+_HALF: Colour = (0.5, 0.5, 0.5)
 
 
 def _rename_densenet(state: Weights) -> Weights:
@@ -41,22 +43,8 @@ def _interpolate_positions(state: Weights, side: int, patch: int) -> Weights:
         return state  # of another architecture: refused when all names are compared
 
 
-def _preprocessing(transform: Any) -> Preprocessing:
-    """Return the transform that belongs to published weights; its repr is complete."""
-    from PIL import Image
-
-    def apply(image_HWC: Pixels) -> torch.Tensor:
-        return transform(Image.fromarray(image_HWC))  # type: ignore[no-any-return]
-
-    text = (
-        f"shorter side {transform.resize_size[0]}, centre crop {transform.crop_size[0]}, "
-        f"{transform.interpolation.value}, mean {tuple(transform.mean)}, std {tuple(transform.std)}"
-    )
-    return Preprocessing(apply, text, ("torchvision", repr(transform)))
-
-
 @settings
-class Torchvision(Classifier):
+class Torchvision(Family):
     """A classification model of torchvision.
 
     Args:
@@ -79,17 +67,12 @@ class Torchvision(Classifier):
         architecture, _, version = model.partition(".")
         return cls(architecture=architecture, version=version or "DEFAULT", weights=weights or None)
 
-    @property
-    def _title(self) -> str:
-        return f"torchvision:{self.architecture}"
-
     def check(self) -> None:
         """See `Classifier.check`."""
-        self._published()
-        if self.weights is not None:
-            check_exists(self.weights)
+        self._member()
+        super().check()
 
-    def _published(self) -> Any:
+    def _member(self) -> Any:
         """Return the member of torchvision's enumeration of weights."""
         from torchvision import models
 
@@ -98,40 +81,43 @@ class Torchvision(Classifier):
             raise unknown_architecture("torchvision", self.architecture, names)
         versions = models.get_model_weights(self.architecture)
         if self.version not in versions.__members__:
-            raise unknown(f"weights of {self._title}", self.version, versions.__members__)
+            raise unknown(f"weights of {self.title}", self.version, versions.__members__)
         return versions[self.version]
 
-    def _weights(self, published: Any) -> Weights:
+    def _weights(self) -> Weights:
         if self.weights is not None:
             return read_weights(self.weights)
         try:
-            state = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+            state = self._member().get_state_dict(progress=False, check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:  # no connection, or a wrong hash
-            raise weights_unavailable(self._title, error) from error
+            raise weights_unavailable(self.title, error) from error
         return _rename_densenet(state) if self.architecture.startswith("densenet") else state
 
-    def load(self, device: str) -> LoadedNetwork:
-        """See `Classifier.load`."""
+    def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         from torchvision import models
 
-        published = self._published()
+        transform = self._member().transforms()
         # torchvision sets this for weights from TensorFlow when it loads them itself.
         ported = {"transform_input": True} if self.architecture in _WITH_AUXILIARIES else {}
         module = models.get_model(self.architecture, weights=None, **ported)
-        load_strictly(module, self._weights(published), self._title)
-        return load_on(device, module, _preprocessing(published.transforms()), self._title, CLASSES)
+        load_strictly(module, self._weights(), self.title)
+        text = (
+            f"shorter side {transform.resize_size[0]}, centre crop {transform.crop_size[0]}, "
+            f"{transform.interpolation.value}, mean {tuple(transform.mean)}, std {tuple(transform.std)}"
+        )
+        return module, Preprocessing.of_pil(transform, text, ("torchvision", repr(transform))), CLASSES
 
-    def side(self, requested: int | None = None) -> int:
-        """See `Classifier.side`; multiples of the patch for vision transformers, 224 for MaxViT, any for others."""
-        published = self._published()
-        patch = re.fullmatch(r"vit_\w_(\d+)", self.architecture)
-        multiple = int(patch[1]) if patch else None if self.architecture.startswith("maxvit") else 1
-        side = resolve_side(self._title, published.transforms().crop_size[0], requested, multiple)
-        if side < (smallest := max(published.meta["min_size"])) and patch is None:
-            raise ConfigError(f"{self._title} takes no side of {side} pixels: {smallest} or more")
-        return side
+    def _sides(self) -> tuple[int, int | None, int]:
+        """Multiples of the patch for vision transformers, 224 for MaxViT, any that is large enough for others."""
+        published = self._member()
+        own = published.transforms().crop_size[0]
+        if patch := re.fullmatch(r"vit_\w_(\d+)", self.architecture):
+            return own, int(patch[1]), MIN_SIDE
+        multiple = None if self.architecture.startswith("maxvit") else 1
+        return own, multiple, max(MIN_SIDE, *published.meta["min_size"])
 
     def _build(self, classes: int, side: int) -> torch.nn.Module:
+        """Build a network without the auxiliary classifiers of GoogLeNet and Inception."""
         from torchvision import models
 
         options: dict[str, Any] = {"num_classes": classes}
@@ -141,29 +127,21 @@ class Torchvision(Classifier):
             options |= {"aux_logits": False, "transform_input": False, "init_weights": True}
         return models.get_model(self.architecture, weights=None, **options)  # type: ignore[no-any-return]
 
-    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
-        """See `Classifier.trainable`; without the auxiliary classifiers of GoogLeNet and Inception."""
-        check_classes(classes, self._title)
-        published, side = self._published(), self.side(side)
-        transform = published.transforms()
-        mean, std = transform.mean, transform.std
-        if not pretrained:
-            module, origin = self._build(classes, side), "from scratch"
-        else:
-            module, origin = self._pretrained(self._weights(published), classes, side)
-            if self.architecture in _WITH_AUXILIARIES:
-                mean = std = (0.5, 0.5, 0.5)  # the effect of `transform_input` on ImageNet's statistics
-        return Trainable(module, self.task, side, tuple(mean), tuple(std), f"{self._title}, {origin}")
-
-    def _pretrained(self, weights: Weights, classes: int, side: int) -> tuple[torch.nn.Module, str]:
-        auxiliary: list[str] = []
+    def _pretrained(self, classes: int, side: int) -> tuple[torch.nn.Module, str]:
+        weights, auxiliary = self._weights(), []
         if self.architecture in _WITH_AUXILIARIES:
             auxiliary = sorted(name for name in weights if name.lower().startswith("aux"))
             weights = {name: tensor for name, tensor in weights.items() if name not in auxiliary}
         if self.architecture.startswith("vit_"):
             weights = _interpolate_positions(weights, side, int(self.architecture.rpartition("_")[2]))
-        module, origin = with_weights(lambda count: self._build(count, side), classes, weights, self._title)
+        module, origin = with_weights(lambda count: self._build(count, side), classes, weights, self.title)
         return module, origin + (f"; left out {', '.join(auxiliary)}" if auxiliary else "")
+
+    def _normalisation(self, pretrained: bool) -> tuple[Colour, Colour]:
+        if pretrained and self.architecture in _WITH_AUXILIARIES:
+            return _HALF, _HALF  # the effect of `transform_input` on ImageNet's statistics
+        transform = self._member().transforms()
+        return tuple(transform.mean), tuple(transform.std)
 
     @staticmethod
     def choices() -> Sequence[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import ConfigError, XrayError
 from xray.core.plugins import settings
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Pixels, Trainable
-from xray.models.head import check_classes, resolve_side, with_weights
-from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, Pixels, Trainable
+from xray.models.family import Family
+from xray.models.head import MIN_SIDE
+from xray.models.loaded import Preprocessing
 from xray.models.weights.checkpoint import weights_unavailable
 from xray.models.weights.pretrained import hide_progress_bars, unset_weights
 
@@ -31,7 +33,7 @@ def _preprocessing(processor: Any) -> Preprocessing:
 
 
 @settings
-class Transformers(Classifier):
+class Transformers(Family):
     """An image classifier of transformers; code that comes with a model is never run.
 
     Args:
@@ -54,7 +56,8 @@ class Transformers(Classifier):
         return cls(model=model, revision=revision or None)
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:
+        """See `Family.title`."""
         return f"hf:{self.model}"
 
     def _from_pretrained(self, cls: Any, **options: Any) -> Any:
@@ -64,28 +67,20 @@ class Transformers(Classifier):
         try:
             return cls.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise weights_unavailable(self._title, error) from error
+            raise weights_unavailable(self.title, error) from error
 
-    def load(self, device: str) -> LoadedNetwork:
-        """See `Classifier.load`."""
-        from transformers import AutoImageProcessor
+    def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
+        import torch
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
 
         processor = self._from_pretrained(AutoImageProcessor)
-        module = self._published()
-        return load_on(device, module, _preprocessing(processor), self._title, module.config.num_labels)
-
-    def _published(self) -> Any:
-        """Return the module with all of its weights."""
-        import torch
-        from transformers import AutoModelForImageClassification
-
         hide_progress_bars()
         module, report = self._from_pretrained(
             AutoModelForImageClassification, dtype=torch.float32, weights_only=True, output_loading_info=True
         )
         if unset := unset_weights(report):
-            raise ConfigError(f"the weights do not fit {self._title}: {len(unset)} missing ({', '.join(unset[:3])})")
-        return module
+            raise ConfigError(f"the weights do not fit {self.title}: {len(unset)} missing ({', '.join(unset[:3])})")
+        return module, _preprocessing(processor), module.config.num_labels
 
     def _config(self) -> Any:
         """Return the architecture's config, which suffices to train from scratch."""
@@ -93,42 +88,33 @@ class Transformers(Classifier):
 
         return self._from_pretrained(AutoConfig)
 
-    def side(self, requested: int | None = None) -> int:
-        """See `Classifier.side`; multiples of the patch where there are patches, any for convolutions."""
+    def _sides(self) -> tuple[int, int | None, int]:
+        """Multiples of the patch where there are patches, any for convolutions."""
         config = self._config()
         own = getattr(config, "image_size", None) or 224
         patch = getattr(config, "patch_size", None)
         if not isinstance(own, int) or not isinstance(patch, int | None):
-            raise ConfigError(
-                f"{self._title} cannot be trained: its input of {own} in patches of {patch} is not square"
-            )
-        return resolve_side(self._title, own, requested, patch if hasattr(config, "image_size") else 1)
+            raise ConfigError(f"{self.title} cannot be trained: its input of {own} in patches of {patch} is not square")
+        return own, patch if hasattr(config, "image_size") else 1, MIN_SIDE
 
-    def _normalisation(self, required: bool) -> tuple[Colour, Colour]:
-        """Return mean and standard deviation of the processor; ImageNet's if there is none and it is not required."""
+    def _normalisation(self, pretrained: bool) -> tuple[Colour, Colour]:
+        """Return the processor's; from scratch, ImageNet's if there is none."""
         from transformers import AutoImageProcessor
 
         try:
             processor = self._from_pretrained(AutoImageProcessor)
             return tuple(processor.image_mean), tuple(processor.image_std)
         except (XrayError, AttributeError, TypeError) as error:
-            if required:
-                raise error if isinstance(error, XrayError) else weights_unavailable(self._title, error) from error
+            if pretrained:
+                raise error if isinstance(error, XrayError) else weights_unavailable(self.title, error) from error
             return IMAGENET_MEAN, IMAGENET_STD
 
     def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
         """See `Classifier.trainable`; training from scratch needs only the model's config."""
         from xray.models.parts.logits import Logits
 
-        check_classes(classes, self._title)
-        chosen = self.side(side)
-        if pretrained:
-            weights = self._published().state_dict()
-            module, origin = with_weights(lambda count: self._build(count, chosen), classes, weights, self._title)
-        else:
-            module, origin = self._build(classes, chosen), "from scratch"
-        mean, std = self._normalisation(required=pretrained)
-        return Trainable(Logits(module), self.task, chosen, mean, std, f"{self._title}, {origin}")
+        network = super().trainable(classes, side, pretrained)
+        return replace(network, module=Logits(network.module))
 
     def _build(self, classes: int, side: int) -> torch.nn.Module:
         from transformers import AutoModelForImageClassification
@@ -140,4 +126,4 @@ class Transformers(Classifier):
         try:
             return AutoModelForImageClassification.from_config(config)  # type: ignore[no-untyped-call,no-any-return]
         except ValueError as error:
-            raise ConfigError(f"{self._title} is not a classifier: {str(error).partition(':')[0]}") from error
+            raise ConfigError(f"{self.title} is not a classifier: {str(error).partition(':')[0]}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, s
 from xray.runs.tables import RunTables
 from xray.statistics.regression.glm import CountRegression, binomial
 from xray.statistics.regression.result import Regression, regression
-from xray.statistics.regression.validation import Missing, Unit
+from xray.statistics.regression.validation import Missing
 
 Rows = Literal["cells", "predictions"]
 FACTORS = ("model", "scenario", "category")
@@ -25,18 +25,9 @@ FACTORS = ("model", "scenario", "category")
 
 @dataclass(frozen=True)
 class RegressionSpec:
-    """What to regress on what; the fields are the arguments of `xray.statistics.regression`.
+    """What to regress on what: the arguments of `xray.statistics.regression`.
 
-    Args:
-        response: column to explain.
-        factors: columns of categories; None: those of `FACTORS` that vary, for the predictions of a run.
-        reference: level that the others of a factor are compared with, by factor.
-        interactions: pairs of factors.
-        weights: column of weights.
-        cluster: column that identifies dependent rows.
-        confidence: of the intervals, between 0 and 1.
-        unit: of the response: fraction | percent | any.
-        missing: `error`, or `drop` to leave out rows with empty cells.
+    `factors` may be None: those of `FACTORS`, and of them only those that vary in the predictions of a run.
     """
 
     response: str = "accuracy"
@@ -50,16 +41,9 @@ class RegressionSpec:
     missing: str = "error"
 
     def fit(self, table: pd.DataFrame) -> Regression:
-        """Regress a table.
-
-        Raises:
-            ConfigError: as `xray.statistics.regression`.
-        """
-        return regression(
-            table, self.response, self.factors or FACTORS, self.reference, interactions=self.interactions,
-            weights=self.weights, cluster=self.cluster, confidence=self.confidence, unit=cast(Unit, self.unit),
-            missing=cast(Missing, self.missing),
-        )  # fmt: skip
+        """Regress a table; see `xray.statistics.regression` for errors."""
+        arguments: dict[str, Any] = {**vars(self), "factors": self.factors or FACTORS}
+        return regression(table, **arguments)
 
 
 def parse_references(texts: Sequence[str], factors: Sequence[str]) -> dict[str, str]:
@@ -88,15 +72,7 @@ def parse_references(texts: Sequence[str], factors: Sequence[str]) -> dict[str, 
 def regress(
     location: str, spec: RegressionSpec, counts: tuple[str, str] | None = None
 ) -> tuple[Regression, CountRegression | None]:
-    """Regress a table in a file.
-
-    Args:
-        location: path or URI; see `xray.core.tabular.read_table`.
-        spec: the regression.
-        counts: columns of correct answers and of all answers, for an additional binomial regression.
-
-    Returns:
-        The regression, and the binomial one.
+    """Regress a table in a file; and binomially if `counts` names columns of correct answers and of all answers.
 
     Raises:
         ConfigError: as `read_table` and `xray.statistics.regression`.
@@ -121,12 +97,8 @@ def regress(
 def regress_run(run: RunFolder, spec: RegressionSpec, rows: Rows = "cells") -> Regression:
     """Regress a run's predictions.
 
-    Models count if they are pretrained or trained on the reference; control scenarios are left out.
-
-    Args:
-        run: with predictions.
-        spec: the regression.
-        rows: `cells`, one row per combination of the factors, or `predictions`, one row each.
+    Models count if they are pretrained or trained on the reference; control scenarios are left out. `rows`: `cells`,
+    one row per combination of the factors, or `predictions`, one row each.
 
     Raises:
         ConfigError: as `xray.statistics.regression`, or there are no such predictions.

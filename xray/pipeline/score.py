@@ -136,6 +136,5 @@ def robustness(scores: Scores) -> pd.DataFrame:
 
 
 def _as_table(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
-    columns = frame if schema is None else frame[schema.names]
-    table = pa.Table.from_pandas(columns, schema=schema, preserve_index=False)
+    table = pa.Table.from_pandas(frame, schema, preserve_index=False)
     return table.replace_schema_metadata(schema.metadata if schema is not None else None)

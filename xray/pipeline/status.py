@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xray.core import schema
 from xray.runs.counts import RowCounts, outcomes
 from xray.runs.folder import RunFolder
 from xray.runs.lock import Lock
-from xray.runs.receipts import GENERATE, evaluation
+from xray.runs.receipts import GENERATE, Receipt, evaluation
 from xray.runs.trials_table import trials_table
 
 WINDOW = 120.0
@@ -66,11 +66,7 @@ class Status:
 
 
 def status(run: RunFolder) -> Status:
-    """Compute the status of a run from its committed files, on any machine, at any time.
-
-    Args:
-        run: with a plan.
-    """
+    """Compute the status of a planned run from its committed files, on any machine, at any time."""
     receipts = run.store.receipts(GENERATE)
     planned = run.store.table("plan", ["scenario"]).column("scenario").value_counts().to_pylist()
     return Status(
@@ -81,17 +77,13 @@ def status(run: RunFolder) -> Status:
         predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},
         trials=dict(Counter(trials_table(run)["status"])),
         locks=run.store.locks(),
-        rate=_rate(run, {receipt.shard: sum(map(_rows, receipt.counts.values())) for receipt in receipts}),
+        rate=_rate(run, receipts),
     )
 
 
-def _rows(counter: Mapping[str, int]) -> int:
-    return sum(counter.values())
-
-
-def _rate(run: RunFolder, rows: Mapping[str, int]) -> float | None:
+def _rate(run: RunFolder, receipts: Sequence[Receipt]) -> float | None:
     """Images per second since the first commit within the window."""
     now = time.time()
     recent = {shard: when for shard, when in run.store.committed(GENERATE).items() if now - when < WINDOW}
-    made = sum(rows.get(shard, 0) for shard in recent)
-    return made / max(now - min(recent.values()), 1.0) if made else None
+    images = RowCounts.of([receipt for receipt in receipts if receipt.shard in recent]).rows
+    return images / max(now - min(recent.values()), 1.0) if images else None

@@ -22,13 +22,8 @@ Model = TypeVar("Model")
 class ShardWorker(ABC, Generic[Model]):
     """Processes and commits shards with a model, which it holds as long as it lives.
 
-    The model is loaded in the background: Ray would wrap an error of the constructor in one of its own.
-
-    Args:
-        uri: of the run.
-        device: `cpu` or `cuda`.
-        batch: images that the network sees at once, unless memory does not suffice.
-        on_batch: called after each batch.
+    The model is loaded in the background: Ray would wrap an error of the constructor in one of its own. The network
+    sees `batch` images at once, unless memory does not suffice.
     """
 
     def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
@@ -57,12 +52,7 @@ class ShardWorker(ABC, Generic[Model]):
 
 
 def device_facts(runner: BatchRunner[Any, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts for the receipt of what a model made.
-
-    Args:
-        runner: that has run it.
-        settings: what its rate depends on (`throughput.rate_settings`).
-    """
+    """Facts for the receipt of what a model made; its rate depends on the settings (`throughput.rate_settings`)."""
     return {
         "settings": settings,
         "device_seconds": round(runner.busy, 3),

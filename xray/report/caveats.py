@@ -62,7 +62,7 @@ def _unevaluated(data: ReportData) -> list[str]:
 
 def _untrained(data: ReportData) -> list[str]:
     """Count the trainings that are not finished."""
-    counts = data.training.trials["status"].value_counts()
+    counts = data.trials["status"].value_counts()
     total, done = int(counts.sum()), int(counts.get("done", 0))
     if done == total:
         return []

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from xray.core.schema import OK
 from xray.pipeline.score import compared
-from xray.report.data import ReportData
-from xray.report.inpainted import InpaintedVariants, inpainted_variants
-from xray.report.predictions import Prediction, Predictions, predictions_of
+from xray.report.data import Predictions, ReportData
+from xray.report.inpainted import inpainted_variants
 from xray.report.text import percent, phrase
 from xray.report.thumbnails import thumbnail
 
 _SIDE = 260
-
-
-@dataclass(frozen=True)
-class Tile:
-    """An object in one scenario; `picture` is a `data:` URI, or None if there is no image, with the `reason`."""
-
-    scenario: str
-    phrase: str
-    picture: str | None
-    reason: str
-    predictions: Sequence[Prediction]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """An object in every scenario: `tiles`, and `inpainted` images; `why` says why it was selected."""
-
-    image_id: str
-    category: str
-    why: str
-    tiles: Sequence[Tile]
-    inpainted: Sequence[InpaintedVariants]
 
 
 class Choice(NamedTuple):
@@ -57,23 +33,27 @@ def render(data: ReportData) -> dict[str, Any]:
     }
 
 
-def contact_sheet(data: ReportData) -> list[Strip]:
-    """Return up to three objects in every scenario."""
+def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
+    """Return up to three objects in every scenario: `tiles`, and `inpainted` images."""
     choices = select(data)
     ids = [choice.image_id for choice in choices]
     scenarios = [scenario for scenario in data.scenarios if scenario not in data.inpainted]
-    cells = {(row["image_id"], scenario): row for scenario in scenarios for row in reversed(_rows(data, scenario, ids))}
-    predictions = predictions_of(data, ids)
+    cells: dict[tuple[str, str], Mapping[Hashable, Any]] = {}
+    for scenario in scenarios:  # of a photograph's images, the first usable one is shown
+        rows = data.image_rows(scenario, ids)
+        for row in sorted(rows, key=lambda row: (row["status"] != OK, row["variant"])):
+            cells.setdefault((row["image_id"], scenario), row)
+    predictions = data.predictions(ids)
     inpainted = inpainted_variants(data, ids, predictions)
     categories = data.images.rows.drop_duplicates("image_id").set_index("image_id")["category"]
     return [
-        Strip(
-            image_id,
-            str(categories[image_id]),
-            why,
-            [_tile(data, scenario, cells.get((image_id, scenario)), predictions) for scenario in scenarios],
-            inpainted[image_id],
-        )
+        {
+            "image_id": image_id,
+            "category": str(categories[image_id]),
+            "why": why,
+            "tiles": [_tile(data, scenario, cells.get((image_id, scenario)), predictions) for scenario in scenarios],
+            "inpainted": inpainted[image_id],
+        }
         for image_id, why in choices
     ]
 
@@ -136,19 +116,14 @@ def _spread(ranked: pd.Series, category: pd.Series, targets: Sequence[int], whys
     return [Choice(image, why) for image, why in selected.items()]
 
 
-def _rows(data: ReportData, scenario: str, image_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Read the rows of photographs in one scenario, usable rows and low variants first."""
-    if not image_ids:
-        return []
-    rows: list[dict[str, Any]] = data.run.images(scenario, image_ids).table.to_pylist()
-    return sorted(rows, key=lambda row: (row["status"] != OK, row["variant"]))
-
-
-def _tile(data: ReportData, scenario: str, row: dict[str, Any] | None, predictions: Predictions) -> Tile:
-    text = phrase(scenario, data.recipe["scenarios"][scenario])
+def _tile(
+    data: ReportData, scenario: str, row: Mapping[Hashable, Any] | None, predictions: Predictions
+) -> Mapping[str, Any]:
+    """Return an object in one scenario; `picture` is None if there is no image, with the `reason`."""
+    tile: dict[str, Any] = {"scenario": scenario, "phrase": phrase(scenario, data.recipe["scenarios"][scenario])}
     if row is None:
-        return Tile(scenario, text, None, "not generated yet", ())
+        return tile | {"picture": None, "reason": "not generated yet", "predictions": ()}
     if row["status"] != OK:
-        return Tile(scenario, text, None, f"{row['status']}: {row['reason']}", ())
-    key = (row["image_id"], scenario, row["variant"])
-    return Tile(scenario, text, thumbnail(row["image"]["bytes"], _SIDE), "", predictions.get(key, ()))
+        return tile | {"picture": None, "reason": f"{row['status']}: {row['reason']}", "predictions": ()}
+    shown = predictions.get((row["image_id"], scenario, row["variant"]), ())
+    return tile | {"picture": thumbnail(row["image"]["bytes"], _SIDE), "reason": "", "predictions": shown}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from xray.core.errors import XrayError
 from xray.core.schema import OK
@@ -24,15 +25,16 @@ if TYPE_CHECKING:
 _MASK_COLUMNS = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "agreement", "status", "reason"]
 _IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
 
+_ALL = pc.scalar(True)
+
+Rows = list[dict[Hashable, Any]]
+Predictions = Mapping[tuple[Hashable, ...], Rows]
+"""Rows of `series`, `correct` and `p_true` (0–1) by photograph, scenario and variant."""
+
 
 @dataclass(frozen=True)
 class Photos:
-    """The photographs and their masks.
-
-    Args:
-        source: SOURCE.
-        masks: MASKS without the mask images.
-    """
+    """The photographs (SOURCE), and their masks (MASKS without the mask images)."""
 
     source: pd.DataFrame
     masks: pd.DataFrame
@@ -55,12 +57,7 @@ class Photos:
 
 @dataclass(frozen=True)
 class Images:
-    """The generated images.
-
-    Args:
-        planned: number of planned images by scenario.
-        rows: IMAGES without the images, masks and provenance.
-    """
+    """The number of `planned` images by scenario, and IMAGES without the images, masks and provenance."""
 
     planned: Mapping[str, int]
     rows: pd.DataFrame
@@ -80,11 +77,8 @@ class Images:
 class Inpainting:
     """The inpainted images; empty where no scenario inpaints.
 
-    Args:
-        planned: number of `planned` images by `scenario`, `prompt` and `place`.
-        receipts: receipts of the inpainted shards.
-        judgements: one row per planned image (see `xray.pipeline.realism.judgements`).
-        realism: the table `realism`; None if `xray realism` has not been run.
+    `planned` has the number of `planned` images by `scenario`, `prompt` and `place`; `receipts` are those of the
+    inpainted shards; `judgements` has one row per planned image; `realism` is None if `xray realism` has not been run.
     """
 
     planned: pd.DataFrame
@@ -97,19 +91,10 @@ class Inpainting:
 class ScoreTables:
     """The tables of `xray.pipeline.score.Scores`, each with the column `series`: the model's name in the report.
 
-    Args:
-        predictions: the columns of PREDICTIONS that scores need.
-        accuracy: accuracy by scenario of models that are pretrained or trained on the reference (of all models if
-            the recipe has no reference).
-        by_category: the same by category.
-        trained: accuracy by scenario of the models trained in this run.
-        drops: accuracy lost; None where it cannot be computed.
-        cross: cross terms; None where they cannot be computed.
-        s_robust: S_robust with `label`, the model's name; None where no model was trained.
-        segmentation: scores of segmenters.
-        warnings: the S_robust values that a model at chance could reach.
-        problem: why drops cannot be computed, or empty.
-        reference: the scenario that drops are measured from, or None.
+    `accuracy` and `by_category` have the models that are pretrained or trained on the reference (all models if the
+    recipe has no reference), `trained` the models trained in this run. `drops` and `cross` are None where they cannot
+    be computed, which `problem` explains; `s_robust` has `label`, the model's name, and is None where no model was
+    trained. `warnings` are the S_robust values that a model at chance could reach.
     """
 
     predictions: pd.DataFrame
@@ -136,31 +121,10 @@ class ScoreTables:
 
 
 @dataclass(frozen=True)
-class Training:
-    """The trainings of the run.
-
-    Args:
-        trials: the table of `Run.trials`.
-        history: HISTORY.
-    """
-
-    trials: pd.DataFrame
-    history: pd.DataFrame
-
-
-@dataclass(frozen=True)
 class ReportData:
     """Everything that the sections of a report are made from.
 
-    Args:
-        run: the run, to read single images from.
-        recipe: the recipe as plain values.
-        weights: planned sha256 of weights by name.
-        photos: photographs and masks.
-        images: generated images.
-        inpainting: inpainted images.
-        scores: predictions and scores.
-        training: trainings.
+    `weights` has the planned sha256 of weights by name; `trials` is the table of `Run.trials`.
     """
 
     run: RunTables
@@ -170,7 +134,8 @@ class ReportData:
     images: Images
     inpainting: Inpainting
     scores: ScoreTables
-    training: Training
+    trials: pd.DataFrame
+    history: pd.DataFrame
 
     @property
     def scenarios(self) -> list[str]:
@@ -191,12 +156,23 @@ class ReportData:
     @property
     def has_training(self) -> bool:
         """True if the recipe plans trainings or models were trained."""
-        return not (self.training.trials.empty and self.scores.trained.empty and self.scores.segmentation.empty)
+        return not (self.trials.empty and self.scores.trained.empty and self.scores.segmentation.empty)
 
     @property
     def chance(self) -> float:
         """The accuracy of guessing among the run's categories, in (0, 1]."""
         return 1 / max(1, self.photos.readable["category"].nunique())
+
+    def image_rows(self, scenario: str, image_ids: Sequence[str], where: pc.Expression = _ALL) -> Rows:
+        """Read the images of photographs in one scenario that meet a condition."""
+        return self.run.images(scenario, image_ids).table.filter(where).to_pylist() if image_ids else []
+
+    def predictions(self, image_ids: Sequence[str]) -> Predictions:
+        """Return every model's prediction on every image of some photographs."""
+        rows = self.scores.predictions[self.scores.predictions["image_id"].isin(image_ids)]
+        rows = _with_series(rows.sort_values(["model", "trained_on", "fold"]))
+        groups = rows.groupby(["image_id", "scenario", "variant"])[["series", "correct", "p_true"]]
+        return {key: group.to_dict("records") for key, group in groups}
 
 
 def gather(folder: RunFolder) -> ReportData:
@@ -223,7 +199,8 @@ def gather(folder: RunFolder) -> ReportData:
             _optional_table(run, "realism"),
         ),
         scores=_scores(predictions, recipe),
-        training=Training(run.trials(), run.table("history").to_pandas()),
+        trials=run.trials(),
+        history=run.table("history").to_pandas(),
     )
 
 

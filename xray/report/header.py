@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from xray.core.text import printable
 from xray.pipeline.realism import rates
@@ -12,13 +12,8 @@ from xray.report.data import ReportData
 from xray.report.headline import best_series, headline, ranked_drops
 from xray.report.text import interval, percent, percentage_points
 
-
-class Card(NamedTuple):
-    """A number with its label and a note on its interval and sample size."""
-
-    label: str
-    value: str
-    note: str
+Card = tuple[str, str, str]
+"""A label, its number, and a note on the interval and sample size."""
 
 
 def render(data: ReportData) -> dict[str, Any]:
@@ -34,16 +29,13 @@ def render(data: ReportData) -> dict[str, Any]:
 
 
 def _counts(data: ReportData) -> list[Card]:
+    planned = f"of {data.images.n_planned:,} planned, in {len(data.scenarios)} scenarios"
     cards = [
-        Card("usable photographs", f"{data.photos.usable:,}", f"of {len(data.photos.source):,}"),
-        Card(
-            "generated images",
-            f"{data.images.n_ok:,}",
-            f"of {data.images.n_planned:,} planned, in {len(data.scenarios)} scenarios",
-        ),
+        ("usable photographs", f"{data.photos.usable:,}", f"of {len(data.photos.source):,}"),
+        ("generated images", f"{data.images.n_ok:,}", planned),
     ]
     return cards + [
-        Card("inpainted images kept", percent(row["rate"]), _note(row, f"n\u00a0=\u00a0{row['n']:,}"))
+        ("inpainted images kept", percent(row["rate"]), _note(row, f"n\u00a0=\u00a0{row['n']:,}"))
         for row in rates(data.inpainting.judgements.assign(all=""), ["all"]).to_dict("records")
         if row["n"]
     ]
@@ -60,13 +52,13 @@ def _accuracies(data: ReportData) -> list[Card]:
     if not drops.empty:
         worst = drops.iloc[0].to_dict()
         note = _note(worst, f"{worst['scenario']}, n\u00a0=\u00a0{worst['n_images']:,}")
-        cards.append(Card("largest drop in points", percentage_points(worst["drop"]), note))
+        cards.append(("largest drop in points", percentage_points(worst["drop"]), note))
     controls = [name for name in data.controls[:1] if name in rows]
     return cards + [_accuracy("accuracy without object", rows[name], series) for name in controls]
 
 
 def _accuracy(label: str, row: Mapping[Hashable, Any], series: str) -> Card:
-    return Card(label, percent(row["accuracy"]), _note(row, f"{printable(series, 28)}, n\u00a0=\u00a0{row['n']:,}"))
+    return label, percent(row["accuracy"]), _note(row, f"{printable(series, 28)}, n\u00a0=\u00a0{row['n']:,}")
 
 
 def _note(row: Mapping[Hashable, Any], text: str) -> str:

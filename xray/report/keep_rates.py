@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from xray.pipeline.realism import rates
 from xray.report.data import ReportData
@@ -14,27 +14,10 @@ _MAX_ROWS = 200
 _OPEN_ROWS = 20
 
 
-class KeepTable(NamedTuple):
-    """Keep rates of groups.
+def keep_tables(data: ReportData) -> list[Mapping[str, Any]]:
+    """Return keep rates by scenario, category, place (if there are several) and prompt, up to 200 `rows` each.
 
-    Args:
-        title: names the groups.
-        rows: records of `xray.pipeline.realism.rates`.
-        omitted: number of groups that are not in `rows`.
-        table: the rows for the page.
-        open: True if the page shows the table at once.
-    """
-
-    title: str
-    rows: Sequence[Mapping[Hashable, Any]]
-    omitted: int
-    table: Table
-    open: bool
-
-
-def keep_tables(data: ReportData) -> list[KeepTable]:
-    """Return keep rates by scenario, category, place (if there are several) and prompt, up to 200 rows each.
-
+    `rows` are records of `rates`, which are in `table` for the page; `omitted` counts those that are left out.
     Scenarios are in the recipe's order; prompts are sorted by keep rate, the lowest first.
     """
     judgements = data.inpainting.judgements
@@ -45,13 +28,14 @@ def keep_tables(data: ReportData) -> list[KeepTable]:
         groups["by place"] = ["scenario", "place"]
     groups["by prompt"] = ["scenario", "prompt", "place"]
     order = {name: index for index, name in enumerate(data.scenarios)}
-    tables = []
+    tables: list[Mapping[str, Any]] = []
     for title, by in groups.items():
         frame = rates(judgements, by).sort_values("scenario", key=lambda names: names.map(order), kind="stable")
         if title == "by prompt":
             frame = frame.sort_values(["rate", "n"], ascending=[True, False], kind="stable")
         rows = frame.head(_MAX_ROWS).to_dict("records")
-        tables.append(KeepTable(title, rows, len(frame) - len(rows), _table(by, rows), len(rows) <= _OPEN_ROWS))
+        content = {"rows": rows, "omitted": len(frame) - len(rows), "table": _table(by, rows)}
+        tables.append({"title": title, "open": len(rows) <= _OPEN_ROWS, **content})
     return tables
 
 

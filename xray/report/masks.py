@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
-from xray.core.schema import OK, REASONS
+from xray.core.schema import OK
 from xray.report.data import ReportData
-from xray.report.tables import NONE, Table, records
+from xray.report.tables import NONE, Table, meaning_of, records
 from xray.report.thumbnails import outline_thumbnail
 
 _SIDE = 280
@@ -29,36 +29,6 @@ _LABELS = {"predicted_iou": "predicted IoU"}
 _KEPT = "given_kept"
 
 
-class Rejection(NamedTuple):
-    """Masks with the same consequence and reason: the code, its meaning and the number of photographs."""
-
-    consequence: str
-    code: str
-    meaning: str
-    n: int
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A photograph with the outline of its mask.
-
-    Args:
-        image_id: the photograph.
-        picture: `data:` URI.
-        origin: where the mask comes from.
-        area: the mask's share of the image, 0–1.
-        parts: number of connected parts; None if unknown.
-        predicted_iou: the refiner's own estimate; None for masks without one.
-    """
-
-    image_id: str
-    picture: str
-    origin: str
-    area: float
-    parts: int | None
-    predicted_iou: float | None
-
-
 def render(data: ReportData) -> dict[str, Any]:
     """Return the context of `masks.html.j2`."""
     names = measured(data)
@@ -68,10 +38,10 @@ def render(data: ReportData) -> dict[str, Any]:
         "origins": _origins_table(origins(data), names),
         "rejections": Table.of(
             rejections(data),
-            ("text consequence", lambda row: row.consequence),
-            ("code reason", lambda row: row.code),
-            ("prose meaning", lambda row: row.meaning),
-            ("number photographs", lambda row: f"{row.n:,}"),
+            ("text consequence", lambda row: row["consequence"]),
+            ("code reason", lambda row: row["code"]),
+            ("prose meaning", lambda row: row["meaning"]),
+            ("number photographs", lambda row: f"{row['n']:,}"),
         ),
     }
 
@@ -100,41 +70,34 @@ def _origins_table(frame: pd.DataFrame, names: list[str]) -> Table:
     )
 
 
-def rejections(data: ReportData) -> list[Rejection]:
+def rejections(data: ReportData) -> list[Mapping[str, Any]]:
     """Count refined masks that were worse than the given mask, and photographs without an accepted mask, by reason."""
     reasons = map(str.split, data.photos.masks["reason"])
     worse = [codes[codes.index(_KEPT) - 1] for codes in reasons if _KEPT in codes]
     rejected = data.photos.masks[data.photos.masks["status"] != OK]
-    return _by_reason("the given mask was kept", worse) + _by_reason("no mask", rejected["reason"])
-
-
-def _by_reason(consequence: str, codes: Iterable[str]) -> list[Rejection]:
     return [
-        Rejection(consequence, code, REASONS.get(code, "no meaning is recorded for this code"), n)
+        {"consequence": consequence, "code": code, "meaning": meaning_of(code), "n": n}
+        for consequence, codes in (("the given mask was kept", worse), ("no mask", rejected["reason"]))
         for code, n in sorted(Counter(codes).items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
-def outlines(data: ReportData) -> list[Outline]:
-    """Return up to eight accepted masks at evenly spaced ranks of area, drawn on the reference's images."""
+def outlines(data: ReportData) -> list[dict[Hashable, Any]]:
+    """Return up to eight accepted masks at evenly spaced ranks of area, drawn on the reference's images.
+
+    `predicted_iou` and `parts` are None for masks without one.
+    """
     scenario = data.scores.reference or next(iter(data.scenarios))
     images = data.images.rows
     images = images[(images["scenario"] == scenario) & (images["status"] == OK)]
     masks = data.photos.masks[data.photos.masks["image_id"].isin(images["image_id"])]
     masks = masks.sort_values(["area", "image_id"])
     ranks = np.unique(np.linspace(0, len(masks) - 1, min(_EXAMPLES, len(masks))).round().astype(int))
-    examples = masks.iloc[ranks].to_dict("records")
-    ids = [row["image_id"] for row in examples]
-    rows = data.run.images(scenario, ids).table.to_pylist() if ids else []
-    cells = {row["image_id"]: row for row in rows if row["status"] == OK}
+    columns = ["image_id", "origin", "area", "parts", "predicted_iou"]
+    examples = masks.iloc[ranks][columns].astype(object)
+    rows = data.image_rows(scenario, examples["image_id"].tolist(), pc.field("status") == OK)
+    cells = {row["image_id"]: row for row in rows}
     return [
-        Outline(
-            row["image_id"],
-            outline_thumbnail(cells[row["image_id"]]["image"]["bytes"], cells[row["image_id"]]["mask"]["bytes"], _SIDE),
-            row["origin"],
-            float(row["area"]),
-            None if np.isnan(row["parts"]) else int(row["parts"]),
-            None if np.isnan(row["predicted_iou"]) else float(row["predicted_iou"]),
-        )
-        for row in examples
+        {**row, "picture": outline_thumbnail(cells[row["image_id"]], _SIDE)}
+        for row in examples.where(examples.notna(), None).to_dict("records")
     ]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from xray.core.schema import OK, REASONS
+from xray.core.schema import OK
 from xray.core.uri import base_name
 from xray.report.data import ReportData
-from xray.report.tables import Table, records
+from xray.report.tables import Table, meaning_of, records
 
 _EXAMPLES = 3
 _TABLES = ("photographs", "masks", "images")
@@ -24,7 +24,7 @@ def render(data: ReportData) -> dict[str, Any]:
             records(reasons(data)),
             ("text status", lambda row: row["status"]),
             ("code reason", lambda row: row["code"]),
-            ("prose meaning", lambda row: REASONS.get(row["code"], "no meaning is recorded for this code")),
+            ("prose meaning", lambda row: meaning_of(row["code"])),
             ("number photographs", lambda row: f"{row['photographs']:,}"),
             ("number masks", lambda row: f"{row['masks']:,}"),
             ("number images", lambda row: f"{row['images']:,}"),

@@ -24,17 +24,13 @@ MADE_BY = "xray regress"
 def files(fitted: Regression, cluster: str | None = None, binomial: CountRegression | None = None) -> dict[str, bytes]:
     """Return the files of a written regression by name; `fit.json`, the record of all files, comes last.
 
-    Args:
-        fitted: the regression.
-        cluster: column of the clusters, if any.
-        binomial: a binomial regression of the same table, if any.
+    `cluster` is the column of the clusters, `binomial` a binomial regression of the same table.
     """
     from xray.statistics.regression.diagnostics import diagnose
     from xray.statistics.regression.interpretation import interpret
-    from xray.statistics.regression.tables import tables
     from xray.statistics.regression.tables_text import markdown_text, prism_table, safe_csv, to_latex, to_markdown
 
-    frames = tables(fitted) | ({"binomial": binomial.parameters, "odds_ratios": binomial.ratios} if binomial else {})
+    frames = fitted.tables() | ({"binomial": binomial.parameters, "odds_ratios": binomial.ratios} if binomial else {})
     texts = {f"{name}.csv": safe_csv(frame) for name, frame in frames.items()}
     coefficients = prism_table(fitted.clustered or fitted.fit)
     texts |= {"table.md": to_markdown(coefficients), "table.tex": to_latex(coefficients)}
@@ -51,13 +47,9 @@ def files(fitted: Regression, cluster: str | None = None, binomial: CountRegress
 def write(contents: Mapping[str, bytes], folder: str, force: bool = False) -> None:
     """Write files into a folder, and delete the files of an earlier regression that are not among them.
 
-    Args:
-        contents: bytes by file name, as `files` returns them.
-        folder: path or URI.
-        force: also replace files that no earlier regression wrote.
-
     Raises:
-        ConfigError: the folder is a file, or has a file of the same name that no earlier regression wrote.
+        ConfigError: the folder is a file, or has a file of the same name that no earlier regression wrote, and not
+            `force`.
     """
     uri = to_uri(folder)
     if exists(uri) and not is_folder(uri):

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from xray.core.schema import REASONS
+
 T = TypeVar("T")
 
 NONE = "–"
@@ -44,3 +46,8 @@ class Table:
 def records(frame: pd.DataFrame) -> list[Mapping[Hashable, Any]]:
     """Return the rows of a frame."""
     return list(frame.to_dict("records"))
+
+
+def meaning_of(code: str) -> str:
+    """Return the meaning of a reason code; a plug-in may have its own codes."""
+    return REASONS.get(code, "no meaning is recorded for this code")

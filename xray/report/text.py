@@ -20,11 +20,7 @@ _DEFAULTS = {"region": "the background", "fill": "black", "compose": ""}
 
 
 def phrase(name: str, settings: Mapping[str, Any]) -> str:
-    """Return the phrase of a scenario (`Scenario.phrase`), to follow "when", with its settings filled in.
-
-    Args:
-        name: of the scenario in the recipe.
-        settings: its entry in the recipe.
+    """Return the phrase of a scenario (`Scenario.phrase`), to follow "when", with its `settings` in the recipe.
 
     >>> phrase("image_r", {"kind": "image_r", "region": "object"})
     'the object is tinted red'

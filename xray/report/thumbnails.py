@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,28 +19,19 @@ _QUALITY = 82
 
 
 def thumbnail(data: bytes, side: int) -> str:
-    """Return a stored image as a `data:` URI; transparent pixels become black, as models receive them.
+    """Return an encoded image as a `data:` URI, its longer side at most `side` pixels.
 
-    Args:
-        data: the encoded image.
-        side: maximum length of the longer side in pixels.
+    Transparent pixels become black, as models receive them.
     """
     return _data_uri(_shrink(decode(data, _ANY_SIZE).image, side))
 
 
-def outline_thumbnail(data: bytes, mask: bytes, side: int) -> str:
-    """Return `thumbnail` with the outline of the object in white on black.
-
-    Args:
-        data: the encoded image.
-        mask: the encoded mask, of the same size.
-        side: maximum length of the longer side in pixels.
-    """
-    image = _shrink(decode(data, _ANY_SIZE).image, side)
-    inside = decode_mask(mask).astype(np.uint8) * np.uint8(255)
+def outline_thumbnail(row: Mapping[Hashable, Any], side: int) -> str:
+    """Return the `thumbnail` of a row of IMAGES with the outline of the object in white on black."""
+    image = np.ascontiguousarray(_shrink(decode(row["image"]["bytes"], _ANY_SIZE).image, side))
+    inside = decode_mask(row["mask"]["bytes"]).astype(np.uint8) * np.uint8(255)
     small = cv2.resize(inside, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
     contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    image = np.ascontiguousarray(image)
     cv2.drawContours(image, contours, -1, (0, 0, 0), 3)
     cv2.drawContours(image, contours, -1, (255, 255, 255), 1)
     return _data_uri(image)

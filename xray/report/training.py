@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -25,7 +25,7 @@ def render(data: ReportData) -> dict[str, Any] | None:
     """Return the context of `training.html.j2`; None if nothing is trained in this run."""
     if not data.has_training:
         return None
-    trials = data.training.trials
+    trials = data.trials
     s_robust = data.scores.s_robust
     if s_robust is not None and s_robust.empty:
         s_robust = None
@@ -100,33 +100,24 @@ def _backgrounds(data: ReportData) -> Markup | None:
     return figures.inline_svg(figures.accuracy_intervals(table, names), title, "backgrounds")
 
 
-def _models(data: ReportData) -> list[dict[str, Any]]:
-    names = dict.fromkeys(map(str, [*data.training.history["model"], *data.scores.trained["model"]]))
-    return [
-        {"name": name, "matrix": _matrix(data, name, index), "curves": _curves(data, name, index)}
-        for index, name in enumerate(names)
-    ]
-
-
-def _matrix(data: ReportData, model: str, index: int) -> Markup | None:
-    rows = data.scores.trained[data.scores.trained["model"] == model]
-    if rows.empty:
-        return None
-    scenarios = [name for name in data.scenarios if name in set(rows["scenario"]) | set(rows["trained_on"])]
-    axes = figures.train_test_map(rows, model, scenarios)
-    title = f"Accuracy of {printable(model)} in percent by training and test scenario"
-    return figures.inline_svg(axes, title, f"matrix-{index}")
-
-
-def _curves(data: ReportData, model: str, index: int) -> Markup | None:
-    rows = data.training.history[data.training.history["model"] == model]
-    if rows.empty:
-        return None
-    trained_on = set(rows["trained_on"])
-    scenarios = [name for name in data.scenarios if name in trained_on] + sorted(trained_on - set(data.scenarios))
-    chance = data.chance if set(rows["metric"]) == {"top1"} else None
-    figure = figures.learning_curves(rows, model, scenarios, chance)
-    return figures.inline_svg(figure, f"Loss and score of {printable(model)} by epoch and scenario", f"curves-{index}")
+def _models(data: ReportData) -> Iterator[dict[str, Any]]:
+    """Draw the matrix and the learning curves of each model that was trained; None without their rows."""
+    trained, history = data.scores.trained, data.history
+    for index, name in enumerate(dict.fromkeys(map(str, [*history["model"], *trained["model"]]))):
+        tested, epochs = (rows[rows["model"] == name] for rows in (trained, history))
+        matrix = curves = None
+        if not tested.empty:
+            scenarios = [one for one in data.scenarios if one in {*tested["scenario"], *tested["trained_on"]}]
+            title = f"Accuracy of {printable(name)} in percent by training and test scenario"
+            matrix = figures.inline_svg(figures.train_test_map(tested, name, scenarios), title, f"matrix-{index}")
+        if not epochs.empty:
+            within = set(epochs["trained_on"])
+            scenarios = [one for one in data.scenarios if one in within] + sorted(within - set(data.scenarios))
+            chance = data.chance if set(epochs["metric"]) == {"top1"} else None
+            title = f"Loss and score of {printable(name)} by epoch and scenario"
+            axes = figures.learning_curves(epochs, name, scenarios, chance)
+            curves = figures.inline_svg(axes, title, f"curves-{index}")
+        yield {"name": name, "matrix": matrix, "curves": curves}
 
 
 def _segmentation(table: pd.DataFrame) -> Table:
@@ -179,26 +170,21 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
     settings: Mapping[str, Any] | None = data.recipe.get("training")
     if settings is None:
         return []
-    split = (
-        f"{settings['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
-        "accuracies are pooled over the folds"
-        if settings["folds"]
-        else f"{percent(settings['holdout'])} of the photographs of each category are held out for the test"
-    )
-    best = (
-        "the lowest loss on the test photographs (as in the published code: optimistic)"
-        if settings["validation"] == "test"
-        else f"the lowest loss on {percent(settings['validation'])} of the training photographs"
-    )
-    devices = ", ".join(dict.fromkeys(data.training.trials["device"].dropna())) or NONE
+    split = f"{percent(settings['holdout'])} of the photographs of each category are held out for the test"
+    if settings["folds"]:
+        split = (
+            f"{settings['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
+            "accuracies are pooled over the folds"
+        )
+    best = "the test photographs (as in the published code: optimistic)"
+    if settings["validation"] != "test":
+        best = f"{percent(settings['validation'])} of the training photographs"
+    devices = ", ".join(dict.fromkeys(data.trials["device"].dropna())) or NONE
+    limits = f"at most {settings['epochs']:,} epochs, batches of {settings['batch']:,}, {settings['optimizer']}"
     return [
         ("Split", split),
         ("Test photographs", "trained models were never trained on their test photographs, in any scenario"),
-        ("Best epoch", f"chosen by {best}"),
+        ("Best epoch", f"chosen by the lowest loss on {best}"),
         ("Correct, trained models", "the most probable of the run’s own categories is the category of the object"),
-        (
-            "Training",
-            f"on {devices}; at most {settings['epochs']:,} epochs, batches of {settings['batch']:,}, "
-            f"{settings['optimizer']}",
-        ),
+        ("Training", f"on {devices}; {limits}"),
     ]

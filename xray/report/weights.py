@@ -26,17 +26,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class InpainterUse:
-    """An inpainter's work on one scenario, from the receipts.
-
-    Args:
-        scenario: name in the recipe.
-        images: number of planned images.
-        kind: kind of inpainter.
-        weights: the loaded weights.
-        steps: denoising steps; None if it has no such setting.
-        guidance: guidance scale; None if it has no such setting.
-        more: the other recorded facts.
-    """
+    """An inpainter's work on one scenario, from the receipts; a setting that it does not have is None."""
 
     scenario: str
     images: int

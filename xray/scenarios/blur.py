@@ -25,15 +25,9 @@ Sigma = Annotated[float, Field(ge=0.1, le=100)]
 
 
 def gaussian_blur(image: Pixels, kernel: int, sigma: float) -> Pixels:
-    """Convolve with a truncated Gaussian; borders are mirrored about the outermost pixels (reflect 101).
+    """Convolve with a truncated Gaussian, within half a level of the exact convolution.
 
-    Args:
-        image: RGB, uint8, shape (H, W, 3).
-        kernel: side length in pixels, odd.
-        sigma: standard deviation in pixels.
-
-    Returns:
-        uint8, same shape, within half a level of the exact convolution.
+    Borders are mirrored about the outermost pixels (reflect 101).
     """
     return _weighted_sum(image, kernel, sigma, cv2.CV_8U)  # type: ignore[return-value]
 
@@ -44,11 +38,6 @@ def blur_outside(photo: Photo, kernel: int, sigma: float) -> Pixels:
     Each pixel is the Gaussian mean of the background pixels around it, Σ g·I·b / Σ g·b with b = 1 on the background
     and 0 on the object, so that no object colour reaches the background (Knutsson & Westin, "Normalized and
     differential convolution", CVPR 1993).
-
-    Args:
-        photo: the photograph and its mask.
-        kernel: side length in pixels, odd.
-        sigma: standard deviation in pixels.
 
     Returns:
         uint8, same shape; on the background within half a level of the exact quotient, on the object undefined.
@@ -67,12 +56,30 @@ def _weighted_sum(image: MatLike, kernel: int, sigma: float, depth: int) -> MatL
 
 
 @settings
-class BlurBackground(Scenario):
-    """The background blurred, the object sharp.
+class _Blur(Scenario):
+    """The base class of the blurred scenarios.
 
     Args:
         kernel: side length of the Gaussian kernel in pixels, odd, 1–255.
         sigma: standard deviation of the Gaussian in pixels, 0.1–100.
+    """
+
+    kernel: Kernel = 15
+    sigma: Sigma = 3.0
+
+    def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
+        """Return the photo with one region blurred."""
+        return Picture(restore(self._blurred(photo), photo, self.keeps), photo.mask)
+
+    def _blurred(self, photo: Photo) -> Pixels:
+        return gaussian_blur(photo.image, self.kernel, self.sigma)
+
+
+@settings
+class BlurBackground(_Blur):
+    """The background blurred, the object sharp.
+
+    Args:
         bleed: blur the whole image and put the sharp object back, as the published code does, which leaves a halo of
             object colour around the object. Default: the background is blurred alone.
     """
@@ -83,38 +90,18 @@ class BlurBackground(Scenario):
     keeps: ClassVar[Region] = "object"
     presets: ClassVar[Presets] = {"ximagenet12": {"bleed": True}}
 
-    kernel: Kernel = 15
-    sigma: Sigma = 3.0
     bleed: bool = False
 
-    def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """Return the photo with a blurred background."""
-        if self.bleed:
-            blurred = gaussian_blur(photo.image, self.kernel, self.sigma)
-        else:
-            blurred = blur_outside(photo, self.kernel, self.sigma)
-        return Picture(restore(blurred, photo, self.keeps), photo.mask)
+    def _blurred(self, photo: Photo) -> Pixels:
+        return super()._blurred(photo) if self.bleed else blur_outside(photo, self.kernel, self.sigma)
 
 
 @settings
-class BlurObject(Scenario):
-    """The object blurred: the whole image is blurred and the sharp background put back.
-
-    Args:
-        kernel: side length of the Gaussian kernel in pixels, odd, 1–255.
-        sigma: standard deviation of the Gaussian in pixels, 0.1–100.
-    """
+class BlurObject(_Blur):
+    """The object blurred: the whole image is blurred and the sharp background put back."""
 
     name: ClassVar[str] = "blur_object"
     summary: ClassVar[str] = "object blurred, background sharp"
     phrase: ClassVar[str] = "the object is blurred"
     keeps: ClassVar[Region] = "background"
     presets: ClassVar[Presets] = {"ximagenet12": {}}
-
-    kernel: Kernel = 15
-    sigma: Sigma = 3.0
-
-    def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """Return the photo with a blurred object."""
-        blurred = gaussian_blur(photo.image, self.kernel, self.sigma)
-        return Picture(restore(blurred, photo, self.keeps), photo.mask)

@@ -18,10 +18,6 @@ def brighten(image: Pixels, gain: float) -> Pixels:
 
     `mean9` is the mean of 9×9 pixels, rounded to 8 bits; borders are mirrored about the outermost pixels. It is taken
     over the whole image, as published: near the edge of a region it includes pixels of the other side.
-
-    Args:
-        image: RGB, uint8, shape (H, W, 3).
-        gain: above 0.
     """
     mean9 = cv2.blur(image, (9, 9))
     return cv2.addWeighted(image, 1.5 * gain, mean9, 0.9 * gain, 1.9)  # type: ignore[return-value]

@@ -19,7 +19,11 @@ HUES = 180
 
 @settings
 class _InRegion(Scenario):
-    """The base class of scenarios that change the colours of a region."""
+    """The base class of scenarios that change the colours of a region.
+
+    Args:
+        region: the region that is changed.
+    """
 
     region: Region = "background"
 
@@ -34,7 +38,6 @@ class _OneColour(_InRegion):
     """The base class of `image_r`, `image_g` and `image_b`.
 
     Args:
-        region: the region that is changed.
         mode: `hue` sets the hue of every pixel to one hue sampled per image and keeps saturation and value, so that
             grey stays grey; `channel` keeps the values of one colour channel and sets the others to 0.
     """
@@ -50,7 +53,9 @@ class _OneColour(_InRegion):
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
         """Return the photo in one colour. Records `hue` in mode `hue`."""
         if self.mode == "channel":
-            return Picture(restore(_only_channel(photo.image, self.channel), photo, self.keeps), photo.mask)
+            image = np.zeros_like(photo.image, order="C")
+            image[..., self.channel] = photo.image[..., self.channel]
+            return Picture(restore(image, photo, self.keeps), photo.mask)
         hue = self.hues[random_below(random.Random(seed), len(self.hues))]
         hsv = photo.hsv.copy()
         hsv[..., 0] = hue
@@ -95,11 +100,7 @@ class ImageB(_OneColour):
 
 @settings
 class ImageRainbow(_InRegion):
-    """All hues of a region shifted by one number sampled per image, 0–90 of 180; saturation and value stay.
-
-    Args:
-        region: the region that is changed.
-    """
+    """All hues of a region shifted by one number sampled per image, 0–90 of 180; saturation and value stay."""
 
     name: ClassVar[str] = "image_rainbow"
     summary: ClassVar[str] = "hues of the background shifted by a random angle up to 180 degrees"
@@ -117,11 +118,7 @@ class ImageRainbow(_InRegion):
 
 @settings
 class ImageGrey(_InRegion):
-    """A region in greyscale: luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), rounded.
-
-    Args:
-        region: the region that is changed.
-    """
+    """A region in greyscale: luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), rounded."""
 
     name: ClassVar[str] = "image_grey"
     summary: ClassVar[str] = "the whole image in grey"
@@ -137,9 +134,3 @@ class ImageGrey(_InRegion):
 
 def _rgb(hsv: Pixels) -> Pixels:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)  # type: ignore[return-value]
-
-
-def _only_channel(image: Pixels, channel: int) -> Pixels:
-    result = np.zeros(image.shape, np.uint8)
-    result[..., channel] = image[..., channel]
-    return result

@@ -21,15 +21,12 @@ from xray.core.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 # hooks expect the system's own lists and archives
-_NO_HOOKS = "".join(
-    f"#clear {hook};\n"
-    for hook in (
-        "APT::Update::Pre-Invoke",
-        "APT::Update::Post-Invoke",
-        "APT::Update::Post-Invoke-Success",
-        "DPkg::Post-Invoke",
-    )
-)
+_NO_HOOKS = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Post-Invoke;
+"""
 
 
 def fetch(packages: Sequence[str], cache: Path, options: Mapping[str, str] | None = None) -> Path:
@@ -42,9 +39,6 @@ def fetch(packages: Sequence[str], cache: Path, options: Mapping[str, str] | Non
 
     Returns:
         The folder with one folder per package: its file tree with `DEBIAN/control`.
-
-    Raises:
-        XrayError: apt-get or dpkg-deb is missing, or downloading or unpacking failed.
     """
     unpacked = cache / "unpacked"
     missing = [package for package in packages if not (unpacked / package).is_dir()]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.core.images import Pixels
+from xray.core.types import Pixels
 
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
@@ -17,19 +17,7 @@ _SUPERSAMPLING = 2
 
 
 def landscape(place: str, seed: int | str, size: tuple[int, int]) -> Pixels:
-    """Draw a landscape.
-
-    Args:
-        place: one of `PLACES`.
-        seed: determines the rest.
-        size: height and width in pixels.
-
-    Returns:
-        RGB, shape (height, width, 3).
-
-    >>> landscape("meadow", 1, (60, 80)).shape
-    (60, 80, 3)
-    """
+    """Draw a landscape of `PLACES`, RGB of shape (*size, 3)."""
     height, width = size
     chance = random.Random(f"{place}/{seed}")
     large = PLACES[place](chance, (height * _SUPERSAMPLING, width * _SUPERSAMPLING))
@@ -54,18 +42,13 @@ def _noise(chance: random.Random, shape: tuple[int, int], cell: tuple[float, flo
         )
         field = cv2.resize(_uniform(chance, (rows, columns)), shape[::-1], interpolation=cv2.INTER_CUBIC)
         total += (field - 0.5) / 2**octave
-    return _clip01(total * np.float32(0.7) + np.float32(0.5))
-
-
-def _clip01(values: Floats) -> Floats:
-    """Clip values to 0–1."""
-    clipped: Floats = values.clip(0, 1)
-    return clipped
+    noise: Floats = (total * np.float32(0.7) + np.float32(0.5)).clip(0, 1)
+    return noise
 
 
 def _step(values: Floats, low: float, high: float) -> Floats:
     """Return 0 below `low`, 1 above `high`, and a smooth transition between them."""
-    t = _clip01((values - low) / (high - low))
+    t: Floats = ((values - low) / (high - low)).clip(0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -88,7 +71,8 @@ def _below(chance: random.Random, shape: tuple[int, int], level: float, swing: f
     """Return 1 below a ridge that varies around a level (shares of the height), 0 above it."""
     ridge = _noise(chance, (2, shape[1]), (2, cell * shape[1]))[0] - 0.5
     edge = (level - ridge * swing * 2) * shape[0]
-    return _clip01(np.arange(shape[0], dtype=np.float32)[:, None] - edge[None])
+    below: Floats = (np.arange(shape[0], dtype=np.float32)[:, None] - edge[None]).clip(0, 1)
+    return below
 
 
 def _sky(chance: random.Random, shape: tuple[int, int], top: Colour, bottom: Colour, clouds: float = 1.0) -> Floats:

@@ -49,8 +49,8 @@ class Parquet(Source):
 
     def categories(self) -> Sequence[Category]:
         """Return a category for each label that is a WordNet id, or a name or synonym of an ImageNet class."""
-        labels = {label: None for file in self._files() for label in self._labels_in(file) if label is not None}
-        return categories_from_labels(list(labels), where=f"column {self.category!r} of {self.uri!r}")
+        labels = [label for label in self._labels() if label is not None]
+        return categories_from_labels(labels, where=f"column {self.category!r} of {self.uri!r}")
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the rows of these categories, in the order of files and rows."""
@@ -59,7 +59,7 @@ class Parquet(Source):
     def notes(self, categories: Sequence[Category]) -> list[str]:
         """Return notes on labels without category, with their number of rows, and on rows without a label."""
         by_label = categories_by_label(categories)
-        rows = Counter(label for file in self._files() for label in self._labels_in(file))
+        rows = self._labels()
         unlabelled = rows.pop(None, 0)
         unmatched = [f"{label} ({n})" for label, n in rows.items() if category_of_folder(str(label), by_label) is None]
         notes = counted_note(unmatched, "label matches no category", "labels match no category")
@@ -71,9 +71,7 @@ class Parquet(Source):
         empty = True
         for file in self._files():
             stem = relative_key(file, root) or base_name(file)
-            number = -1
-            for group, row, label, key in self._rows(file):
-                number += 1
+            for number, (group, row, label, key) in enumerate(self._rows(file)):
                 category = None if label is None else category_of_folder(label, by_label)
                 if category is None:
                     continue
@@ -115,7 +113,7 @@ class Parquet(Source):
 
     def _rows(self, uri: str) -> Iterator[tuple[int, int, str | None, str | None]]:
         """Yield row group, row within it, label and id of every row."""
-        columns = [self.category, *([self.id] if self.id else [])]
+        columns = [column for column in (self.category, self.id) if column]
         with self._open(uri) as file:
             names = self.names or _class_names(file.schema_arrow, self.category)
             if names is None and pa.types.is_integer(file.schema_arrow.field(self.category).type):
@@ -130,8 +128,9 @@ class Parquet(Source):
                 for row, (label, key) in enumerate(zip(labels, keys, strict=True)):
                     yield group, row, _label(label, names), None if key is None else str(key)
 
-    def _labels_in(self, uri: str) -> Iterator[str | None]:
-        return (label for _, _, label, _ in self._rows(uri))
+    def _labels(self) -> Counter[str | None]:
+        """Return the number of rows by label, in the order of their first rows."""
+        return Counter(label for file in self._files() for _, _, label, _ in self._rows(file))
 
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:

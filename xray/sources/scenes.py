@@ -6,31 +6,26 @@ images/<category>/<stem>.jpg    masks/<category>/<stem>.png    scenes.csv
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.core.images import Pixels, encode
+from xray.core.errors import ConfigError
+from xray.core.images import encode
+from xray.core.types import Pixels
 from xray.core.uri import to_uri
-from xray.sources.base import Candidate
+from xray.sources.base import Candidate, join_names
+from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 
 _TABLE = "scenes.csv"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An object in front of a background.
-
-    Args:
-        stem: the file's name without its suffix, unique in the category.
-        category: name of the object's category and of its folder.
-        place: name of the background.
-        image: RGB, shape (H, W, 3).
-        mask: True on the object, shape (H, W).
-    """
+    """An object in front of a background; `stem` is the name of its files, unique in the category."""
 
     stem: str
     category: str
@@ -53,19 +48,36 @@ def write_scenes(scenes: Iterable[Scene], folder: Path) -> None:
             mask.write_bytes(encode(scene.mask.view(np.uint8) * np.uint8(255), "png"))
 
 
-def read_scenes(folder: Path, licence: str) -> Iterator[Candidate]:
-    """Yield the scenes in a folder, in the order in which they were written."""
-    with (folder / _TABLE).open(newline="", encoding="utf-8") as stream:
+def read_scenes(
+    kind: str, names: Sequence[str], categories: Sequence[Category], folder: Callable[[], Path], licence: str
+) -> Iterator[Candidate]:
+    """Yield the scenes of these categories, in the order in which they were written.
+
+    Args:
+        kind: of the objects, for the error.
+        names: of the objects that exist.
+        categories: of the recipe.
+        folder: returns the folder of the scenes; called if there is such an object.
+        licence: of the scenes.
+    """
+    by_label = categories_by_label(categories)
+    selected = {name: category_of_folder(name, by_label) for name in names}
+    if not any(selected.values()):
+        listed = join_names(category.name for category in categories)
+        raise ConfigError(f"no {kind} of the categories {listed} (choices: {', '.join(names)})")
+    root = folder()
+    with (root / _TABLE).open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
-            image, mask = _paths(folder, row["category"], row["stem"])
-            yield Candidate(
-                key=f"{row['category']}/{row['stem']}",
-                category=row["category"],
-                uri=to_uri(image),
-                mask_uri=to_uri(mask),
-                place=row["place"],
-                licence=licence,
-            )
+            if category := selected[row["category"]]:
+                image, mask = _paths(root, row["category"], row["stem"])
+                yield Candidate(
+                    key=f"{row['category']}/{row['stem']}",
+                    category=category.name,
+                    uri=to_uri(image),
+                    mask_uri=to_uri(mask),
+                    place=row["place"],
+                    licence=licence,
+                )
 
 
 def _paths(folder: Path, category: str, stem: str) -> tuple[Path, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -14,11 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from xray.core.cache import cache_folder, fill_once, settings_hash
-from xray.core.errors import ConfigError
-from xray.core.images import Pixels
 from xray.core.plugins import settings
-from xray.sources.base import Candidate, Source, join_names
-from xray.sources.categories.base import Category, categories_by_label, category_of_folder
+from xray.core.types import Pixels
+from xray.sources.base import Candidate, Source
+from xray.sources.categories.base import Category
 from xray.sources.drawn_objects import DRAWINGS, DRAWN8
 from xray.sources.landscapes import PLACES, landscape
 from xray.sources.scenes import Scene, read_scenes, write_scenes
@@ -57,17 +55,12 @@ class Shapes(Source):
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the drawings of these categories."""
-        by_label = categories_by_label(categories)
-        selected = {name: category_of_folder(name, by_label) for name in DRAWINGS}
-        if not any(selected.values()):
-            names = join_names(category.name for category in categories)
-            raise ConfigError(f"no drawings of the categories {names} (choices: {', '.join(DRAWINGS)})")
+        return read_scenes("drawings", list(DRAWINGS), categories, self._folder, "Apache-2.0 (drawn by xray)")
+
+    def _folder(self) -> Path:
         cache_key = {"drawing": _VERSION, "n": self.per_category, "size": self.size, "seed": self.seed}
         folder = (self.cache or cache_folder()) / "shapes" / settings_hash(cache_key)
-        fill_once(folder, lambda partial: write_scenes(self._scenes(), partial))
-        for candidate in read_scenes(folder, licence="Apache-2.0 (drawn by xray)"):
-            if category := selected[candidate.category]:
-                yield replace(candidate, category=category.name)
+        return fill_once(folder, lambda partial: write_scenes(self._scenes(), partial))
 
     def _scenes(self) -> Iterator[Scene]:
         for category in DRAWINGS:
@@ -79,20 +72,10 @@ class Shapes(Source):
 
 
 def draw_scene(category: str, place: str, seed: str, size: tuple[int, int]) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Draw an object in front of a landscape.
-
-    Args:
-        category: one of `DRAWINGS`.
-        place: one of `PLACES`.
-        seed: determines the rest.
-        size: height and width in pixels.
+    """Draw an object of `DRAWINGS` in front of a landscape of `PLACES`; `size` is height and width in pixels.
 
     Returns:
         The image, RGB of shape (height, width, 3), and the object's mask, shape (height, width).
-
-    >>> image, mask = draw_scene("umbrella", "seaside", "1", (60, 80))
-    >>> image.shape, mask.shape
-    ((60, 80, 3), (60, 80))
     """
     height, width = size
     chance = random.Random(seed)

@@ -19,11 +19,7 @@ _LIGHT = np.array((-0.45, -0.62, 0.64), np.float32)  # from the upper left, towa
 
 
 class Sketch:
-    """A square canvas with coordinates from -1 to 1, y downwards.
-
-    Args:
-        pixels: side of the canvas.
-    """
+    """A square canvas, its side in pixels, with coordinates from -1 to 1, y downwards."""
 
     def __init__(self, pixels: int) -> None:
         self._pixels = pixels
@@ -33,13 +29,7 @@ class Sketch:
         self.x, self.y = np.meshgrid(axis, axis)
 
     def fill(self, outline: Points, colour: Colour | Floats, plump: float = 0.0) -> None:
-        """Fill a polygon.
-
-        Args:
-            outline: its corners.
-            colour: RGB 0–1, for all pixels or per pixel, shape (pixels, pixels, 3).
-            plump: strength of the shading, 0 (flat) to 1 (convex).
-        """
+        """Fill a polygon with a colour, RGB 0–1, or one per pixel; `plump` shades it, 0 (flat) to 1 (convex)."""
         corners = (np.asarray(outline, np.float64) + 1) / 2 * self._pixels - 0.5
         left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
         right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -20,11 +19,12 @@ from pydantic import Field
 
 from xray.core.cache import cache_folder, fill_once, settings_hash
 from xray.core.errors import ConfigError, XrayError
-from xray.core.images import Pixels, decode
+from xray.core.images import decode
 from xray.core.plugins import settings
+from xray.core.types import Pixels
 from xray.sources import debian
-from xray.sources.base import Candidate, Source, join_names
-from xray.sources.categories.base import Category, categories_by_label, category_of_folder
+from xray.sources.base import Candidate, Source
+from xray.sources.categories.base import Category
 from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.nature import NATURE_PACKAGE, nature_photos
 from xray.sources.scenes import Scene, read_scenes, write_scenes
@@ -72,16 +72,9 @@ class Stamps(Source):
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the scenes of these categories."""
-        by_label = categories_by_label(categories)
-        groups = {row["category"] for row in stamp_list()}
-        selected = {group: category_of_folder(group, by_label) for group in groups}
-        if not any(selected.values()):
-            names = join_names(category.name for category in categories)
-            raise ConfigError(f"no stamps of the categories {names} (choices: {', '.join(sorted(groups))})")
+        groups = sorted({row["category"] for row in stamp_list()})
         licence = f"GPL-2 ({STAMPS_PACKAGE}) over GPL-2+ ({NATURE_PACKAGE})"
-        for candidate in read_scenes(self._scenes(), licence):
-            if category := selected[candidate.category]:
-                yield replace(candidate, category=category.name)
+        return read_scenes("stamps", groups, categories, self._scenes, licence)
 
     def _scenes(self) -> Path:
         cache = self.cache or cache_folder()
@@ -121,9 +114,6 @@ def compose(
         size: width and height of a scene in pixels.
         seed: determines backgrounds and positions; each stamp has its own random stream.
         rows: `{category, stamp}` with paths below `stamps`; by default `stamp_list()`.
-
-    Raises:
-        XrayError: a stamp is missing or has no alpha.
     """
     photos = {place: decode(path.read_bytes()).image for place, path in sorted(backgrounds.items())}
     for row in stamp_list() if rows is None else rows:
@@ -169,7 +159,7 @@ def place_object(cut: Floats, background: Pixels, chance: random.Random) -> tupl
     Args:
         cut: premultiplied RGBA 0–1, shape (h, w, 4).
         background: RGB, shape (H, H, 3).
-        chance: determines the position.
+        chance: for the position.
     """
     frame = background.shape[0]
     height, width = cut.shape[:2]
@@ -177,14 +167,10 @@ def place_object(cut: Floats, background: Pixels, chance: random.Random) -> tupl
     scale = share * frame / max(height, width)
     to = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(cut, to, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).clip(0, 1)
-    left, top = (_near_centre(frame - length, chance) for length in to)
+    left, top = (round((frame - length) / 2 * (1 + _JITTER * chance.uniform(-1, 1))) for length in to)
     window = np.s_[top : top + to[1], left : left + to[0]]
     image, mask = background.copy(), np.zeros(background.shape[:2], np.bool_)
     alpha = small[:, :, 3:]
     image[window] = np.rint(background[window] * (1 - alpha) + small[:, :, :3] * 255).clip(0, 255)
     mask[window] = alpha[:, :, 0] >= 128 / 255
     return image, mask
-
-
-def _near_centre(space: int, chance: random.Random) -> int:
-    return round(space / 2 * (1 + _JITTER * chance.uniform(-1, 1)))

@@ -3,10 +3,10 @@
 from xray.statistics.regression.result import Regression, regression
 from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.bootstrap import Bootstrap
-from xray.statistics.robustness.by_model import cross_terms, s_robusts
+from xray.statistics.robustness.by_model import s_robusts
 from xray.statistics.robustness.chance import chance_warnings
 from xray.statistics.robustness.completeness import matched_s_robusts
-from xray.statistics.robustness.drops import drops
+from xray.statistics.robustness.drops import cross_terms, drops
 from xray.statistics.robustness.other_benchmarks import (
     bg_gap,
     effective_robustness,

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xray.backgrounds.inpainting.canvas import (
-    Canvas,
     canvas_sizes,
     colour_field,
     extend_kept_pixels,
@@ -77,22 +75,6 @@ def test_round_trip_restores_size_and_content(width: int, height: int, side: int
     assert restored.shape == ramp.shape
     step = 200 / min(canvas.inner) + 200 / min(width, height)  # a pixel of the ramp, at either size
     assert np.abs(restored.astype(int) - ramp).max() <= 2 * step + 2
-
-
-def test_canvas_of_the_photographs_size_is_the_identity() -> None:
-    canvas = fit_canvas((128, 32), side=64, multiple=16)
-    assert canvas == Canvas((128, 32), (128, 32), (128, 32))
-    image = random_pixels(32, 128)
-    assert np.array_equal(canvas.scale_and_pad(image), image)
-    assert np.array_equal(canvas.crop_and_scale(image), image)
-
-
-@pytest.mark.parametrize("size", [(300, 200), (80, 640), (99, 101)])
-def test_disc_stays_round(size: tuple[int, int]) -> None:
-    disc = cv2.circle(np.zeros(size[::-1], np.uint8), (size[0] // 2, size[1] // 2), min(size) // 3, 255, -1)
-    kept = fit_canvas(size, side=256, multiple=32).inpaint_mask(disc > 0) == 0
-    width, height = np.ptp(np.flatnonzero(kept.any(axis=0))) + 1, np.ptp(np.flatnonzero(kept.any(axis=1))) + 1
-    assert abs(int(width) - int(height)) <= 2
 
 
 @given(SIDES, SIDES, st.integers(64, 256), st.sampled_from([8, 16]), st.integers(0, 2**32))

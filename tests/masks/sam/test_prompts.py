@@ -49,11 +49,7 @@ def test_points_belong_to_the_smallest_box_that_contains_them() -> None:
     assert (outer.box, outer.points) == ((0, 0, 50, 50), (points[1],))
     assert (more.box, more.points) == (None, (points[2], points[3], points[4]))
     assert len(derive(Hint(boxes=(small,), points=((90, 50, False),)))) == 1
-
-
-def test_points_alone_are_one_object() -> None:
-    points: tuple[Point, ...] = ((1, 2, True), (50, 50, False))
-    assert derive(Hint(points=points)) == [Prompt(None, points, None)]
+    assert derive(Hint(points=points[:2])) == [Prompt(None, points[:2], None)]
 
 
 def test_each_large_part_of_a_mask_gives_a_box_and_its_deepest_point() -> None:
@@ -87,13 +83,9 @@ def test_given_points_on_the_object_replace_those_of_the_mask() -> None:
     assert prompt.points == ((15, 15, True), (12, 12, False))
 
 
-def test_the_largest_part_counts_even_if_it_is_small() -> None:
-    (prompt,) = derive(Hint(rectangle(10, 10, 12, 11)))
-    assert prompt.box == (10, 10, 12, 11)
-
-
-def test_a_mask_of_the_whole_image_is_one_object() -> None:
-    assert derive(Hint(rectangle(0, 0, WIDTH, HEIGHT))) == [Prompt((0, 0, WIDTH, HEIGHT), (), None)]
+@pytest.mark.parametrize("box", [(10, 10, 12, 11), (0, 0, WIDTH, HEIGHT)])
+def test_the_largest_part_counts_whatever_its_size(box: tuple[int, int, int, int]) -> None:
+    assert derive(Hint(rectangle(*box))) == [Prompt(box, (), None)]
 
 
 def test_a_part_that_fills_its_box_is_a_drawn_box() -> None:
@@ -119,8 +111,7 @@ def test_a_part_that_fills_its_box_is_a_drawn_box() -> None:
         Hint(np.zeros((HEIGHT, WIDTH), bool)),
         Hint(points=((5, 5, False),)),
         Hint(boxes=((200, 0, 300, 50),)),
-        Hint(boxes=((0, 0, 9, 9), (20, 20, 20, 30))),
-        Hint(boxes=((float("nan"), 0, 10, 10),)),
+        Hint(boxes=((0, 0, 9, 9), (20, 20, 30, 20))),
         Hint(boxes=((0, 0, float("inf"), 10),)),
         Hint(points=((101, 5, True),)),
         Hint(points=((5, float("nan"), True),)),
@@ -176,15 +167,11 @@ def test_prompts_of_the_same_shape_form_one_query() -> None:
         Prompt(box, (), None),
         Prompt(box, ((2, 2, False),), None),
     ]
-    first, second, third = group_prompts(prompts)
-    assert [query.objects for query in (first, second, third)] == [(0, 3), (1, 4), (2,)]
-    assert first.points is None
-    assert first.labels is None
-    assert first.boxes is not None
-    assert first.boxes.shape == (2, 4)
-    assert second.labels is not None
-    assert second.labels.tolist() == [[1], [0]]
-    assert third.boxes is None
-    assert third.points is not None
-    assert third.points.shape == (1, 1, 2)
-    assert [len(query.objects) for query in group_prompts([Prompt(box, (), None)] * 130)] == [64, 64, 2]
+    groups = group_prompts(prompts)
+    assert [objects for objects, _ in groups] == [[0, 3], [1, 4], [2]]
+    assert [{name: values.tolist() for name, values in query.items()} for _, query in groups] == [
+        {"input_boxes": [list(box)] * 2},
+        {"input_boxes": [list(box)] * 2, "input_points": [[[1, 1]], [[2, 2]]], "input_labels": [[1], [0]]},
+        {"input_points": [[[1, 1]]], "input_labels": [[1]]},
+    ]
+    assert [len(objects) for objects, _ in group_prompts([Prompt(box, (), None)] * 130)] == [64, 64, 2]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from xray.masks.sam.selection import SelectedMask, clip_share, select, stability_score, unite
+from xray.masks.sam.selection import SelectedMask, select, stability_score, unite
 
 LOGITS = arrays(
     np.float32,
@@ -27,11 +27,6 @@ def test_stability_score_equals_segment_anything_except_for_empty_masks(logits: 
     assert stability_score(logits) == pytest.approx(0.0 if math.isnan(theirs) else theirs)
 
 
-@given(st.floats())
-def test_estimates_are_clipped(value: float) -> None:
-    assert clip_share(value) == (0.0 if math.isnan(value) else min(max(value, 0.0), 1.0))
-
-
 def logits(*boxes: tuple[int, int]) -> np.ndarray:
     """One row of ten pixels per pair: above zero from the first number to the second."""
     rows = np.full((len(boxes), 1, 10), -3.0, np.float32)
@@ -46,7 +41,8 @@ def test_the_mask_with_the_best_predicted_iou_is_selected() -> None:
     assert select(proposals, [1.3, 1.0, 0.7], None).mask.sum() == 3
     assert select(proposals, [1.0, 1.3, 0.7], None).mask.sum() == 3
     assert select(proposals, [float("nan"), 0.1, 0.0], None).mask.sum() == 5
-    assert select(proposals, [0.5, 0.9, 0.7], None).predicted_iou == 0.9
+    estimates = {0.9: 0.9, 1.3: 1, float("inf"): 1, -0.1: 0, float("nan"): 0}
+    assert [select(proposals[:1], [value], None).predicted_iou for value in estimates] == [*estimates.values()]
 
 
 def test_iou_with_the_coarse_mask_has_the_same_weight() -> None:

@@ -37,7 +37,6 @@ class Server:
     """Status and error code by path prefix."""
     altered: bytes = b""
     """Sent instead of every safetensors file; the listing stays."""
-    redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def paths(self, method: str = "GET") -> list[str]:
@@ -54,26 +53,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:
-        self.answer()
-
     def do_GET(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
         state, path = self.state, unquote(urlsplit(self.path).path)
         state.requests.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
         for prefix, (status, code) in state.refusals.items():
             if path.startswith(prefix):
                 return self.send(status, b'{"error": "refused"}', {"X-Error-Code": code})
-        if path in state.redirects:
-            return self.send(302, b"", {"Location": state.redirects[path]})
         if path.startswith(f"/api/models/{REPO}"):
             return self.listing(path.removeprefix(f"/api/models/{REPO}"))
         if path.startswith(f"/{REPO}/resolve/"):
             commit, _, name = path.removeprefix(f"/{REPO}/resolve/").partition("/")
             return self.content(state.revisions.get(commit, {}).get(name), commit, name)
         return self.content(state.files.get(path), None, path)
+
+    do_HEAD = do_GET
 
     def listing(self, rest: str) -> None:
         kind, _, revision = rest.strip("/").partition("/")

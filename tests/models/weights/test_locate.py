@@ -33,18 +33,14 @@ def test_a_name_means_its_folder_or_the_only_visible_file_in_it(folder: Path) ->
     assert locate("lab/model") == folder / "lab--model"
 
 
-def test_paths(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = put(tmp_path / "my" / "lora.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert locate(str(file)) == locate("my/lora.safetensors") == locate("~/my/lora.safetensors") == file
-    assert locate("./my") == locate("my") == file.parent
-
-
 def test_pulled_weights_win_over_a_path_without_a_dot(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = put(tmp_path / "my" / "lora.safetensors")
+    assert locate(str(file)) == locate("my/lora.safetensors") == locate("~/my/lora.safetensors") == file
+    assert locate("./my") == locate("my") == file.parent
     pulled = put(folder / "lab--model" / "model.safetensors")
     own = put(tmp_path / "lab" / "model" / "model.safetensors")
     put(tmp_path / "sam-vit-h" / "model.pth")

@@ -31,7 +31,9 @@ def ranges(server: Server) -> list[str | None]:
     return [part for part in requested if part != "bytes=0-0"]
 
 
-def test_a_file_is_pulled_checked_and_located(server: Server, url: str) -> None:
+def test_a_file_is_pulled_checked_and_located(
+    server: Server, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pulled = pull(url, sha256=SHA256.upper())
     assert pulled.downloaded
     assert locate(url) == pulled.path / "tiny.pth"
@@ -43,8 +45,6 @@ def test_a_file_is_pulled_checked_and_located(server: Server, url: str) -> None:
     assert not pull(url).downloaded
     assert server.requests == []
 
-
-def test_a_file_of_the_catalogue(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CATALOG, "tiny", CatalogEntry("test", "MIT", 0, "", url=url, sha256={"tiny.pth": SHA256}))
     assert pull("tiny").manifest.licence == "MIT"
     assert locate("tiny") == folder / "tiny" / "tiny.pth"
@@ -61,42 +61,21 @@ def test_the_next_pull_resumes_after_a_cut_connection(server: Server, url: str) 
     assert locate(url).read_bytes() == DATA
 
 
-def test_a_file_that_changed_meanwhile_is_refused_then_pulled_whole(server: Server, url: str) -> None:
-    server.cuts = [1500]
-    with pytest.raises(XrayError):
-        pull(url, sha256=SHA256)
-    changed = server.files["/models/tiny.pth"] = b"other" * 1000
-    with pytest.raises(XrayError, match=r"refused tiny\.pth"):
-        pull(url, sha256=hashlib.sha256(changed).hexdigest())
-    pull(url, sha256=hashlib.sha256(changed).hexdigest())
-    assert locate(url).read_bytes() == changed
-
-
 def test_a_wrong_hash_is_refused_and_the_file_removed(folder: Path, url: str) -> None:
-    with pytest.raises(XrayError, match=r"refused tiny\.pth.*0000"):
+    with pytest.raises(XrayError, match=r"tiny\.pth.*0000"):
         pull(url, sha256="0" * 64)
     assert list(folder.rglob("tiny.pth")) == []
     with pytest.raises(XrayError):
         locate(url)
-
-
-def test_plain_http_needs_a_hash(server: Server, url: str) -> None:
-    with pytest.raises(XrayError, match="--sha256"):
-        pull(url)
-    assert server.requests == []
+    assert pull(url, sha256=SHA256).downloaded
 
 
 def test_https_must_not_redirect_to_http() -> None:
     redirect = web._OnlyHttps().redirect_request
     request = Request("https://example.org/a.pth?token=secret")
     assert redirect(request, None, 302, "", {}, "https://cdn.example.org/a.pth")
-    with pytest.raises(XrayError, match=r"refused 'https://example\.org/a\.pth'"):
+    with pytest.raises(XrayError, match=r"'https://example\.org/a\.pth'"):
         redirect(request, None, 302, "", {}, "http://cdn.example.org/a.pth")
-
-
-def test_a_redirect_is_followed(server: Server, url: str) -> None:
-    server.redirects["/latest/tiny.pth"] = url
-    assert pull(f"{server.address}/latest/tiny.pth", sha256=SHA256).manifest.fingerprint == SHA256
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
@@ -105,11 +84,6 @@ def test_the_status_of_a_refusal_is_named(server: Server, folder: Path, url: str
     with pytest.raises(XrayError, match=str(status)):
         pull(url, sha256=SHA256)
     assert not folder.exists()
-
-
-def test_no_connection(folder: Path) -> None:
-    with pytest.raises(XrayError, match=r"no connection.*--folder F.*XRAY_WEIGHTS=F"):
-        pull("http://127.0.0.1:9/tiny.pth", sha256=SHA256)
 
 
 def test_no_query_is_shown_or_stored(server: Server, folder: Path, url: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -125,25 +99,25 @@ def test_no_query_is_shown_or_stored(server: Server, folder: Path, url: str, cap
     assert "secret" not in shown + (pulled.path / MANIFEST).read_text() + str(list(folder.rglob("*")))
 
 
-def test_credentials_in_an_address_are_refused_and_not_shown() -> None:
-    with pytest.raises(XrayError, match="no credentials") as caught:
-        pull("https://me:secret@example.org/tiny.pth")
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("path", ["", "/models/", "/.hidden", "/a%2F..%2Fb"])
-def test_an_address_without_a_file_name(path: str) -> None:
-    with pytest.raises(XrayError, match="not the address of a file"):
-        pull(f"https://example.org{path}")
-
-
-def test_arguments_that_exclude_each_other() -> None:
-    with pytest.raises(XrayError, match="revision"):
-        pull("https://example.org/a.pth", "main")
-    with pytest.raises(XrayError, match="sha256"):
-        pull("lab/model", sha256=SHA256)
-    with pytest.raises(XrayError, match="'sam-vit-hh'; did you mean 'sam-vit-h'"):
-        pull("sam-vit-hh")
+@pytest.mark.parametrize(
+    ("reference", "options", "message"),
+    [
+        ("http://127.0.0.1:9/tiny.pth", {}, "--sha256"),
+        ("http://127.0.0.1:9/tiny.pth", {"sha256": SHA256}, r"Connection refused.*XRAY_WEIGHTS=F"),
+        ("https://me:secret@example.org/tiny.pth", {}, r"^(?!.*secret).*example.org/tiny.pth"),
+        ("https://example.org", {}, "file name"),
+        ("https://example.org/models/", {}, "file name"),
+        ("https://example.org/.hidden", {}, "file name"),
+        ("https://example.org/a%2F..%2Fb", {}, "file name"),
+        ("https://example.org/a.pth", {"revision": "main"}, "revision"),
+        ("lab/model", {"sha256": SHA256}, "sha256"),
+        ("sam-vit-hh", {}, "'sam-vit-hh'; did you mean 'sam-vit-h'"),
+    ],
+)
+def test_refused_requests(folder: Path, reference: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(XrayError, match=message):
+        pull(reference, **options)
+    assert not folder.exists()
 
 
 def test_threads_that_pull_the_same_file_download_it_once(server: Server, url: str) -> None:

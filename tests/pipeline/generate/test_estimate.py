@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.drawn_photos import write
-from support.tiny_pools import logged, made_here, planned, pooled_folder, pooled_values
+from support.tiny_pools import logged, made_here, planned, pooled_folder, pooled_values, pools_on_cpus
 
 from xray.cluster import executor, session
 from xray.cluster.executor import Stage
@@ -154,11 +154,8 @@ def test_scenarios_planned_at_different_times_are_measured_separately(folder: Pa
     more = {**values["scenarios"][1], "name": "more", "variants": 1}
     run = planned(folder, {**values, "scenarios": [values["scenarios"][1], more]})
     needs = needs_of(run)
-    assert {name: need.images for name, need in needs.items()} == {
-        "refine": 6,
-        "paint generated_background": 12,
-        "paint more": 6,
-    }
+    images = {name: need.images for name, need in needs.items()}
+    assert images == {"refine": 6, "paint generated_background": 12, "paint more": 6}
 
 
 @pytest.mark.usefixtures("cpus")
@@ -173,7 +170,7 @@ def test_rates_of_the_run_itself_come_before_those_of_earlier_runs(folder: Path)
     (made,) = run.store.receipts(MASK)
     assert needs["refine"].rate == Rate(2, made.facts["device_seconds"], made.files["masks"]["bytes"], "this run")
     assert needs["paint generated_background"].rate == Rate(1, 1000.0, 1, "an earlier run")
-    InpaintStage(run.uri, "cpu", 1, frozenset(run.plan.inpainted()), lambda images, seconds: None)(batch)
+    InpaintStage(run.uri, "cpu", 1, lambda images, seconds: None)(batch)
     painting = needs_of(run)["paint generated_background"]
     assert painting.images == 8
     assert painting.rate.seconds == run.store.receipts(GENERATE)[0].facts["device_seconds"]
@@ -197,16 +194,9 @@ def test_rates_of_earlier_runs_with_the_same_settings_are_used(folder: Path) -> 
     assert [need.rate.measured for need in more.values()] == ["an earlier run", PROBE, PROBE]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"pools": {"refine": {"device": "cpu"}, "paint": {"device": "cpu", "batch": 4}}},
-        {"filter": {"min_contrast": 1}},
-    ],
-)
-def test_a_rate_depends_on_the_settings_of_its_own_pool(folder: Path, change: dict[str, Any]) -> None:
+def test_a_rate_depends_on_the_settings_of_its_own_pool(folder: Path) -> None:
     one = planned(folder, pooled_values(folder))
-    other = planned(folder, pooled_values(folder, **change), "other")
+    other = planned(folder, pooled_values(folder, pools=pools_on_cpus(batch=4)), "other")
     assert settings(one, "refine", ()) == settings(other, "refine", ())
     assert settings(one, "paint") != settings(other, "paint")
 

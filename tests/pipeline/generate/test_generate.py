@@ -66,24 +66,9 @@ def test_a_new_scenario_makes_only_its_own_images(tmp_path: Path) -> None:
     generate(run)
     before = made_files(run)
     run = planned(tmp_path, scenarios=["original", "segmented"])
-    finished = generate(run)
+    assert generate(run).counts == {"original": {"ok": 6}, "segmented": {"ok": 6}}
     assert before.items() <= made_files(run).items()
-    assert {scenario: sum(by_outcome.values()) for scenario, by_outcome in finished.counts.items()} == {
-        "original": 6,
-        "segmented": 6,
-    }
-
-
-@pytest.mark.slow
-def test_added_scenarios_reuse_the_stored_masks(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    run = planned(tmp_path, scenarios=["original"])
-    generate(run)
-    run = planned(tmp_path, scenarios=["original", "segmented"])
-    generate(run)
-    masks = run.store.table("masks").to_pandas()
-    assert len(masks) == 6
-    assert masks.image_id.is_unique
+    assert len(run.store.table("masks")) == 6
 
 
 def test_failed_reads_are_retried(tmp_path: Path) -> None:

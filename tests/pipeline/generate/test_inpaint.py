@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,26 +84,20 @@ def test_images_has_one_row_per_planned_image_in_the_order_of_the_plan(run: RunF
     }
 
 
-def test_the_object_is_kept_and_the_background_replaced(run: RunFolder) -> None:
+def test_backgrounds_depend_on_the_planned_prompt_and_seed_alone_and_objects_are_kept(run: RunFolder) -> None:
+    inpainter = run.recipe.scenarios["generated_background"].scenario.painter.load("cpu")
+    plan = {row["sample_id"]: row for row in run.store.table("plan").to_pylist()}
     good = [row for row in inpainted_rows(run) if row["status"] == "ok"]
     for row in good:
         photo = photo_of(run, row["image_id"])
-        picture = decode(row["image"]["bytes"]).image
-        assert picture.shape == photo.image.shape
-        assert (picture[photo.mask] == photo.image[photo.mask]).all()
-        assert (picture[~photo.mask] != photo.image[~photo.mask]).any(axis=1).mean() > 0.9
-        assert (decode_mask(row["mask"]["bytes"]) == photo.mask).all()
+        request = InpaintRequest(photo, plan[row["sample_id"]]["prompt"], plan[row["sample_id"]]["seed"])
+        inpainted = inpainter.finish(request, inpainter.run([inpainter.prepare(request)])[0]).image
+        expected = np.where(photo.mask[..., None], photo.image, inpainted)
+        assert np.array_equal(decode(row["image"]["bytes"]).image, expected)
+        assert np.array_equal(decode_mask(row["mask"]["bytes"]), photo.mask)
     assert len({row["sha256"] for row in good}) == 4
-
-
-def test_backgrounds_depend_on_the_planned_prompt_and_seed_alone(run: RunFolder) -> None:
-    inpainter = run.recipe.scenarios["generated_background"].scenario.painter.load("cpu")
-    plan = {row["sample_id"]: row for row in run.store.table("plan").to_pylist()}
-    row = next(row for row in inpainted_rows(run) if row["status"] == "ok" and row["variant"] == 1)
-    photo = photo_of(run, row["image_id"])
-    request = InpaintRequest(photo, plan[row["sample_id"]]["prompt"], plan[row["sample_id"]]["seed"])
-    inpainted = inpainter.finish(request, inpainter.run([inpainter.prepare(request)])[0]).image
-    assert np.array_equal(decode(row["image"]["bytes"]).image[~photo.mask], inpainted[~photo.mask])
+    for row in (row for row in inpainted_rows(run) if row["status"] != "ok"):
+        assert (row["image"], row["mask"], row["sha256"], row["provenance"]) == (None, None, None, "{}")
 
 
 def test_provenance_records_how_an_image_was_made(run: RunFolder, tiny_weights: Path) -> None:
@@ -125,14 +116,6 @@ def test_provenance_records_how_an_image_was_made(run: RunFolder, tiny_weights: 
         assert provenance["mask_origin"] == "sam"
         assert provenance["painted"]["canvas"] == [80, 48]
         assert provenance["measures"].keys() == {"contrast", "growth"}
-
-
-def test_photographs_without_a_mask_are_rejected(run: RunFolder) -> None:
-    rejected = [row for row in inpainted_rows(run) if row["status"] != "ok"]
-    assert len(rejected) == 2
-    for row in rejected:
-        assert (row["status"], row["reason"]) == ("rejected", "missing_hint")
-        assert (row["image"], row["mask"], row["sha256"], row["provenance"]) == (None, None, None, "{}")
 
 
 def test_the_receipt_records_models_and_settings(run: RunFolder, tiny_weights: Path) -> None:
@@ -173,12 +156,8 @@ def desk(tmp_path: Path) -> Path:
     return pooled_folder(tmp_path, per_category=1)
 
 
-def with_filter(folder: Path, **settings: object) -> dict[str, Any]:
-    return pooled_values(folder, filter=settings, images={"format": "png"})
-
-
 def test_images_that_the_filter_rejects_are_kept_with_a_reason(desk: Path) -> None:
-    run = planned(desk, with_filter(desk, min_contrast=128))
+    run = planned(desk, pooled_values(desk, filter={"min_contrast": 128}, images={"format": "png"}))
     made_here(run)
     rows = inpainted_rows(run)
     assert len(rows) == 4
@@ -191,12 +170,6 @@ def test_images_that_the_filter_rejects_are_kept_with_a_reason(desk: Path) -> No
     made = RowCounts.of(run.store.receipts(GENERATE))
     assert made.refused() == {"rejected blank_picture": 4}
     Budget(run, 0).spend(made)  # verdicts of the filter are no bad rows
-
-
-def test_images_that_pass_the_filter_are_ok(desk: Path) -> None:
-    run = planned(desk, with_filter(desk, min_contrast=4))
-    made_here(run)
-    assert {row["status"] for row in inpainted_rows(run)} == {"ok"}
 
 
 def test_photographs_that_changed_or_vanished_after_masking_are_refused(desk: Path) -> None:
@@ -232,11 +205,7 @@ def test_scenarios_with_equal_inpainters_load_one(desk: Path, monkeypatch: pytes
     monkeypatch.setattr(tiny_pools.Noise, "load", log_load)
     made_here(run)
     assert loaded == [str(desk / "noise.txt"), str(desk / "rim.txt")]
-    assert RowCounts.of(run.store.receipts(GENERATE)).counts == {
-        "generated_background": {"ok": 4},
-        "other": {"ok": 2},
-        "more": {"ok": 2},
-    }
+    assert RowCounts.of(run.store.receipts(GENERATE)).by_outcome() == {"ok": 8}
     facts = {row["scenario"]: json.loads(row["provenance"])["painter"] for row in inpainted_rows(run)}
     assert (facts["more"], facts["other"]) == ({"low": 1}, {"low": 7})
 
@@ -266,44 +235,6 @@ def test_changed_weights_are_refused_by_name(desk: Path) -> None:
     with pytest.raises(ConfigError, match=r"noise\.txt"):
         worker_of(run)(inpainted_shards(run)[0])
     assert run.store.done(GENERATE) == set()
-
-
-def test_a_changed_file_in_a_folder_of_weights_is_refused(tmp_path: Path, folder: Path, tiny_weights: Path) -> None:
-    model = tmp_path / "weights/sdxl"
-    shutil.copytree(tiny_weights / "sdxl", model)
-    values = tiny_values(folder, tiny_weights)
-    scenario = {**values["scenarios"][1], "painter": {"kind": "sdxl", "model": str(model), "steps": 2}}
-    run = planned(folder, {**values, "scenarios": [scenario]}, tmp_path.name)
-    assert run.plan.record()["weights"][str(model)] == fingerprint(model)
-    config = model / "scheduler/scheduler_config.json"
-    config.write_text(config.read_text().replace("0.012", "0.013"))
-    with pytest.raises(ConfigError) as error:
-        _ = worker_of(run).model
-    assert repr(str(model)) in str(error.value)
-
-
-def test_the_plan_refuses_pickled_weights_without_opening_them(
-    tmp_path: Path, folder: Path, tiny_weights: Path
-) -> None:
-    model, proof = tmp_path / "weights/sdxl", tmp_path / "opened"
-    shutil.copytree(tiny_weights / "sdxl", model)
-    (model / "unet/diffusion_pytorch_model.safetensors").unlink()
-    (model / "unet/diffusion_pytorch_model.bin").write_bytes(_pickle_that_makes(proof))
-    values = tiny_values(folder, tiny_weights)
-    scenario = {**values["scenarios"][1], "painter": {"kind": "sdxl", "model": str(model), "steps": 2}}
-    with pytest.raises(XrayError) as error:
-        planned(folder, {**values, "scenarios": [scenario]}, tmp_path.name)
-    assert str(model / "unet") in str(error.value)
-    assert not proof.exists()
-    assert not (folder / tmp_path.name / "run.json").exists()
-
-
-def _pickle_that_makes(path: Path) -> bytes:
-    class Payload:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (os.mkdir, (str(path),))
-
-    return pickle.dumps(Payload())
 
 
 def test_the_plan_refuses_prompts_that_are_too_long(tmp_path: Path, folder: Path, tiny_weights: Path) -> None:

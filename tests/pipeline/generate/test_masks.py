@@ -101,7 +101,7 @@ def test_rejected_photographs_have_a_reason_and_no_mask(run: RunFolder) -> None:
         assert row["predicted_iou"] is row["area"] is None
 
 
-def test_the_receipt_records_model_and_settings(run: RunFolder) -> None:
+def test_the_receipt_records_model_and_settings(run: RunFolder, batches: Batches) -> None:
     receipt = run.store.receipt(MASK, "00-00000")
     assert receipt.counts == {"masks": {"ok": 3, "rejected missing_hint": 1, "rejected unknown_format": 1}}
     facts = receipt.facts
@@ -111,11 +111,7 @@ def test_the_receipt_records_model_and_settings(run: RunFolder) -> None:
     assert 0 < facts["device_seconds"] <= receipt.seconds
     assert facts["environment"]["libraries"]["torch"] in torch.__version__
     assert receipt.files["masks"]["rows"] == 5
-
-
-def test_each_batch_is_reported_when_it_starts_and_ends(run: RunFolder, batches: Batches) -> None:
-    assert [images for images, _ in batches] == [0, 2, 0, 2, 0, 1]
-    assert all(seconds >= 0 for _, seconds in batches)
+    assert [images for images, _ in batches] == [0, 2, 0, 2, 0, 1]  # 0 when a batch starts
 
 
 def test_finished_photo_batches_are_not_made_again(run: RunFolder, folder: Path) -> None:
@@ -189,15 +185,3 @@ def test_missing_weights_are_refused_before_anything_is_planned(tmp_path: Path) 
     with pytest.raises(XrayError, match="nowhere/sam"):
         planned(tmp_path, tiny_values(tmp_path, tmp_path / "nowhere", scenarios=["original"]))
     assert not (tmp_path / "run/run.json").exists()
-
-
-def test_the_order_of_photo_batches_changes_no_byte(folder: Path, tiny_weights: Path) -> None:
-    made = []
-    for name, step in (("forwards", 1), ("backwards", -1)):
-        run = planned(folder, tiny_values(folder, tiny_weights, shard_size=2), name)
-        make = worker_of(run)
-        for batch in run.plan.batches()[::step]:
-            make(batch)
-        made.append([run.store.receipt(MASK, batch).files["masks"]["sha256"] for batch in run.plan.batches()])
-    assert len(made[0]) == 3
-    assert made[0] == made[1]

@@ -129,25 +129,27 @@ def test_a_run_without_images_or_replaced_backgrounds(
 
 
 def test_keep_rates_count_judged_images(run: RunFolder) -> None:
-    rates = keep_rates(run)
-    assert rates["scenario"].unique().tolist() == ["generated_background"]
-    assert set(rates["place"]) <= {"typical", "atypical", "any"}
-    assert (rates["n"].sum(), rates["kept"].sum(), rates["unpainted"].sum()) == (5, 4, 1)
-    plan = run.store.table("plan").to_pandas().set_index("sample_id")
-    images = run.store.table("images", ["sample_id", "category", "reason"]).to_pandas().set_index("sample_id")
-    (refused,) = images.index[images["reason"] == "nsfw"]
-    row = rates[(rates["category"] == images["category"][refused]) & (rates["prompt"] == plan["prompt"][refused])].iloc[
-        0
-    ]
-    assert row["kept"] == row["n"] - 1
-    assert "nsfw 1" in row["reasons"]
-    assert (rates["reasons"].str.contains("mask_empty 1")).sum() == 1
-    judged = rates[rates["n"] > 0]
+    fine = keep_rates(run)
+    (whole,) = keep_rates(run, ["scenario"]).to_dict("records")
+    assert whole["scenario"] == "generated_background"
+    assert [whole[name] for name in ("n", "n_images", "kept", "unpainted")] == [5, 5, 4, 1]
+    assert whole["reasons"] == "mask_empty 1, nsfw 1"
+    assert fine[["n", "kept", "unpainted"]].sum().to_dict() == {"n": 5, "kept": 4, "unpainted": 1}
+    assert set(fine["place"]) <= {"typical", "atypical", "any"}
+    refused = fine[fine["reasons"].str.contains("nsfw 1")]
+    assert refused["kept"].tolist() == (refused["n"] - 1).tolist()
+    assert len(refused) == fine["reasons"].str.contains("mask_empty 1").sum() == 1
+    table = judgements(run).set_index("why")
+    assert table.loc["nsfw", ["judged", "kept"]].tolist() == [True, False]
+    assert table.loc["mask_empty", ["judged", "kept"]].tolist() == [False, False]
+    judged = fine[fine["n"] > 0]
     assert (judged["rate"] == judged["kept"] / judged["n"]).all()
-    z2 = 1.959964**2
-    low = (judged["rate"] + z2 / (2 * judged["n"]) - np.sqrt(z2 * (judged["rate"] * (1 - judged["rate"]) + z2 / (4 * judged["n"])) / judged["n"])) / (1 + z2 / judged["n"])  # fmt: skip
-    assert np.allclose(judged["ci_low"], low.clip(0), atol=1e-6)
-    assert rates[rates["n"] == 0]["rate"].isna().all()
+    low, _ = proportion_confint(judged["kept"], judged["n"], method="wilson")
+    assert np.allclose(judged["ci_low"], low)
+    assert set(fine["interval"]) <= {"Wilson", ""}
+    assert fine[fine["n"] == 0]["rate"].isna().all()
+    assert list(keep_rates(run, ["scenario", "place"]).columns[:2]) == ["scenario", "place"]
+    assert list(rates(judgements(run).iloc[:0], ["scenario"]).columns) == list(whole)
 
 
 def judged(photographs: Sequence[int], kept: Sequence[bool]) -> pd.DataFrame:
@@ -191,18 +193,6 @@ def test_coverage_of_clustered_intervals() -> None:
         plain += low <= 0.8 <= high
     assert plain / 100 < 0.85, "intervals that ignore clusters"
     assert hits / 100 > 0.91
-
-
-def test_keep_rates_of_larger_groups_are_sums(run: RunFolder) -> None:
-    fine = keep_rates(run)
-    (whole,) = keep_rates(run, ["scenario"]).to_dict("records")
-    assert (whole["n"], whole["kept"], whole["unpainted"]) == (5, 4, 1)
-    assert whole["n_images"] == 5
-    assert whole["reasons"] == "mask_empty 1, nsfw 1"
-    assert fine[["n", "kept", "unpainted"]].sum().to_dict() == {key: whole[key] for key in ("n", "kept", "unpainted")}
-    assert set(fine["interval"]) <= {"Wilson", ""}
-    assert list(keep_rates(run, ["scenario", "place"]).columns[:2]) == ["scenario", "place"]
-    assert list(rates(judgements(run).iloc[:0], ["scenario"]).columns) == list(whole)
 
 
 def test_the_interval_of_a_clustered_mean_matches_statsmodels() -> None:

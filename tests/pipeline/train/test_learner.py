@@ -46,12 +46,10 @@ def test_random_labels_are_not_learned() -> None:
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd"}, {"optimizer": "adam", "augment": "crop", "warmup": 1}])
 def test_resuming_from_a_checkpoint_changes_nothing(changes: dict[str, object]) -> None:
     trial = make_trial(epochs=3, **changes)
-    whole = make_learner(trial)
+    whole, started, resumed = make_learner(trial), make_learner(trial), make_learner(trial)
     expected = train(whole)
-    started = make_learner(trial)
     started.epoch()
     started.epoch()
-    resumed = make_learner(trial)
     resumed.restore(TrainState.from_bytes(started.state().to_bytes()))
     assert resumed.epochs == 2
     assert train(resumed) == expected
@@ -100,14 +98,13 @@ def test_a_prefetching_feed_is_closed_when_training_ends(patience: int | None, e
     learner = make_learner(make_trial("reduced:vit", optimizer="sgd", learning_rate=1e-12, epochs=3, patience=patience))
     in_memory, closed_after = learner.feed, []
 
-    class Prefetching:
-        def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-            try:
-                yield from in_memory.batches(passes)
-            finally:
-                closed_after.append(learner.epochs)
+    def prefetching(passes: Iterable[Pass]) -> Iterator[Batch]:
+        try:
+            yield from in_memory(passes)
+        finally:
+            closed_after.append(learner.epochs)
 
-    learner.feed = Prefetching()
+    learner.feed = prefetching
     while not learner.done:
         assert not closed_after
         learner.epoch()
@@ -115,11 +112,12 @@ def test_a_prefetching_feed_is_closed_when_training_ends(patience: int | None, e
 
 
 def test_best_weights_are_those_of_the_best_epoch() -> None:
-    learner = make_learner(make_trial(epochs=3, learning_rate=0.5))
+    learner = make_learner(make_trial(epochs=3, learning_rate=0.05))
     by_epoch = {}
     while not learner.done:
         learner.epoch()
         by_epoch[learner.epochs - 1] = {name: value.clone() for name, value in learner.raw_model.state_dict().items()}
+    assert learner.best_epoch < 2
     best = by_epoch[learner.best_epoch]
     assert all(torch.equal(value, best[name]) for name, value in learner.best.items())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xray.pipeline.train.objective import Classification, Segmentation, concatenate, objective_for
+from xray.pipeline.train.objective import OBJECTIVES, Classification, Segmentation
 
 LABEL = torch.tensor([0, 2])
 
@@ -16,8 +16,8 @@ def test_classification() -> None:
     objective = Classification(3)
     p_true = math.exp(2) / (math.exp(2) + 2)
     assert objective.loss(logits, LABEL, None)[0] == pytest.approx(-math.log(p_true))
-    metrics = objective.metrics()
-    metrics.update(*objective.metric_inputs(logits, LABEL, None))
+    metrics = objective.metrics(torch.device("cpu"))
+    metrics.update(logits.argmax(dim=1), objective.target(LABEL, None))
     assert {name: float(value) for name, value in metrics.compute().items()} == {"top1": 0.5}
     predictions = objective.to_predictions(logits, LABEL, None)
     assert predictions["correct"].tolist() == [True, False]
@@ -56,8 +56,8 @@ def test_predictions_of_segmentation() -> None:
 def test_metrics_of_segmentation_are_over_all_pixels() -> None:
     logits, masks = segmented()
     objective = Segmentation(3)
-    metrics = objective.metrics()
-    metrics.update(*objective.metric_inputs(logits, LABEL, masks))
+    metrics = objective.metrics(torch.device("cpu"))
+    metrics.update(logits.argmax(dim=1), objective.target(LABEL, masks))
     values = {name: float(value) for name, value in metrics.compute().items()}
     # (true, predicted, both) of background: 8, 9, 7; of category 0: 4, 7, 2; of category 2: 4, 0, 0
     assert values["miou"] == pytest.approx(np.mean([7 / 10, 2 / 9, 0]))
@@ -76,6 +76,5 @@ def test_loss_of_segmentation_is_cross_entropy_and_dice() -> None:
 
 
 def test_outputs() -> None:
-    assert objective_for("classification", 12).outputs == 12
-    assert objective_for("segmentation", 12).outputs == 13
-    assert concatenate([]) == {}
+    assert OBJECTIVES["classification"](12).outputs == 12
+    assert OBJECTIVES["segmentation"](12).outputs == 13

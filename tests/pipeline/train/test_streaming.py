@@ -16,13 +16,7 @@ def make_pass(*batches: list[int]) -> Pass:
 
 def test_short_passes_share_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "_IMAGES_PER_STREAM", 6)
-    passes = [
-        make_pass([0, 1], [2, 3]),
-        make_pass([4]),
-        make_pass([5, 6]),
-        make_pass([0, 1, 2, 3, 4, 5, 6]),
-        make_pass([7]),
-    ]
+    passes = [make_pass([0, 1], [2, 3]), make_pass([4]), make_pass([5, 6]), make_pass(list(range(7))), make_pass([7])]
     streams = list(streaming._streams(iter(passes)))
     assert [[sum(map(len, one.batches)) for one in stream] for stream in streams] == [[4, 1, 2], [7], [1]]
 

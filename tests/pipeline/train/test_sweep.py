@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.drawn_photos import write, write_folder
+from support.planned_runs import planned
 from support.training_runs import QUICK, copied, made, plan
 
 from xray.core.errors import XrayError
@@ -26,6 +27,7 @@ from xray.runs.receipts import training
 from xray.runs.recipe import recipe_from
 
 pytestmark = pytest.mark.usefixtures("ray_session")
+FAILING = "support.failing_models"
 
 
 def predictions(run: RunFolder) -> pd.DataFrame:
@@ -36,9 +38,19 @@ def read(run: RunFolder, table: str) -> pd.DataFrame:
     return run.store.table(table).to_pandas()
 
 
+def folder_of(run: RunFolder) -> Path:
+    return Path(run.uri.removeprefix("file://"))
+
+
 def receipts(run: RunFolder) -> dict[str, float]:
-    folder = Path(run.uri.removeprefix("file://")) / "receipts" / "train"
+    folder = folder_of(run) / "receipts" / "train"
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.json")}
+
+
+def tables_of(run: RunFolder) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train on the original; return predictions and the history without times."""
+    assert not sweep(run, within=["original"]).failed
+    return predictions(run), read(run, "history").drop(columns="seconds")
 
 
 @pytest.fixture(scope="module")
@@ -78,44 +90,29 @@ def test_both_halves_are_tested_on_unseen_photographs(swept: RunFolder) -> None:
 
 def test_damaged_weights_are_found_and_revoked(swept: RunFolder, tmp_path: Path) -> None:
     assert verify(swept).problems == []
-    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
-    weights = tmp_path / "run/trials/vit/original/2/model.safetensors"
-    data = bytearray(weights.read_bytes())
+    damaged = RunFolder(str(shutil.copytree(folder_of(swept), tmp_path / "run")))
+    name = "trials/vit/original/2/model.safetensors"
+    data = bytearray((folder_of(damaged) / name).read_bytes())
     data[-5] ^= 1
-    weights.write_bytes(data)
-    damaged = RunFolder(str(tmp_path / "run"))
+    (folder_of(damaged) / name).write_bytes(data)
     report = verify(damaged, repair=True)
-    assert [(problem.kind, problem.path) for problem in report.problems] == [
-        ("changed", "trials/vit/original/2/model.safetensors")
-    ]
+    assert [(problem.kind, problem.path) for problem in report.problems] == [("changed", name)]
     assert report.revoked == {training("vit", "original"): 1}
     assert damaged.store.trained()["vit", "original"] == [0, 1]
 
 
-def test_replanning_revokes_trainings_that_saw_a_changed_image(swept: RunFolder, tmp_path: Path) -> None:
-    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
-    run = RunFolder(str(tmp_path / "run"))
-    values = {**run.recipe_values, "scenarios": {**run.recipe_values["scenarios"]}}
-    values["scenarios"]["blur_background"] = {**values["scenarios"]["blur_background"], "sigma": 2.5}
-    recipe = recipe_from(values)
-    replan(run, recipe, survey(recipe))
-    assert run.store.trained() == {("resnet", "segmented"): [0, 1, 2], ("vit", "segmented"): [0, 1, 2]}
-
-
-def test_refused_replanning_revokes_nothing(swept: RunFolder, tmp_path: Path) -> None:
-    shutil.copytree(swept.uri.removeprefix("file://"), tmp_path / "run")
-    run = RunFolder(str(tmp_path / "run"))
-    values = {
-        **run.recipe_values,
-        "scenarios": {**run.recipe_values["scenarios"]},
-        "training": {**run.recipe_values["training"], "folds": 2},
-    }
-    values["scenarios"]["blur_background"] = {**values["scenarios"]["blur_background"], "sigma": 2.5}
-    recipe = recipe_from(values)
+def test_replanning_revokes_trainings_that_saw_a_changed_image_unless_refused(swept: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(str(shutil.copytree(folder_of(swept), tmp_path / "run")))
+    scenarios, settings = run.recipe_values["scenarios"], run.recipe_values["training"]
+    changed = {**scenarios, "blur_background": {**scenarios["blur_background"], "sigma": 2.5}}
+    values = {**run.recipe_values, "scenarios": changed}
+    refused, recipe = recipe_from({**values, "training": {**settings, "folds": 2}}), recipe_from(values)
     with pytest.raises(XrayError, match="folds: 3"):
-        replan(run, recipe, survey(recipe))
+        replan(run, refused, survey(refused))
     assert run.store.trained() == swept.store.trained()
     assert run.plan.record() == swept.plan.record()
+    replan(run, recipe, survey(recipe))
+    assert run.store.trained() == {("resnet", "segmented"): [0, 1, 2], ("vit", "segmented"): [0, 1, 2]}
 
 
 def test_recorded_facts(swept: RunFolder) -> None:
@@ -129,9 +126,8 @@ def test_recorded_facts(swept: RunFolder) -> None:
     assert metadata["trial"] == ["vit", "segmented", 1]
     assert metadata["categories"] == ["ball", "cup"]
     assert weights
-    assert predictions(swept).query("model == 'vit' and trained_on == 'segmented' and fold == 1")[
-        "weights"
-    ].unique() == [facts["weights"]]
+    predicted = predictions(swept).query("model == 'vit' and trained_on == 'segmented' and fold == 1")
+    assert predicted["weights"].tolist() == [facts["weights"]] * 4
     assert receipt.counts == {"segmented": {"ok": 4}}
 
 
@@ -141,8 +137,7 @@ def test_history_and_logs_of_ray_tune(swept: RunFolder) -> None:
     assert set(history["metric"]) == {"top1"}
     assert np.isfinite(history[["train_loss", "validation_loss"]]).all().all()
     assert history["validation_dice"].isna().all()
-    logs = list((Path(swept.uri.removeprefix("file://")) / "tune" / "000").iterdir())
-    trials = [folder for folder in logs if folder.is_dir()]
+    trials = [folder for folder in (folder_of(swept) / "tune" / "000").iterdir() if folder.is_dir()]
     assert len(trials) == 12
     for folder in trials:
         assert len(pd.read_csv(folder / "progress.csv")) == QUICK["epochs"]
@@ -155,41 +150,30 @@ def test_finished_trials_are_not_trained_again(swept: RunFolder) -> None:
     result = sweep(swept)
     assert (len(result.trials), result.failed) == (12, {})
     assert receipts(swept) == before
-    assert select_trials(swept)[1] == []
-
-
-def test_time_estimate(swept: RunFolder) -> None:
-    trials, _ = select_trials(swept)
-    assert estimate_seconds(swept, trials) == pytest.approx(
-        sum(r.seconds for k in swept.store.trained() for r in swept.store.receipts(training(*k)))
-    )
+    trials, missing = select_trials(swept)
+    assert missing == []
+    done = [receipt.seconds for key in swept.store.trained() for receipt in swept.store.receipts(training(*key))]
+    assert estimate_seconds(swept, trials) == pytest.approx(sum(done))
     assert estimate_seconds(RunFolder(swept.uri + "-other"), trials) is None
 
 
-def test_changed_settings_are_refused(swept: RunFolder) -> None:
-    folder = Path(swept.uri.removeprefix("file://")).parent
-    scenarios = ["original", "blur_background", "segmented", "no_object"]
-    changed = {"models": ["reduced:vit"], "scenarios": ["original", "segmented"], "epochs": 3}
-    try:
-        with pytest.raises(XrayError, match=r"vit trained on original, fold 0.*epochs: 2 then"):
-            sweep(plan(folder, scenarios=scenarios, training=changed))
-        with pytest.raises(XrayError, match="folds: 3"):
-            plan(folder, scenarios=scenarios, training={**changed, "epochs": 2, "folds": 4})
-    finally:
-        again = {"models": ["reduced:vit", "reduced:resnet"], "scenarios": ["original", "segmented"]}
-        plan(folder, scenarios=scenarios, training=again)
+def test_changed_settings_are_refused(swept: RunFolder, tmp_path: Path) -> None:
+    settings = swept.recipe_values["training"]
+    with pytest.raises(XrayError, match=r"vit trained on original, fold 0.*epochs: 2 then"):
+        sweep(copied(swept, tmp_path, **{**settings, "epochs": 3}))
+    with pytest.raises(XrayError, match="folds: 3"):
+        copied(swept, tmp_path, "folds", **{**settings, "folds": 4})
 
 
 @pytest.mark.slow
 def test_streamed_and_cached_images_give_the_same_predictions(images: RunFolder, tmp_path: Path) -> None:
-    tables = []
-    for feed in ("hold", "stream"):
-        run = copied(images, tmp_path, feed, feed=feed, folds=None, holdout=0.3, augment="crop")
-        assert not sweep(run, within=["original"]).failed
-        tables.append((predictions(run), read(run, "history").drop(columns="seconds")))
-    pd.testing.assert_frame_equal(tables[0][0], tables[1][0])
-    pd.testing.assert_frame_equal(tables[0][1], tables[1][1])
-    assert len(tables[0][0]) == 2 * 4
+    held, streamed = (
+        tables_of(copied(images, tmp_path, feed, feed=feed, folds=None, holdout=0.3, augment="crop"))
+        for feed in ("hold", "stream")
+    )
+    for one, other in zip(held, streamed, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert len(held[0]) == 2 * 4
 
 
 @pytest.mark.slow
@@ -208,7 +192,7 @@ def test_two_workers_train_like_one(images: RunFolder, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_diverging_trial_names_step_and_images_and_others_continue(images: RunFolder, tmp_path: Path) -> None:
-    models = {"good": "support.failing_models:Mean:x", "bad": "support.failing_models:Diverges:x"}
+    models = {"good": f"{FAILING}:Mean:x", "bad": f"{FAILING}:Diverges:x"}
     run = copied(images, tmp_path, models=models, scenarios=["original"])
     result = sweep(run)
     assert set(result.failed) == {("bad", "original", fold) for fold in range(3)}
@@ -221,26 +205,23 @@ def test_a_diverging_trial_names_step_and_images_and_others_continue(images: Run
 
 @pytest.mark.slow
 def test_a_killed_worker_resumes_from_its_checkpoint(images: RunFolder, tmp_path: Path) -> None:
-    tables = []
-    for name in ("undisturbed", "killed"):
-        folder = tmp_path / name
-        folder.mkdir()
-        if name == "undisturbed":
-            (folder / "died").touch()
-        models = {"net": f"support.failing_models:Dies:{folder}"}
-        split = {"folds": None, "holdout": 0.3, "checkpoint_seconds": 0, "epochs": 4}
-        run = copied(images, tmp_path, f"run-{name}", models=models, **split)
-        assert not sweep(run, within=["original"]).failed
-        tables.append((predictions(run).drop(columns="weights"), read(run, "history").drop(columns="seconds")))
-    pd.testing.assert_frame_equal(*(table for table, _ in tables))
-    pd.testing.assert_frame_equal(*(history for _, history in tables))
+    split = {"folds": None, "holdout": 0.3, "checkpoint_seconds": 0, "epochs": 4}
+    (tmp_path / "undisturbed").mkdir()
+    (tmp_path / "undisturbed/died").touch()
+    (tmp_path / "killed").mkdir()
+    undisturbed, killed = (
+        tables_of(copied(images, tmp_path, f"run-{name}", models={"net": f"{FAILING}:Dies:{tmp_path / name}"}, **split))
+        for name in ("undisturbed", "killed")
+    )
+    pd.testing.assert_frame_equal(undisturbed[0].drop(columns="weights"), killed[0].drop(columns="weights"))
+    pd.testing.assert_frame_equal(undisturbed[1], killed[1])
     by_process = pd.Series((tmp_path / "killed/steps").read_text().split()).value_counts(sort=False).tolist()
     assert by_process == [5, 4]  # two epochs of two steps and the fatal step; then the last two epochs
 
 
 @pytest.mark.slow
 def test_a_trial_whose_worker_always_dies_fails(images: RunFolder, tmp_path: Path) -> None:
-    models = {"good": "support.failing_models:Mean:x", "dead": "support.failing_models:AlwaysDies:x"}
+    models = {"good": f"{FAILING}:Mean:x", "dead": f"{FAILING}:AlwaysDies:x"}
     run = copied(images, tmp_path, models=models, scenarios=["original"], retries=1)
     result = sweep(run, folds=[0])
     assert list(result.failed) == [("dead", "original", 0)]
@@ -252,10 +233,13 @@ def test_a_trial_whose_worker_always_dies_fails(images: RunFolder, tmp_path: Pat
 def test_a_killed_driver_resumes(swept: RunFolder, tmp_path: Path) -> None:
     run = copied(swept, tmp_path, **swept.recipe_values["training"])
     for trained in ("receipts/train", "predictions", "history", "trials", "tune"):
-        shutil.rmtree(tmp_path / "run" / trained)
+        shutil.rmtree(folder_of(run) / trained)
     assert run.store.trained() == {}
     chosen = {"models": ["vit"], "within": ["original"]}
-    script = f"from xray.pipeline.train.sweep import sweep; from xray.runs.folder import RunFolder; sweep(RunFolder({run.uri!r}), **{chosen})"
+    script = (
+        "from xray.pipeline.train.sweep import sweep; from xray.runs.folder import RunFolder; "
+        f"sweep(RunFolder({run.uri!r}), **{chosen})"
+    )
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     driver = subprocess.Popen(
         [sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, start_new_session=True
@@ -289,36 +273,29 @@ def test_segmenters(images: RunFolder, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_names_may_be_anything(tmp_path: Path) -> None:
     scenarios = [{"kind": "original", "name": "as taken, 100 %"}, {"kind": "image_r", "name": "röd\n'x'"}]
-    models = {"net é: a": "support.failing_models:Mean:x"}
+    models = {"net é: a": f"{FAILING}:Mean:x"}
     run = made(tmp_path, scenarios=scenarios, training={"models": models, "folds": None, "holdout": 0.3})
     assert not sweep(run).failed
     assert set(run.store.trained()) == {("net é: a", "as taken, 100 %"), ("net é: a", "röd\n'x'")}
     assert select_trials(run)[1] == []
 
 
-@pytest.mark.parametrize("what", ["nothing", "scenario", "category"])
-def test_untrainable_runs_are_refused(tmp_path: Path, what: str) -> None:
-    if what == "nothing":
-        from support.planned_runs import planned as plan_without
-
-        write_folder(tmp_path)
-        with pytest.raises(XrayError, match="trains nothing"):
-            sweep(plan_without(tmp_path))
-    elif what == "scenario":
-        write_folder(tmp_path)
-        with pytest.raises(XrayError, match=r"no images of scenario '(original|blur_background)'"):
-            sweep(plan(tmp_path))
-    else:
-        write_folder(tmp_path, per_category=1)
-        with pytest.raises(XrayError, match="'ball', 'cup'"):
-            plan(tmp_path)
+def test_untrainable_runs_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    with pytest.raises(XrayError, match="trains nothing"):
+        sweep(planned(tmp_path))
+    with pytest.raises(XrayError, match="no images of scenario 'original'"):
+        sweep(plan(tmp_path, "other"))
+    write_folder(tmp_path / "few", per_category=1)
+    with pytest.raises(XrayError, match="'ball', 'cup'"):
+        plan(tmp_path / "few")
 
 
 @pytest.mark.slow
 def test_restart_drops_checkpoints(images: RunFolder, tmp_path: Path) -> None:
     run = copied(images, tmp_path, folds=None, holdout=0.3)
     checkpoints = Checkpoints(run.store.trial_folder("net", "original", 0))
-    write(Path(checkpoints.folder.removeprefix("file://")) / "last.safetensors", b"torn")
+    write(folder_of(run) / "trials/net/original/0/last.safetensors", b"torn")
     reason = sweep(run, within=["original"]).failed["net", "original", 0]
     assert "is damaged" in reason
     assert checkpoints.failure() == reason
@@ -331,8 +308,7 @@ def test_search(images: RunFolder, tmp_path: Path) -> None:
     search = {"samples": 3, "learning_rate": [1e-5, 1e-1], "weight_decay": [1e-4, 1e-3]}
     run = copied(images, tmp_path, models=["reduced:alexnet"], folds=None, holdout=0.3, epochs=3, search=search)
     assert not sweep(run, within=["original"]).failed
-    folder = Path(run.store.trial_folder("alexnet", "original", 0).removeprefix("file://"))
-    record = json.loads((folder / "search.json").read_text())
+    record = json.loads((folder_of(run) / "trials/alexnet/original/0/search.json").read_text())
     assert len(record["tried"]) == 3
     assert record["best"] == min(record["tried"], key=lambda one: one["validation_loss"])
     assert all(1e-5 <= one["learning_rate"] <= 1e-1 and 1e-4 <= one["weight_decay"] <= 1e-3 for one in record["tried"])

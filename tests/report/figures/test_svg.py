@@ -1,3 +1,4 @@
+import re
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -47,6 +48,10 @@ def drawn(names):
     }
 
 
+def targets(svg):
+    return set(re.findall(' id="([^"]+)"', svg))
+
+
 def texts(document):
     return ["".join(element.itertext()) for element in ET.fromstring(document).iter("{http://www.w3.org/2000/svg}text")]
 
@@ -76,10 +81,8 @@ class TestSave:
                 assert any(printable(level) in text for text in texts(document)), (name, level)
 
     def test_only_svg(self, tmp_path):
-        with pytest.raises(XrayError, match=r"end the name with \.svg"):
-            save(
-                marginal_plot(pd.DataFrame({"level": ["a"], "mean": 1, "ci_low": 0, "ci_high": 1})), tmp_path / "a.png"
-            )
+        with pytest.raises(XrayError, match=r"\.png"):
+            save(density_map(categories(["a"]), "m"), tmp_path / "a.png")
         assert not list(tmp_path.iterdir())
 
     def test_nothing_is_cut_off(self):
@@ -94,40 +97,23 @@ class TestSave:
 
 
 class TestInline:
-    def test_the_same_figure_is_the_same_text(self):
-        first, second = (inline_svg(density_map(categories(["a"]), "m"), "t", "n") for _ in range(2))
-        assert first == second
-
     def test_names_are_text(self, hostile):
         svg = inline_svg(density_map(categories(hostile), "m"), 'a "title" <b>', "n")
-        assert "$\\frac{1}$" in svg
         assert "$a_b$ &amp; &lt;script" in svg
-        assert "<script" not in svg
-        assert "狐 \U0001f98a" in svg
-        assert "\x00" not in svg
-        assert "\u202e" not in svg
+        assert not [one for one in ("<script", "\x00", "\u202e") if one in svg]
         assert 'aria-label="a &quot;title&quot; &lt;b&gt;"' in svg
 
     def test_ids_of_two_figures_do_not_clash(self):
         many = categories([f"c{k}" for k in range(30)])
-        ids = [
-            {part.split('"')[0] for part in inline_svg(density_map(many, "m"), "t", name).split(' id="')[1:]}
-            for name in ("one", "two")
-        ]
-        assert ids[0]
-        assert not ids[0] & ids[1]
+        first, second = (targets(inline_svg(density_map(many, "m"), "t", name)) for name in ("one", "two"))
+        assert first
+        assert not first & second
 
     @pytest.mark.parametrize("name", ["drops", "densities", "robust", "diagnostics"])
-    def test_every_reference_has_its_target(self, name):
+    def test_every_reference_has_its_target_and_ink_follows_the_page(self, name):
         svg = inline_svg(drawn(["a", "b", "c"])[name], "t", "n")
-        targets = {part.split('"')[0] for part in svg.split(' id="')[1:]}
-        used = {part.split('"')[0] for part in svg.split('href="#')[1:]}
-        used |= {part.split(")")[0] for part in svg.split("url(#")[1:]}
+        used = set(re.findall(r'href="#([^"]+)|url\(#([^)]+)', svg))
         assert used
-        assert used <= targets
-
-    def test_ink_follows_the_page(self):
-        svg = inline_svg(drawn(["a", "b", "c"])["drops"], "t", "n")
+        assert {link or url for link, url in used} <= targets(svg)
         assert "currentColor" in svg
-        assert "<style" not in svg
-        assert "<metadata" not in svg
+        assert not [tag for tag in ("<style", "<metadata") if tag in svg]

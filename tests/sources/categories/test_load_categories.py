@@ -52,15 +52,13 @@ def test_categories_in_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("ximagnet12", "'ximagnet12'; did you mean 'ximagenet12'"),
+        ("ximagnet12", "'ximagnet12'.*'ximagenet12'"),
         ({}, "ximagenet12"),
         ({"fox": [1000]}, "'fox'.*1000"),
         ({"fox": [-1]}, "'fox'.*-1"),
         ({"fox": []}, "'fox'.*indices"),
         ({"": [1]}, "''.*name"),
         ({"fox": 277}, "'fox'.*277"),
-        ({3: [1]}, "3.*name"),
-        ({"fox": {"wnids": ["n02119022"]}}, "'fox'.*indices"),
         ({"fox": {"indices": [1], "index": 2}}, "'fox'.*index"),
         ({"fox": {"indices": [1], "name": "dog"}}, "'fox'.*name"),
         ({"fox": {"indices": [1], "prompts": ["snow", "  "]}}, r"'fox'.*prompts\.1"),
@@ -72,12 +70,10 @@ def test_invalid_categories_are_named(spec: Any, message: str) -> None:
         load_categories(spec)
 
 
-@pytest.mark.parametrize(
-    ("folder", "expected"), [("N02119022", "red fox"), ("Red_Fox", "red fox"), (" red  fox", "red fox"), ("fox", None)]
-)
-def test_the_category_of_a_folder(folder: str, expected: str | None) -> None:
+@pytest.mark.parametrize(("folder", "index"), [("N02119022", 277), (" red  fox", 277), ("fox", None)])
+def test_the_category_of_a_folder(folder: str, index: int | None) -> None:
     category = category_of_folder(folder, categories_by_label(load_categories("ximagenet12")))
-    assert (category.name if category else None) == expected
+    assert (category.indices[0] if category else None) == index
 
 
 def test_labels_of_imagenet_give_categories() -> None:
@@ -108,6 +104,6 @@ def test_unknown_labels_give_lines_for_the_recipe(labels: list[str], expected: l
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm.data.imagenet_info", None)
-    imagenet1k._classes.cache_clear()
+    imagenet1k._synonyms.cache_clear()
     with pytest.raises(XrayError, match=r"xray-robustness\[models\]"):
         load_categories("imagenet1k")

@@ -2,9 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from xray.core.errors import ConfigError
 from xray.statistics import regression
@@ -93,33 +90,9 @@ def test_a_factor_may_be_the_cluster():
     assert "4 clusters: few" in found.clustered.errors
 
 
-def test_a_cluster_to_each_row_is_hc1():
-    table = predictions(n=400).assign(row=np.arange(400))
-    found = regression(table, "correct", FACTORS, cluster="row").clustered
-    matrix = found.design.matrix(found.design.codes(table)).toarray()
-    hc1 = sm.OLS(table["correct"].to_numpy(float), matrix).fit(cov_type="HC1")
-    np.testing.assert_allclose(found.covariance_PP, hc1.cov_params(), rtol=1e-9, atol=1e-18)
-
-
 def test_one_cluster_is_refused():
     with pytest.raises(ConfigError, match="image_id"):
         regression(predictions().assign(image_id="the only one"), "correct", FACTORS, cluster="image_id")
-
-
-@given(seed=st.integers(0, 10**6), n=st.integers(150, 600), photographs=st.integers(5, 60))
-@hypothesis_settings(deadline=None, max_examples=10)
-def test_order_of_rows_and_names_of_clusters_do_not_matter(seed, n, photographs):
-    table = predictions(n, photographs, seed)
-    try:
-        found = regression(table, "correct", ["model", "scenario"], cluster="image_id")
-    except ConfigError:
-        return
-    draw = np.random.Generator(np.random.PCG64(seed))
-    names = np.array([f"p{k}" for k in draw.permutation(photographs)])
-    moved = table.sample(frac=1, random_state=seed % 1000).assign(image_id=lambda rows: names[rows["image_id"]])
-    again = regression(moved, "correct", ["model", "scenario"], cluster="image_id")
-    np.testing.assert_allclose(again.clustered.covariance_PP, found.clustered.covariance_PP, rtol=1e-9, atol=1e-15)
-    assert_equal(found, table, "correct", "image_id")
 
 
 @pytest.mark.parametrize("interactions", [[], [["model", "scenario"]]])

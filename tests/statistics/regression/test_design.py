@@ -39,16 +39,6 @@ def test_a_column_is_1_where_its_levels_are(design):
         np.testing.assert_array_equal(column, wanted)
 
 
-@given(designs)
-@settings(deadline=None, max_examples=15)
-def test_terms_share_out_the_columns(design):
-    spans = design.spans()
-    assert list(spans) == design.terms
-    assert [k for span in spans.values() for k in range(span.start, span.stop)] == list(range(1, len(design.columns)))
-    for term, span in spans.items():
-        assert all(all(f"{name}[" in column for name in term) for column in design.columns[span])
-
-
 @given(designs, st.data())
 @settings(deadline=None, max_examples=15)
 def test_other_references_span_the_same_space(design, data):

@@ -37,31 +37,18 @@ def matrix(table):
 @given(seed=st.integers(0, 10_000))
 @settings(deadline=None, max_examples=5)
 def test_rows_are_judged_as_statsmodels_judges_them(weights, seed):
-    table = table_of(seed)
+    table = table_of(seed).set_index(pd.Index([f"r{k}" for k in range(60)]))
     root = 1.0 if weights is None else np.sqrt(table["weight"].to_numpy())
     by_row = sm.OLS(table["accuracy"] * root, matrix(table) * np.reshape(root, (-1, 1))).fit()
     found, influence = residuals(regression(table, factors=FACTORS, weights=weights)), OLSInfluence(by_row)
+    columns = ["fitted", "residual", "standardised", "leverage", "cooks_distance"]
+    assert found.columns.tolist() == [*FACTORS, "accuracy", *columns]
+    pd.testing.assert_frame_equal(found[[*FACTORS, "accuracy"]], table[[*FACTORS, "accuracy"]])
     np.testing.assert_allclose(found["residual"] * root, by_row.resid, atol=1e-12)
     np.testing.assert_allclose(found["fitted"] + found["residual"], table["accuracy"])
     np.testing.assert_allclose(found["leverage"], influence.hat_matrix_diag, rtol=1e-9)
     np.testing.assert_allclose(found["standardised"], influence.resid_studentized_internal, rtol=1e-9)
     np.testing.assert_allclose(found["cooks_distance"], influence.cooks_distance[0], rtol=1e-9)
-
-
-def test_rows_keep_their_labels_factors_and_response():
-    table = table_of().set_index(pd.Index([f"r{k}" for k in range(60)]))
-    found = residuals(regression(table, factors=FACTORS))
-    assert list(found.columns) == [
-        *FACTORS, "accuracy", "fitted", "residual", "standardised", "leverage", "cooks_distance",
-    ]  # fmt: skip
-    pd.testing.assert_frame_equal(found[[*FACTORS, "accuracy"]], table[[*FACTORS, "accuracy"]])
-
-
-def test_another_reference_leaves_rows_alone():
-    fit = regression(table_of(), factors=FACTORS)
-    moved = fit.relevelled({"model": "c", "scenario": "s2"})
-    pd.testing.assert_frame_equal(residuals(moved), residuals(fit))
-    pd.testing.assert_frame_equal(diagnose(moved).factors, diagnose(fit).factors)
 
 
 def test_leverages_in_parts_are_those_at_once(monkeypatch):

@@ -3,14 +3,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from xray.core.errors import ConfigError
 from xray.statistics import regression
-from xray.statistics.regression.glm import binomial
 from xray.statistics.regression.marginal_means import contrasts, marginal_means
 
 FACTORS = ["model", "scenario", "category"]
@@ -71,28 +67,6 @@ def test_contrasts_with_the_reference_are_the_parameters():
     np.testing.assert_allclose(found["p"], parameters["p"])
 
 
-def test_clustered_errors_are_used_where_asked_for():
-    made = regression(table_of(), factors=FACTORS, cluster="photograph", unit="any")
-    plain, clustered = marginal_means(made.fit, "model"), marginal_means(made.clustered, "model")
-    np.testing.assert_allclose(plain["mean"], clustered["mean"])
-    assert (plain["std_error"] != clustered["std_error"]).all()
-
-
-def test_of_a_logistic_regression_they_are_logarithms_of_odds():
-    table = pd.DataFrame({"model": ["a", "b"] * 2, "correct": [30, 10, 30, 15], "n": [40] * 4})
-    means = marginal_means(binomial(table, ["model"], n="n").fit, "model")["mean"]
-    np.testing.assert_allclose(means, [np.log(60 / 20), np.log(25 / 55)])
-
-
 def test_an_unknown_factor_is_named():
     with pytest.raises(ConfigError, match="did you mean 'model'"):
         marginal_means(regression(table_of(), factors=FACTORS, unit="any").fit, "modell")
-
-
-@given(seed=st.integers(0, 10**6))
-@hypothesis_settings(deadline=None, max_examples=8)
-def test_references_do_not_matter(seed):
-    made = regression(table_of(seed, 150), factors=FACTORS, unit="any")
-    other = made.relevelled({"model": "m1", "category": "c1"})
-    first, second = (marginal_means(fit, "model").set_index("level").sort_index() for fit in (made.fit, other.fit))
-    pd.testing.assert_frame_equal(first, second, rtol=1e-8)

@@ -28,9 +28,6 @@ class Clip:
         reference: a folder with a `CLIPModel` in safetensors and its `CLIPProcessor`, or a name known to
             `xray.models.weights.locate`.
         device: `cpu`, `cuda` or `cuda:<number>`.
-
-    Raises:
-        ConfigError: the weights are missing, damaged, or of another class.
     """
 
     def __init__(self, reference: str, device: str = "cpu") -> None:
@@ -57,10 +54,10 @@ class Clip:
         return int(self._model.config.vision_config.image_size)
 
     def images(self, images: Sequence[Pixels], *, whole: bool = False) -> NDArray[np.float32]:
-        """Return the unit embeddings of images, shape (N, D).
+        """Return the unit embeddings of N ≥ 1 images of any sizes, shape (N, D).
 
         Args:
-            images: N ≥ 1 images, RGB, uint8, of any sizes.
+            images: RGB, uint8.
             whole: squeeze each whole image into the model's square input, losing its aspect ratio. Otherwise the
                 published preprocessing applies, which crops the centre: the ends of the longer side are not seen.
         """
@@ -76,8 +73,7 @@ class Clip:
         A text of more than `context` tokens is truncated; its end token stays. Each text is embedded alone, so that its
         embedding does not depend on other texts.
         """
-        embedded: NDArray[np.float32] = self._cached_text(text)
-        return embedded
+        return self._cached_text(text)
 
     def _embed_text(self, text: str) -> NDArray[np.float32]:
         import torch
@@ -106,9 +102,6 @@ class SafetyChecker:
         reference: a folder with a `StableDiffusionSafetyChecker` in safetensors and a `preprocessor_config.json`, or a
             name known to `xray.models.weights.locate`.
         device: `cpu`, `cuda` or `cuda:<number>`.
-
-    Raises:
-        ConfigError: the weights are missing, damaged, or of another class.
     """
 
     def __init__(self, reference: str, device: str = "cpu") -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xray.backgrounds.filtering.clip import Clip, SafetyChecker
 from xray.backgrounds.filtering.measures import accepted_probability, background_contrast, object_growth, object_masks
@@ -14,6 +14,9 @@ from xray.core.types import Photo, Pixels
 from xray.masks.base import RefinedMask, RefinerInput
 from xray.models.base import Loaded
 from xray.sources.categories.base import Category
+
+if TYPE_CHECKING:
+    from xray.backgrounds.filtering.settings import Filter
 
 T = TypeVar("T")
 
@@ -59,23 +62,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """The limits beyond which an image is rejected; see the arguments of the same names of `Filter`."""
-
-    min_contrast: float
-    max_growth: float
-    max_repeated: float
-    min_category_similarity: float | None = None
-    min_prompt_similarity: float | None = None
-
-
-@dataclass(frozen=True)
 class LoadedFilter:
     """A filter with its models on a device; created by `Filter.load`.
 
     Args:
-        thresholds: the limits.
-        names: names of categories for CLIP, with the article, by category.
+        settings: the thresholds, and the names of categories.
         facts: the checks and models used, as plain JSON values; recorded with every image.
         classifier: None: `repeated` is not measured.
         clip: None: the similarities are not measured.
@@ -83,19 +74,15 @@ class LoadedFilter:
         refiner: None: `growth` is not measured.
     """
 
-    thresholds: Thresholds
-    names: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    settings: Filter
+    facts: Mapping[str, Any]
     classifier: Loaded | None = None
     clip: Clip | None = None
     safety: SafetyChecker | None = None
     refiner: DeviceModel[RefinerInput, RefinedMask] | None = None
 
     def judge(self, items: Sequence[FilterInput]) -> list[Verdict]:
-        """Return a verdict for each image, in order.
-
-        Everything is measured, also where the first measure already rejects the image.
-        """
+        """Return a verdict for each image; everything is measured, also where the first measure already rejects it."""
         measured: list[dict[str, float]] = [{} for _ in items]
         for start in range(0, len(items), _BATCH):
             batch = slice(start, start + _BATCH)
@@ -103,7 +90,7 @@ class LoadedFilter:
                 for measures, value in zip(measured[batch], values, strict=True):
                     if value is not None:
                         measures[name] = round(float(value), 6)
-        return [Verdict(rejection_reason(measures, self.thresholds), measures) for measures in measured]
+        return [Verdict(rejection_reason(measures, self.settings), measures) for measures in measured]
 
     def _measure(self, batch: Sequence[FilterInput]) -> Iterator[tuple[str, Iterable[float | None]]]:
         pictures = [Photo(item.image, item.photo.mask) for item in batch]
@@ -120,7 +107,7 @@ class LoadedFilter:
             )
         if self.clip is not None:
             images_ND = self.clip.images([item.image for item in batch], whole=True)
-            categories = [f"a photo of {with_article(item.category.name, self.names)}" for item in batch]
+            categories = [f"a photo of {with_article(item.category.name, self.settings.names)}" for item in batch]
             yield "category_similarity", self.clip.similarity(images_ND, categories)
             yield "prompt_similarity", self.clip.similarity(images_ND, [item.prompt for item in batch])
 
@@ -165,13 +152,8 @@ def with_article(category: str, names: Mapping[str, str]) -> str:
     return names.get(category, f"{article} {category}")
 
 
-def rejection_reason(measures: Mapping[str, float], thresholds: Thresholds) -> str:
-    """Return the code of the first threshold that the measures violate; empty if there is none.
-
-    >>> limits = Thresholds(min_contrast=4, max_growth=0.5, max_repeated=0.5)
-    >>> rejection_reason({"contrast": 1.2, "nsfw": 1.0}, limits)
-    'nsfw'
-    """
+def rejection_reason(measures: Mapping[str, float], thresholds: Filter) -> str:
+    """Return the code of the first threshold that the measures violate; empty if there is none."""
 
     def below(name: str, minimum: float | None) -> bool:
         return minimum is not None and measures.get(name, math.inf) < minimum

@@ -38,11 +38,6 @@ def accepted_probability(
     """Return the probability of the accepted indices for images whose object is hidden; 0–1, shape (N,).
 
     The object is filled with the mean colour of the background.
-
-    Args:
-        classifier: the network.
-        pictures: N ≥ 1 images.
-        accepted: accepted indices of each image.
     """
     import torch
 
@@ -64,16 +59,9 @@ def object_masks(refiner: DeviceModel[RefinerInput, RefinedMask], pictures: Sequ
 def object_growth(given: Mask, before: Mask | None, after: Mask | None) -> float | None:
     """Return how much an object has grown, as a multiple of the area of its given mask.
 
-    Counted are the pixels that the refiner assigns to the object in the inpainted image, but not in the photograph, and
-    that are not in the given mask. So what a refiner adds to any given mask is not counted.
-
-    Args:
-        given: mask of the object, not empty, shape (H, W).
-        before: the refiner's mask of the photograph.
-        after: the refiner's mask of the inpainted image.
-
-    Returns:
-        0 or more; None where the refiner found no object in one of the two.
+    Counted are the pixels that the refiner assigns to the object in the inpainted image (`after`), but not in the
+    photograph (`before`), and that are not in the given mask. So what a refiner adds to any given mask is not counted.
+    None where the refiner found no object in one of the two.
 
     >>> given, before = np.array([[True, True, False, False]]), np.array([[True, True, True, False]])
     >>> object_growth(given, before, before), object_growth(given, before, np.array([[True, False, True, True]]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +9,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from xray.backgrounds.filtering.clip import Clip, SafetyChecker
-from xray.backgrounds.filtering.judge import MEASURES, LoadedFilter, Thresholds
+from xray.backgrounds.filtering.judge import MEASURES, LoadedFilter
 from xray.core.device import DeviceModel
 from xray.core.errors import ConfigError, XrayError, extra
 from xray.core.plugins import settings, settings_of
 from xray.core.uri import local_path
 from xray.masks.base import RefinedMask, Refiner, RefinerInput
 from xray.models.registry import parse_model
+from xray.models.weights import locate
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
@@ -83,9 +83,6 @@ class Filter:
         The classifier is included if its model string names a local file or folder. Published weights, which the
         classifier's library downloads, and files in object stores are not; the hash of the loaded weights is in
         `LoadedFilter.facts`.
-
-        Raises:
-            ConfigError: no such family of classifiers, or no model in the folder.
         """
         own = None if self.classifier is None else _local_weights(self.classifier)
         named = {"clip": self.clip, "safety": self.safety, "classifier": own}
@@ -150,21 +147,14 @@ class Filter:
             threshold = getattr(self, name)
             if threshold is not None and self.clip is None:
                 raise ConfigError(f"the filter's `{name}` ({threshold}) needs a CLIP model: set `clip`", (name,))
-        if weights := self.weights():
-            from xray.models.weights import locate
-
-            for reference in weights.values():
-                locate(reference)
+        for reference in self.weights().values():
+            locate(reference)
         if self.classifier is not None:
             with extra("models"):
                 parse_model(self.classifier).check()
 
     def load(self, device: str, refiner: DeviceModel[RefinerInput, RefinedMask] | None = None) -> LoadedFilter:
         """Load the models to a device, once per actor. Without any model nothing is imported, not even torch.
-
-        Args:
-            device: `cpu`, `cuda` or `cuda:<number>`.
-            refiner: the recipe's accelerated mask refiner, if `refine` is set.
 
         Raises:
             ConfigError: as `check`; weights that are damaged or not safe.
@@ -189,19 +179,8 @@ class Filter:
             facts["clip_input"] = f"the whole picture, squeezed to {clip.side}×{clip.side}"
         if self.refine and refiner is not None:
             facts["refiner"] = dict(refiner.facts)
-        return LoadedFilter(
-            self.thresholds(),
-            self.names,
-            facts,
-            classifier,
-            clip,
-            None if self.safety is None else SafetyChecker(self.safety, device),
-            refiner if self.refine else None,
-        )
-
-    def thresholds(self) -> Thresholds:
-        """Return the limits beyond which an image is rejected."""
-        return Thresholds(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Thresholds)})
+        safety = None if self.safety is None else SafetyChecker(self.safety, device)
+        return LoadedFilter(self, facts, classifier, clip, safety, refiner if self.refine else None)
 
 
 def _local_weights(spec: str) -> str | None:

@@ -54,9 +54,6 @@ class Canvas:
         Args:
             kept: True where the photograph stays, of its size.
             cell: side of the squares that stay or are inpainted as a whole, canvas pixels; divides the canvas' sides.
-
-        Raises:
-            Rejected: mask_full: nothing is left to inpaint.
         """
         method = cv2.INTER_AREA if _shrinks(self.photo, self.inner) else cv2.INTER_NEAREST_EXACT
         share = cv2.resize(kept.astype(np.float32), self.inner, interpolation=method)
@@ -82,14 +79,9 @@ class Canvas:
 
 
 def fit_canvas(photo: tuple[int, int], side: int, multiple: int) -> Canvas:
-    """Return the canvas for a photograph: the one of `canvas_sizes` with the nearest aspect ratio.
+    """Return the canvas for a photograph (width, height): the one of `canvas_sizes` with the nearest aspect ratio.
 
     The photograph is scaled, its aspect ratio kept, until it touches two sides.
-
-    Args:
-        photo: width and height.
-        side: side of the square with the model's area, pixels; 1024 for Stable Diffusion XL.
-        multiple: divisor of the canvas' width and height.
 
     >>> fit_canvas((500, 375), side=1024, multiple=32)
     Canvas(photo=(500, 375), inner=(1152, 864), size=(1152, 896))
@@ -108,22 +100,18 @@ def canvas_sizes(side: int, multiple: int) -> tuple[tuple[int, int], ...]:
     Diffusion XL, as in its training (Podell et al. 2023, section 2.3 and appendix I).
 
     Args:
-        side: side of the square with the model's area, pixels.
+        side: side of the square with the model's area, pixels; 1024 for Stable Diffusion XL.
         multiple: divisor of width and height.
 
     >>> canvas_sizes(1024, 32)[-5:]
     ((896, 1152), (1152, 896), (960, 1088), (1088, 960), (1024, 1024))
     """
-    step = _round_up(math.ceil(side / 16), multiple)
+    step = multiple * math.ceil(side / 16 / multiple)
     sizes: dict[tuple[int, int], None] = {}
     for short in range(step, step * max(1, round(side / step)) + 1, step):
         long = max(short, step * round(side * side / short / step))
         sizes |= dict.fromkeys([(short, long), (long, short)])
     return tuple(sizes)
-
-
-def _round_up(length: int, multiple: int) -> int:
-    return -(-length // multiple) * multiple
 
 
 def _resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -139,15 +127,7 @@ def _shrinks(before: tuple[int, int], after: tuple[int, int]) -> bool:
 
 
 def kept_region(photo: Photo, dilate: int) -> Mask:
-    """Return where the photograph stays: the object, grown (or, below 0, shrunk) by a Euclidean distance.
-
-    Args:
-        photo: the photograph and its mask.
-        dilate: distance in pixels.
-
-    Raises:
-        Rejected: mask_empty: there is no object; mask_full: no background is left; mask_too_small: no object is left.
-    """
+    """Return where the photograph stays: the object, grown (or, below 0, shrunk) by a Euclidean distance in pixels."""
     if not photo.mask.any():
         raise Rejected("mask_empty")
     if dilate > 0:
@@ -166,11 +146,7 @@ def kept_region(photo: Photo, dilate: int) -> Mask:
 def extend_kept_pixels(photo: Pixels, kept: Mask) -> Pixels:
     """Return the photograph with every pixel outside the kept region replaced by the nearest kept pixel.
 
-    So scaling and encoding mix nothing of the removed pixels into the kept ones.
-
-    Args:
-        photo: RGB, uint8, shape (H, W, 3).
-        kept: True on at least one pixel, shape (H, W).
+    So scaling and encoding mix nothing of the removed pixels into the kept ones. At least one pixel must be kept.
     """
     removed = (~kept).view(np.uint8)
     _, nearest = cv2.distanceTransformWithLabels(removed, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
@@ -196,12 +172,7 @@ def seed_colours(seed: int) -> Pixels:
 
 
 def colour_field(size: tuple[int, int], seed: int) -> Pixels:
-    """Return a canvas of `seed_colours`, interpolated linearly; RGB, uint8, shape (H, W, 3).
-
-    Args:
-        size: width and height of the canvas.
-        seed: the image's seed.
-    """
+    """Return a canvas, of size (width, height), of `seed_colours`, interpolated linearly."""
     # The only smooth interpolation of OpenCV that is bit-exact on every machine.
     return cv2.resize(seed_colours(seed), size, interpolation=cv2.INTER_LINEAR_EXACT)  # type: ignore[return-value]
 
@@ -209,12 +180,7 @@ def colour_field(size: tuple[int, int], seed: int) -> Pixels:
 def feather_edge(photo: Photo, inpainted: Pixels, feather: int) -> Pixels:
     """Blend the photograph into the inpainted image around the object.
 
-    The weight of the inpainted image is d / (feather + 1) at distance d from the object, at most 1.
-
-    Args:
-        photo: the photograph and the mask of its object.
-        inpainted: RGB, uint8, of its size.
-        feather: width of the blended rim, pixels; 0 returns `inpainted` itself.
+    The weight of the inpainted image is d / (feather + 1) at distance d from the object, in pixels, at most 1.
     """
     if not feather:
         return inpainted

@@ -1,9 +1,9 @@
-"""Checks of a diffusion model's folder before it is loaded: known classes, safetensors, complete files."""
+"""Checks of a diffusion model's files before they are loaded: known classes, safetensors, complete files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,95 +25,100 @@ NETWORKS: Mapping[str, str] = {
     "StableDiffusionSafetyChecker": "diffusers.pipelines.stable_diffusion.safety_checker",
     "UNet2DConditionModel": "diffusers",
 }
-"""Classes with weights, and the modules that contain them."""
+"""Classes with weights that a model may consist of, and the modules that contain them."""
 _OTHERS = {"CLIPFeatureExtractor", "CLIPImageProcessor", "CLIPTokenizer", "CLIPTokenizerFast"}
 _LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}
 
 
 @dataclass(frozen=True)
-class PipelineFolder:
-    """A diffusers pipeline on disk.
+class PipelineFiles:
+    """The checked files of a diffusers pipeline.
 
     Args:
-        path: the folder.
-        kind: class of the pipeline.
-        parts: classes by component.
+        model: folder of the model.
+        is_xl: True for Stable Diffusion XL.
+        networks: class and folder by component, with the replaced VAE and the added ControlNet.
+        tokenizers: their folders.
+        lora: file of a LoRA.
     """
 
-    path: Path
-    kind: str
-    parts: Mapping[str, str]
-
-    @property
-    def is_xl(self) -> bool:
-        """True for Stable Diffusion XL."""
-        return "XL" in self.kind
+    model: Path
+    is_xl: bool
+    networks: Mapping[str, tuple[str, Path]]
+    tokenizers: Sequence[Path]
+    lora: Path | None
 
 
-def read_folder(path: Path) -> PipelineFolder:
-    """Check a folder without loading it: `model_index.json`, components, and headers of weights.
+def check_files(
+    model: Path, vae: Path | None = None, controlnet: Path | None = None, lora: Path | None = None
+) -> PipelineFiles:
+    """Check the files of a pipeline without loading it: `model_index.json`, components, and headers of weights.
+
+    Args:
+        model: its folder.
+        vae: folder of another VAE.
+        controlnet: folder of a ControlNet.
+        lora: file of a LoRA, or its folder.
 
     Raises:
         ConfigError: no pipeline, one that cannot inpaint, a component that is missing or brings its own code, weights
             that are pickled or truncated; names the file.
     """
-    index = read_json(path / "model_index.json", "a diffusers pipeline")
+    index = read_json(model / "model_index.json", "a diffusers pipeline")
     kind = str(index.get("_class_name"))
     if kind not in PIPELINES:
-        raise ConfigError(f"{str(path)!r} is of class {kind}; supported are {', '.join(sorted(PIPELINES))}")
-    parts = dict(_parts(path, index))
+        raise ConfigError(f"{str(model)!r} is of class {kind}; supported are {', '.join(sorted(PIPELINES))}")
+    parts = _parts(model, index)
     if "safety_checker" not in parts:  # the only user of the extractor
         parts.pop("feature_extractor", None)
     for missing in sorted({"unet", "vae", "text_encoder", "tokenizer", "scheduler"} - parts.keys()):
-        raise ConfigError(f"{str(path)!r} is not a complete pipeline: it has no {missing}")
-    for name, cls in parts.items():
-        if not (path / name).is_dir():
-            raise ConfigError(f"{str(path)!r} is not a complete pipeline: {name} of model_index.json is missing")
-        if cls in NETWORKS:
-            check_network(path / name)
-    return PipelineFolder(path, kind, parts)
+        raise ConfigError(f"{str(model)!r} is not a complete pipeline: it has no {missing}")
+    for name in parts:
+        if not (model / name).is_dir():
+            raise ConfigError(f"{str(model)!r} is not a complete pipeline: {name} of model_index.json is missing")
+    networks = {name: (cls, model / name) for name, cls in parts.items() if cls in NETWORKS}
+    if vae is not None:
+        networks["vae"] = ("AutoencoderKL", vae)
+    if controlnet is not None:
+        networks["controlnet"] = ("ControlNetModel", controlnet)
+    for _, folder in networks.values():
+        _check_network(folder)
+    tokenizers = [model / name for name in sorted(parts) if name.startswith("tokenizer")]
+    return PipelineFiles(model, "XL" in kind, networks, tokenizers, None if lora is None else lora_file(lora))
 
 
-def _parts(path: Path, index: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
+    """Return the classes by component; refuse those that are no part of Stable Diffusion."""
+    parts = {}
     for name, value in index.items():
         if isinstance(value, list) and value != [None, None]:
             library, cls = (str(part) for part in value) if len(value) == 2 else ("", str(value))
             known = cls in NETWORKS or cls in _OTHERS or cls.endswith("Scheduler")
             if library not in _LIBRARIES or not known:
                 raise ConfigError(f"refused {str(path)!r}: its {name} is {library}.{cls}, no part of Stable Diffusion")
-            yield name, cls
+            parts[name] = cls
+    return parts
 
 
-def check_network(folder: Path) -> None:
-    """Check a network's folder without loading it: its configuration and the headers of its weights.
-
-    Raises:
-        ConfigError: configuration or weights are missing, weights are pickled or truncated; names the file.
-    """
+def _check_network(folder: Path) -> None:
+    """Check a network's configuration and the headers of its weights."""
     read_json(folder / "config.json", "a network")
     refuse_pickles(folder)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ConfigError(f"no weights in {str(folder)!r}: no .safetensors file")
-    listed = {
-        name for index in folder.glob("*.index*.json") for name in read_json(index, "").get("weight_map", {}).values()
-    }
+    indices = (read_json(index, "a network") for index in folder.glob("*.index*.json"))
+    listed = {name for index in indices for name in index.get("weight_map", {}).values()}
     for name in sorted(listed - {file.name for file in files}):
         raise ConfigError(f"weights are missing: {str(folder / name)!r}")
     for file in files:
-        check_header(file)
+        _check_header(file)
 
 
-def check_header(file: Path) -> None:
-    """Compare a safetensors file's size and layout with its header, without reading its tensors.
-
-    Raises:
-        ConfigError: damaged, truncated or missing.
-    """
+def _check_header(file: Path) -> None:
+    """Compare a safetensors file's size and layout with its header, without reading its tensors."""
     with extra("diffusion"):
         import safetensors
-    if not file.is_file():
-        raise ConfigError(f"no weights at {str(file)!r}")
     try:
         with safetensors.safe_open(file, framework="numpy"):
             pass
@@ -122,11 +127,7 @@ def check_header(file: Path) -> None:
 
 
 def read_json(file: Path, what: str) -> dict[str, Any]:
-    """Read an object from a JSON file.
-
-    Raises:
-        ConfigError: the file is missing (the message states that its folder is not `what`), or damaged.
-    """
+    """Read an object from a JSON file; if it is missing, the error states that its folder is not `what`."""
     try:
         value = json.loads(file.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -139,11 +140,7 @@ def read_json(file: Path, what: str) -> dict[str, Any]:
 
 
 def lora_file(path: Path) -> Path:
-    """Return the single safetensors file of a LoRA, given the file or its folder.
-
-    Raises:
-        ConfigError: not exactly one file, a pickle, or damaged.
-    """
+    """Return the single safetensors file of a LoRA, given the file or its folder."""
     if path.is_dir():
         refuse_pickles(path)
         files = sorted(path.glob("*.safetensors"))
@@ -153,5 +150,5 @@ def lora_file(path: Path) -> Path:
         path = files[0]
     if path.suffix != ".safetensors":
         raise ConfigError(f"refused the weights {str(path)!r}: a LoRA must be a .safetensors file")
-    check_header(path)
+    _check_header(path)
     return path

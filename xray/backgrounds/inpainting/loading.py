@@ -1,4 +1,4 @@
-"""Loads an inpainting pipeline from a folder: strictly, and without output."""
+"""Loads an inpainting pipeline from its files: strictly, and without output."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xray.backgrounds.inpainting.folder_check import NETWORKS, PipelineFolder
+from xray.backgrounds.inpainting.folder_check import NETWORKS, PipelineFiles
 from xray.core.errors import ConfigError, extra
-from xray.models.weights import variant_of
+from xray.models.weights.pretrained import read_model
 
 if TYPE_CHECKING:
     import torch
+
+    from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -29,93 +31,64 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Samplers by name: the class in diffusers, and changes to the model's own schedule."""
 
 
-def open_pipeline(
-    folder: PipelineFolder,
-    dtype: torch.dtype,
-    *,
-    vae: Path | None = None,
-    controlnet: Path | None = None,
-    lora: tuple[Path, float] | None = None,
-    scheduler: str | None = None,
-) -> Any:
-    """Load a pipeline for inpainting, on the CPU.
-
-    Args:
-        folder: checked by `read_folder`.
-        dtype: precision of all networks.
-        vae: folder of another VAE.
-        controlnet: folder of a ControlNet.
-        lora: file and weight of a LoRA, which is fused into the weights.
-        scheduler: one of SCHEDULERS; None: the model's own.
-
-    Returns:
-        A diffusers pipeline.
+def open_pipeline(files: PipelineFiles, settings: StableDiffusion, device: str) -> Any:
+    """Load a diffusers pipeline for inpainting on the CPU, in the precision and memory layout for the device.
 
     Raises:
-        ConfigError: weights are damaged, or do not match their configuration or each other.
+        ConfigError: weights are damaged, or do not match their configuration or each other; the scheduler does not
+            support the number of steps.
     """
     with extra("diffusion"):
         import diffusers
+        import torch
         import transformers  # noqa: F401 - contains the text encoders
-    networks = {name: cls for name, cls in folder.parts.items() if cls in NETWORKS}
+    dtype = getattr(torch, settings.dtype_on(device))
     with _quiet():
-        loaded = {name: load_network(cls, folder.path / name, dtype) for name, cls in networks.items() if name != "vae"}
-        loaded["vae"] = load_network("AutoencoderKL", vae or folder.path / "vae", dtype)
-        if controlnet is not None:
-            loaded["controlnet"] = load_network("ControlNetModel", controlnet, dtype)
-            _check_fit(loaded["controlnet"], controlnet, loaded["unet"], "cross_attention_dim", "block_out_channels")
-        _check_fit(loaded["vae"], vae or folder.path / "vae", loaded["unet"], latent_channels="out_channels")
-        if folder.is_xl:
+        networks = {name: _read_network(cls, folder, dtype) for name, (cls, folder) in files.networks.items()}
+        _check_fit(files, networks, "vae", latent_channels="out_channels")
+        if "controlnet" in networks:
+            same = {name: name for name in ("cross_attention_dim", "block_out_channels")}
+            _check_fit(files, networks, "controlnet", **same)
+        if files.is_xl:
             options: dict[str, Any] = {"add_watermarker": False}
         elif "safety_checker" in networks:
             options = {"requires_safety_checker": True}
         else:
             options = {"requires_safety_checker": False, "safety_checker": None, "feature_extractor": None}
         inpainting: Any = diffusers.AutoPipelineForInpainting
-        with _named_errors(folder.path):
+        with _named_errors(files.model):
             pipeline = inpainting.from_pretrained(
-                str(folder.path), dtype=dtype, use_safetensors=True, local_files_only=True, **loaded, **options
+                str(files.model), use_safetensors=True, local_files_only=True, **networks, **options
             )
-        if lora is not None:
-            _add_lora(pipeline, *lora)
-    if scheduler is not None:
-        name, changes = SCHEDULERS[scheduler]
+        if files.lora is not None:
+            _add_lora(pipeline, files.lora, settings.lora_scale)
+    if settings.scheduler is not None:
+        name, changes = SCHEDULERS[settings.scheduler]
         pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, **changes)
+    try:
+        pipeline.scheduler.set_timesteps(settings.steps)
+    except ValueError as error:
+        name = type(pipeline.scheduler).__name__
+        raise ConfigError(f"{name} does not support {settings.steps} steps: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
+    _speed_up(pipeline, settings, settings.channels_last_on(device))
     return pipeline
 
 
-def load_network(cls: str, folder: Path, dtype: torch.dtype) -> Any:
-    """Load a network from its folder, every parameter from the file.
-
-    Raises:
-        ConfigError: weights are missing, damaged or of another shape.
-    """
-    module = importlib.import_module(NETWORKS.get(cls, "diffusers"))
-    with _named_errors(folder):
-        network, info = getattr(module, cls).from_pretrained(
-            str(folder),
-            dtype=dtype,
-            variant=variant_of(folder),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    # The libraries initialise missing tensors randomly, with no more than a warning.
-    missing = sorted(info["missing_keys"])
-    if missing:
-        more = ", …" if len(missing) > 3 else ""
-        raise ConfigError(f"the weights in {str(folder)!r} lack {len(missing)} tensors: {', '.join(missing[:3])}{more}")
-    return network.eval()
+def _read_network(cls: str, folder: Path, dtype: torch.dtype) -> Any:
+    network = read_model(getattr(importlib.import_module(NETWORKS.get(cls, "diffusers")), cls), folder, dtype=dtype)
+    # Even without a backward pass, torch chooses other kernels, with other last bits, for weights without gradients.
+    return network.requires_grad_(True)
 
 
-def _check_fit(network: Any, path: Path, unet: Any, *same: str, **pairs: str) -> None:
-    """Refuse a network whose configuration does not match the UNet's: equal names, and pairs ours=theirs."""
-    for ours, theirs in {**{name: name for name in same}, **pairs}.items():
-        if network.config[ours] != unet.config[theirs]:
+def _check_fit(files: PipelineFiles, networks: Mapping[str, Any], name: str, **pairs: str) -> None:
+    """Refuse a network whose configuration differs from the UNet's in a pair ours=theirs."""
+    for ours, theirs in pairs.items():
+        own, other = networks[name].config[ours], networks["unet"].config[theirs]
+        if own != other:
             raise ConfigError(
-                f"{str(path)!r} does not fit the UNet: its {ours} is {network.config[ours]}, the UNet's {theirs} is "
-                f"{unet.config[theirs]}"
+                f"{str(files.networks[name][1])!r} does not fit the UNet: its {ours} is {own}, the UNet's {theirs} is "
+                f"{other}"
             )
 
 
@@ -132,25 +105,32 @@ def _add_lora(pipeline: Any, file: Path, scale: float) -> None:
     pipeline.unload_lora_weights()
 
 
+def _speed_up(pipeline: Any, settings: StableDiffusion, channels_last: bool) -> None:
+    import torch
+
+    # The VAE overflows in float16 only; otherwise pipelines would convert it to float32 and back for every image.
+    if pipeline.vae.dtype != torch.float16:
+        pipeline.vae.register_to_config(force_upcast=False)
+    if channels_last:
+        pipeline.unet.to(memory_format=torch.channels_last)
+        pipeline.vae.to(memory_format=torch.channels_last)
+    if settings.fuse_qkv:
+        pipeline.fuse_qkv_projections()
+    if settings.tiling:
+        pipeline.vae.enable_tiling()
+    if settings.compile:
+        pipeline.unet.compile()
+        pipeline.vae.decoder.compile()
+
+
 @contextlib.contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     """Convert the libraries' errors about damaged or incompatible files to a ConfigError that names the path."""
-    import safetensors
-    import torch
+    from safetensors import SafetensorError
 
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        safetensors.SafetensorError,
-    ) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         first_line = str(error).partition("\n")[0]
         raise ConfigError(f"cannot load {str(path)!r}: {type(error).__name__}: {first_line}") from error
 
@@ -162,14 +142,12 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     libraries = (diffusers_logging, transformers_logging)
-    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    before = [library.get_verbosity() for library in libraries]
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library, (verbosity, bars) in zip(libraries, before, strict=True):
+        for library, verbosity in zip(libraries, before, strict=True):
             library.set_verbosity(verbosity)
-            if bars:
-                library.enable_progress_bar()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,13 @@ from xray.backgrounds.inpainting.canvas import (
     kept_region,
     seed_colours,
 )
-from xray.backgrounds.inpainting.sampler import SamplerSettings
-from xray.backgrounds.inpainting.speed import fail_on_recompile_limit, speed_up
 from xray.backgrounds.inpainting.tokenizers import Tokenizers
 from xray.core.errors import ConfigError, Rejected
 
 if TYPE_CHECKING:
     import torch
+
+    from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,7 @@ class PipelineInput:
 
 @dataclass(frozen=True)
 class PipelineOutput:
-    """A result of the pipeline.
-
-    Args:
-        source: the input.
-        image: RGB, of the canvas' size.
-        nsfw: the safety checker's verdict; None: there is no checker.
-    """
+    """A result of the pipeline: an RGB image of the canvas' size, and the safety checker's verdict, if there is one."""
 
     source: PipelineInput
     image: Image.Image
@@ -69,61 +64,61 @@ class InpaintingModel:
     """A pipeline on its device, as a `DeviceModel`.
 
     Args:
-        settings: the sampler's settings.
+        settings: those of the recipe.
         pipeline: a diffusers pipeline, on its device.
         tokenizers: the pipeline's tokenizers, loaded again: they are used in other threads.
         facts: recorded with every image, plain JSON values.
     """
 
-    settings: SamplerSettings
+    settings: StableDiffusion
     pipeline: Any
     tokenizers: Tokenizers
     facts: Mapping[str, Any]
 
     @classmethod
-    def start(
-        cls,
-        settings: SamplerSettings,
-        pipeline: Any,
-        tokenizers: Tokenizers,
-        device: str,
-        origin: Mapping[str, Any],
-    ) -> InpaintingModel:
-        """Move a pipeline to its device, accelerate it, and generate one image to warm up.
-
-        Args:
-            settings: the sampler's settings.
-            pipeline: a diffusers pipeline on the CPU; modified.
-            tokenizers: the pipeline's tokenizers.
-            device: `cpu`, `cuda` or `cuda:<number>`.
-            origin: the facts `painter`, `weights` and `lora_scale`.
-
-        Raises:
-            ConfigError: the scheduler does not support the number of steps.
-        """
-        try:
-            pipeline.scheduler.set_timesteps(settings.steps)
-        except ValueError as error:
-            name = type(pipeline.scheduler).__name__
-            raise ConfigError(f"{name} does not support {settings.steps} steps: {error}") from error
-        channels_last = device.startswith("cuda") if settings.channels_last is None else settings.channels_last
-        speed_up(pipeline, settings, channels_last)
+    def start(cls, settings: StableDiffusion, pipeline: Any, tokenizers: Tokenizers, device: str) -> InpaintingModel:
+        """Move a pipeline of `open_pipeline` to its device, and generate one image to warm up."""
         if settings.offload:
             pipeline.enable_model_cpu_offload(device=device)
         else:
             pipeline.to(device)
-        facts = {**_facts(settings, pipeline, device, origin), "channels_last": channels_last}
-        model = cls(settings, pipeline, tokenizers, facts)
+        model = cls(settings, pipeline, tokenizers, {})
+        model = dataclasses.replace(model, facts=model._describe(device))
         canvas = fit_canvas((model.side, model.side), model.side, model.multiple)
         black, white = Image.new("RGB", canvas.size), Image.new("L", canvas.size, 255)
         few = min(settings.steps, math.ceil(2 / settings.strength))
         model._call([PipelineInput(canvas, black, white, "", 0)], few)
         return model
 
+    def _describe(self, device: str) -> dict[str, Any]:
+        import diffusers
+        import torch
+
+        settings, unet = self.settings, self.pipeline.unet
+        return {
+            "painter": settings.name,
+            "pipeline": type(self.pipeline).__name__,
+            "weights": dict(settings.weights()),
+            "unet_channels": unet.config.in_channels,
+            "lora_scale": settings.lora_scale if settings.lora else None,
+            "scheduler": type(self.pipeline.scheduler).__name__,
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "strength": settings.strength,
+            "fill": "colours of the seed",
+            "size": self.side,
+            "dtype": str(unet.dtype).removeprefix("torch."),
+            **{name: getattr(settings, name) for name in ("fuse_qkv", "compile", "offload", "tiling")},
+            "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+            "diffusers": diffusers.__version__,
+            "torch": torch.__version__,
+            "channels_last": settings.channels_last_on(device),
+        }
+
     @property
     def side(self) -> int:
         """Side of the square with the canvas' area, pixels."""
-        return _side(self.settings, self.pipeline)
+        return self.settings.size or int(self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor)
 
     @property
     def multiple(self) -> int:
@@ -141,11 +136,7 @@ class InpaintingModel:
         return int(self.pipeline.vae_scale_factor) if self.pipeline.unet.config.in_channels == 4 else 1
 
     def prepare(self, item: InpaintRequest) -> PipelineInput:
-        """Put the kept part of the photograph on its canvas, on the seed's colours.
-
-        Raises:
-            Rejected: too_small_to_paint, mask_empty, mask_full, mask_too_small.
-        """
+        """Put the kept part of the photograph on its canvas, on the seed's colours."""
         height, width = item.photo.mask.shape
         if min(width, height) < self.settings.min_side:
             detail = f"{width}×{height} pixels, `min_side` is {self.settings.min_side}"
@@ -160,8 +151,11 @@ class InpaintingModel:
 
     def run(self, batch: Sequence[PipelineInput]) -> list[PipelineOutput]:
         """Call the pipeline once for each size of canvas; return the results in the batch's order."""
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for index, item in enumerate(batch):
+            by_size.setdefault(item.canvas.size, []).append(index)
         results: dict[int, PipelineOutput] = {}
-        for indices in _by_size(batch):
+        for indices in by_size.values():
             results.update(zip(indices, self._call([batch[i] for i in indices], self.settings.steps), strict=True))
         return [results[index] for index in range(len(batch))]
 
@@ -174,7 +168,7 @@ class InpaintingModel:
             options["control_image"] = torch.cat([_control_image(item) for item in batch])
         if self.settings.guidance > 1:
             options["negative_prompt"] = [self.tokenizers.cut(self.settings.negative_prompt)] * len(batch)
-        with fail_on_recompile_limit() if self.settings.compile else contextlib.nullcontext():
+        with _fail_on_recompile_limit() if self.settings.compile else contextlib.nullcontext():
             output = self.pipeline(
                 prompt=[item.prompt for item in batch],
                 image=[item.image for item in batch],
@@ -209,18 +203,6 @@ class InpaintingModel:
         return InpaintedImage(image, raw.nsfw, ("prompt_truncated",), recorded)
 
 
-def _side(settings: SamplerSettings, pipeline: Any) -> int:
-    return settings.size or int(pipeline.unet.config.sample_size * pipeline.vae_scale_factor)
-
-
-def _by_size(batch: Sequence[PipelineInput]) -> Iterable[list[int]]:
-    """Return the indices of the items of each canvas size, in order."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index, item in enumerate(batch):
-        groups.setdefault(item.canvas.size, []).append(index)
-    return groups.values()
-
-
 def _control_image(item: PipelineInput) -> torch.Tensor:
     """Return the input of ControlNets for inpainting: RGB 0–1, and -1 where to inpaint; shape (1, 3, H, W)."""
     import torch
@@ -230,25 +212,17 @@ def _control_image(item: PipelineInput) -> torch.Tensor:
     return torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
 
 
-def _facts(settings: SamplerSettings, pipeline: Any, device: str, origin: Mapping[str, Any]) -> dict[str, Any]:
-    import diffusers
-    import torch
+@contextlib.contextmanager
+def _fail_on_recompile_limit() -> Iterator[None]:
+    """Raise a ConfigError where torch would silently stop compiling and run uncompiled."""
+    import torch._dynamo
 
-    return {
-        "painter": origin["painter"],
-        "pipeline": type(pipeline).__name__,
-        "weights": origin["weights"],
-        "unet_channels": pipeline.unet.config.in_channels,
-        "lora_scale": origin["lora_scale"],
-        "scheduler": type(pipeline.scheduler).__name__,
-        "steps": settings.steps,
-        "guidance": settings.guidance,
-        "strength": settings.strength,
-        "fill": "colours of the seed",
-        "size": _side(settings, pipeline),
-        "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
-        **{name: getattr(settings, name) for name in ("fuse_qkv", "compile", "offload", "tiling")},
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "diffusers": diffusers.__version__,
-        "torch": torch.__version__,
-    }
+    try:
+        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            yield
+    except torch._dynamo.exc.FailOnRecompileLimitHit as error:
+        limit = torch._dynamo.config.recompile_limit
+        raise ConfigError(
+            f"`compile: true`: torch has compiled a network {limit} times, its limit, and would continue uncompiled: "
+            "use `compile: false`"
+        ) from error

@@ -75,11 +75,7 @@ def prompts_for(category: Category, wording: Wording, places: Places) -> tuple[P
 
 @functools.cache
 def our_prompts() -> Mapping[str, tuple[Prompt, ...]]:
-    """Return our prompts by category.
-
-    Each has six typical and six atypical ones, in this order, or twelve of place `any` where members live in different
-    places. The empty name has 24 that suit any category.
-    """
+    """Return our prompts by category, typical ones first; the empty name has those that suit any category."""
     table: dict[str, dict[str, list[Prompt]]] = {}
     for row in _read_table("our_prompts.csv"):
         lines = table.setdefault(row["category"], {}).setdefault(row["place"], [])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from xray.backgrounds.inpainting.base import InpaintedImage, Inpainter, InpaintRequest
-from xray.backgrounds.inpainting.folder_check import PipelineFolder, check_network, lora_file, read_folder, read_json
+from xray.backgrounds.inpainting.folder_check import PipelineFiles, check_files, read_json
 from xray.backgrounds.inpainting.loading import SCHEDULERS, open_pipeline
-from xray.backgrounds.inpainting.sampler import SamplerSettings
 from xray.backgrounds.inpainting.tokenizers import load_tokenizers
 from xray.core.errors import ConfigError, extra, unknown
 from xray.core.plugins import settings
@@ -152,7 +149,7 @@ class StableDiffusion(Inpainter):
 
     def check(self, prompts: Sequence[str]) -> list[str]:
         """See `Inpainter.check`; reads the tokenizers, the headers of weights and the configurations only."""
-        tokenizers = load_tokenizers(self._check_folders())
+        tokenizers = load_tokenizers(self._check_files().tokenizers)
         warnings: list[str] = []
         for kind, texts in (("prompt", prompts), ("negative prompt", [self.negative_prompt])):
             long = [text for text in dict.fromkeys(texts) if tokenizers.count(text) > tokenizers.limit]
@@ -173,35 +170,15 @@ class StableDiffusion(Inpainter):
             ConfigError: weights that are missing, damaged, not safe or incompatible; offloading without a GPU.
         """
         with extra("diffusion"):
-            import torch
-        from xray.backgrounds.inpainting.pipeline import InpaintingModel
+            from xray.backgrounds.inpainting.pipeline import InpaintingModel
 
-        folder = self._check_folders()
+        files = self._check_files()
         if self.offload and not device.startswith("cuda"):
             raise ConfigError(f"`offload` moves networks off the GPU, but the device is {device!r}")
         if self.dtype == "float16" and device == "cpu":
             raise ConfigError("`dtype: float16` needs a GPU; on a CPU use `dtype: float32`, or bfloat16")
-        tokenizers = load_tokenizers(folder)
-        pipeline = open_pipeline(
-            folder,
-            getattr(torch, self.dtype_on(device)),
-            vae=self._locate("vae"),
-            controlnet=self._locate("controlnet"),
-            lora=(lora_file(lora), self.lora_scale) if (lora := self._locate("lora")) else None,
-            scheduler=self.scheduler,
-        )
-        origin = {
-            "painter": self.name,
-            "weights": dict(self.weights()),
-            "lora_scale": self.lora_scale if self.lora else None,
-        }
-        return InpaintingModel.start(self.sampler_settings(), pipeline, tokenizers, device, origin)
-
-    def sampler_settings(self) -> SamplerSettings:
-        """Return the settings that a loaded pipeline needs."""
-        return SamplerSettings(
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(SamplerSettings)}
-        )
+        tokenizers = load_tokenizers(files.tokenizers)
+        return InpaintingModel.start(self, open_pipeline(files, self, device), tokenizers, device)
 
     def dtype_on(self, device: str) -> str:
         """Return the name of the networks' dtype on a device."""
@@ -209,27 +186,18 @@ class StableDiffusion(Inpainter):
             return self.dtype
         return "bfloat16" if device.startswith("cuda") else "float32"
 
-    def _locate(self, role: str) -> Path | None:
-        reference = self.weights().get(role)
-        return None if reference is None else locate(reference)
+    def channels_last_on(self, device: str) -> bool:
+        """Return whether the networks use that memory layout on a device."""
+        return device.startswith("cuda") if self.channels_last is None else self.channels_last
 
-    def _check_folders(self) -> PipelineFolder:
-        """Check all weights without loading them; return the model's folder.
-
-        Raises:
-            ConfigError: something is missing, damaged or not safe, or overflows in float16.
-        """
-        folder = read_folder(locate(self.model))
-        vae = self._locate("vae") or folder.path / "vae"
-        for network in (vae, self._locate("controlnet")):
-            if network is not None:
-                check_network(network)
-        if lora := self._locate("lora"):
-            lora_file(lora)
+    def _check_files(self) -> PipelineFiles:
+        """Check all weights without loading them; refuse a VAE that overflows in float16."""
+        files = check_files(**{role: locate(reference) for role, reference in self.weights().items()})
+        vae = files.networks["vae"][1]
         upcast = read_json(vae / "config.json", "a VAE").get("force_upcast", True)
-        if self.dtype == "float16" and folder.is_xl and upcast:
+        if self.dtype == "float16" and files.is_xl and upcast:
             raise ConfigError(
                 f"the VAE {str(vae)!r} overflows in float16: use `dtype: bfloat16`, or a VAE that does not: "
                 "`vae: sdxl-vae-fp16-fix`"
             )
-        return folder
+        return files

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xray.backgrounds.inpainting.folder_check import PipelineFolder, read_json
+from xray.backgrounds.inpainting.folder_check import read_json
 from xray.core.errors import ConfigError, extra
+from xray.models.weights.pretrained import read_processor
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,23 @@ class Tokenizers:
         return text
 
 
-def load_tokenizers(folder: PipelineFolder) -> Tokenizers:
-    """Load the tokenizers of a pipeline, and nothing else.
-
-    Raises:
-        ConfigError: they are missing or damaged.
-    """
+def load_tokenizers(folders: Sequence[Path]) -> Tokenizers:
+    """Load the tokenizers in some folders."""
     with extra("diffusion"):
         from transformers import CLIPTokenizer
-    tokenizers = []
-    for path in (folder.path / name for name in sorted(folder.parts) if name.startswith("tokenizer")):
-        _check_files(path)
-        try:
-            tokenizers.append(CLIPTokenizer.from_pretrained(str(path), local_files_only=True))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            first_line = str(error).partition("\n")[0]
-            raise ConfigError(f"cannot load the tokenizer {str(path)!r}: {first_line}") from error
+    for folder in folders:
+        _check_files(folder)
+    tokenizers = tuple(read_processor(CLIPTokenizer, folder) for folder in folders)
     for tokenizer in tokenizers:  # set now, so that counting in threads does not modify them
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
-    return Tokenizers(tuple(tokenizers), min(tokenizer.model_max_length for tokenizer in tokenizers))
+    return Tokenizers(tokenizers, min(tokenizer.model_max_length for tokenizer in tokenizers))
 
 
-def _check_files(path: Path) -> None:
+def _check_files(folder: Path) -> None:
     # Without a vocabulary, transformers silently creates a tokenizer that knows no word.
-    for needed in ["tokenizer.json"] if (path / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]:
-        if not (path / needed).is_file():
-            raise ConfigError(f"{str(path)!r} is not the folder of a tokenizer: it has no {needed}")
-    for file in sorted(path.glob("*.json")):
+    for needed in ["tokenizer.json"] if (folder / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]:
+        if not (folder / needed).is_file():
+            raise ConfigError(f"{str(folder)!r} is not the folder of a tokenizer: it has no {needed}")
+    for file in folder.glob("*.json"):
         read_json(file, "a tokenizer")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError, Rejected, extra
 from xray.core.types import Pixels
-from xray.masks.sam.network import NetworkInput, Query, architecture_facts
+from xray.masks.sam.network import NetworkInput, Query, architecture_facts, group_prompts
+from xray.masks.sam.prompts import Prompt
 from xray.models.weights.pretrained import read_model, read_processor, unreadable
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ _ALIASES = {"sam2_video": "sam2"}
 
 
 def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return the model type, `sam` or `sam2`, and the content of the folder's config.json.
-
-    Raises:
-        XrayError: the folder is not that of a SAM.
-    """
+    """Return the model type, `sam` or `sam2`, and the content of the folder's config.json."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -38,11 +35,7 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def read_folder(folder: Path) -> tuple[Any, Any]:
-    """Load the model in a folder, from safetensors only, and its processor.
-
-    Raises:
-        XrayError: missing, damaged, not a SAM, or incomplete weights.
-    """
+    """Load the model in a folder, from safetensors only, and its processor."""
     kind, config = read_config(folder)
     with extra("models"):
         import transformers
@@ -57,41 +50,27 @@ def read_folder(folder: Path) -> tuple[Any, Any]:
 
 
 class TransformersSam:
-    """A SAM or SAM 2 of transformers on a device; see `SamNetwork`.
-
-    Args:
-        folder: written by `save_pretrained`.
-        device: `cpu`, `cuda` or `cuda:<number>`.
-    """
+    """A SAM or SAM 2 in a folder written by `save_pretrained`, on a device; see `SamNetwork`."""
 
     def __init__(self, folder: Path, device: str) -> None:
         module, self._processor = read_folder(folder)
-        self._model = module.requires_grad_(False).to(device)
+        self._model = module.to(device)
+        self.encoder: torch.nn.Module = module.vision_encoder
         self._is_sam2 = module.config.model_type == "sam2"  # SAM 2 stretches images to squares, SAM pads them
         self.facts: Mapping[str, Any] = {"backend": "transformers", "architecture": architecture_facts(module)}
 
-    @property
-    def encoder(self) -> torch.nn.Module:
-        """See `SamNetwork.encoder`."""
-        return self._model.vision_encoder  # type: ignore[no-any-return]
-
-    def preprocess(self, image_HWC: Pixels, queries: Sequence[Query]) -> NetworkInput:
+    def preprocess(self, image_HWC: Pixels, prompts: Sequence[Prompt]) -> NetworkInput:
         """See `SamNetwork.preprocess`."""
         height, width = image_HWC.shape[:2]
         if not self._is_sam2 and 2 * self._processor.target_size * min(height, width) < max(height, width):
             raise Rejected("too_small", f"{width}×{height} pixels are too narrow for SAM")
-        inputs: list[Any] = [
-            self._processor(image_HWC, return_tensors="pt", input_data_format="channels_last", **_nested(query))
-            for query in queries
-        ]
-        first = inputs[0]
-        resized = first.get("reshaped_input_sizes", first["original_sizes"])[0].tolist()
-        names = ("input_boxes", "input_points", "input_labels")
-        arguments = [{name: one[name] for name in names if name in one} for one in inputs]
-        objects = [query.objects for query in queries]
-        return NetworkInput(
-            first["pixel_values"][0], (height, width), tuple(resized), list(zip(objects, arguments, strict=True))
-        )
+        queries = []
+        for objects, query in group_prompts(prompts):
+            nested = {name: [values.tolist()] for name, values in query.items()}  # the image is the outer dimension
+            inputs = self._processor(image_HWC, return_tensors="pt", input_data_format="channels_last", **nested)
+            queries.append((objects, {name: inputs[name] for name in query}))
+        resized = inputs.get("reshaped_input_sizes", inputs["original_sizes"])[0].tolist()
+        return NetworkInput(inputs["pixel_values"][0], (height, width), tuple(resized), prompts, queries)
 
     def encode(self, inputs: Sequence[NetworkInput]) -> Sequence[Any]:
         """See `SamNetwork.encode`."""
@@ -104,7 +83,7 @@ class TransformersSam:
         levels = [level.float().split(1) for level in embeddings]
         return [list(image_levels) for image_levels in zip(*levels, strict=True)]
 
-    def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, embedding: Any, query: Query, multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SamNetwork.decode`; SAM 2 encodes a box as two points and proposes three masks for one point only."""
         multimask = multimask and not (self._is_sam2 and "input_boxes" in query)
         arguments = {name: tensor.to(self._model.device) for name, tensor in query.items()}
@@ -118,16 +97,3 @@ class TransformersSam:
             [logits_Chw[None]], [inputs.size], **resized, binarize=False
         )
         return logits_KCHW[0]  # type: ignore[no-any-return]
-
-
-def _nested(query: Query) -> dict[str, Any]:
-    """Return a query as nested lists for the processors, the image as the outer dimension."""
-    return {
-        name: [values.tolist()]
-        for name, values in (
-            ("input_boxes", query.boxes),
-            ("input_points", query.points),
-            ("input_labels", query.labels),
-        )
-        if values is not None
-    }

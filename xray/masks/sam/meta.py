@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError, Rejected, extra
 from xray.core.types import Pixels
-from xray.masks.sam.network import NetworkInput, Query, architecture_facts
+from xray.masks.sam.network import NetworkInput, Query, architecture_facts, group_prompts
+from xray.masks.sam.prompts import Prompt
 from xray.models.weights.checkpoint import Weights, load_strictly, read_weights
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ _MODEL_TYPES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 
 
 def model_type(weights: Weights) -> str:
-    """Return the name of a checkpoint's model in segment_anything's registry: `vit_b`, `vit_l` or `vit_h`.
-
-    Raises:
-        ValueError: it is none of them.
-    """
+    """Return the name of a checkpoint's model in segment_anything's registry, or raise ValueError."""
     bias = weights.get("image_encoder.patch_embed.proj.bias")
     if bias is None:
         raise ValueError("it has no 'image_encoder.patch_embed.proj.bias'")
@@ -52,27 +49,18 @@ def read_checkpoint(file: Path) -> Any:
 
 
 class MetaSam:
-    """A `Sam` of segment_anything on a device; see `SamNetwork`.
-
-    Args:
-        module: segment_anything's `Sam`, in evaluation mode.
-        device: `cpu`, `cuda` or `cuda:<number>`.
-    """
+    """A `Sam` of segment_anything, in evaluation mode, on a device; see `SamNetwork`."""
 
     def __init__(self, module: Any, device: str) -> None:
         with extra("sam"):
             from segment_anything.utils.transforms import ResizeLongestSide
 
         self._sam = module.requires_grad_(False).to(device)
+        self.encoder: torch.nn.Module = module.image_encoder
         self._resize = ResizeLongestSide(module.image_encoder.img_size)
         self.facts: Mapping[str, Any] = {"backend": "segment_anything", "architecture": architecture_facts(module)}
 
-    @property
-    def encoder(self) -> torch.nn.Module:
-        """See `SamNetwork.encoder`."""
-        return self._sam.image_encoder  # type: ignore[no-any-return]
-
-    def preprocess(self, image_HWC: Pixels, queries: Sequence[Query]) -> NetworkInput:
+    def preprocess(self, image_HWC: Pixels, prompts: Sequence[Prompt]) -> NetworkInput:
         """See `SamNetwork.preprocess`; the longer side is resized to the network's input size."""
         import torch
 
@@ -82,19 +70,18 @@ class MetaSam:
             raise Rejected("too_small", f"{size[1]}×{size[0]} pixels are too narrow for SAM")
         pixels_HWC = self._resize.apply_image(image_HWC)
         pixels = torch.as_tensor(pixels_HWC).permute(2, 0, 1).contiguous()
-        return NetworkInput(pixels, size, resized, [(query.objects, self._arguments(query, size)) for query in queries])
+        queries = [(objects, self._scale(query, size)) for objects, query in group_prompts(prompts)]
+        return NetworkInput(pixels, size, resized, prompts, queries)
 
-    def _arguments(self, query: Query, size: tuple[int, int]) -> dict[str, Any]:
-        """Return a query as arguments of the prompt encoder, in the network's coordinates."""
+    def _scale(self, query: Query, size: tuple[int, int]) -> Query:
         import torch
 
-        arguments: dict[str, Any] = {"points": None, "boxes": None, "masks": None}
-        if query.points is not None:
-            coordinates = torch.as_tensor(self._resize.apply_coords(query.points, size), dtype=torch.float)
-            arguments["points"] = (coordinates, torch.as_tensor(query.labels, dtype=torch.int))
-        if query.boxes is not None:
-            arguments["boxes"] = torch.as_tensor(self._resize.apply_boxes(query.boxes, size), dtype=torch.float)
-        return arguments
+        scaled = dict(query)
+        if "input_boxes" in query:
+            scaled["input_boxes"] = self._resize.apply_boxes(query["input_boxes"], size)
+        if "input_points" in query:
+            scaled["input_points"] = self._resize.apply_coords(query["input_points"], size)
+        return {name: torch.as_tensor(values, dtype=torch.float) for name, values in scaled.items()}
 
     def encode(self, inputs: Sequence[NetworkInput]) -> Sequence[Any]:
         """See `SamNetwork.encode`; 8-bit pixels are moved to the device, then normalised and padded."""
@@ -103,14 +90,11 @@ class MetaSam:
         pixels = [self._sam.preprocess(one.pixels.to(self._sam.device)) for one in inputs]
         return self._sam.image_encoder(torch.stack(pixels)).float().split(1)  # type: ignore[no-any-return]
 
-    def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, embedding: Any, query: Query, multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SamNetwork.decode`."""
-        device, points, boxes = self._sam.device, query["points"], query["boxes"]
-        sparse, dense = self._sam.prompt_encoder(
-            points=None if points is None else (points[0].to(device), points[1].to(device)),
-            boxes=None if boxes is None else boxes.to(device),
-            masks=None,
-        )
+        query = {name: tensor.to(self._sam.device) for name, tensor in query.items()}
+        points = (query["input_points"], query["input_labels"]) if "input_points" in query else None
+        sparse, dense = self._sam.prompt_encoder(points=points, boxes=query.get("input_boxes"), masks=None)
         return self._sam.mask_decoder(  # type: ignore[no-any-return]
             image_embeddings=embedding,
             image_pe=self._sam.prompt_encoder.get_dense_pe(),

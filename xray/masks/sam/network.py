@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,55 +20,38 @@ _MAX_OBJECTS = 64
 """Maximum number of objects in one call of the decoder; limits its memory for images with hundreds of objects."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """Prompts of the same shape, decoded together; coordinates in upright pixels.
-
-    Args:
-        objects: indices of the image's prompts.
-        boxes: shape (K, 4), or None.
-        points: x, y, shape (K, N, 2), or None.
-        labels: 1 on the object, 0 beside it, shape (K, N), or None.
-    """
-
-    objects: tuple[int, ...]
-    boxes: NDArray[np.float64] | None
-    points: NDArray[np.float64] | None
-    labels: NDArray[np.int64] | None
+Query = Mapping[str, Any]
+"""Prompts of the same shape as arrays or tensors, decoded together: input_boxes (K, 4), input_points (K, N, 2) and
+input_labels (K, N), 1 on the object and 0 beside it."""
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A photograph and its queries as inputs of a network, on the CPU.
+    """A photograph and its prompts as inputs of a network, on the CPU.
 
     Args:
         pixels: the resized photograph.
         size: height and width of the photograph.
         resized: height and width of the resized photograph, without padding.
-        queries: indices of objects, and the network's own arguments for them.
+        prompts: one per object, in upright pixels.
+        queries: indices of prompts, and their query in the network's coordinates.
     """
 
     pixels: torch.Tensor
     size: tuple[int, int]
     resized: tuple[int, int]
-    queries: Sequence[tuple[tuple[int, ...], Mapping[str, Any]]]
+    prompts: Sequence[Prompt]
+    queries: Sequence[tuple[Sequence[int], Query]]
 
 
 class SamNetwork(Protocol):
-    """A SAM on a device."""
+    """A SAM on a device; `facts` are the library and architecture, as JSON values."""
 
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """The library and architecture, as JSON values."""
-        ...
+    facts: Mapping[str, Any]
+    encoder: torch.nn.Module
 
-    @property
-    def encoder(self) -> torch.nn.Module:
-        """The image encoder."""
-        ...
-
-    def preprocess(self, image_HWC: Pixels, queries: Sequence[Query]) -> NetworkInput:
-        """Resize a photograph and its queries for the network, on the CPU.
+    def preprocess(self, image_HWC: Pixels, prompts: Sequence[Prompt]) -> NetworkInput:
+        """Resize a photograph and its prompts for the network, on the CPU.
 
         Raises:
             Rejected: too_small: the shorter side would have less than one pixel.
@@ -78,13 +62,12 @@ class SamNetwork(Protocol):
         """Compute the embedding of each photograph."""
         ...
 
-    def decode(self, embedding: Any, query: Mapping[str, Any], multimask: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(
+        self, embedding: Any, query: Mapping[str, torch.Tensor], multimask: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the logits of the masks of each object, shape (K, C, h, w), and their predicted IoU, shape (K, C).
 
-        Args:
-            embedding: of the photograph.
-            query: the network's own arguments.
-            multimask: propose several masks per object if the network was trained to do so for such a query.
+        `multimask`: propose several masks per object if the network was trained to do so for such a query.
         """
         ...
 
@@ -112,25 +95,24 @@ def cast_weights(encoder: torch.nn.Module, dtype: torch.dtype) -> None:
             layer.to(dtype)
 
 
-def group_prompts(prompts: Sequence[Prompt]) -> list[Query]:
-    """Group the prompts of an image by shape, so that none is padded and none changes the result of another."""
-    by_shape: dict[tuple[bool, int], list[int]] = {}
+def group_prompts(prompts: Sequence[Prompt]) -> list[tuple[list[int], Query]]:
+    """Group the indices of an image's prompts by shape: none is padded, and none changes the result of another."""
+    by_shape: dict[tuple[bool, int], list[int]] = defaultdict(list)
     for index, prompt in enumerate(prompts):
-        by_shape.setdefault((prompt.box is not None, len(prompt.points)), []).append(index)
-    return [
-        _query(prompts, objects[start : start + _MAX_OBJECTS])
+        by_shape[prompt.box is not None, len(prompt.points)].append(index)
+    groups = [
+        objects[start : start + _MAX_OBJECTS]
         for objects in by_shape.values()
         for start in range(0, len(objects), _MAX_OBJECTS)
     ]
+    return [(objects, _query([prompts[index] for index in objects])) for objects in groups]
 
 
-def _query(prompts: Sequence[Prompt], objects: Sequence[int]) -> Query:
-    boxes = [box for index in objects if (box := prompts[index].box) is not None]
-    points = [[(x, y) for x, y, _ in prompts[index].points] for index in objects]
-    labels = [[int(on) for _, _, on in prompts[index].points] for index in objects]
-    return Query(
-        tuple(objects),
-        np.array(boxes, np.float64) if boxes else None,
-        np.array(points, np.float64) if points[0] else None,
-        np.array(labels, np.int64) if points[0] else None,
-    )
+def _query(prompts: Sequence[Prompt]) -> Query:
+    arrays: dict[str, NDArray[Any]] = {}
+    if prompts[0].box is not None:
+        arrays["input_boxes"] = np.array([prompt.box for prompt in prompts], np.float64)
+    if prompts[0].points:
+        points = np.array([prompt.points for prompt in prompts], np.float64)
+        arrays |= {"input_points": points[:, :, :2], "input_labels": points[:, :, 2].astype(np.int64)}
+    return arrays

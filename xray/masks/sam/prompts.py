@@ -20,13 +20,7 @@ from xray.sources.base import Box, Point
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt for one object.
-
-    Args:
-        box: around the object: x0, y0, x1, y1 in upright pixels, inside the image.
-        points: on the object and beside it.
-        coarse: its coarse mask, shape (H, W), if more than a box is known.
-    """
+    """A prompt for one object, with its coarse mask, shape (H, W), if more than a box is known."""
 
     box: Box | None
     points: tuple[Point, ...]
@@ -35,14 +29,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Prompter:
-    """A rule that derives prompts from hints.
-
-    Args:
-        points: number of points per object from a coarse mask.
-        margin: share of its side by which a box around a coarse mask grows at each end, 0–1.
-        min_part: share of the image above which a connected part of a coarse mask is an object, 0–1.
-        max_objects: maximum number of such parts; the largest are used.
-    """
+    """A rule that derives prompts from hints; the settings are those of `Sam`."""
 
     points: int
     margin: float
@@ -111,8 +98,7 @@ def parts(mask: Mask, min_part: float, limit: int) -> list[Mask]:
 def deepest_points(mask: Mask, count: int) -> tuple[Point, ...]:
     """Return points inside a mask: each is the pixel farthest from the edge and from the previous points.
 
-    Returns:
-        `count` points, or fewer if the mask has fewer pixels; the first in reading order wins ties.
+    A mask with fewer pixels gives fewer points; the first in reading order wins ties.
 
     >>> square = np.zeros((9, 9), bool)
     >>> square[2:7, 2:7] = True
@@ -133,11 +119,9 @@ def deepest_points(mask: Mask, count: int) -> tuple[Point, ...]:
 
 
 def _clip_box(box: Box, height: int, width: int) -> Box:
-    """Clip a box to the image."""
     if not np.isfinite(box).all():
         raise Rejected("missing_hint", f"box {box} is not finite")
-    x0, x1 = (float(min(max(x, 0), width)) for x in (box[0], box[2]))
-    y0, y1 = (float(min(max(y, 0), height)) for y in (box[1], box[3]))
+    x0, y0, x1, y1 = np.clip(np.array(box, np.float64), 0, (width, height, width, height)).tolist()
     if x1 <= x0 or y1 <= y0:
         raise Rejected("missing_hint", f"box {box} is outside of the image of {width}×{height}")
     return x0, y0, x1, y1

@@ -15,7 +15,7 @@ from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Hint, RefinedMask, Refiner, RefinerInput
 from xray.masks.quality import agreement
-from xray.masks.sam.network import NetworkInput, SamNetwork, cast_weights, group_prompts
+from xray.masks.sam.network import NetworkInput, SamNetwork, cast_weights
 from xray.masks.sam.prompts import Prompt, Prompter
 from xray.masks.sam.selection import select, unite
 from xray.models.weights import locate
@@ -86,11 +86,7 @@ class Sam(Refiner):
 
 
 def read_network(path: Path, device: str) -> SamNetwork:
-    """Load a SAM: a file is one of Meta's checkpoints, a folder is in transformers' format.
-
-    Raises:
-        XrayError: damaged, holds more than weights, or no SAM.
-    """
+    """Load a SAM: a file is one of Meta's checkpoints, a folder is in transformers' format."""
     if path.is_dir():
         from xray.masks.sam.huggingface import TransformersSam
 
@@ -112,28 +108,15 @@ def _torch_dtype(dtype: Precision, device: str) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A photograph with its prompts, ready for the network.
-
-    Args:
-        inputs: pixels and queries.
-        prompts: one per object.
-    """
-
-    inputs: NetworkInput
-    prompts: Sequence[Prompt]
-
-
-@dataclass(frozen=True)
 class Proposals:
     """The masks that SAM proposes for a photograph, on the CPU.
 
     Args:
-        prepared: the photograph and its prompts.
+        inputs: the photograph and its prompts.
         masks: for each object, logits of the masks, shape (C, h, w), and their predicted IoU, shape (C,).
     """
 
-    prepared: Prepared
+    inputs: NetworkInput
     masks: Sequence[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -146,43 +129,38 @@ class SamOnDevice:
         self._dtype = dtype
         self._multimask = sam.multimask
         self._prompter = Prompter(sam.points, sam.margin, sam.min_part, sam.max_objects)
-        self.facts: Mapping[str, Any] = {
-            "model": sam.model,
-            **network.facts,
-            "dtype": str(dtype).removeprefix("torch."),
-        }
+        self.facts = {"model": sam.model, **network.facts, "dtype": str(dtype).removeprefix("torch.")}
 
     def warm_up(self) -> None:
         """Run all steps on a small image, so that the first photograph does not wait for kernels."""
         image = Decoded(np.zeros((64, 64, 3), np.uint8), None, ())
         self.run([self.prepare(RefinerInput(image, Hint(boxes=((16, 16, 48, 48),)), 0))])
 
-    def prepare(self, item: RefinerInput) -> Prepared:
+    def prepare(self, item: RefinerInput) -> NetworkInput:
         """Derive the prompts, and resize the photograph and its prompts for the network.
 
         Raises:
             Rejected: missing_hint; too_small: the photograph is too narrow.
         """
         image = item.decoded.image
-        prompts = self._prompter.derive(item.hint, *image.shape[:2])
-        return Prepared(self._network.preprocess(image, group_prompts(prompts)), prompts)
+        return self._network.preprocess(image, self._prompter.derive(item.hint, *image.shape[:2]))
 
-    def run(self, batch: Sequence[Prepared]) -> list[Proposals]:
+    def run(self, batch: Sequence[NetworkInput]) -> list[Proposals]:
         """Encode the photographs in one batch, and decode the objects of each in one batch."""
         import torch
 
         with torch.inference_mode():
             with torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
-                embeddings = self._network.encode([one.inputs for one in batch])
+                embeddings = self._network.encode(batch)
             return [self._decode(one, embedding) for one, embedding in zip(batch, embeddings, strict=True)]
 
-    def _decode(self, prepared: Prepared, embedding: Any) -> Proposals:
+    def _decode(self, inputs: NetworkInput, embedding: Any) -> Proposals:
         masks: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        for objects, query in prepared.inputs.queries:
-            multimask = self._multimask and _is_single(prepared.prompts[objects[0]])  # a query has one shape
+        for objects, query in inputs.queries:
+            multimask = self._multimask and _is_single(inputs.prompts[objects[0]])  # a query has one shape
             logits_KChw, predicted_KC = self._network.decode(embedding, query, multimask)
             masks.update(zip(objects, zip(logits_KChw.cpu(), predicted_KC.cpu(), strict=True), strict=True))
-        return Proposals(prepared, [masks[index] for index in range(len(masks))])
+        return Proposals(inputs, [masks[index] for index in range(len(masks))])
 
     def finish(self, item: RefinerInput, raw: Proposals) -> RefinedMask:
         """Select a mask for each object, at the photograph's size, and unite them.
@@ -194,8 +172,8 @@ class SamOnDevice:
         """
         united = unite(
             [
-                select(self._network.upscale(logits, raw.prepared.inputs).numpy(), predicted.tolist(), prompt.coarse)
-                for (logits, predicted), prompt in zip(raw.masks, raw.prepared.prompts, strict=True)
+                select(self._network.upscale(logits, raw.inputs).numpy(), predicted.tolist(), prompt.coarse)
+                for (logits, predicted), prompt in zip(raw.masks, raw.inputs.prompts, strict=True)
             ]
         )
         given = item.hint.mask

@@ -16,13 +16,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SelectedMask:
-    """The mask of one object with its scores.
-
-    Args:
-        mask: True on the object, shape (H, W).
-        predicted_iou: SAM's own estimate, 0–1.
-        stability: stability score, 0–1.
-    """
+    """The mask of one object, shape (H, W), with SAM's own estimate and the stability score, 0–1."""
 
     mask: Mask
     predicted_iou: float
@@ -42,15 +36,6 @@ def stability_score(logits_HW: Logits, offset: float = 1.0) -> float:
     return float(np.count_nonzero(logits_HW > offset) / loose) if loose else 0.0
 
 
-def clip_share(value: float) -> float:
-    """Clip an estimate to 0–1; NaN becomes 0.
-
-    >>> clip_share(1.02), clip_share(float("nan"))
-    (1.0, 0.0)
-    """
-    return min(max(value, 0.0), 1.0) if value == value else 0.0
-
-
 def select(logits_CHW: Logits, predicted_C: Sequence[float], coarse: Mask | None) -> SelectedMask:
     """Select the best proposal by predicted IoU, plus the IoU with the coarse mask if there is one.
 
@@ -58,10 +43,10 @@ def select(logits_CHW: Logits, predicted_C: Sequence[float], coarse: Mask | None
 
     Args:
         logits_CHW: above 0 on the object.
-        predicted_C: predicted IoU of each proposal.
+        predicted_C: predicted IoU of each proposal; clipped to 0–1, NaN counts as 0.
         coarse: coarse mask of the object, shape (H, W).
     """
-    estimates = [clip_share(float(value)) for value in predicted_C]
+    estimates = np.nan_to_num(predicted_C).clip(0, 1).tolist()
     masks = [logits_HW > 0 for logits_HW in logits_CHW]
     scores = [
         -1.0 if not mask.any() else estimate + (0.0 if coarse is None else iou(mask, coarse))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import settings
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Loaded, Task, Trainable
-from xray.models.head import check_classes, resolve_side
+from xray.models.base import Task
+from xray.models.family import Family
+from xray.models.head import MIN_SIDE
+from xray.models.loaded import Preprocessing
 from xray.models.reduced.classifiers import CLASSIFIERS
 from xray.models.reduced.segmenters import SEGMENTERS, build_reduced_segmenter
 
@@ -20,7 +22,7 @@ SIDE = 64
 
 
 @settings
-class Reduced(Classifier):
+class Reduced(Family):
     """A small classifier of one of the papers' families.
 
     Args:
@@ -41,23 +43,12 @@ class Reduced(Classifier):
             raise unknown("reduced model", rest, cls.choices())
         return cls(architecture=rest)
 
-    def load(self, device: str) -> Loaded:
-        """Refuse: there are no weights."""
-        raise ConfigError(f"reduced:{self.architecture} has no weights: it is trained, not loaded")
+    def _sides(self) -> tuple[int, int | None, int]:
+        """Multiples of 32, for ViT of its patch of 8."""
+        return SIDE, 8 if self.architecture == "vit" else 32, MIN_SIDE
 
-    def side(self, requested: int | None = None) -> int:
-        """See `Classifier.side`; multiples of 32, for ViT of its patch of 8."""
-        multiple = 8 if self.architecture == "vit" else 32
-        return resolve_side(f"reduced:{self.architecture}", SIDE, requested, multiple)
-
-    def trainable(self, classes: int, side: int | None = None, pretrained: bool = False) -> Trainable:
-        """See `Classifier.trainable`; only from scratch."""
-        title, chosen = f"reduced:{self.architecture}", self.side(side)
-        check_classes(classes, title)
-        if pretrained:
-            raise ConfigError(f"{title} has no pretrained weights: it is only trained from scratch")
-        module = self._build(classes, chosen)
-        return Trainable(module, self.task, chosen, IMAGENET_MEAN, IMAGENET_STD, f"{title}, from scratch")
+    def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
+        raise ConfigError(f"{self.title} has no published weights: it is only trained from scratch")
 
     def _build(self, classes: int, side: int) -> torch.nn.Module:
         return CLASSIFIERS[self.architecture](classes, side)
@@ -77,10 +68,6 @@ class ReducedSegmenter(Reduced):
     """
 
     task: ClassVar[Task] = "segmentation"
-
-    def load(self, device: str) -> Loaded:
-        """Refuse: there are no weights."""
-        raise ConfigError(f"reduced:{self.architecture} is a segmenter: segmenters are trained, not loaded")
 
     def _build(self, classes: int, side: int) -> torch.nn.Module:
         return build_reduced_segmenter(self.architecture, classes, side)

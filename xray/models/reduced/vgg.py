@@ -18,12 +18,7 @@ def _without_parts(cls: Any) -> Any:
 
 
 def reduced_vgg(classes: int, side: int) -> torch.nn.Module:
-    """Build VGG-16's thirteen convolutions, an eighth as wide, and three linear layers, a thirty-second as wide.
-
-    Args:
-        classes: number of outputs.
-        side: in pixels, 32 or more.
-    """
+    """Build VGG-16's thirteen convolutions, an eighth as wide, and three linear layers, a thirty-second as wide."""
     from torch import nn
     from torchvision.models.vgg import VGG, make_layers
 
@@ -48,12 +43,7 @@ def reduced_vgg(classes: int, side: int) -> torch.nn.Module:
 
 
 def reduced_alexnet(classes: int, side: int) -> torch.nn.Module:
-    """Build AlexNet's five convolutions and three linear layers, a quarter as wide; the first stride is 2, not 4.
-
-    Args:
-        classes: number of outputs.
-        side: in pixels, 32 or more.
-    """
+    """Build AlexNet's five convolutions and three linear layers, a quarter as wide; the first stride is 2, not 4."""
     from torch import nn
     from torchvision.models import AlexNet
 

@@ -25,11 +25,7 @@ _DAMAGED = (
 
 
 def check_exists(location: str) -> None:
-    """Refuse a path or URI of weights where there is no file.
-
-    Raises:
-        XrayError: there is no file.
-    """
+    """Refuse a path or URI of weights where there is no file."""
     if not files.exists(to_uri(location)):
         raise ConfigError(f"no weights at {location!r}")
 
@@ -69,13 +65,8 @@ def read_weights(location: str) -> Weights:
 def load_strictly(module: torch.nn.Module, weights: Weights, what: str) -> None:
     """Load weights into a module; every name and shape must agree.
 
-    Args:
-        module: the network.
-        weights: its tensors by name.
-        what: name of the network, for messages.
-
     Raises:
-        XrayError: names or shapes differ; lists the first few.
+        XrayError: names or shapes differ; lists the first few, and `what`, the name of the network.
     """
     expected = module.state_dict()
     missing = sorted(expected.keys() - weights.keys())

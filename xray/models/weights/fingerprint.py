@@ -69,11 +69,7 @@ def fingerprint(path: Path) -> str:
 
 
 def refuse_pickles(folder: Path) -> None:
-    """Refuse a folder with pickled weights that have no safetensors beside them.
-
-    Raises:
-        XrayError: names the first such pickle.
-    """
+    """Refuse a folder with pickled weights that have no safetensors beside them."""
     names = list(visible_files(folder))
     safe = {Path(name).parent for name in names if name.endswith(".safetensors")}
     for name in names:
@@ -97,37 +93,31 @@ def variant(name: str) -> str | None:
     return match[1] if match else None
 
 
+def variants(names: Iterable[str]) -> dict[str, set[str | None]]:
+    """Return the variants of the safetensors among some files, by folder."""
+    by_folder: dict[str, set[str | None]] = {}
+    for name in names:
+        if name.endswith(".safetensors"):
+            by_folder.setdefault(name.rpartition("/")[0], set()).add(variant(name))
+    return by_folder
+
+
 def variant_of(folder: Path) -> str | None:
     """Return the `variant` argument of diffusers or transformers for a folder; None if all plain files exist.
 
     Repositories with safetensors in half precision only load with that variant, in any `dtype`.
     """
-    by_folder: dict[Path, set[str | None]] = {}
-    for name in visible_files(folder):
-        if name.endswith(".safetensors"):
-            by_folder.setdefault(Path(name).parent, set()).add(variant(name))
-    without_plain = [variants for variants in by_folder.values() if None not in variants]
-    return min(name for name in without_plain[0] if name is not None) if without_plain else None
+    without_plain = [each for each in variants(visible_files(folder)).values() if None not in each]
+    return min(filter(None, without_plain[0])) if without_plain else None
 
 
 def pinned(references: Iterable[str]) -> dict[str, str]:
-    """Return the current fingerprints by reference, for the plan to record.
-
-    Raises:
-        XrayError: a reference cannot be resolved, see `locate`.
-    """
+    """Return the current fingerprints by reference, for the plan to record."""
     return {reference: fingerprint(locate(reference)) for reference in sorted(set(references))}
 
 
 def check_pinned(pins: Mapping[str, str]) -> None:
-    """Refuse weights that have changed since the plan.
-
-    Args:
-        pins: fingerprints by reference, from `pinned`.
-
-    Raises:
-        XrayError: names the reference whose files are missing or have another fingerprint.
-    """
+    """Refuse weights that have changed since the plan, or are missing; `pins` are from `pinned`."""
     for reference, before in pins.items():
         path = locate(reference)
         now = fingerprint(path)

@@ -22,12 +22,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A file in a manifest.
-
-    Args:
-        sha256: hash of its bytes, hexadecimal.
-        bytes: its size.
-    """
+    """Hash and size of a file in a manifest."""
 
     sha256: str
     bytes: int
@@ -158,11 +153,7 @@ def visible_files(folder: Path) -> Iterator[str]:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Read the manifest of a pulled folder; None if it has none.
-
-    Raises:
-        XrayError: it is damaged.
-    """
+    """Read the manifest of a pulled folder; None if it has none."""
     path = folder / MANIFEST
     try:
         fields: dict[str, Any] = json.loads(path.read_bytes())
@@ -180,11 +171,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def pulled_folders(folder: Path) -> Iterator[tuple[Path, Manifest]]:
-    """Yield the folders that have a manifest, by name.
-
-    Raises:
-        XrayError: a manifest is damaged.
-    """
+    """Yield the folders that have a manifest, by name."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.is_dir() and not path.name.startswith(".") and (manifest := read_manifest(path)):
             yield path, manifest

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 from xray.core.errors import ConfigError, StorageError, extra
-from xray.models.weights.fingerprint import LOADED, PICKLES, variant
+from xray.models.weights.fingerprint import LOADED, PICKLES, variant, variants
 from xray.models.weights.folder import offline_advice
 
-_TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,12 @@ class RemoteFile:
 
 
 def list_repository(repo: str, revision: str | None, reference: str) -> tuple[str, str | None, list[RemoteFile]]:
-    """Return commit, licence and files of a repository; huggingface_hub finds the token.
-
-    Args:
-        repo: `org/name`.
-        revision: commit, branch or tag; None: the newest.
-        reference: as requested, for messages.
-
-    Raises:
-        XrayError: not found, access denied, or no connection.
-    """
+    """Return commit, licence and files of a repository; huggingface_hub finds the token."""
     with extra("models"):
         from huggingface_hub import HfApi
-    with _explain_errors(repo, reference):
+    with explain_errors(reference, repo):
         info = HfApi(endpoint=_endpoint()).model_info(
-            repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_SECONDS
+            repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS
         )
     if info.sha is None:
         raise StorageError(f"cannot pull {reference!r}: the hub does not report the commit")
@@ -85,25 +78,19 @@ def select_files(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     }
     if "model_index.json" in selected:
         selected = {name for name in selected if "/" in name or not name.endswith(".safetensors")}
-    tensors = {name for name in selected if name.endswith(".safetensors")}
-    variants: dict[str, set[str | None]] = {}
-    for name in tensors:
-        variants.setdefault(name.rpartition("/")[0], set()).add(variant(name))
-    preferred = None if all(None in existing for existing in variants.values()) else "fp16"
-    for name in tensors:
-        existing = variants[name.rpartition("/")[0]]
-        best = preferred if preferred in existing else None if None in existing else min(filter(None, existing))
-        if variant(name) != best:
-            selected.discard(name)
-    return sorted(selected)
+    by_folder = variants(selected)
+    preferred = None if all(None in existing for existing in by_folder.values()) else "fp16"
+    best = {
+        folder: preferred if preferred in existing else None if None in existing else min(filter(None, existing))
+        for folder, existing in by_folder.items()
+    }
+    return sorted(
+        name for name in selected if not name.endswith(".safetensors") or variant(name) == best[name.rpartition("/")[0]]
+    )
 
 
-def check_safe(selected: Sequence[str], names: Collection[str], reference: str) -> None:
-    """Refuse a repository if no safetensors were selected from its names.
-
-    Raises:
-        ConfigError: names a pickle, if the repository has only pickles.
-    """
+def check_safe(selected: Sequence[str], names: Iterable[str], reference: str) -> None:
+    """Refuse a repository if no safetensors were selected from its names."""
     if any(name.endswith(".safetensors") for name in selected):
         return
     pickles = sorted(name for name in names if name.endswith(PICKLES))
@@ -116,15 +103,11 @@ def check_safe(selected: Sequence[str], names: Collection[str], reference: str) 
 
 
 def download(repo: str, commit: str, names: Sequence[str], folder: Path, reference: str) -> None:
-    """Download files into a folder; complete files are kept, partial ones resumed.
-
-    Raises:
-        XrayError: access denied, no connection, or the disk is full.
-    """
+    """Download files into a folder; complete files are kept, partial ones resumed."""
     with extra("models"):
         from huggingface_hub import snapshot_download
     patterns = [glob.escape(name) for name in names]
-    with _explain_errors(repo, reference):
+    with explain_errors(reference, repo):
         snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=patterns, endpoint=_endpoint())
 
 
@@ -133,19 +116,20 @@ def _endpoint() -> str | None:
 
 
 @contextmanager
-def _explain_errors(repo: str, reference: str) -> Iterator[None]:
-    """Turn errors of the hub client into advice that never shows the token."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+def explain_errors(reference: str, repo: str | None = None) -> Iterator[None]:
+    """Turn errors of a download into advice that never shows the token.
 
-    # The HTTP client's own error, by the name that does not change with the client that huggingface_hub uses.
-    from huggingface_hub.errors import HTTPError as ClientError  # type: ignore[attr-defined]
+    Args:
+        reference: as requested.
+        repo: hub repository; None: a web address.
+    """
+    with extra("models"):
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
+        # The HTTP client's own error, by the name that does not change with the client that huggingface_hub uses.
+        from huggingface_hub.errors import HTTPError as ClientError  # type: ignore[attr-defined]
     try:
         yield
-    except HfHubHTTPError as error:
-        raise StorageError(
-            f"cannot pull {reference!r}: {_refusal(error.response.status_code, repo, reference)}"
-        ) from error
     except HFValidationError as error:
         raise ConfigError(f"cannot pull {reference!r}: {repo!r} is not a hub id org/name") from error
     except OfflineModeIsEnabled as error:
@@ -153,23 +137,29 @@ def _explain_errors(repo: str, reference: str) -> Iterator[None]:
             f"cannot pull {reference!r}: HF_HUB_OFFLINE is set; unset it if there is a connection. Without one: "
             f"{offline_advice(reference)}"
         ) from error
-    except (ClientError, OSError, RuntimeError) as error:
+    except (HfHubHTTPError, HTTPError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
+        status = error.code if isinstance(error, HTTPError) else error.response.status_code
+        raise StorageError(f"cannot pull {reference!r}: {_refusal(status, repo, reference)}") from error
+    except (ClientError, HTTPException, OSError, RuntimeError) as error:
         raise StorageError(
             f"cannot pull {reference!r}: {_root_cause(error)}. Pull again to resume. Without a connection: "
             f"{offline_advice(reference)}"
         ) from error
 
 
-def _refusal(status: int, repo: str, reference: str) -> str:
-    if status in (401, 403):
-        return (
-            f"the hub denies access to {repo!r} ({status}). If it is gated, accept its licence on its page and log in "
-            "by `hf auth login`, or set HF_TOKEN. The hub gives the same answer for a repository that does not exist. "
-            f"Or {offline_advice(reference)}"
-        )
-    if status == 404:
-        return f"the hub has no {repo!r}, or not this revision of it"
-    return f"the hub answers {status} for {repo!r}; try again later"
+def _refusal(status: int, repo: str | None, reference: str) -> str:
+    server, thing = (f"the hub, asked for {repo!r},", "repository or revision") if repo else ("the server", "file")
+    if status in (404, 410):
+        return f"{server} has no such {thing} ({status})"
+    if status not in (401, 403):
+        return f"{server} answers {status}; try again later"
+    login = (
+        ". If it is gated, accept its licence on its page and log in by `hf auth login`, or set HF_TOKEN. The hub "
+        "gives the same answer for a repository that does not exist. Or "
+    )
+    return f"{server} denies access ({status}){login if repo else '; '}{offline_advice(reference)}"
 
 
 def _root_cause(error: BaseException) -> str:
@@ -179,4 +169,4 @@ def _root_cause(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return f"no connection to the hub ({type(error).__name__})"
+    return f"no connection ({type(error).__name__})"

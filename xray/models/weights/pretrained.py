@@ -8,16 +8,16 @@ from typing import Any
 from xray.core.errors import ConfigError
 from xray.models.weights import refuse_pickles, variant_of
 
-_DAMAGED = (OSError, ValueError, TypeError, KeyError, RuntimeError)
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError)
 
 
 def read_model(cls: Any, folder: Path, **options: Any) -> Any:
-    """Read the model in a folder, in float32 and evaluation mode, without gradients.
+    """Read the model in a folder, in evaluation mode, without gradients.
 
     Args:
         cls: class of transformers or diffusers, with `from_pretrained`.
         folder: as `save_pretrained` writes it.
-        options: for `from_pretrained`.
+        options: for `from_pretrained`; `dtype` is float32 by default.
 
     Raises:
         ConfigError: not found, damaged, only pickles, or incomplete.
@@ -33,9 +33,8 @@ def read_model(cls: Any, folder: Path, **options: Any) -> Any:
             local_files_only=True,
             use_safetensors=True,
             variant=variant_of(folder),
-            dtype=torch.float32,
             output_loading_info=True,
-            **options,
+            **{"dtype": torch.float32, **options},
         )
     except (SafetensorError, *_DAMAGED) as error:
         raise unreadable(cls, folder, error) from error
@@ -59,11 +58,7 @@ def hide_progress_bars() -> None:
 
 
 def read_processor(cls: Any, folder: Path) -> Any:
-    """Read the processor in a folder.
-
-    Raises:
-        ConfigError: not found, or damaged.
-    """
+    """Read the processor in a folder; refuse a missing or damaged one."""
     try:
         return cls.from_pretrained(folder, local_files_only=True)
     except _DAMAGED as error:

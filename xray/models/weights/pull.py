@@ -14,7 +14,7 @@ from xray.core.errors import StorageError, extra
 from xray.core.progress import Progress
 from xray.models.weights import hub, web
 from xray.models.weights.catalog import CatalogEntry
-from xray.models.weights.fingerprint import LOADED, combined, hashes
+from xray.models.weights.fingerprint import combined, hashes
 from xray.models.weights.folder import (
     Manifest,
     ManifestFile,
@@ -34,18 +34,12 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Pulled:
-    """The result of a pull.
-
-    Args:
-        path: the folder.
-        manifest: the record of its files.
-        downloaded: False: the folder was complete already, and is unchanged.
-        notes: for people, one sentence each.
-    """
+    """The result of a pull: the folder, the record of its files, and notes for people, one sentence each."""
 
     path: Path
     manifest: Manifest
     downloaded: bool
+    """False: the folder was complete already, and is unchanged."""
     notes: tuple[str, ...] = ()
 
 
@@ -150,11 +144,7 @@ def _download(resolved: Resolved, staging: Path) -> None:
 
 
 def _check(resolved: Resolved, staging: Path) -> Manifest:
-    """Compare the downloaded files with the resolved ones, and return the manifest.
-
-    Raises:
-        XrayError: names the file that differs; it is removed.
-    """
+    """Return the manifest of the downloaded files; refuse and remove a file that differs from the resolved one."""
     reference = without_query(resolved.reference)
     names = [file.name for file in resolved.files]
     present = set(visible_files(staging))
@@ -163,37 +153,33 @@ def _check(resolved: Resolved, staging: Path) -> Manifest:
     for name in present - set(names):
         (staging / name).unlink()
     actual = hashes(staging, names)
+    files = {name: ManifestFile(actual[name], (staging / name).stat().st_size) for name in names}
     for file in resolved.files:
-        if not _matches(file, staging / file.name, actual[file.name]):
-            size = (staging / file.name).stat().st_size
-            (staging / file.name).unlink()
+        path, arrived = staging / file.name, files[file.name]
+        if not _matches(file, path, arrived):
+            path.unlink()
             raise StorageError(
                 f"refused {file.name} of {reference!r}: expected {file.bytes} bytes with hash "
-                f"{file.sha256 or file.blob}, got {size} with SHA-256 {actual[file.name]}; it was removed. Pull again; "
-                "if this repeats, the file is altered in transit"
+                f"{file.sha256 or file.blob}, got {arrived.bytes} with SHA-256 {arrived.sha256}; it was removed. Pull "
+                "again; if this repeats, the file is altered in transit"
             )
-    loaded = {name: sha256 for name, sha256 in actual.items() if name.endswith(LOADED)}
     return Manifest(
         reference=reference,
         repo=resolved.repo,
         revision=resolved.revision,
         licence=resolved.licence,
-        files={name: ManifestFile(actual[name], (staging / name).stat().st_size) for name in names},
-        fingerprint=actual[names[0]] if len(names) == 1 else combined(loaded),
+        files=files,
+        fingerprint=actual[names[0]] if len(names) == 1 else combined(actual),
         pulled=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _matches(file: RemoteFile, path: Path, sha256: str) -> bool:
-    if file.bytes not in (None, path.stat().st_size):
-        return False
-    if file.sha256 is not None:
-        return sha256 == file.sha256
-    if file.blob is None:
-        return True
+def _matches(file: RemoteFile, path: Path, arrived: ManifestFile) -> bool:
     from huggingface_hub.utils.sha import git_hash
 
-    return git_hash(path.read_bytes()) == file.blob
+    if file.bytes not in (None, arrived.bytes) or file.sha256 not in (None, arrived.sha256):
+        return False
+    return file.sha256 is not None or file.blob is None or git_hash(path.read_bytes()) == file.blob
 
 
 def _replace(target: Path, staging: Path) -> None:

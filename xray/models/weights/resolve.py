@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from xray.core.errors import ConfigError, unknown
@@ -15,15 +15,15 @@ from xray.models.weights.hub import RemoteFile
 
 @dataclass(frozen=True)
 class Resolved:
-    """The files that a pull will bring.
+    """The files that a pull will bring, with sizes and hashes as far as known; see `Manifest`.
 
     Args:
         reference: as requested.
         repo: hub repository, if the weights come from the hub.
-        revision: commit of the repository.
+        revision: its commit.
         url: address of the file, if it does not come from the hub.
         licence: as the catalogue or the hub names it.
-        files: with the sizes and hashes known beforehand.
+        files: one or more.
         notes: for people, one sentence each.
     """
 
@@ -39,11 +39,7 @@ class Resolved:
 def resolve(
     reference: str, revision: str | None = None, sha256: str | None = None, files: Sequence[str] = ()
 ) -> Resolved:
-    """Look up what a pull would bring; the arguments are those of `pull`.
-
-    Raises:
-        XrayError: unknown name, not found, access denied, no connection, only pickles, or not what the catalogue pins.
-    """
+    """Look up what a pull would bring; arguments and errors are those of `pull`."""
     entry = find_entry(reference)
     if entry.url:
         if revision or files:
@@ -57,11 +53,7 @@ def resolve(
 
 
 def find_entry(reference: str) -> CatalogEntry:
-    """Return the catalogue's entry, or a new one for a hub id or web address.
-
-    Raises:
-        XrayError: the reference is none of these.
-    """
+    """Return the catalogue's entry, or a new one for a hub id or web address."""
     if reference in CATALOG:
         return CATALOG[reference]
     if is_url(reference):
@@ -95,11 +87,8 @@ def _resolve_repository(reference: str, entry: CatalogEntry, revision: str | Non
     pinned = entry.sha256 if requested == entry.revision else {}
     if not patterns and (missing := sorted(pinned.keys() - set(names))):
         raise ConfigError(f"refused {reference!r}: the hub has no {missing[0]}, which the catalogue pins")
-    files = []
-    for file in map(by_name.__getitem__, names):
-        expected = pinned.get(file.name)
-        if file.sha256 and expected and file.sha256 != expected:
-            raise ConfigError(f"refused {reference!r}: {file.name} at the hub is not the one that the catalogue pins")
-        files.append(RemoteFile(file.name, file.bytes, file.sha256 or expected, file.blob))
+    files = [replace(by_name[name], sha256=pinned.get(name, by_name[name].sha256)) for name in names]
+    if altered := [file.name for file in files if by_name[file.name].sha256 not in (None, file.sha256)]:
+        raise ConfigError(f"refused {reference!r}: {altered[0]} at the hub is not the one that the catalogue pins")
     notes = () if requested else (f"no revision was given; the newest is {commit}, pinned in the manifest",)
     return Resolved(reference, entry.repo, commit, None, entry.licence or licence, tuple(files), notes)

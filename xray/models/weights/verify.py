@@ -41,14 +41,12 @@ def verify(
     """
     folder = folder or weights_folder()
     pulled = {path.name: (path, manifest) for path, manifest in pulled_folders(folder)}
-    requested = list(references)
-    for reference in requested:
-        if folder_name(reference) not in pulled:
-            choices = [manifest.reference for _, manifest in pulled.values()]
-            raise ConfigError(f"not pulled into {str(folder)!r}: {unknown('weights', reference, choices)}")
+    requested = {folder_name(reference): reference for reference in references} or dict.fromkeys(pulled, "")
+    for name in requested.keys() - pulled.keys():
+        choices = [manifest.reference for _, manifest in pulled.values()]
+        raise ConfigError(f"not pulled into {str(folder)!r}: {unknown('weights', requested[name], choices)}")
     checked: dict[str, list[str]] = {}
-    for name in map(folder_name, requested) if requested else pulled:
-        path, manifest = pulled[name]
+    for path, manifest in map(pulled.__getitem__, requested):
         try:
             checked[manifest.reference] = differences(path, manifest)
         except OSError as error:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import http
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPResponse
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from xray.core.errors import ConfigError, StorageError
-from xray.models.weights.folder import offline_advice, without_query
-from xray.models.weights.hub import RemoteFile
+from xray.core.errors import ConfigError
+from xray.models.weights.folder import without_query
+from xray.models.weights.hub import TIMEOUT_SECONDS, RemoteFile, explain_errors
 
 _CHUNK_BYTES = 1 << 20
-_TIMEOUT_SECONDS = 30
 
 
 class _OnlyHttps(HTTPRedirectHandler):
@@ -28,11 +26,7 @@ class _OnlyHttps(HTTPRedirectHandler):
 
 
 def check_address(url: str, sha256: str | None) -> None:
-    """Refuse an address with credentials, and an unencrypted one if there is no hash to check.
-
-    Raises:
-        XrayError: the address is refused.
-    """
+    """Refuse an address with credentials, and an unencrypted one if there is no hash to check."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ConfigError(f"no credentials in a web address, because it is stored: {parts.hostname}{parts.path}")
@@ -44,11 +38,7 @@ def check_address(url: str, sha256: str | None) -> None:
 
 
 def file_size(url: str, sha256: str | None, reference: str) -> int | None:
-    """Return the size in bytes, or None if the server does not report it.
-
-    Raises:
-        XrayError: not found, access denied, or no connection.
-    """
+    """Return the size in bytes, or None if the server does not report it."""
     # GET, not HEAD: a signed address may be valid for GET only.
     with _open(url, sha256, reference, "bytes=0-0") as answer:
         if answer.status == http.HTTPStatus.PARTIAL_CONTENT:
@@ -61,16 +51,7 @@ def file_size(url: str, sha256: str | None, reference: str) -> int | None:
 def download(url: str, file: RemoteFile, folder: Path, reference: str, report: Callable[[int], None]) -> None:
     """Download a file; where its hash is known, and will be checked, resume a partial one.
 
-    Args:
-        url: its address, see `check_address`.
-        file: its name, with size and hash if known.
-        folder: to write it into.
-        reference: as requested, for messages.
-        report: called with the number of bytes present.
-
-    Raises:
-        XrayError: not found, access denied, no connection, or the connection was cut.
-        OSError: the file cannot be written.
+    `report` is called with the number of bytes present.
     """
     path = folder / file.name
     present = path.stat().st_size if file.sha256 and path.exists() else 0
@@ -84,34 +65,13 @@ def download(url: str, file: RemoteFile, folder: Path, reference: str, report: C
                 out.write(chunk)
                 present += len(chunk)
                 report(present)
-    if file.bytes is not None and present < file.bytes:
-        raise _no_connection(reference, f"{present} of {file.bytes} bytes arrived")
+        if file.bytes is not None and present < file.bytes:
+            raise ConnectionError(errno.ECONNRESET, f"{present} of {file.bytes} bytes arrived")
 
 
 @contextmanager
 def _open(url: str, sha256: str | None, reference: str, byte_range: str | None) -> Iterator[HTTPResponse]:
     headers = {"User-Agent": "xray", "Accept-Encoding": "identity"} | ({"Range": byte_range} if byte_range else {})
     opener = build_opener() if sha256 else build_opener(_OnlyHttps)
-    try:
-        with opener.open(Request(url, headers=headers), timeout=_TIMEOUT_SECONDS) as answer:
-            yield answer
-    except HTTPError as error:
-        error.close()
-        raise StorageError(f"cannot pull {reference!r}: {_refusal(error.code, reference)}") from error
-    except (URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-        raise _no_connection(reference, error.reason if isinstance(error, URLError) else error) from error
-
-
-def _refusal(status: int, reference: str) -> str:
-    if status in (401, 403):
-        return f"the server denies access ({status}); {offline_advice(reference)}"
-    if status in (404, 410):
-        return f"the server has no such file ({status})"
-    return f"the server answers {status}; try again later"
-
-
-def _no_connection(reference: str, cause: object) -> StorageError:
-    return StorageError(
-        f"cannot pull {reference!r}: no connection ({cause}). Pull again to resume. Without a connection: "
-        f"{offline_advice(reference)}"
-    )
+    with explain_errors(reference), opener.open(Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as answer:
+        yield answer

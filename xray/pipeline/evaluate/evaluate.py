@@ -10,7 +10,6 @@ from xray.core.progress import Progress
 from xray.models.registry import parse_model
 from xray.pipeline.budget import Budget
 from xray.pipeline.evaluate.worker import BATCH, EvaluateWorker
-from xray.pipeline.generate.worklist import is_inpainted
 from xray.runs.counts import RowCounts
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
@@ -87,8 +86,8 @@ def _available(run: RunFolder, from_plan: bool) -> list[str]:
         raise ConfigError(f"{run.uri} has no images yet; run `xray generate`, or evaluate with `--from-plan`")
     if not from_plan:
         return shards
-    inpainted = frozenset(run.plan.inpainted())
-    if missing := {ShardId(shard).part for shard in shards if is_inpainted(shard, inpainted) and shard not in done}:
+    inpainted = run.plan.inpainted()
+    if missing := {part for shard in shards if (part := ShardId(shard).part) in inpainted and shard not in done}:
         names = ", ".join(sorted({name for part in missing for name in run.plan.scenarios_of(part)}))
         raise ConfigError(f"{names}: inpainted images must exist; run `xray generate` before `--from-plan`")
     if run.recipe.masks.refine.accelerated and not {ShardId(shard).batch for shard in shards} <= run.store.masked():
@@ -116,15 +115,7 @@ def _pool(cluster: Mapping[str, float], actors: int | None, gpus: float | None) 
 def _predict(
     run: RunFolder, specs: Mapping[str, str], shards: Sequence[str], pool: Grant, budget: Budget | None
 ) -> None:
-    """Evaluate models on shards.
-
-    Args:
-        run: with a plan.
-        specs: model strings by name.
-        shards: pending for all these models.
-        pool: resources of the actors.
-        budget: of images that are rendered; None: read stored images, which passed the budget when they were made.
-    """
+    """Evaluate models on shards that lack them; without a budget, on stored images, which passed it when made."""
     from xray.cluster.executor import Stage, stream
 
     arguments = (run.uri, specs, pool.device, budget is not None)

@@ -1,11 +1,11 @@
-"""xray.pipeline.evaluate.panel."""
+"""Several models that look at the same images."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,6 @@ from xray.core.images import Limits, decode
 from xray.models.base import Loaded
 from xray.models.outputs import Colour, Inputs, flatten_onto
 from xray.models.registry import parse_model
-
-if TYPE_CHECKING:
-    pass
-
 
 _EXTRA = ("safetensors", "timm", "torch", "torchvision", "transformers")
 

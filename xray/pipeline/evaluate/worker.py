@@ -20,7 +20,6 @@ from xray.models.base import CLASSES
 from xray.models.outputs import prediction_columns
 from xray.pipeline.evaluate.panel import Panel
 from xray.pipeline.generate.render import Renderer, status_counts
-from xray.pipeline.generate.worklist import is_inpainted
 from xray.pipeline.worker import OnBatch, ShardWorker
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
@@ -39,12 +38,7 @@ _COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant", "image",
 class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
     """Predicts and commits shards with several models; its model is their panel, and the facts about each.
 
-    Args:
-        uri: of the run.
-        specs: model strings by name.
-        device: `cpu` or `cuda`.
-        from_plan: render the images instead of reading them.
-        on_batch: called after each batch.
+    `specs` are model strings by name; `from_plan`: render the images instead of reading them.
     """
 
     def __init__(self, uri: str, specs: Mapping[str, str], device: str, from_plan: bool, on_batch: OnBatch) -> None:
@@ -61,16 +55,11 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
         configure_worker()
         panel = Panel.load(sorted(set(self.specs.values())), self.device, self.batch, self.recipe.transparent_on)
         panel.limits = ANY
-        facts = {
-            name: {
-                "spec": spec,
-                "weights": panel.models[spec].weights_sha256,
-                "preprocessing": panel.models[spec].preprocessing,
-            }
-            for name, spec in self.specs.items()
-        }
-        for name in facts:
-            _refuse_other_weights(self.run, name, facts[name]["weights"])
+        facts = {}
+        for name, spec in self.specs.items():
+            model = panel.models[spec]
+            facts[name] = {"spec": spec, "weights": model.weights_sha256, "preprocessing": model.preprocessing}
+            _refuse_other_weights(self.run, name, model.weights_sha256)
             refuse_other_versions(self.run, evaluation(name))
         return panel, facts
 
@@ -98,7 +87,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
         return {"predictions": len(images) * len(models), "counts": counts}
 
     def _images(self, name: str) -> pa.Table:
-        if self.renderer is not None and not is_inpainted(name, frozenset(self.run.plan.inpainted())):
+        if self.renderer is not None and not self.run.plan.inpaints(ShardId(name).part):
             return self.renderer.shard(self.run.plan.shard(name), self.run.store.masks(ShardId(name).batch)).images
         return self.run.store.shard_table(GENERATE, "images", name, _COLUMNS)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from xray.cluster.placement import Grant, Node, grant, occupied_gpus
 from xray.core.errors import extra
-from xray.pipeline.generate.probe import InpaintProbe, MaskProbe, central_masks
+from xray.pipeline.generate.probe import InpaintProbe, MaskProbe, central_masks, stored_bytes
 from xray.pipeline.generate.render import Renderer
 from xray.pipeline.generate.throughput import Rate, RateSettings, rate_of, rate_settings, remember, remembered
-from xray.pipeline.generate.worklist import Worklist, is_inpainted
+from xray.pipeline.generate.worklist import Worklist
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.receipts import GENERATE, MASK, Shard
@@ -29,7 +30,7 @@ class Need:
         stage: refine, paint or render.
         scenarios: inpainted ones.
         images: number of missing images.
-        rate: the speed, and where it was measured.
+        rate: measured speed.
         pool: resources of its actors; None: tasks on CPUs.
     """
 
@@ -93,6 +94,7 @@ def forecast(run: RunFolder) -> Forecast:
         from xray.cluster.session import connected, nodes
 
     work, pools = Worklist.of(run), run.recipe.pools
+    missing = _missing(work)
     needs: list[Need] = []
     granted: Mapping[str, Grant] = {}
     if work.pools():
@@ -100,30 +102,26 @@ def forecast(run: RunFolder) -> Forecast:
             await_gpus(pools.gpus, pools.stall_seconds)
             cluster = nodes()
             granted = grant(work.pools(), cluster)
-            for name, scenarios, images in _missing(work):
+            for (name, scenarios), images in missing.items():
                 if name in granted:
                     rate = _rate(work, name, scenarios, granted[name], cluster)
                     needs.append(Need(name, scenarios, images, rate, granted[name]))
-    for name, _, images in _missing(work):
-        if name == "render":
-            needs.append(Need(name, (), images, _render_rate(work), None))
+    if images := missing["render", ()]:
+        needs.append(Need("render", (), images, _render_rate(work), None))
     return Forecast(tuple(needs), occupied_gpus(granted.values()))
 
 
-def _missing(work: Worklist) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """The stages with their missing images; inpainting by scenarios, since inpainters differ."""
-    photographs, images = work.run.plan.rows_by_batch(), work.run.plan.rows_by_shard()
-    yield "refine", (), sum(photographs[unit] for unit in work.shards if unit not in work.masked)
-    shards = list(work)
-    painted: dict[tuple[str, ...], int] = {}
-    for part in sorted(work.inpainted):
-        ours = [shard for shard in shards if ShardId(shard).part == part]
-        if ours:
-            scenarios = work.run.plan.scenarios_of(part)
-            painted[scenarios] = painted.get(scenarios, 0) + sum(images[shard] for shard in ours)
-    yield from (("paint", scenarios, count) for scenarios, count in painted.items())
-    if rendered := sum(images[shard] for shard in shards if not is_inpainted(shard, work.inpainted)):
-        yield "render", (), rendered
+def _missing(work: Worklist) -> Counter[tuple[str, tuple[str, ...]]]:
+    """Numbers of missing images by stage and, since inpainters differ, inpainted scenarios."""
+    plan = work.run.plan
+    photographs, images = plan.rows_by_batch(), plan.rows_by_shard()
+    missing: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    missing["refine", ()] = sum(photographs[unit] for unit in work.shards if unit not in work.masked)
+    scenarios = {part: plan.scenarios_of(part) for part in work.inpainted}
+    for shard in sorted(work):
+        part = ShardId(shard).part
+        missing[("paint", scenarios[part]) if part in scenarios else ("render", ())] += images[shard]
+    return missing
 
 
 def _rate(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant, nodes: Sequence[Node]) -> Rate:
@@ -150,11 +148,10 @@ def remember_rates(run: RunFolder, nodes: Sequence[Node]) -> None:
 def _probe(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant) -> Rate:
     from xray.cluster.executor import Stage, stream
 
-    shards = list(work)
-    unit: str = ShardId(shards[0]).batch
+    unit: str = next(iter(work.shards))
     if name == "paint":
         parts = {part for part in work.inpainted if work.run.plan.scenarios_of(part) == tuple(scenarios)}
-        unit = next(shard for shard in shards if ShardId(shard).part in parts)
+        unit = next(shard for shard in work if ShardId(shard).part in parts)
     stage = Stage(
         name, _PROBES[name], (work.run.uri, pool.device, pool.batch), replace(pool, min_actors=1, max_actors=1)
     )
@@ -165,8 +162,7 @@ def _probe(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant) -> 
 
 def _render_rate(work: Worklist) -> Rate:
     """Render a few photographs of a shard in this process, twice: the first time pays for imports and caches."""
-    shards = iter(work)
-    sample = _sample(work.run.plan.shard(next(shard for shard in shards if not is_inpainted(shard, work.inpainted))))
+    sample = _sample(work.run.plan.shard(next(shard for shard in work if ShardId(shard).part not in work.inpainted)))
     recipe = work.run.recipe
     masks = work.run.store.masks(ShardId(sample.name).batch)
     if masks is None and recipe.masks.refine.accelerated:
@@ -176,15 +172,12 @@ def _render_rate(work: Worklist) -> Rate:
     started = time.perf_counter()
     rendered = renderer.shard(sample, masks)
     seconds = time.perf_counter() - started
-    size = sum(len(cell["bytes"]) for cell in rendered.images.column("image").to_pylist() if cell)
+    size = stored_bytes(rendered.images.column("image").to_pylist())
     return Rate(len(sample.plan), seconds, size, "a probe just now")
 
 
 def _sample(shard: Shard) -> Shard:
-    images = list(dict.fromkeys(shard.plan.column("image_id").to_pylist()))
-    sample = set(images[:: max(1, len(images) // 3)][:3])
-
-    def ours(table: pa.Table) -> pa.Table:
-        return table.filter(pa.array([image in sample for image in table.column("image_id").to_pylist()]))
-
-    return Shard(shard.name, ours(shard.source), ours(shard.plan))
+    images = shard.plan["image_id"].unique()
+    sample = images[:: max(1, len(images) // 3)][:3]
+    source, plan = (table.filter(pc.is_in(table["image_id"], sample)) for table in (shard.source, shard.plan))
+    return Shard(shard.name, source, plan)

@@ -18,7 +18,7 @@ from xray.core.device import DeviceModel, load_on
 from xray.core.errors import Rejected
 from xray.core.parquet import consecutive
 from xray.models.weights import check_pinned
-from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, read_photo, rows_by_image
+from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, outcome_of, read_photo, rows_by_image
 from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
@@ -37,14 +37,7 @@ Judged = tuple[InpaintedImage, Picture, Verdict]
 
 @dataclass(frozen=True)
 class InpaintJob:
-    """An image to be inpainted.
-
-    Args:
-        plan: its row of PLAN.
-        row: its row of IMAGES, without image, status and reason.
-        category: of the object.
-        photo: the photograph with its mask, or why there is none.
-    """
+    """An image to be inpainted: its row of PLAN, its row of IMAGES without the image, and the masked photograph."""
 
     plan: Row
     row: Row
@@ -52,43 +45,29 @@ class InpaintJob:
     photo: MaskedPhoto | Rejected
 
     def request(self) -> InpaintRequest:
-        """The input of the inpainter.
-
-        Raises:
-            Rejected: there is no photograph, or no mask.
-        """
+        """The input of the inpainter; raises `Rejected` if there is no photograph, or no mask."""
         if isinstance(self.photo, Rejected):
             raise self.photo
         return InpaintRequest(self.photo.photo, self.plan["prompt"], self.plan["seed"])
 
-    def rejected(self, verdict: Rejected) -> Row:
-        """The row of IMAGES if no image was made."""
-        return self.row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
 
-
+@dataclass(frozen=True)
 class FilteredInpainter:
-    """Inpainters and a filter as one `DeviceModel`, from jobs to rows of IMAGES.
+    """The inpainter of each scenario and a filter as one `DeviceModel`, from jobs to rows of IMAGES.
 
-    Args:
-        scenarios: those that inpaint, by name.
-        inpainters: of each scenario.
-        pins: fingerprints of each scenario's weights, by reference.
-        filter: rejects images.
-        images: how to store images.
+    `pins` are fingerprints of each scenario's weights, by reference.
     """
 
-    def __init__(
-        self,
-        scenarios: Mapping[str, Scenario],
-        inpainters: Mapping[str, DeviceModel[InpaintRequest, InpaintedImage]],
-        pins: Mapping[str, Mapping[str, str]],
-        filter: LoadedFilter,
-        images: Images,
-    ) -> None:
-        self.scenarios, self.inpainters, self.pins = scenarios, inpainters, pins
-        self.filter, self.images = filter, images
-        models = (filter.classifier, filter.clip, filter.safety, filter.refiner)
-        self._filter_needs_device = any(model is not None for model in models)
+    scenarios: Mapping[str, Scenario]
+    inpainters: Mapping[str, DeviceModel[InpaintRequest, InpaintedImage]]
+    pins: Mapping[str, Mapping[str, str]]
+    filter: LoadedFilter
+    images: Images
+
+    @property
+    def _filter_needs_device(self) -> bool:
+        models = (self.filter.classifier, self.filter.clip, self.filter.safety, self.filter.refiner)
+        return any(model is not None for model in models)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -197,10 +176,8 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
         with DeviceLock(self.device_lock) as lock:
             images, runner = self.images(shard, masks, lock, self._reusable(shard))
             scenarios = dict.fromkeys(images.column("scenario").to_pylist())
-            facts = {
-                "painter": dict(runner.model.facts),
-                **device_facts(runner, rate_settings(self.recipe, "paint", scenarios)),
-            }
+            facts = {"painter": dict(runner.model.facts)}
+            facts |= device_facts(runner, rate_settings(self.recipe, "paint", scenarios))
             tables = {"images": (images, consecutive(images.column("scenario")))}
             if store.has_receipt(GENERATE, name):
                 store.revoke_images(name)
@@ -217,22 +194,12 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
     def images(
         self, shard: Shard, masks: pa.Table, lock: DeviceLock, reused: Mapping[str, Row] | None = None
     ) -> tuple[pa.Table, BatchRunner[InpaintJob, Row]]:
-        """Make the rows of IMAGES of a shard.
-
-        Args:
-            shard: photographs and plan.
-            masks: of the photographs (MASKS).
-            lock: of the device.
-            reused: rows that exist already, by sample.
-
-        Returns:
-            The rows in the order of the plan, and the runner that made the missing ones.
-        """
+        """Make the rows of IMAGES of a shard that are not `reused`, by sample; return all, and the runner."""
         rows = dict(reused or {})
         jobs = [job for job in _jobs(shard, masks, self.recipe) if job.plan["sample_id"] not in rows]
         runner: BatchRunner[InpaintJob, Row] = BatchRunner(self.model, self.batch, lock, self.on_batch)
         for job, row in zip(jobs, runner.run(jobs), strict=True):
-            rows[job.plan["sample_id"]] = job.rejected(row) if isinstance(row, Rejected) else row
+            rows[job.plan["sample_id"]] = job.row | outcome_of(row) if isinstance(row, Rejected) else row
         planned = shard.plan.column("sample_id").to_pylist()
         return pa.Table.from_pylist([rows[sample] for sample in planned], schema=schema.IMAGES), runner
 
@@ -242,15 +209,11 @@ def _jobs(shard: Shard, masks: pa.Table, recipe: Recipe) -> list[InpaintJob]:
     source = {row["image_id"]: row for row in shard.source.to_pylist()}
     mask_rows = rows_by_image(masks)
     photos = {image: _photo(row, mask_rows[image], recipe) for image, row in source.items()}
-    return [
-        InpaintJob(
-            plan=plan,
-            row=row_without_image(source[plan["image_id"]], plan),
-            category=categories[source[plan["image_id"]]["category"]],
-            photo=photos[plan["image_id"]],
-        )
-        for plan in shard.plan.to_pylist()
-    ]
+    jobs = []
+    for plan in shard.plan.to_pylist():
+        row = row_without_image(source[plan["image_id"]], plan)
+        jobs.append(InpaintJob(plan, row, categories[row["category"]], photos[plan["image_id"]]))
+    return jobs
 
 
 def _photo(source: Row, mask: Row, recipe: Recipe) -> MaskedPhoto | Rejected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -127,24 +128,13 @@ class MaskWorker(ShardWorker[Model]):
             made, runner = self.rows(rest, lock)
             by_image = {row["image_id"]: row for row in (*made, *reused.values())}
             rows = [by_image[image] for image in source.column("image_id").to_pylist()]
-            facts = {
-                "refiner": dict(self.model.facts),
-                **device_facts(runner, rate_settings(self.recipe, "refine")),
-            }
+            facts = {"refiner": dict(self.model.facts), **device_facts(runner, rate_settings(self.recipe, "refine"))}
             counts = {"masks": dict(sorted(count_outcomes(rows).items()))}
             tables = {"masks": (pa.Table.from_pylist(rows, schema=schema.MASKS), None)}
             return self.run.store.commit(MASK, batch, tables, counts, time.perf_counter() - started, facts)
 
     def rows(self, source: pa.Table, lock: DeviceLock) -> tuple[list[Row], BatchRunner[_Job, Row]]:
-        """Make rows of MASKS.
-
-        Args:
-            source: the photographs (SOURCE).
-            lock: of the device.
-
-        Returns:
-            The rows, and the runner that made them.
-        """
+        """Make rows of MASKS for photographs (SOURCE); return them, and the runner that made them."""
         jobs = [_Job(row) for row in source.to_pylist()]
         runner: BatchRunner[_Job, Row] = BatchRunner(_Masking(self.model, self.recipe), self.batch, lock, self.on_batch)
         rows = [
@@ -154,20 +144,21 @@ class MaskWorker(ShardWorker[Model]):
         return rows, runner
 
 
+@dataclass
 class _Job:
     """A photograph whose mask is being made; its pixels are kept until then."""
 
-    def __init__(self, source: Row) -> None:
-        self.source = source
-        self.input: RefinerInput | None = None
-        self.notes: tuple[str, ...] = ()
+    source: Row
+    input: RefinerInput | None = None
+    notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
 class _Masking:
     """A refiner as a `DeviceModel` from rows of SOURCE to rows of MASKS."""
 
-    def __init__(self, model: Model, recipe: Recipe) -> None:
-        self.model, self.recipe = model, recipe
+    model: Model
+    recipe: Recipe
 
     @property
     def facts(self) -> Mapping[str, Any]:

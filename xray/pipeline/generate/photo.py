@@ -21,14 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class MaskedPhoto:
-    """A photograph with its final mask, ready to be rendered.
-
-    Args:
-        photo: pixels and mask.
-        encoded_mask: the mask as PNG.
-        origin: the mask's origin.
-        notes: reason codes of conversions.
-    """
+    """A photograph with its final mask (also as PNG) and reason codes of conversions, ready to be rendered."""
 
     photo: Photo
     encoded_mask: bytes
@@ -37,21 +30,23 @@ class MaskedPhoto:
 
 
 def read_photo(source: Row, limits: Limits) -> Decoded:
-    """Read and decode a photograph.
-
-    Args:
-        source: its row of SOURCE.
-        limits: sizes to refuse.
+    """Read and decode a photograph, from its row of SOURCE.
 
     Raises:
         Rejected: the file cannot be read or used, or has changed since it was planned.
     """
     if source["status"] == schema.REJECTED:
         raise Rejected(source["reason"])
-    data = read_bytes(source["uri"])
-    if source["sha256"] and hashlib.sha256(data).hexdigest() != source["sha256"]:
-        raise Rejected("source_changed", source["uri"])
+    data = read_unchanged(source["uri"], source["sha256"], "source_changed")
     return decode(data, limits, name=base_name(source["uri"]))
+
+
+def read_unchanged(uri: str, sha256: str | None, reason: str) -> bytes:
+    """Read a file; raise `Rejected` with a reason if it has changed since it was planned."""
+    data = read_bytes(uri)
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise Rejected(reason, uri)
+    return data
 
 
 def mask_seed(source: Row) -> int:
@@ -82,25 +77,15 @@ def _read_mask(uri: str | None, sha256: str | None) -> bytes | None:
     if uri is None:
         return None
     try:
-        data = read_bytes(uri)
+        return read_unchanged(uri, sha256, "mask_changed")
     except Rejected as verdict:
         if verdict.reason == "missing_file":
             raise Rejected("missing_mask", str(verdict)) from verdict
         raise
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise Rejected("mask_changed", uri)
-    return data
 
 
 def mask_row(source: Row, refined: RefinedMask, statistics: MaskStatistics, notes: tuple[str, ...] = ()) -> Row:
-    """The row of MASKS for an accepted mask.
-
-    Args:
-        source: the photograph's row of SOURCE.
-        refined: the mask, see `xray.masks.select_mask`.
-        statistics: of the mask.
-        notes: reason codes of conversions.
-    """
+    """The row of MASKS for an accepted mask; `notes`: reason codes of conversions."""
     return {
         "image_id": source["image_id"],
         "mask": {"bytes": encode_mask(refined.mask), "path": f"{source['image_id']}.png"},
@@ -118,17 +103,16 @@ def mask_row(source: Row, refined: RefinedMask, statistics: MaskStatistics, note
 
 def row_without_mask(source: Row, verdict: Rejected) -> Row:
     """The row of MASKS for a photograph without a usable mask."""
-    outcome = {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
-    return {**dict.fromkeys(schema.MASKS.names), "image_id": source["image_id"], "origin": "", **outcome}
+    return {**dict.fromkeys(schema.MASKS.names), "image_id": source["image_id"], "origin": "", **outcome_of(verdict)}
+
+
+def outcome_of(verdict: Rejected) -> Row:
+    """The columns of a row that cannot be made."""
+    return {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
 
 
 def masked_photo(decoded: Decoded, row: Row, mask: Mask | None = None) -> MaskedPhoto:
-    """Combine a decoded photograph with its mask.
-
-    Args:
-        decoded: the photograph.
-        row: its row of MASKS.
-        mask: the decoded mask, if available.
+    """Combine a decoded photograph with its mask, from its row of MASKS unless the mask is decoded already.
 
     Raises:
         Rejected: there is no mask.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,61 +17,52 @@ from xray.masks import RefinedMask, measure
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
 from xray.pipeline.generate.photo import Row, mask_row, read_photo, row_without_mask
-from xray.pipeline.worker import OnBatch
-from xray.runs.folder import RunFolder
 from xray.runs.receipts import Shard
 
 MIN_IMAGES = 3
 
 
-class MaskProbe:
-    """Measures how fast masks are refined; its arguments are those of `MaskWorker`."""
-
-    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
-        self.worker = MaskWorker(uri, device, batch, on_batch)
+class MaskProbe(MaskWorker):
+    """Measures how fast masks are refined."""
 
     def __call__(self, name: str) -> dict[str, Any]:
         """Refine a few photographs of a batch, twice: the first time pays for compilation and caches."""
-        worker = self.worker
-        source = worker.run.plan.batch(name)
-        sample = source.filter(pc.equal(source.column("status"), schema.OK)).slice(0, max(MIN_IMAGES, worker.batch))
-        with DeviceLock(worker.device_lock) as lock:
-            worker.rows(sample, lock)
-            rows, runner = worker.rows(sample, lock)
-        return _rate(runner, sum(len(row["mask"]["bytes"]) for row in rows if row["mask"]))
+        sample = _usable(self.run.plan.batch(name)).slice(0, max(MIN_IMAGES, self.batch))
+        with DeviceLock(self.device_lock) as lock:
+            self.rows(sample, lock)
+            rows, runner = self.rows(sample, lock)
+        return _rate(runner, [row["mask"] for row in rows])
 
 
-class InpaintProbe:
-    """Measures how fast backgrounds are inpainted; its arguments are those of `InpaintWorker`.
-
-    The masks need not exist: the time does not depend on them.
-    """
-
-    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
-        self.worker = InpaintWorker(uri, device, batch, on_batch)
+class InpaintProbe(InpaintWorker):
+    """Measures how fast backgrounds are inpainted; the masks need not exist: the time does not depend on them."""
 
     def __call__(self, name: str) -> dict[str, Any]:
         """Inpaint the first few images of a shard, twice: the first time pays for compilation and caches."""
-        worker = self.worker
-        sample = _first(worker.run, name, max(MIN_IMAGES, worker.batch))
-        masks = central_masks(sample.source, worker.recipe.limits)
-        with DeviceLock(worker.device_lock) as lock:
-            worker.images(sample, masks, lock)
-            images, runner = worker.images(sample, masks, lock)
-        return _rate(runner, sum(len(cell["bytes"]) for cell in images.column("image").to_pylist() if cell))
+        shard = self.run.plan.shard(name)
+        source = _usable(shard.source)
+        plan = shard.plan.filter(pc.is_in(shard.plan["image_id"], source["image_id"].combine_chunks()))
+        sample = Shard(name, source, plan.slice(0, max(MIN_IMAGES, self.batch)))
+        masks = central_masks(source, self.recipe.limits)
+        with DeviceLock(self.device_lock) as lock:
+            self.images(sample, masks, lock)
+            images, runner = self.images(sample, masks, lock)
+        return _rate(runner, images.column("image").to_pylist())
 
 
-def _rate(runner: BatchRunner[Any, Row], size: int) -> dict[str, Any]:
+def _usable(source: pa.Table) -> pa.Table:
+    return source.filter(pc.equal(source["status"], schema.OK))
+
+
+def _rate(runner: BatchRunner[Any, Row], files: Sequence[Row | None]) -> dict[str, Any]:
     if not runner.ran:
         raise ConfigError("none of the first photographs can be used, so that no speed can be measured on them")
-    return {"images": runner.ran, "seconds": runner.busy, "bytes": size}
+    return {"images": runner.ran, "seconds": runner.busy, "bytes": stored_bytes(files)}
 
 
-def _first(run: RunFolder, name: str, count: int) -> Shard:
-    shard = run.plan.shard(name)
-    source = shard.source.filter(pc.equal(shard.source.column("status"), schema.OK))
-    usable = pc.is_in(shard.plan.column("image_id"), source.column("image_id").combine_chunks())
-    return Shard(name, source, shard.plan.filter(usable).slice(0, count))
+def stored_bytes(files: Sequence[Row | None]) -> int:
+    """Size of images or masks, given as cells of their column."""
+    return sum(len(cell["bytes"]) for cell in files if cell)
 
 
 def central_masks(source: pa.Table, limits: Limits) -> pa.Table:

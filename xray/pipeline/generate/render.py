@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ import pyarrow as pa
 
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
-from xray.core.files import read_bytes
 from xray.core.images import Decoded, decode, encode
 from xray.core.parquet import consecutive
 from xray.masks import Mask, encode_mask, select_mask
@@ -25,11 +23,13 @@ from xray.pipeline.generate.photo import (
     mask_row,
     mask_seed,
     masked_photo,
+    outcome_of,
     read_photo,
+    read_unchanged,
     row_without_mask,
     rows_by_image,
 )
-from xray.runs.counts import Outcome
+from xray.runs.counts import count_outcomes
 from xray.runs.receipts import Shard
 from xray.runs.recipe import Images, Recipe
 from xray.scenarios import Photo, Picture, Scenario
@@ -41,12 +41,7 @@ _DONOR_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Rendered:
-    """The tables of a rendered shard.
-
-    Args:
-        images: IMAGES in the order of the plan, the rows of a scenario together.
-        masks: MASKS, one row per photograph.
-    """
+    """A rendered shard: IMAGES in the order of the plan, the rows of a scenario together, and MASKS."""
 
     images: pa.Table
     masks: pa.Table
@@ -59,22 +54,16 @@ class Rendered:
 
 def status_counts(images: pa.Table) -> dict[str, dict[str, int]]:
     """Count rows of IMAGES by scenario, then by outcome."""
-    counts: dict[str, Counter[str]] = {}
-    columns = (images.column(name).to_pylist() for name in ("scenario", "status", "reason"))
-    for scenario, status, reason in zip(*columns, strict=True):
-        counts.setdefault(scenario, Counter())[str(Outcome(status, reason))] += 1
-    return {scenario: dict(sorted(counter.items())) for scenario, counter in counts.items()}
+    rows = images.select(["scenario", "status", "reason"]).to_pylist()
+    counts = {}
+    for scenario in dict.fromkeys(row["scenario"] for row in rows):
+        ours = count_outcomes(row for row in rows if row["scenario"] == scenario)
+        counts[scenario] = dict(sorted(ours.items()))
+    return counts
 
 
 class Renderer:
-    """Renders shards by a recipe; keeps recently used donors decoded.
-
-    Args:
-        recipe: of the run.
-
-    Attributes:
-        decoded: number of photographs decoded so far.
-    """
+    """Renders shards by a recipe; keeps recently used donors decoded, and counts decoded photographs."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -84,12 +73,8 @@ class Renderer:
     def shard(self, shard: Shard, masks: pa.Table | None = None, reused: Mapping[str, Row] | None = None) -> Rendered:
         """Render every planned image of a shard, and make the masks of its photographs.
 
-        No row is lost: one that cannot be rendered has a status and a reason instead of an image.
-
-        Args:
-            shard: photographs and plan.
-            masks: of the photographs (MASKS), if they exist already.
-            reused: rows of IMAGES that exist already, by sample.
+        No row is lost: one that cannot be rendered has a status and a reason instead of an image. MASKS, and rows of
+        IMAGES by sample, that are passed are not made again.
         """
         images = dict(reused or {})
         planned: dict[str, list[Row]] = {}
@@ -137,7 +122,7 @@ class Renderer:
             picture = scenario.render(photo.photo, plan["seed"], donor)
             check_kept(scenario, photo.photo, picture, plan)
         except Rejected as verdict:
-            return row | {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
+            return row | outcome_of(verdict)
         return row | encoded_image(picture, plan, photo, self.recipe.images)
 
     def _donor_of(self, plan: Row) -> Pixels:
@@ -153,10 +138,7 @@ class Renderer:
 
     def _read_donor(self, uri: str, sha256: str) -> Pixels:
         try:
-            data = read_bytes(uri)
-            if hashlib.sha256(data).hexdigest() != sha256:
-                raise Rejected("source_changed", uri)
-            return decode(data, self.recipe.limits).image
+            return decode(read_unchanged(uri, sha256, "source_changed"), self.recipe.limits).image
         except Rejected as verdict:
             if schema.status_of(verdict.reason) == schema.FAILED:
                 raise
@@ -174,13 +156,7 @@ def encoded_image(
 ) -> Row:
     """Encode an image as the remaining columns of its row of IMAGES.
 
-    Args:
-        picture: the rendered image.
-        plan: its row of PLAN.
-        photo: the photograph that it is made of.
-        images: how to store it.
-        notes: reason codes in addition to the photograph's.
-        facts: additions to its provenance, as plain JSON values.
+    `notes` are reason codes in addition to the photograph's; `facts` go to its provenance, as plain JSON values.
     """
     format = "png" if picture.image.shape[2] == 4 else images.format
     data = encode(picture.image, format, images.quality)

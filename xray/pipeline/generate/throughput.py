@@ -48,13 +48,7 @@ class Rate:
 
 
 def rate_settings(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> dict[str, Any]:
-    """Settings that the rate of a pool depends on, as plain JSON values; each of its receipts records them.
-
-    Args:
-        recipe: of the run.
-        pool: refine or paint.
-        scenarios: inpainted ones.
-    """
+    """Settings that the rate of a pool, refine or paint, depends on; as plain JSON, in each of its receipts."""
     values = recipe_values(recipe)
     settings = {"pool": pool, **{key: values["pools"][pool][key] for key in ("device", "gpus", "batch")}}
     if pool == "refine":
@@ -64,13 +58,7 @@ def rate_settings(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> d
 
 
 def rate_of(receipts: Iterable[Receipt], table: str, settings: RateSettings) -> Rate | None:
-    """Compute a rate from receipts; None if none has these settings.
-
-    Args:
-        receipts: of one stage.
-        table: the committed table, `masks` or `images`.
-        settings: as `rate_settings` gives them.
-    """
+    """Compute a rate from receipts of a stage that commits `table`; None if none has these settings."""
     images, seconds, size = 0, 0.0, 0
     for receipt in receipts:
         if receipt.facts.get("settings") == settings:
@@ -81,13 +69,7 @@ def rate_of(receipts: Iterable[Receipt], table: str, settings: RateSettings) -> 
 
 
 def remember(settings: RateSettings, nodes: Sequence[Node], rate: Rate) -> None:
-    """Save a rate for dry runs of other runs in the cache folder, if that can be written.
-
-    Args:
-        settings: as `rate_settings` gives them.
-        nodes: of the cluster: the rate depends on the kind of GPU.
-        rate: the measured one.
-    """
+    """Save a rate for dry runs of other runs in the cache folder, if that can be written."""
     with contextlib.suppress(XrayError):
         write_bytes(to_uri(_rate_file(settings, nodes)), json.dumps(asdict(rate), indent=1).encode())
 

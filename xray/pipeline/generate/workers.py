@@ -11,7 +11,6 @@ from xray.core.files import read_committed
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
 from xray.pipeline.generate.render import Renderer, status_counts
-from xray.pipeline.worker import OnBatch
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
@@ -20,15 +19,12 @@ from xray.runs.reuse import adopt_shard, reusable_images
 from xray.runs.versions import refuse_other_versions
 
 
-class RefineStage:
-    """Makes the masks of the photographs of some shards; its arguments are those of `MaskWorker`."""
-
-    def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
-        self.refine = MaskWorker(uri, device, batch, on_batch)
+class RefineStage(MaskWorker):
+    """Makes the masks of the photographs of some shards."""
 
     def __call__(self, names: str) -> dict[str, Any]:
         """Make and commit the masks; masks are not images, so no shard is reported."""
-        self.refine(ShardId(names.split()[0]).batch)
+        super().__call__(ShardId(names.split()[0]).batch)
         return {"made": []}
 
 
@@ -37,24 +33,13 @@ def refine_shards(uri: str, names: str) -> dict[str, Any]:
     return RefineStage(uri, "cpu", 1, lambda items, seconds: None)(names)
 
 
-class InpaintStage:
-    """Inpaints the inpainted ones of some shards.
-
-    Args:
-        uri: of the run.
-        device: `cpu` or `cuda`.
-        batch: images that a network makes at once.
-        inpainted: parts of the plan whose images are inpainted.
-        on_batch: called after each batch.
-    """
-
-    def __init__(self, uri: str, device: str, batch: int, inpainted: frozenset[str], on_batch: OnBatch) -> None:
-        self.inpaint = InpaintWorker(uri, device, batch, on_batch)
-        self.inpainted = inpainted
+class InpaintStage(InpaintWorker):
+    """Inpaints the inpainted ones of some shards."""
 
     def __call__(self, names: str) -> dict[str, Any]:
         """Inpaint and commit."""
-        return {"made": [self.inpaint(name) for name in names.split() if ShardId(name).part in self.inpainted]}
+        shards = [name for name in names.split() if self.run.plan.inpaints(ShardId(name).part)]
+        return {"made": list(map(super().__call__, shards))}
 
 
 def render_shards(uri: str, inpainted: frozenset[str], names: str) -> dict[str, Any]:

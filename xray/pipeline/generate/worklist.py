@@ -56,7 +56,7 @@ class Worklist:
     @property
     def inpaints(self) -> bool:
         """Whether any shard is left to inpaint."""
-        return any(is_inpainted(shard, self.inpainted) for shard in self)
+        return any(ShardId(shard).part in self.inpainted for shard in self)
 
     @property
     def refines(self) -> bool:
@@ -82,11 +82,7 @@ class Worklist:
         return pools
 
     def stages(self, nodes: Sequence[Node], max_tasks: int | None = None) -> list[Stage]:
-        """Build the stages of the stream.
-
-        Args:
-            nodes: of the cluster.
-            max_tasks: shards rendered at the same time; default: one per CPU.
+        """Build the stages of the stream; `max_tasks`: shards rendered at the same time, by default one per CPU.
 
         Raises:
             ResourceError: the pools do not fit the cluster.
@@ -101,16 +97,7 @@ class Worklist:
         elif self.refines:
             stages.append(Stage("refine", refine_shards, (uri,)))
         if pool := granted.get("paint"):
-            stages.append(Stage("paint", InpaintStage, (uri, pool.device, pool.batch, self.inpainted), pool, overlap=2))
-        if any(not is_inpainted(shard, self.inpainted) for shard in self):
+            stages.append(Stage("paint", InpaintStage, (uri, pool.device, pool.batch), pool, overlap=2))
+        if any(ShardId(shard).part not in self.inpainted for shard in self):
             stages.append(Stage("render", render_shards, (uri, self.inpainted), max_tasks=max_tasks))
         return stages
-
-
-def is_inpainted(shard: str, inpainted: frozenset[str]) -> bool:
-    """Return whether the images of a shard are inpainted.
-
-    >>> is_inpainted("01-00-00007", frozenset({"01-00"}))
-    True
-    """
-    return ShardId(shard).part in inpainted

@@ -28,8 +28,7 @@ class Donors:
     considered, and the one with the lowest hash with the seed is chosen (rendezvous hashing: Thaler & Ravishankar,
     IEEE/ACM Trans. Networking 6, 1998): each is equally likely, whatever the order of the pool.
 
-    Args:
-        pool: BACKGROUNDS.
+    `pool`: BACKGROUNDS.
     """
 
     def __init__(self, pool: pa.Table) -> None:
@@ -63,11 +62,7 @@ class Donors:
     ) -> list[int | None]:
         """Sample, for each photograph, the row of a donor of another place and category; None if there is none.
 
-        Args:
-            seeds: 0 … 2^63 - 1; they determine the result.
-            categories: of the photographs.
-            places: where they were taken, if known.
-            images: their ids.
+        The seeds, 0 … 2^63 - 1, determine the result.
         """
         if not len(self._order) or not seeds:
             return [None] * len(seeds)
@@ -109,13 +104,7 @@ class Donors:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything random in a plan.
-
-    Args:
-        seed: of the run.
-        donors: the background pool.
-        categories: by name.
-    """
+    """Everything random in a plan: the run's seed, the background pool, and the categories by name."""
 
     seed: int
     donors: Donors

@@ -19,7 +19,7 @@ from xray.pipeline.plan.replan import ExistingImages, Fingerprints, PlanDiff, re
 from xray.pipeline.plan.rows import plan_rows
 from xray.pipeline.plan.survey import Survey, usable_photographs, weight_references
 from xray.pipeline.plan.upload import upload_cache
-from xray.pipeline.plan.writer import PlanWriter, Progress, no_progress
+from xray.pipeline.plan.writer import PlanWriter, Progress
 from xray.runs.folder import RunFolder
 from xray.runs.folds import assign_folds
 from xray.runs.lock import exclusive
@@ -30,7 +30,7 @@ _FIXED = ("seed", "categories", "source", "masks", "backgrounds", "filter", "ima
 
 
 @exclusive("images")
-def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = no_progress) -> None:
+def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = lambda planned: None) -> None:
     """Plan what is missing: new photographs in all scenarios, known ones in new scenarios.
 
     Args:
@@ -63,7 +63,7 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
 
 
 @exclusive("images")
-def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = no_progress) -> PlanDiff:
+def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = lambda planned: None) -> PlanDiff:
     """Replace a plan by one of the current recipe and photographs, reusing images that would come out the same.
 
     The files of the earlier plan stay until everything is made; then `xray verify --clean` removes them. Trainings
@@ -74,9 +74,6 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
         recipe: the new recipe; nothing of the earlier one is kept.
         survey: of the recipe alone.
         progress: called with the number of photographs planned since the last call.
-
-    Returns:
-        The images that are reused, missing and no longer planned, and whether anything was written.
 
     Raises:
         ConfigError: an inpainter refuses a prompt, or models were trained with other folds; the earlier plan stays.
@@ -177,9 +174,8 @@ def _check_prompts(run: RunFolder, parts: Iterable[str], recipe: Recipe) -> list
     for part in parts:
         with run.plan.open_part("plan", part) as file:
             pairs = file.read(["scenario", "prompt"]).group_by(["scenario", "prompt"]).aggregate([])
-        for scenario, prompt in zip(*(column.to_pylist() for column in pairs.columns), strict=True):
-            if prompt is not None:
-                prompts.setdefault(scenario, set()).add(prompt)
+        for row in pairs.drop_null().to_pylist():
+            prompts.setdefault(row["scenario"], set()).add(row["prompt"])
     notes = []
     for scenario, texts in prompts.items():
         notes += recipe.scenarios[scenario].scenario.painter.check(sorted(texts))

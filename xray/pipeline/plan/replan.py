@@ -33,12 +33,7 @@ _OF_SOURCE = ("image_id", "sha256", "category", "mask_sha256", "boxes", "points"
 
 
 class Fingerprints:
-    """Hashes of everything that the bytes of a mask or an image depend on.
-
-    Args:
-        recipe: that makes them.
-        pins: fingerprints of weights, by reference.
-    """
+    """Hashes of everything that the bytes of a mask or an image depend on, such as the pinned weights."""
 
     def __init__(self, recipe: Recipe, pins: Mapping[str, str]) -> None:
         self.recipe, self.pins = recipe, pins
@@ -86,14 +81,14 @@ class ExistingImages:
     """The images and masks that a run has, or reuses already.
 
     Args:
-        images: shard and fingerprint by sample.
-        masks: photo batch and fingerprint by photograph, of masks that were made by a stage of their own.
-        scenarios: scenario by sample.
+        images: shards by sample and fingerprint.
+        masks: photo batches by photograph and fingerprint, of masks that were made by a stage of their own.
+        scenarios: by sample.
         photographs: ids in order.
     """
 
-    images: Mapping[str, tuple[str, int]]
-    masks: Mapping[str, tuple[str, int]]
+    images: Mapping[tuple[str, int], str]
+    masks: Mapping[tuple[str, int], str]
     scenarios: Mapping[str, str]
     photographs: Sequence[str]
 
@@ -109,24 +104,14 @@ class ExistingImages:
             name = row["shard"] if row["shard"] in made else row["carried_from"]
             scenarios[row["sample_id"]] = row["scenario"]
             if name is not None and usable(GENERATE, name):
-                images[row["sample_id"]] = (name, prints.image(row, source[row["image_id"]]))
+                images[row["sample_id"], prints.image(row, source[row["image_id"]])] = name
         masks = {}
         for batch in run.plan.batches():
             for row in run.plan.batch(batch).to_pylist():
                 name = batch if batch in masked else row["mask_from"]
                 if name is not None and usable(MASK, name):
-                    masks[row["image_id"]] = (name, prints.mask(row))
+                    masks[row["image_id"], prints.mask(row)] = name
         return cls(images, masks, scenarios, list(source))
-
-    def shard_with(self, sample_id: str, fingerprint: int) -> str | None:
-        """The shard that has an image with this fingerprint, if any."""
-        shard, known = self.images.get(sample_id, (None, 0))
-        return shard if known == fingerprint else None
-
-    def batch_with(self, image_id: str, fingerprint: int) -> str | None:
-        """The photo batch that has a mask with this fingerprint, if any."""
-        batch, known = self.masks.get(image_id, (None, 0))
-        return batch if known == fingerprint else None
 
 
 def _usable(run: RunFolder, stage: Stage, name: str) -> bool:
@@ -168,7 +153,7 @@ class PlanDiff:
         order = {image: index for index, image in enumerate(self.existing.photographs)}
         rows = sorted(source.to_pylist(), key=lambda row: order.get(row["image_id"], len(order)))
         for row in rows:
-            row["mask_from"] = self.existing.batch_with(row["image_id"], self.prints.mask(row))
+            row["mask_from"] = self.existing.masks.get((row["image_id"], self.prints.mask(row)))
         return pa.Table.from_pylist(rows, schema=schema.SOURCE)
 
     def images(self, planned: Iterable[Row], source: Iterable[Row]) -> None:
@@ -177,7 +162,8 @@ class PlanDiff:
         for row in planned:
             name = row["sample_id"]
             self._removed.pop(name, None)
-            row["carried_from"] = self.existing.shard_with(name, self.prints.image(row, photographs[row["image_id"]]))
+            fingerprint = self.prints.image(row, photographs[row["image_id"]])
+            row["carried_from"] = self.existing.images.get((name, fingerprint))
             (self.missing if row["carried_from"] is None else self.reused)[row["scenario"]] += 1
 
 

@@ -23,14 +23,7 @@ def sample_id(image: str, scenario: str, variant: int) -> str:
 
 
 def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], sampler: Sampler, shard: str) -> pa.Table:
-    """Build PLAN of some photographs: the rows of a scenario together, scenarios in their order.
-
-    Args:
-        source: the photographs (SOURCE).
-        scenarios: their scenarios, by name.
-        sampler: of donors and prompts.
-        shard: name of the shard of the images.
-    """
+    """Build PLAN of some photographs (SOURCE): the rows of a scenario together, scenarios in their order."""
     images, categories, places = (source.column(name).to_pylist() for name in ("image_id", "category", "place"))
     count = len(source)
     columns: dict[str, list[Any]] = {name: [] for name in schema.PLAN.names}

@@ -92,13 +92,10 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
 
 
 def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tuple[tuple[Category, ...], list[str]]:
-    """Check what a recipe needs besides photographs: weights, trainings, the filter, prompts.
-
-    Returns:
-        Its categories, and notes for readers of the run.
+    """Check what a recipe needs besides photographs; return its categories, and notes for readers of the run.
 
     Raises:
-        ConfigError: something is missing or contradictory.
+        ConfigError: weights, a training, the filter or prompts are missing or contradictory.
     """
     _check_weights(weight_references(recipe))
     if recipe.training is not None:
@@ -120,15 +117,7 @@ def scan_source(
     *,
     whole: bool = False,
 ) -> pa.Table:
-    """Look at the photographs of a source that are not known yet (SOURCE).
-
-    Args:
-        recipe: has the source, the annotations and the limits.
-        categories: to look for.
-        known: photographs of earlier plans (SOURCE).
-        progress: called with the number of photographs so far.
-        whole: decode the pixels too.
-    """
+    """Look at the photographs of a source that are not known yet (SOURCE); `whole`: decode the pixels too."""
     candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     new = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
@@ -136,12 +125,7 @@ def scan_source(
 
 
 def source_table(rows: Iterable[Row], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
-    """Build SOURCE chunk by chunk: as Python objects the rows would take several times as much memory.
-
-    Args:
-        rows: as `inspect` yields them.
-        progress: called with the number of rows so far.
-    """
+    """Build SOURCE chunk by chunk: as Python objects the rows would take several times as much memory."""
     chunk: list[Row] = []
     tables = [schema.SOURCE.empty_table()]
     for done, row in enumerate(rows, start=1):
@@ -155,27 +139,14 @@ def source_table(rows: Iterable[Row], progress: Callable[[int], None] = lambda d
 
 def _with_unique_ids(source: pa.Table) -> pa.Table:
     """Make duplicate ids unique, so that no row is lost."""
-    ids = source.column("image_id")
-    if pc.count_distinct(ids).as_py() == len(source):
-        return source
-    times: dict[str, int] = {}
-    unique = []
-    for name in ids.to_pylist():
-        count = times[name] = times.get(name, 0) + 1
-        unique.append(name if count == 1 else f"{name}-again{count - 1}")
-    return source.set_column(
-        source.schema.get_field_index("image_id"), schema.SOURCE.field("image_id"), pa.array(unique)
-    )
+    ids = source["image_id"].to_pandas()
+    times = ids.groupby(ids).cumcount()
+    unique = pa.array(ids.where(times == 0, ids + "-again" + times.astype(str)), pa.string())
+    return source.set_column(source.schema.get_field_index("image_id"), source.schema.field("image_id"), unique)
 
 
 def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = False) -> Iterator[Row]:
-    """Read candidates, a few at a time, and yield their rows of SOURCE in order.
-
-    Args:
-        candidates: of a source or a background pool.
-        limits: sizes to refuse, by the file's header.
-        whole: decode the pixels too.
-    """
+    """Read candidates, a few at a time, and yield their rows of SOURCE in order; `whole`: decode the pixels too."""
     candidates = iter(candidates)
     with ThreadPoolExecutor(_READERS) as pool:
         pending = [pool.submit(_inspect, candidate, limits, whole) for candidate in islice(candidates, 8 * _READERS)]
@@ -186,16 +157,9 @@ def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = Fa
 
 
 def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
-    row: Row = {
-        "image_id": image_id(candidate.key),
-        "sha256": "",
-        "width": 0,
-        "height": 0,
-        "status": schema.OK,
-        "reason": "",
-    }
+    row: Row = {"image_id": image_id(candidate.key), "sha256": "", "width": 0, "height": 0}
     row |= {name: getattr(candidate, name) for name in ("category", "uri", "mask_uri", "place", "split", "licence")}
-    row |= {"mask_sha256": _mask_sha256(candidate.mask_uri), "mask_from": None}
+    row |= {"mask_sha256": _mask_sha256(candidate.mask_uri), "mask_from": None, "status": schema.OK, "reason": ""}
     row["boxes"] = [list(box) for box in candidate.boxes]
     row["points"] = [list(point) for point in candidate.points]
     try:

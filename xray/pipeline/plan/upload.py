@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,12 +23,7 @@ def upload_cache(run: RunFolder, recipe: Recipe, survey: Survey) -> Survey:
     """Copy photographs from this machine's cache into a run in an object store, and return the survey with their URIs.
 
     Other machines cannot read the cache. The user's own photographs stay where they are, and so does everything if the
-    run is in a folder.
-
-    Args:
-        run: the run to be planned.
-        recipe: its source and backgrounds may have caches of their own.
-        survey: of the recipe.
+    run is in a folder. The source and the backgrounds of the recipe may have caches of their own.
     """
     if local_path(run.uri) is not None:
         return survey
@@ -45,7 +39,8 @@ def _copied(run: RunFolder, table: pa.Table, caches: tuple[str, ...], pool: Thre
         if column in table.column_names:
             copy = functools.partial(_copy, run, caches)
             uris = pool.map(copy, table.column(column).to_pylist(), table.column(hashes).to_pylist())
-            table = _with(table, column, uris)
+            index = table.schema.get_field_index(column)
+            table = table.set_column(index, table.schema.field(index), pa.array(uris, pa.string()))
     return table
 
 
@@ -60,8 +55,3 @@ def _copy(run: RunFolder, caches: tuple[str, ...], uri: str | None, sha256: str 
     except Rejected:  # the survey could not read it either
         return uri
     return copy
-
-
-def _with(table: pa.Table, column: str, values: Iterable[str | None]) -> pa.Table:
-    index = table.schema.get_field_index(column)
-    return table.set_column(index, table.schema.field(index), pa.array(values, pa.string()))

@@ -33,37 +33,20 @@ Progress = Callable[[int], None]
 """Called with the number of photographs planned since the last call."""
 
 
-def no_progress(planned: int) -> None:
-    """No-op progress callback."""
-
-
 @dataclass(frozen=True)
 class PlanWriter:
     """Writes parts of a plan; they count once the plan is committed with them.
 
-    Args:
-        run: the run.
-        sampler: of donors and prompts.
-        progress: called with the number of photographs planned since the last call.
-        diff: finds images to reuse, in a new plan of the whole run.
+    `diff` finds images to reuse, in a new plan of the whole run.
     """
 
     run: RunFolder
     sampler: Sampler
-    progress: Progress = no_progress
+    progress: Progress = lambda planned: None
     diff: PlanDiff | None = None
 
     def photographs(self, parts: Sequence[str], source: pa.Table, recipe: Recipe) -> list[str]:
-        """Plan all scenarios of new photographs.
-
-        Args:
-            parts: existing parts.
-            source: the photographs (SOURCE).
-            recipe: their scenarios.
-
-        Returns:
-            The written parts.
-        """
+        """Plan all scenarios of new photographs (SOURCE) beside existing parts; return the written parts."""
         known = [*parts, *self.run.plan.parts("plan"), *self.run.plan.replaced()]
         number = 1 + max((int(PartId(part).source) for part in known), default=-1)
         first, kinds = _next_part(known), _kinds(recipe.scenarios)
@@ -86,16 +69,7 @@ class PlanWriter:
         return written
 
     def scenarios(self, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry]) -> list[str]:
-        """Plan further scenarios of planned photographs.
-
-        Args:
-            parts: existing parts of the plan.
-            source_part: the part with the photographs.
-            scenarios: the further ones.
-
-        Returns:
-            The written parts.
-        """
+        """Plan further scenarios of the photographs of a part beside existing parts; return the written parts."""
         first, kinds = _next_part([*parts, *self.run.plan.replaced()]), _kinds(scenarios)
         with self.run.plan.open_part("source", source_part) as source:
             batches = [source.read_row_group(group, columns=_NEEDED) for group in range(source.num_row_groups)]
@@ -127,9 +101,10 @@ def _next_part(known: Sequence[str]) -> int:
 
 def _kinds(scenarios: Mapping[str, ScenarioEntry]) -> list[dict[str, ScenarioEntry]]:
     """Rendered scenarios and inpainted ones: the latter have shards of their own, on GPUs."""
-    rendered = {name: entry for name, entry in scenarios.items() if not entry.scenario.inpaints}
-    inpainted = {name: entry for name, entry in scenarios.items() if entry.scenario.inpaints}
-    return [kind for kind in (rendered, inpainted) if kind]
+    kinds: tuple[dict[str, ScenarioEntry], dict[str, ScenarioEntry]] = ({}, {})
+    for name, entry in scenarios.items():
+        kinds[entry.scenario.inpaints][name] = entry
+    return [kind for kind in kinds if kind]
 
 
 def _batch_sizes(source: pa.Table, max_size: int) -> Iterator[int]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.core.errors import extra
-from xray.core.images import Pixels
+from xray.core.types import Pixels
 from xray.pipeline.realism.metrics import Metric, MetricValue
 from xray.pipeline.realism.networks import Inception
 from xray.pipeline.realism.pictures import PassedImage
@@ -112,11 +112,7 @@ class Distances(Metric):
 
 
 class FeatureSample:
-    """The features of at most `size` images, sampled by a hash of their ids: the same ones in any order.
-
-    Args:
-        size: maximum number.
-    """
+    """The features of at most `size` images, sampled by a hash of their ids: the same ones in any order."""
 
     def __init__(self, size: int) -> None:
         self._size = size

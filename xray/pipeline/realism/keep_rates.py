@@ -25,15 +25,7 @@ INDEPENDENT, CLUSTERED = "Wilson", "Wilson, clustered by photograph"
 
 
 def keep_rates(run: RunFolder, by: Sequence[str] = GROUP) -> pd.DataFrame:
-    """Compute the share of inpainted images that the filter kept; reads no image.
-
-    Args:
-        run: with images.
-        by: columns that make a group: some of `GROUP`.
-
-    Returns:
-        See `rates`.
-    """
+    """Compute the share of inpainted images that the filter kept, by some columns of `GROUP`: see `rates`."""
     return rates(judgements(run), by)
 
 
@@ -55,11 +47,7 @@ def judgements(run: RunFolder) -> pd.DataFrame:
 
 
 def rates(judgements: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Compute keep rates of groups.
-
-    Args:
-        judgements: as `judgements` returns them.
-        by: which of its columns make a group.
+    """Compute keep rates of groups of `judgements`; the columns `by` make a group.
 
     Returns:
         One row per group, sorted by `by`: `n` judged images of `n_images` different photographs, `kept` of them, the
@@ -77,13 +65,8 @@ def rates(judgements: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def _rate(group: pd.DataFrame) -> dict[str, Any]:
     judged = group[group["judged"]]
     n, kept, photographs = len(judged), int(judged["kept"].sum()), judged["image_id"].nunique()
-    counts = {
-        "n": n,
-        "n_images": photographs,
-        "kept": kept,
-        "unpainted": len(group) - n,
-        "reasons": _count_reasons(group["why"]),
-    }
+    reasons = _count_reasons(group["why"])
+    counts = {"n": n, "n_images": photographs, "kept": kept, "unpainted": len(group) - n, "reasons": reasons}
     if not n:
         return {**counts, "rate": math.nan, "ci_low": math.nan, "ci_high": math.nan, "interval": ""}
     rate, effective = kept / n, effective_n(judged["image_id"].tolist(), judged["kept"].tolist())
@@ -103,9 +86,6 @@ def effective_n(image_ids: Sequence[str], kept: Sequence[bool]) -> float:
     Args:
         image_ids: the photograph of each of N ≥ 1 images.
         kept: whether the filter kept it.
-
-    Returns:
-        1 … N; N if each image is of another photograph.
 
     >>> effective_n(["a", "b", "c"], [True, False, True]), effective_n(["a", "a", "b", "b"], [True] * 4)
     (3.0, 2.0)

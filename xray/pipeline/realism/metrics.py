@@ -24,8 +24,8 @@ class MetricValue:
         metric: its name.
         value: NaN if it could not be computed.
         std: standard deviation, over KID's subsets or over images; NaN if there is none.
-        ci_low: of the 95 % interval, see `clustered_mean`; NaN if there is none.
-        ci_high: of the same.
+        ci_low: lower end of the 95 % interval, see `clustered_mean`; NaN if there is none.
+        ci_high: its upper end.
         n: number of images.
         n_images: number of different photographs among them; 0: not counted.
         n_originals: number of originals that they are compared with; 0: none.
@@ -64,11 +64,7 @@ class Metric:
 
 
 class ClipScore(Metric):
-    """The mean CLIPScore of images with their planned prompts.
-
-    Args:
-        clip: the model.
-    """
+    """The mean CLIPScore of images with their planned prompts."""
 
     role = "clip"
     metrics = ("clip_score",)
@@ -81,11 +77,11 @@ class ClipScore(Metric):
 
     def update(self, batch: Sequence[PassedImage]) -> None:
         """See `Metric.update`; images without a prompt do not count."""
-        prompted = [(item, item.prompt) for item in batch if item.prompt is not None]
-        if prompted:
-            images = [item.photo.image for item, _ in prompted]
-            scores = clip_scores(self._clip, images, [prompt for _, prompt in prompted])
-            self._scores += [(item.image_id, float(score)) for (item, _), score in zip(prompted, scores, strict=True)]
+        prompts = [item.prompt for item in batch if item.prompt is not None]
+        items = [item for item in batch if item.prompt is not None]
+        if items:
+            scores = clip_scores(self._clip, [item.photo.image for item in items], prompts)
+            self._scores += zip((item.image_id for item in items), map(float, scores), strict=True)
 
     def values(self) -> list[MetricValue]:
         """Return the mean CLIPScore."""
@@ -95,11 +91,7 @@ class ClipScore(Metric):
 
 
 class BackgroundLpips(Metric):
-    """The mean LPIPS between images and their originals, outside the object.
-
-    Args:
-        lpips: the network.
-    """
+    """The mean LPIPS between images and their originals, outside the object."""
 
     role = "lpips"
     metrics = ("lpips_background",)
@@ -138,10 +130,10 @@ def clustered_mean(
     usual one.
 
     Args:
-        metric: its name.
+        metric: see `MetricValue`, as `method` and `remark`.
         numbers: the photograph of each image, and the number.
-        method: how the numbers were computed.
-        remark: a caveat for the reader.
+        method: see above.
+        remark: see above.
         paired: whether each image was compared with the original of its photograph.
 
     >>> result = clustered_mean("x", [("a", 1.0), ("b", 2.0), ("c", 3.0)])
@@ -149,9 +141,8 @@ def clustered_mean(
     (2.0, 1.0, -0.484, 4.484, 3)
     """
     if not numbers:
-        return MetricValue(
-            metric, method=method, remark="; ".join(filter(None, ["left out: there are no pictures", remark]))
-        )
+        left_out = "left out: there are no pictures"
+        return MetricValue(metric, method=method, remark=f"{left_out}; {remark}" if remark else left_out)
     frame = pd.DataFrame(numbers, columns=["image_id", "number"])
     mean, n = float(frame["number"].mean()), len(frame)
     groups = frame["image_id"].nunique()
@@ -162,10 +153,7 @@ def clustered_mean(
 
 
 def cluster_error(numbers: Sequence[tuple[str, float]]) -> float:
-    """Compute the standard error of a mean over images that are clustered by photograph, see `clustered_mean`.
-
-    Args:
-        numbers: the photograph of each image, at least two different ones, and the number.
+    """Compute the standard error of a `clustered_mean` over at least two photographs.
 
     >>> cluster_error([("a", 1.0), ("b", 3.0)]), cluster_error([("a", 1.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)])
     (1.0, 0.0)

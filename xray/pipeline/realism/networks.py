@@ -39,9 +39,6 @@ class Inception:
         file: weights in the format of torch-fidelity's release file.
         layer: gives the features.
         device: `cpu`, `cuda` or `cuda:<number>`.
-
-    Raises:
-        XrayError: the file is damaged, contains more than weights, or belongs to another network.
     """
 
     def __init__(self, file: Path, layer: Layer = 2048, device: str = "cpu") -> None:
@@ -54,9 +51,8 @@ class Inception:
             self._network = NoTrainInceptionV3("inception-v3-compat", [str(layer)], _safe(file)).to(device)  # type: ignore[arg-type]
         except RuntimeError as error:
             first_line = str(error).partition("\n")[0]
-            raise ConfigError(
-                f"the weights {str(file)!r} do not fit torch-fidelity's Inception-v3: {first_line}"
-            ) from error
+            message = f"the weights {str(file)!r} do not fit torch-fidelity's Inception-v3: {first_line}"
+            raise ConfigError(message) from error
 
     def features(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Compute features of N ≥ 1 RGB images of any sizes, shape (N, layer)."""
@@ -86,9 +82,6 @@ class Lpips:
     Args:
         file: torchvision's AlexNet; only its convolutions are used.
         device: `cpu`, `cuda` or `cuda:<number>`.
-
-    Raises:
-        XrayError: the file is damaged, contains more than weights, or belongs to another network.
     """
 
     method = f"AlexNet, longer side {LPIPS_SIDE} pixels, object set equal, mean of the distance map outside the object"
@@ -113,10 +106,6 @@ class Lpips:
         bilinearly) is averaged over the pixels outside the mask. Near the object, within the receptive field of the
         layers, the equal object pixels still lower the map.
 
-        Args:
-            photo: the image and its mask.
-            original: RGB, uint8, of the same size.
-
         Returns:
             ≥ 0, 0 for equal backgrounds; None if the sizes differ, the mask covers the image, or the shorter side is
             below 64 pixels after scaling.
@@ -126,22 +115,17 @@ class Lpips:
         if original.shape != photo.image.shape:
             return None
         pasted = restore(photo.image.copy(order="C"), Photo(original, photo.mask), "object")
-        size = _size(photo)
+        scale = LPIPS_SIDE / max(photo.mask.shape)
+        height, width = (max(1, round(side * scale)) for side in photo.mask.shape)
+        size = (width, height)
         mask = cv2.resize(photo.inside, size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
         if min(size) < _MIN_SIDE or mask.all():
             return None
-        pair_NCHW = (
-            _chw(np.stack([_scaled(pasted, size), _scaled(original, size)])).float().to(self._device) / 127.5 - 1
-        )
+        pair_NHWC = np.stack([_scaled(pasted, size), _scaled(original, size)])
+        pair_NCHW = _chw(pair_NHWC).float().to(self._device) / 127.5 - 1
         with torch.inference_mode():
             map_HW = self._network(pair_NCHW[:1], pair_NCHW[1:])[0, 0].double().cpu().numpy()
         return float(map_HW[~mask].mean())
-
-
-def _size(photo: Photo) -> tuple[int, int]:
-    height, width = photo.mask.shape
-    scale = LPIPS_SIDE / max(height, width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _scaled(image: Pixels, size: tuple[int, int]) -> Pixels:

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
-from xray.core.images import ANY, Pixels, decode, encode
-from xray.core.types import Photo
+from xray.core.images import ANY, decode, encode
+from xray.core.types import Photo, Pixels
 from xray.core.uri import open_store
 from xray.masks import decode_mask
 from xray.pipeline.generate.photo import read_photo
@@ -56,9 +56,6 @@ class PassedImages:
     Originals are the images of the run's first scenario with the role `reference`. Without one they are the source
     photographs, encoded as the recipe says, so that both sides went through the same codec.
 
-    Args:
-        run: with images.
-
     Attributes:
         inpainted: by scenario with a replaced background, whether it is inpainted.
 
@@ -82,12 +79,10 @@ class PassedImages:
                 "no scenario replaces the background, such as generated_background; "
                 f"the recipe has {', '.join(self._scenarios)}"
             )
-        references = [name for name, scenario in self._scenarios.items() if scenario.role == "reference"]
-        self._original = references[0] if references else None
-        self._original_receipts: dict[str, Receipt] = {
-            ShardId(receipt.shard).batch: receipt
-            for receipt in (self._receipts_with(self._original) if self._original else ())
-        }
+        references = (name for name, scenario in self._scenarios.items() if scenario.role == "reference")
+        self._original = next(references, None)
+        receipts = self._receipts_with(self._original) if self._original else ()
+        self._original_receipts: dict[str, Receipt] = {ShardId(receipt.shard).batch: receipt for receipt in receipts}
 
     def kind(self, scenario: str) -> str:
         """Return the kind of a scenario."""
@@ -99,12 +94,7 @@ class PassedImages:
         return sum(n for count in counts for outcome, n in outcomes(count) if outcome.ok)
 
     def batches(self, scenario: str, *, originals: bool = False) -> Iterator[list[PassedImage]]:
-        """Yield the images of a scenario, a few at a time and never of two shards together.
-
-        Args:
-            scenario: the recipe's name.
-            originals: whether to read the originals too.
-        """
+        """Yield the images of a scenario, a few at a time and never of two shards together."""
         for receipt in self._receipts_with(scenario):
             originals_by_id = self._encoded_originals(ShardId(receipt.shard).batch) if originals else {}
             prompts = self._prompts(receipt.shard) if self._scenarios[scenario].inpaints else {}

@@ -18,17 +18,8 @@ def augment(
 ) -> tuple[Pixels, Pixels | None]:
     """Augment images, and their masks alike.
 
-    Args:
-        kind: `none`, `flip` (left and right, with probability ½) or `crop` (35 to 100 % of the area with sides of 3:4
-            to 4:3, enlarged to the square; then flip).
-        images_NHWC: shape (N, side, side, 3).
-        masks_NHW: shape (N, side, side), or None.
-        hash_N: a hash of each image.
-        seed: of the trial.
-        epoch: ≥ 0.
-
-    Returns:
-        Images and masks of the same shapes; the arguments are not changed.
+    `kind`: `none`, `flip` (left and right, with probability ½) or `crop` (35 to 100 % of the area with sides of 3:4 to
+    4:3, enlarged to the square; then flip). An image's hash, the trial's seed and the epoch decide.
     """
     if kind == "none":
         return images_NHWC, masks_NHW

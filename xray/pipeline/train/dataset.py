@@ -1,24 +1,73 @@
-"""The data that all trials of a sweep share: images, folds, and how images are prepared."""
+"""The data that all trials of a sweep share: images by scenario, folds, and how images are prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from xray.core import schema
 from xray.core.errors import ConfigError
+from xray.core.hashing import Hashes, digest
 from xray.models.registry import parse_model
-from xray.pipeline.train.samples import Samples
 from xray.pipeline.train.transform import Preparation
 from xray.runs.folder import RunFolder
 from xray.runs.folds import Split, split_photographs
 from xray.runs.trial import Trial
 
-CachedImages = Mapping[tuple[str, Preparation], Sequence[Any]]
-"""References to prepared images in Ray's object store, by scenario and preparation."""
+
+@dataclass(frozen=True)
+class Samples:
+    """N images of one scenario, in the plan's order.
+
+    Args:
+        scenario: its name in the recipe.
+        sample_id: of IMAGES, shape (N,), as all others.
+        image_id: of SOURCE.
+        shard: names of the shards that hold them.
+        variant: 0 … variants − 1.
+        label_N: indices of their categories in the recipe.
+    """
+
+    scenario: str
+    sample_id: NDArray[np.object_]
+    image_id: NDArray[np.object_]
+    shard: NDArray[np.object_]
+    variant: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+
+    @classmethod
+    def of_rows(cls, scenario: str, rows: pd.DataFrame, categories: Sequence[str]) -> Self:
+        """Create them from N rows with `sample_id`, `image_id`, `shard`, `variant` and `category`."""
+        labels = {name: index for index, name in enumerate(categories)}
+        sample_id, image_id, shard = (rows[name].to_numpy(object) for name in ("sample_id", "image_id", "shard"))
+        variant, label_N = (np.asarray(values, np.int64) for values in (rows["variant"], rows["category"].map(labels)))
+        return cls(scenario, sample_id, image_id, shard, variant, label_N)
+
+    def __len__(self) -> int:
+        return len(self.sample_id)
+
+    def of_images(self, image_ids: Collection[str]) -> Self:
+        """Select the images of some photographs."""
+        chosen = np.array([image in image_ids for image in self.image_id], bool)
+        columns = [field.name for field in fields(self) if field.name != "scenario"]
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+    @property
+    def shard_N(self) -> NDArray[np.int64]:
+        """Shards as numbers, 0 … shards − 1, in the order of their names."""
+        return np.unique(self.shard.astype(str), return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def hash_N(self) -> Hashes:
+        """A hash of each photograph and variant, the same in every scenario."""
+        pairs = zip(self.image_id, self.variant, strict=True)
+        return np.array([digest(image, variant, bits=64) for image, variant in pairs], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -31,7 +80,7 @@ class TrainingData:
         samples: the images that exist, by scenario.
         folds: of the photographs, by id.
         preparations: by model.
-        cached: see `xray.pipeline.train.streaming.cache_in_object_store`; other images are streamed.
+        cached: references to prepared images in Ray's object store, by scenario and preparation; others are streamed.
     """
 
     uri: str
@@ -39,7 +88,7 @@ class TrainingData:
     samples: Mapping[str, Samples]
     folds: Mapping[str, int]
     preparations: Mapping[str, Preparation]
-    cached: CachedImages
+    cached: Mapping[tuple[str, Preparation], Sequence[Any]]
 
     @classmethod
     def load(cls, run: RunFolder, trials: Sequence[Trial]) -> Self:
@@ -65,7 +114,7 @@ class TrainingData:
 
     def _check(self, trial: Trial) -> None:
         split = self.split(trial)
-        labels = {int(label) for label in self.samples[trial.scenario].of_images(split.train).label_N}
+        labels = set(self.samples[trial.scenario].of_images(split.train).label_N.tolist())
         missing = [name for label, name in enumerate(self.categories) if label not in labels]
         if missing:
             raise ConfigError(f"{trial.name}: no image of {', '.join(map(repr, missing))} is left to train on")
@@ -83,18 +132,11 @@ def _preparation(run: RunFolder, trial: Trial) -> Preparation:
 def _samples(run: RunFolder, trials: Sequence[Trial], categories: Sequence[str]) -> dict[str, Samples]:
     """Return the existing images of every scenario that is trained or tested on."""
     images = run.store.table("images", ["sample_id", "category", "status"])
-    category = {
-        row["sample_id"]: row["category"]
-        for row in images.filter(pc.equal(images.column("status"), schema.OK)).to_pylist()
-    }
-    by_scenario: dict[str, list[dict[str, Any]]] = {
-        name: [] for trial in trials for name in (trial.scenario, *trial.tests)
-    }
-    for row in run.store.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"]).to_pylist():
-        if row["scenario"] in by_scenario and row["sample_id"] in category:
-            by_scenario[row["scenario"]].append({**row, "category": category[row["sample_id"]]})
-    for name, rows in by_scenario.items():
-        if not rows:
+    images = images.filter(pc.equal(images.column("status"), schema.OK)).to_pandas()
+    plan = run.store.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"]).to_pandas()
+    by_scenario = dict(iter(plan.merge(images, on="sample_id").groupby("scenario", observed=True)))
+    names = dict.fromkeys(name for trial in trials for name in (trial.scenario, *trial.tests))
+    for name in names:
+        if name not in by_scenario:
             raise ConfigError(f"{run.uri} has no images of scenario {name!r}; run `xray generate` first")
-    labels = {name: index for index, name in enumerate(categories)}
-    return {name: Samples.of_rows(name, rows, labels) for name, rows in by_scenario.items()}
+    return {name: Samples.of_rows(name, by_scenario[name], categories) for name in names}

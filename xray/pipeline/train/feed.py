@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from xray.pipeline.train.samples import Samples
+from xray.pipeline.train.dataset import Samples
 from xray.pipeline.train.shuffle import Order
-from xray.pipeline.train.transform import Preparation, masks_of, pixels_of
+from xray.pipeline.train.transform import Pixels, Preparation
 
-Pixels = NDArray[np.uint8]
 Batch = tuple[Pixels, Pixels | None]
 """Images (N, side, side, 3), and masks (N, side, side) if the task needs them."""
 
 
 class Pass(NamedTuple):
-    """A pass over images in which each is seen once, such as an epoch.
-
-    Args:
-        samples: the images.
-        batches: indices into `samples`, for each batch.
-    """
+    """A pass over images in which each is seen once, such as an epoch; `batches` are indices into `samples`."""
 
     samples: Samples
     batches: Sequence[Order]
 
 
-class Feed(Protocol):
-    """A source of pixels that serves images in any order."""
-
-    def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-        """Yield the pixels of all batches, pass after pass. A feed may prefetch from later passes."""
-        ...
+Feed = Callable[[Iterable[Pass]], Iterator[Batch]]
+"""Yields the pixels of all batches, pass after pass. A feed may prefetch from later passes."""
 
 
-class InMemoryFeed:
-    """A feed of images that are already prepared and in memory.
+def in_memory_feed(blocks: Iterable[pa.Table], preparation: Preparation) -> Feed:
+    """Return a feed of prepared images, which are not copied before they are used."""
+    images = {name: image for block in blocks for name, image in unpack(block, preparation)}
 
-    Args:
-        blocks: as `Preparation.prepare` returns them.
-        preparation: that made them.
-    """
+    def batches(passes: Iterable[Pass]) -> Iterator[Batch]:
+        for samples, indices in passes:
+            for index in indices:
+                yield stack([images[name] for name in samples.sample_id[index]])
 
-    def __init__(self, blocks: Sequence[pa.Table], preparation: Preparation) -> None:
-        self._images = [pixels_of(block, preparation.side) for block in blocks]
-        self._masks = [masks_of(block, preparation.side) for block in blocks] if preparation.masks else None
-        self._row = {
-            name: (block_index, row)
-            for block_index, block in enumerate(blocks)
-            for row, name in enumerate(block.column("sample_id").to_pylist())
-        }
+    return batches
 
-    def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-        """See `Feed`."""
-        for samples, batches in passes:
-            for indices in batches:
-                rows = [self._row[samples.sample_id[index]] for index in indices.tolist()]
-                images_NHWC = np.stack([self._images[block][row] for block, row in rows])
-                yield (
-                    images_NHWC,
-                    None if self._masks is None else np.stack([self._masks[block][row] for block, row in rows]),
-                )
+
+def unpack(block: pa.Table, preparation: Preparation) -> Iterator[tuple[str, Batch]]:
+    """Yield the id, pixels and mask of each prepared image."""
+    for batch in block.to_batches():  # tables would be copied to make each column one array
+        images_NHWC, masks_NHW = preparation.arrays(batch)
+        masks = masks_NHW if masks_NHW is not None else [None] * len(batch)
+        yield from zip(batch.column("sample_id").to_pylist(), zip(images_NHWC, masks, strict=True), strict=True)
+
+
+def stack(images: Sequence[Batch]) -> Batch:
+    """Stack images, and their masks if they have any."""
+    masks = [mask for _, mask in images if mask is not None]
+    return np.stack([image for image, _ in images]), np.stack(masks) if masks else None

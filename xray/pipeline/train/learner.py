@@ -6,22 +6,21 @@ import contextlib
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xray.core.errors import ConfigError, ResourceError, XrayError
 from xray.core.hashing import digest
-from xray.models.base import Trainable
+from xray.models.registry import parse_model
 from xray.models.weights.checkpoint import Weights
 from xray.pipeline.train.augment import augment
+from xray.pipeline.train.dataset import Samples
 from xray.pipeline.train.feed import Batch, Feed, Pass
-from xray.pipeline.train.objective import Objective, PredictionColumns, concatenate
+from xray.pipeline.train.objective import OBJECTIVES, PredictionColumns
 from xray.pipeline.train.optimizer import class_weights, learning_rate, make_optimizer
-from xray.pipeline.train.samples import Samples
 from xray.pipeline.train.shuffle import Order, batch_slices, epoch_order, worker_share
-from xray.pipeline.train.tensors import Tensors, ToTensors
 from xray.runs.checkpoints import TrainState, copy_weights
 from xray.runs.trial import Trial, differences
 
@@ -31,16 +30,13 @@ if TYPE_CHECKING:
 _INFERENCE_BATCH = 64
 _SHOWN_IDS = 8
 
+Tensors = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor | None"]
+"""Network input (N, 3, side, side) or logits; labels (N,); masks (N, side, side) or None."""
+
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the processes that train a model together.
-
-    Args:
-        device: for torch, such as `cpu` or `cuda:0`.
-        rank: 0 … workers − 1.
-        workers: how many there are.
-    """
+    """One of the processes that train a model together, on a device of torch such as `cpu` or `cuda:0`."""
 
     device: str = "cpu"
     rank: int = 0
@@ -57,93 +53,53 @@ class Worker:
         return tuple(total.tolist())
 
 
-@dataclass
 class Learner:
-    """A network in training, as one worker holds it; `build` creates it.
+    """A network in training, as one worker holds it.
 
-    Args:
-        trial: the planned training.
-        network: the network that is trained.
-        objective: of its task.
-        feed: the pixels of the scenario that it is trained on.
-        train: the images that the weights are fitted to.
-        validation: the images that choose the best epoch.
-        worker: this process.
-        raw_model: the network itself, on the worker's device.
-        ddp_model: `raw_model`, wrapped in DistributedDataParallel if there are several workers.
-        optimizer: of the weights.
-        scaler: of the gradients; enabled for `precision: float16`.
-        to_tensors: moves batches to the device.
-        weight_K: weight of each category in the loss.
-        best: weights of the best epoch so far.
-        history: one row of HISTORY per finished epoch, without the trial's columns.
+    Its `history` has one row of HISTORY per finished epoch, without the trial's columns; `best` are the weights of the
+    best epoch so far, by the images of `validation`. `raw_model` is the network itself; `ddp_model` wraps it in
+    DistributedDataParallel if there are several workers.
+
+    Raises:
+        ResourceError: `precision: float16` without a GPU.
+        ConfigError: fewer images than the workers need.
     """
 
-    trial: Trial
-    network: Trainable
-    objective: Objective
-    feed: Feed
-    train: Samples
-    validation: Samples
-    worker: Worker
-    raw_model: torch.nn.Module
-    ddp_model: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    to_tensors: ToTensors
-    weight_K: torch.Tensor
-    best: Weights = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._shard_N, self._hash_N = self.train.shard_N, self.train.hash_N
-        training = self.trial.training
-        self._steps = batch_slices(len(self.train), training.batch, _min_images(self.trial, self.worker))
-        self._batches: Iterator[Batch] | None = None
-
-    @classmethod
-    def build(
-        cls,
-        trial: Trial,
-        network: Trainable,
-        objective: Objective,
-        feed: Feed,
-        train: Samples,
-        validation: Samples,
-        worker: Worker | None = None,
-    ) -> Self:
-        """Move a network to the worker's device and prepare to train it; the arguments are those of the class.
-
-        Raises:
-            ResourceError: `precision: float16` without a GPU.
-            ConfigError: fewer images than the workers need.
-        """
+    def __init__(
+        self, trial: Trial, classes: int, feed: Feed, train: Samples, validation: Samples, worker: Worker
+    ) -> None:
         import torch
 
-        worker = worker or Worker()
-        device = torch.device(worker.device)
-        _check(trial, train, worker)
-        raw_model = network.module.to(device)
-        ddp_model: torch.nn.Module = raw_model
-        if worker.workers > 1:
-            ddp_model = torch.nn.parallel.DistributedDataParallel(
-                raw_model, find_unused_parameters=network.task == "segmentation"
+        self.trial, self.feed, self.train, self.validation, self.worker = trial, feed, train, validation, worker
+        self.history: list[dict[str, Any]] = []
+        self.best: Weights = {}
+        training, self.device = trial.training, torch.device(worker.device)
+        min_images = 2 * worker.workers * training.accumulate  # batch normalisation needs two in each part
+        if training.precision == "float16" and self.device.type != "cuda":
+            raise ResourceError(f"`precision: float16` needs a GPU; on {worker.device}, use bfloat16")
+        if len(train) < min_images:
+            raise ConfigError(
+                f"{trial.name} has {len(train)} images to train on; with `workers: {worker.workers}` and "
+                f"`accumulate: {training.accumulate}` it needs {min_images}"
             )
-        return cls(
-            trial,
-            network,
-            objective,
-            feed,
-            train,
-            validation,
-            worker,
-            raw_model,
-            ddp_model,
-            make_optimizer(trial.training, raw_model),
-            torch.amp.GradScaler(device.type, enabled=trial.training.precision == "float16"),
-            ToTensors.build(network.mean, network.std, device),
-            torch.from_numpy(class_weights(trial.training, train.label_N)).to(device),
-        )
+        torch.manual_seed(trial.trial_seed)
+        model = parse_model(trial.spec)
+        self.objective = OBJECTIVES[model.task](classes)
+        self.network = model.trainable(self.objective.outputs, training.side, training.pretrained)
+        self.raw_model: torch.nn.Module = self.network.module.to(self.device)
+        self.ddp_model = self.raw_model
+        if worker.workers > 1:
+            self.ddp_model = torch.nn.parallel.DistributedDataParallel(
+                self.raw_model, find_unused_parameters=model.task == "segmentation"
+            )
+        self.optimizer = make_optimizer(training, self.raw_model)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
+        self.weight_K = torch.from_numpy(class_weights(training, train.label_N)).to(self.device)
+        mean_C, std_C = (torch.tensor(values, device=self.device) for values in (self.network.mean, self.network.std))
+        self._scale, self._shift = (255 * std_C).view(1, 3, 1, 1), (mean_C / std_C).view(1, 3, 1, 1)
+        self._shard_N, self._hash_N = train.shard_N, train.hash_N
+        self._steps = batch_slices(len(train), training.batch, min_images)
+        self._batches: Iterator[Batch] | None = None
 
     @property
     def epochs(self) -> int:
@@ -157,8 +113,8 @@ class Learner:
         if rule == "last":
             return self.epochs - 1
         if rule == "score":
-            return max(range(self.epochs), key=lambda epoch: (history[epoch]["validation_score"], -epoch))
-        return min(range(self.epochs), key=lambda epoch: (history[epoch]["validation_loss"], epoch))
+            return max(range(self.epochs), key=lambda epoch: history[epoch]["validation_score"])
+        return min(range(self.epochs), key=lambda epoch: history[epoch]["validation_loss"])
 
     @property
     def done(self) -> bool:
@@ -200,10 +156,7 @@ class Learner:
         self.best, self.history = state.best, state.history
 
     def epoch(self) -> dict[str, Any]:
-        """Train for one more epoch, then validate.
-
-        Returns:
-            The row that is appended to `history`.
+        """Train for one more epoch, then validate; return the row that is appended to `history`.
 
         Raises:
             XrayError: the loss is not a number; names the step and the images.
@@ -213,7 +166,7 @@ class Learner:
         started, number = time.perf_counter(), self.epochs
         torch.manual_seed(digest(self.trial.trial_seed, "epoch", number, bits=63))
         if self._batches is None:
-            self._batches = self.feed.batches(self._passes())
+            self._batches = self.feed(self._passes())
         train_loss, train_score = self._train(number, self._batches)
         validation_loss, metrics = self._validate(self._batches)
         row = {
@@ -240,10 +193,10 @@ class Learner:
         self.raw_model.load_state_dict(self.best)
 
     def predict(self, samples: Samples, feed: Feed) -> PredictionColumns:
-        """Predict images, in their order, on this worker alone."""
+        """Predict one or more images, in their order, on this worker alone."""
         images = Pass(samples, _inference_batches(np.arange(len(samples))))
-        outputs = self._infer(images, feed.batches([images]))
-        return concatenate([self.objective.to_predictions(*output) for output in outputs])
+        columns = [self.objective.to_predictions(*output) for output in self._infer(images, feed([images]))]
+        return {name: np.concatenate([batch[name] for batch in columns]) for name in columns[0]}
 
     def _learning_rate(self, epoch: int, step: int) -> float:
         return learning_rate(self.trial.training, epoch * len(self._steps) + step, len(self._steps))
@@ -252,38 +205,32 @@ class Learner:
         """Yield all that this worker has still to see, so that a feed can prefetch."""
         for epoch in range(self.epochs, self.trial.training.epochs):
             yield Pass(self.train, self._train_parts(epoch))
-            yield Pass(self.validation, self._validation_batches())
+            yield self._validation_pass()
 
     def _train_parts(self, epoch: int) -> list[Order]:
         """Return this worker's share of an epoch's batches, `accumulate` parts of each."""
-        accumulate, worker = self.trial.training.accumulate, self.worker
         order_N = epoch_order(self._shard_N, self._hash_N, self.trial.trial_seed, epoch)
-        return [
-            order_N[part]
-            for batch in self._steps
-            for part in worker_share(batch, worker.rank, worker.workers, accumulate)
-        ]
+        rank, workers, accumulate = self.worker.rank, self.worker.workers, self.trial.training.accumulate
+        return [order_N[part] for batch in self._steps for part in worker_share(batch, rank, workers, accumulate)]
 
-    def _validation_batches(self) -> list[Order]:
+    def _validation_pass(self) -> Pass:
         index_N, workers = np.arange(len(self.validation)), self.worker.workers
         share = index_N[self.worker.rank :: workers] if len(index_N) >= workers else index_N
-        return _inference_batches(share)
+        return Pass(self.validation, _inference_batches(share))
 
     def _train(self, epoch: int, batches: Iterator[Batch]) -> tuple[float, float]:
         """Fit the weights for one epoch; return the mean loss and the score over all workers' images."""
-        accumulate, parts = self.trial.training.accumulate, self._train_parts(epoch)
-        metrics = self.objective.metrics().to(self.to_tensors.device)
+        accumulate, parts = self.trial.training.accumulate, iter(self._train_parts(epoch))
+        metrics = self.objective.metrics(self.device)
         self.ddp_model.train()
         total = 0.0
         for step, batch in enumerate(self._steps):
-            rate = self._learning_rate(epoch, step)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = self._learning_rate(epoch, step)
             self.optimizer.zero_grad(set_to_none=True)
             for index in range(accumulate):
-                part = parts[step * accumulate + index]
-                last, size = index == accumulate - 1, batch.stop - batch.start
-                loss = self._backward(part, next(batches), size, epoch, last, metrics)
+                part, last = next(parts), index == accumulate - 1
+                loss = self._backward(part, next(batches), batch.stop - batch.start, epoch, last, metrics)
                 if not math.isfinite(loss):
                     raise self._divergence(epoch, step, part)
                 total += loss
@@ -294,8 +241,8 @@ class Learner:
 
     def _backward(self, index: Order, batch: Batch, size: int, epoch: int, last: bool, metrics: Any) -> float:
         """Add the gradients of a part of a batch of `size` images; return the sum of its losses."""
-        images, masks = augment(self.trial.training.augment, *batch, self._hash_N[index], self.trial.trial_seed, epoch)
-        input_NCHW, label_N, mask_NHW = self.to_tensors(images, masks, self.train.label_N[index])
+        batch = augment(self.trial.training.augment, *batch, self._hash_N[index], self.trial.trial_seed, epoch)
+        input_NCHW, label_N, mask_NHW = self._to_tensors(batch, self.train, index)
         synchronise = last or self.worker.workers == 1
         with contextlib.nullcontext() if synchronise else self.ddp_model.no_sync():  # type: ignore[operator]
             with self._autocast():
@@ -304,17 +251,17 @@ class Learner:
             # DDP averages over workers: times their number it sums, so that each image counts the same.
             loss = (loss_N * self.weight_K[label_N]).sum() * (self.worker.workers / size)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        metrics.update(*self.objective.metric_inputs(logits.detach(), label_N, mask_NHW))
+        metrics.update(logits.detach().argmax(dim=1), self.objective.target(label_N, mask_NHW))
         return float(loss_N.detach().sum())
 
     def _validate(self, batches: Iterator[Batch]) -> tuple[float, dict[str, float]]:
         """Return the mean loss over the validation images, and the metrics by name, over all workers."""
-        metrics = self.objective.metrics().to(self.to_tensors.device)
-        images = Pass(self.validation, self._validation_batches())
+        metrics = self.objective.metrics(self.device)
+        images = self._validation_pass()
         total = 0.0
         for logits, label_N, mask_NHW in self._infer(images, batches):
             total += float(self.objective.loss(logits, label_N, mask_NHW).sum())
-            metrics.update(*self.objective.metric_inputs(logits, label_N, mask_NHW))
+            metrics.update(logits.argmax(dim=1), self.objective.target(label_N, mask_NHW))
         total, count = self.worker.sum(total, sum(map(len, images.batches)))
         return total / count, {name: float(value) for name, value in metrics.compute().items()}
 
@@ -323,42 +270,34 @@ class Learner:
         import torch
 
         self.ddp_model.eval()
-        for index, (pixels, masks) in zip(images.batches, batches, strict=False):
-            input_NCHW, label_N, mask_NHW = self.to_tensors(pixels, masks, images.samples.label_N[index])
+        for index, batch in zip(images.batches, batches, strict=False):
+            input_NCHW, label_N, mask_NHW = self._to_tensors(batch, images.samples, index)
             with torch.inference_mode(), self._autocast():
                 logits = self.raw_model(input_NCHW)
             yield logits, label_N, mask_NHW
+
+    def _to_tensors(self, batch: Batch, samples: Samples, index: Order) -> Tensors:
+        """Convert a batch and its labels to normalised tensors on the device."""
+        import torch
+
+        images_NHWC, masks_NHW = batch
+        pixels_NCHW = torch.from_numpy(images_NHWC).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        input_NCHW = pixels_NCHW.float() / self._scale - self._shift
+        masks = None if masks_NHW is None else torch.from_numpy(masks_NHW).to(self.device)
+        return input_NCHW, torch.from_numpy(samples.label_N[index]).to(self.device), masks
 
     def _autocast(self) -> Any:
         import torch
 
         precision = self.trial.training.precision
-        if precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.to_tensors.device.type, dtype=getattr(torch, precision))
+        return torch.autocast(self.device.type, getattr(torch, precision), enabled=precision != "float32")
 
     def _divergence(self, epoch: int, step: int, index: Order) -> XrayError:
-        ids = [self.train.sample_id[i] for i in index.tolist()]
+        ids = self.train.sample_id[index].tolist()
         more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
         return XrayError(
             f"{self.trial.name}: the loss is not a number in epoch {epoch}, step {step} "
             f"(learning rate {self._learning_rate(epoch, step):.3g}), on the images {', '.join(ids[:_SHOWN_IDS])}{more}"
-        )
-
-
-def _min_images(trial: Trial, worker: Worker) -> int:
-    """Return the smallest batch: two images, which batch normalisation needs, in each part of each worker."""
-    return 2 * worker.workers * trial.training.accumulate
-
-
-def _check(trial: Trial, train: Samples, worker: Worker) -> None:
-    training = trial.training
-    if training.precision == "float16" and not worker.device.startswith("cuda"):
-        raise ResourceError(f"`precision: float16` needs a GPU; on {worker.device}, use bfloat16")
-    if len(train) < _min_images(trial, worker):
-        raise ConfigError(
-            f"{trial.name} has {len(train)} images to train on; with `workers: {worker.workers}` and "
-            f"`accumulate: {training.accumulate}` it needs {_min_images(trial, worker)}"
         )
 
 

@@ -1,16 +1,18 @@
-"""Objectives of training: loss, metrics and stored predictions, for classification and segmentation."""
+"""Objectives of training: loss, metrics and stored predictions, for classification and segmentation.
+
+Their methods take the logits of N images, labels (N,), and masks of 0 and 1, (N, H, W), if the task needs them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from xray.models.base import Task
 from xray.models.outputs import prediction_columns
-from xray.pipeline.train.metrics import Metrics, Top1
 
 if TYPE_CHECKING:
     import torch
@@ -22,60 +24,54 @@ CORRECT_IOU = 0.5
 """A segmented image counts as correct from this IoU of its category."""
 
 
-class Objective(Protocol):
-    """The loss, metrics and predictions of a task. Methods take the logits of N images, labels (N,) and masks."""
+class Top1:
+    """The share of correct predictions over the batches of an epoch, in the interface of torchmetrics.
 
-    @property
-    def score(self) -> str:
-        """The metric that learning curves show."""
-        ...
+    torchmetrics has it too, but imports transformers and matplotlib into every worker, which takes seconds.
 
-    @property
-    def outputs(self) -> int:
-        """Number of output channels of the network."""
-        ...
+    >>> import torch
+    >>> metric = Top1()
+    >>> metric.update(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1]))
+    >>> round(metric.compute()["top1"], 2)
+    0.67
+    """
 
-    def loss(self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None) -> torch.Tensor:
-        """Return the loss of each image, shape (N,)."""
-        ...
+    def __init__(self) -> None:
+        self.counts: torch.Tensor | int = 0
 
-    def metrics(self) -> Metrics:
-        """Create the metrics of an epoch."""
-        ...
+    def update(self, predicted: torch.Tensor, true: torch.Tensor) -> None:
+        """Count a batch."""
+        import torch
 
-    def metric_inputs(
-        self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return predicted and true classes, as the metrics take them."""
-        ...
+        correct = (predicted == true).sum()
+        self.counts = self.counts + torch.stack([correct, torch.full_like(correct, len(true))])
 
-    def to_predictions(
-        self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
-    ) -> PredictionColumns:
-        """Return columns of PREDICTIONS, N rows."""
-        ...
+    def compute(self) -> Mapping[str, float]:
+        """Return `top1` over all workers."""
+        import torch
 
-
-def objective_for(task: Task, classes: int) -> Objective:
-    """Create the objective of a task with a number of categories."""
-    return Classification(classes) if task == "classification" else Segmentation(classes)
+        counts = torch.as_tensor(self.counts).clone()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(counts)
+        correct, count = counts.tolist()
+        return {"top1": correct / count}
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Classification: logits (N, classes), cross-entropy, top-1.
-
-    Args:
-        classes: number of categories.
-    """
+    """Classification: logits (N, classes), cross-entropy, top-1."""
 
     classes: int
     score: ClassVar[str] = "top1"
 
     @property
     def outputs(self) -> int:
-        """One per category."""
+        """Number of output channels of the network: one per category."""
         return self.classes
+
+    def target(self, label_N: torch.Tensor, mask_NHW: torch.Tensor | None) -> torch.Tensor:
+        """Return the true categories, shape (N,)."""
+        return label_N
 
     def loss(self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None) -> torch.Tensor:
         """Return the cross-entropy, shape (N,)."""
@@ -83,15 +79,9 @@ class Classification:
 
         return functional.cross_entropy(logits.float(), label_N, reduction="none")
 
-    def metrics(self) -> Metrics:
+    def metrics(self, device: torch.device) -> Any:
         """Create the top-1 accuracy."""
         return Top1()
-
-    def metric_inputs(
-        self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return predicted and true categories, each of shape (N,)."""
-        return logits.argmax(dim=1), label_N
 
     def to_predictions(
         self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
@@ -103,21 +93,20 @@ class Classification:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Segmentation: logits (N, 1 + classes, H, W), cross-entropy and Dice; mean IoU, Dice and pixel accuracy.
-
-    A pixel's class is 0 on the background and 1 + the category's index on the object. Masks are 0 or 1, (N, H, W).
-
-    Args:
-        classes: number of categories.
-    """
+    """Segmentation: logits (N, 1 + classes, H, W), cross-entropy and Dice; mean IoU, Dice and pixel accuracy."""
 
     classes: int
     score: ClassVar[str] = "miou"
 
     @property
     def outputs(self) -> int:
-        """The background, and one per category."""
+        """Number of output channels of the network: the background, and one per category."""
         return self.classes + 1
+
+    def target(self, label_N: torch.Tensor, mask_NHW: torch.Tensor | None) -> torch.Tensor:
+        """Return each pixel's class, shape (N, H, W): 0 on the background, 1 + the category's index on the object."""
+        assert mask_NHW is not None
+        return (label_N + 1)[:, None, None] * mask_NHW.long()
 
     def loss(self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None) -> torch.Tensor:
         """Return cross-entropy (mean over pixels) + 1 − soft Dice of the image's category, shape (N,).
@@ -129,14 +118,14 @@ class Segmentation:
 
         assert mask_NHW is not None
         logits = logits.float()
-        entropy_N = functional.cross_entropy(logits, _true(label_N, mask_NHW), reduction="none").mean(dim=(1, 2))
+        entropy_NHW = functional.cross_entropy(logits, self.target(label_N, mask_NHW), reduction="none")
         index_N = torch.arange(len(label_N), device=logits.device)
         share_NHW = logits.softmax(dim=1)[index_N, label_N + 1]
         common_N = (share_NHW * mask_NHW).sum(dim=(1, 2))
         both_N = share_NHW.sum(dim=(1, 2)) + mask_NHW.sum(dim=(1, 2))
-        return entropy_N + 1 - (2 * common_N + 1) / (both_N + 1)
+        return entropy_NHW.mean(dim=(1, 2)) + 1 - (2 * common_N + 1) / (both_N + 1)
 
-    def metrics(self) -> Metrics:
+    def metrics(self, device: torch.device) -> Any:
         """Create metrics over all pixels; IoU and Dice are means over the classes that occur, with the background."""
         from torchmetrics import MetricCollection
         from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
@@ -148,14 +137,7 @@ class Segmentation:
                 "pixel_accuracy": MulticlassAccuracy(self.outputs, average="micro"),
             },
             compute_groups=False,
-        )
-
-    def metric_inputs(
-        self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return predicted and true classes of the pixels, each of shape (N, H, W)."""
-        assert mask_NHW is not None
-        return logits.argmax(dim=1), _true(label_N, mask_NHW)
+        ).to(device)
 
     def to_predictions(
         self, logits: torch.Tensor, label_N: torch.Tensor, mask_NHW: torch.Tensor | None
@@ -193,14 +175,7 @@ class Segmentation:
         }
 
 
-def _true(label_N: torch.Tensor, mask_NHW: torch.Tensor) -> torch.Tensor:
-    return (label_N + 1)[:, None, None] * mask_NHW.long()
-
-
-def concatenate(batches: list[PredictionColumns]) -> PredictionColumns:
-    """Concatenate the columns of several batches; empty if there are none.
-
-    >>> concatenate([{"top1": np.array([1])}, {"top1": np.array([2, 3])}])["top1"].tolist()
-    [1, 2, 3]
-    """
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in (batches[0] if batches else ())}
+OBJECTIVES: Mapping[Task, type[Classification | Segmentation]] = {
+    "classification": Classification,
+    "segmentation": Segmentation,
+}

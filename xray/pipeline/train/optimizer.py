@@ -47,15 +47,11 @@ def class_weights(training: Training, label_N: NDArray[np.int64]) -> NDArray[np.
     """Return the weight of each category in the loss, shape (K,).
 
     `none`: 1. `balanced`: N / (K n_k), so that the mean over the N images is 1; 0 for categories without images.
-
-    >>> training = Training(models=["timm:resnet50"], class_weights="balanced")
-    >>> class_weights(training, np.array([0, 0, 0, 1])).astype(float).round(3).tolist()
-    [0.667, 2.0]
     """
     count_K = np.bincount(label_N)
     if training.class_weights == "none":
         return np.ones(len(count_K), np.float32)
-    present = count_K > 0
-    weight_K = np.zeros(len(count_K), np.float32)
-    weight_K[present] = len(label_N) / (present.sum() * count_K[present])
-    return weight_K
+    present_K = count_K > 0
+    weight_K = np.zeros(len(count_K))
+    np.divide(len(label_N), present_K.sum() * count_K, out=weight_K, where=present_K)
+    return weight_K.astype(np.float32)

@@ -30,19 +30,10 @@ class TrialResources:
 
     @classmethod
     def of(cls, training: Training, cluster: Mapping[str, float], *, streams: bool) -> Self:
-        """Choose the resources of trials on a cluster.
-
-        Args:
-            training: of the recipe.
-            cluster: resources as Ray counts them: CPU, GPU.
-            streams: whether images are decoded during training, which takes one more CPU per trial.
+        """Choose the resources of trials on a cluster; decoding images during training takes one more CPU per trial.
 
         Raises:
             ResourceError: too few CPUs or GPUs for one trial.
-
-        >>> training = Training(models=["timm:resnet50"], gpus=0.5)
-        >>> TrialResources.of(training, {"CPU": 16, "GPU": 2}, streams=False).concurrent
-        4
         """
         total_gpus = float(cluster.get("GPU", 0))
         gpus = training.gpus if training.gpus is not None else float(total_gpus >= 1)

@@ -33,12 +33,6 @@ _NAMES = ("learning_rate", "weight_decay")
 def search_settings(run: RunFolder, trial: Trial, data: TrainingData, layout: TrialResources) -> Trial:
     """Return the trial with the pair of lowest validation loss; an earlier search with the same settings is reused.
 
-    Args:
-        run: of the trial.
-        trial: with `search`.
-        data: of the sweep.
-        layout: resources of each pair.
-
     Raises:
         XrayError: no pair had a validation loss that is a number.
     """
@@ -49,21 +43,10 @@ def search_settings(run: RunFolder, trial: Trial, data: TrainingData, layout: Tr
     asked = {"search": asdict(search), "settings": trial.decisive}
     if exists(file) and (kept := json.loads(read_bytes(file)))["asked"] == json.loads(json.dumps(asked)):
         return _with_settings(trial, kept["best"])
-    outcomes = [_outcome(result) for result in run_tuner(_tuner(trial, data, layout, join(folder, "search")))]
-    tried = [outcome for outcome in outcomes if math.isfinite(outcome["validation_loss"])]
-    if not tried:
-        raise XrayError(f"{trial.name}: none of the {search.samples} pairs of `search` had a loss that is a number")
-    best = min(tried, key=lambda outcome: outcome["validation_loss"])
-    write_bytes(file, json.dumps({"asked": asked, "best": best, "tried": tried}, indent=1).encode())
-    return _with_settings(trial, best)
-
-
-def _tuner(trial: Trial, data: TrainingData, layout: TrialResources, folder: str) -> tune.Tuner:
-    search, epochs = trial.training.search, trial.training.epochs
-    assert search is not None
-    store, path = open_store(folder)
+    epochs = trial.training.epochs
+    store, path = open_store(join(folder, "search"))
     trainable = tune.with_parameters(_fit_pair, trial=trial, data=data, gpus=layout.gpus)
-    return tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(trainable, dict(layout.per_trial)),
         param_space={name: tune.loguniform(*getattr(search, name)) for name in _NAMES},
         tune_config=tune.TuneConfig(
@@ -77,6 +60,13 @@ def _tuner(trial: Trial, data: TrainingData, layout: TrialResources, folder: str
         ),
         run_config=tune.RunConfig(name="tune", storage_path=path, storage_filesystem=store, verbose=0),
     )
+    outcomes = map(_outcome, run_tuner(tuner))
+    tried = [outcome for outcome in outcomes if math.isfinite(outcome["validation_loss"])]
+    if not tried:
+        raise XrayError(f"{trial.name}: none of the {search.samples} pairs of `search` had a loss that is a number")
+    best = min(tried, key=lambda outcome: outcome["validation_loss"])
+    write_bytes(file, json.dumps({"asked": asked, "best": best, "tried": tried}, indent=1).encode())
+    return _with_settings(trial, best)
 
 
 def _outcome(result: tune.Result) -> dict[str, float]:

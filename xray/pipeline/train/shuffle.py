@@ -22,13 +22,7 @@ Order = NDArray[np.int64]
 
 
 def epoch_order(shard_N: NDArray[np.int64], hash_N: Hashes, seed: int, epoch: int) -> Order:
-    """Return the order of N images in an epoch, shape (N,).
-
-    Args:
-        shard_N: shard of each image, 0 … shards − 1.
-        hash_N: a hash of each image that does not depend on the others.
-        seed: of the trial.
-        epoch: ≥ 0.
+    """Return the order of N images in an epoch, from their shards (0 … shards − 1) and hashes.
 
     >>> epoch_order(np.array([0, 0, 1, 1]), np.array([5, 6, 7, 8], np.uint64), seed=0, epoch=0).tolist()
     [3, 2, 0, 1]
@@ -42,13 +36,10 @@ def epoch_order(shard_N: NDArray[np.int64], hash_N: Hashes, seed: int, epoch: in
 
 
 def batch_slices(count: int, batch: int, min_size: int = 2) -> list[slice]:
-    """Split an epoch into batches; return them as slices of its order.
+    """Split an epoch of `count` images into batches; return them as slices of its order.
 
-    Args:
-        count: number of images.
-        batch: images per batch.
-        min_size: a smaller last batch is merged into the previous one: batch normalisation needs two images, and each
-            worker needs some.
+    A last batch smaller than `min_size` is merged into the previous one: batch normalisation needs two images, and each
+    worker needs some.
 
     >>> batch_slices(9, 4)
     [slice(0, 4, None), slice(4, 9, None)]

@@ -8,17 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 import ray.data
 
 from xray.cluster.session import resources
+from xray.core import schema
+from xray.core.device import configure_worker
 from xray.core.errors import ResourceError
 from xray.pipeline.train.dataset import TrainingData
-from xray.pipeline.train.feed import Batch, Feed, InMemoryFeed, Pass
-from xray.pipeline.train.prepare import PREPARE_TASKS, prepare
-from xray.pipeline.train.transform import Preparation, masks_of, pixels_of
+from xray.pipeline.train.feed import Batch, Feed, Pass, in_memory_feed, stack, unpack
+from xray.pipeline.train.transform import Preparation
+from xray.runs.folder import RunFolder
+from xray.runs.receipts import GENERATE
 from xray.runs.trial import Trial
 
 if TYPE_CHECKING:
@@ -30,13 +33,32 @@ _SHARDS_PER_TASK = 8
 _IMAGES_PER_STREAM = 65_536
 """Images per Ray Data stream: short passes share one, so that they do not each wait for a stream to start."""
 
+PREPARE_TASKS = pa.schema(
+    [
+        ("scenario", pa.string()),
+        ("preparation", pa.int32()),
+        ("shards", pa.list_(pa.string())),
+        ("samples", pa.list_(pa.string())),
+    ]
+)
+"""One task per row: images of a scenario in some shards; `preparation`: index; `samples`: sample ids, null for all."""
+
+
+def prepare(uri: str, preparations: Sequence[Preparation], task: pa.Table) -> pa.Table:
+    """Decode the images of a task, one row of PREPARE_TASKS, and make them square; see `Preparation.prepare`."""
+    configure_worker()
+    (row,) = task.to_pylist()
+    preparation, run = preparations[row["preparation"]], RunFolder(uri)
+    columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
+    where = (pc.field("scenario") == row["scenario"]) & (pc.field("status") == schema.OK)
+    if row["samples"] is not None:
+        where &= pc.field("sample_id").isin(row["samples"])
+    tables = [run.store.shard_table(GENERATE, "images", shard, columns, where) for shard in row["shards"]]
+    return pa.concat_tables([preparation.prepare(table) for table in tables])
+
 
 def cache_in_object_store(data: TrainingData, trials: Sequence[Trial]) -> TrainingData:
     """Prepare every image once for all trials, if `feed` asks for it and they fit in Ray's object store.
-
-    Args:
-        data: of the trials.
-        trials: with the same `feed`: `auto`, `hold` or `stream`.
 
     Returns:
         The data with `cached`, or unchanged.
@@ -57,71 +79,43 @@ def cache_in_object_store(data: TrainingData, trials: Sequence[Trial]) -> Traini
             f"`feed: hold` needs {size / 1e9:.1f} GB of Ray's object store, which has {limit / 1e9:.1f} GB for it; "
             "`feed: auto` streams what does not fit"
         )
-    return replace(data, cached=_cache(data, list(keys)))
-
-
-def _cache(
-    data: TrainingData, keys: Sequence[tuple[str, Preparation]]
-) -> dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]]:
     preparations = list(dict.fromkeys(how for _, how in keys))
-    tasks: list[dict[str, Any]] = []
-    for name, how in keys:
-        groups, index = _groups(sorted(set(data.samples[name].shard))), preparations.index(how)
-        tasks += [{"scenario": name, "preparation": index, "shards": group, "samples": None} for group in groups]
+    tasks: list[dict[str, Any]] = [
+        {"scenario": name, "preparation": preparations.index(how), "shards": shards}
+        for name, how in keys
+        for shards in _groups(sorted(set(data.samples[name].shard)))
+    ]
     references = _prepared(data.uri, preparations, tasks).materialize().to_arrow_refs()
-    assert len(references) == len(tasks), "Ray Data returned other blocks than it was given"
-    cached: dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]] = {}
+    cached: dict[tuple[str, Preparation], list[ObjectRef[pa.Table]]] = {key: [] for key in keys}
     for task, reference in zip(tasks, references, strict=True):
-        cached.setdefault((task["scenario"], preparations[task["preparation"]]), []).append(reference)
-    return cached
+        cached[task["scenario"], preparations[task["preparation"]]].append(reference)
+    return replace(data, cached=cached)
 
 
 def feed_for(data: TrainingData, scenario: str, model: str) -> Feed:
     """Return the feed of a scenario's images, prepared for a model."""
     preparation = data.preparations[model]
     if (key := (scenario, preparation)) in data.cached:
-        return InMemoryFeed(ray.get(list(data.cached[key])), preparation)
-    return StreamedFeed(data.uri, preparation)
+        return in_memory_feed(ray.get(list(data.cached[key])), preparation)
+    return functools.partial(_streamed, data.uri, preparation)
 
 
-class StreamedFeed:
-    """A feed of images that Ray Data reads and prepares while others are trained on.
-
-    Args:
-        uri: of the run.
-        preparation: of the model.
-    """
-
-    def __init__(self, uri: str, preparation: Preparation) -> None:
-        self.uri, self.preparation = uri, preparation
-
-    def batches(self, passes: Iterable[Pass]) -> Iterator[Batch]:
-        """See `Feed`. Prepared images are kept until they are used."""
-        for stream in _streams(passes):
-            tasks = [task for images in stream for task in _tasks(images)]
-            blocks = iter(
-                _prepared(self.uri, [self.preparation], tasks).iter_batches(
-                    batch_size=None, batch_format="pyarrow", prefetch_batches=2
-                )
-            )
-            for images in stream:
-                yield from self._pass_batches(images, blocks)
-
-    def _pass_batches(self, images: Pass, blocks: Iterator[pa.Table]) -> Iterator[Batch]:
-        waiting: dict[str, Batch] = {}
-        for batch in images.batches:
-            ids = [images.samples.sample_id[index] for index in batch.tolist()]
-            while not waiting.keys() >= set(ids):
-                waiting |= dict(self._images(next(blocks)))
-            pairs = [waiting.pop(name) for name in ids]
-            masks = np.stack([mask for _, mask in pairs if mask is not None]) if self.preparation.masks else None
-            yield np.stack([image for image, _ in pairs]), masks
-
-    def _images(self, block: pa.Table) -> Iterator[tuple[str, Batch]]:
-        images_NHWC = pixels_of(block, self.preparation.side)
-        masks = masks_of(block, self.preparation.side) if self.preparation.masks else [None] * len(block)
-        for name, image, mask in zip(block.column("sample_id").to_pylist(), images_NHWC, masks, strict=True):
-            yield name, (image, mask)
+def _streamed(uri: str, preparation: Preparation, passes: Iterable[Pass]) -> Iterator[Batch]:
+    """Yield batches (see `Feed`) that Ray Data prepares while others are trained on; images are kept until used."""
+    for stream in _streams(passes):
+        tasks = [task for images in stream for task in _tasks(images)]
+        blocks = _prepared(uri, [preparation], tasks).iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=2
+        )
+        unpacked = (image for block in blocks for image in unpack(block, preparation))
+        for samples, batches in stream:
+            waiting: dict[str, Batch] = {}
+            for index in batches:
+                names = samples.sample_id[index].tolist()
+                for name in names:
+                    while name not in waiting:
+                        waiting.update([next(unpacked)])
+                yield stack([waiting.pop(name) for name in names])
 
 
 def _streams(passes: Iterable[Pass]) -> Iterator[list[Pass]]:
@@ -139,12 +133,12 @@ def _streams(passes: Iterable[Pass]) -> Iterator[list[Pass]]:
 
 
 def _tasks(images: Pass) -> Iterator[dict[str, Any]]:
-    """Yield the tasks that prepare a pass, rows of PREPARE_TASKS, in the order of their use."""
+    """Yield the tasks that prepare a pass, in the order of their use."""
     samples = images.samples
     by_shard: dict[str, list[str]] = {}
-    for batch in images.batches:
-        for index in batch.tolist():
-            by_shard.setdefault(samples.shard[index], []).append(samples.sample_id[index])
+    for index in images.batches:
+        for shard, name in zip(samples.shard[index], samples.sample_id[index], strict=True):
+            by_shard.setdefault(shard, []).append(name)
     for shards in _groups(list(by_shard)):
         names = [name for shard in shards for name in by_shard[shard]]
         yield {"scenario": samples.scenario, "preparation": 0, "shards": shards, "samples": names}

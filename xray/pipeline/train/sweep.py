@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,7 @@ from xray.core.hashing import digest
 from xray.core.progress import Progress
 from xray.core.uri import open_store
 from xray.pipeline.train.dataset import TrainingData
-from xray.pipeline.train.progress import ProgressCallback
-from xray.pipeline.train.ray_tune import run_tuner
+from xray.pipeline.train.ray_tune import ProgressCallback, run_tuner
 from xray.pipeline.train.resources import TrialResources
 from xray.pipeline.train.search import search_settings
 from xray.pipeline.train.streaming import cache_in_object_store
@@ -32,21 +32,16 @@ from xray.runs.training import Training
 from xray.runs.trial import Trial, differences, list_trials
 from xray.runs.versions import refuse_other_versions
 
-Failures = dict[tuple[str, str, int], str]
+Failures = Mapping[tuple[str, str, int], str]
 """Reasons, by the trial's key."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcome of a sweep.
-
-    Args:
-        trials: all that were selected, including those that were done before.
-        failed: reasons, by the trial's key.
-    """
+    """The outcome of a sweep: all selected trials, including those that were done before, and the failures of some."""
 
     trials: Sequence[Trial]
-    failed: Mapping[tuple[str, str, int], str]
+    failed: Failures
 
 
 def select_trials(
@@ -67,30 +62,22 @@ def select_trials(
             "`xray plan` again"
         )
     selected = list_trials(recipe.training, run.recipe_values, models=models, within=within, folds=folds)
-    done = run.store.trained()
-    missing = []
+    done = _done(run)
     for trial in selected:
-        if trial.fold in done.get((trial.model, trial.scenario), ()):
-            _check_same_settings(run, trial)
-        else:
-            missing.append(trial)
-    return selected, missing
+        if trial.key in done:
+            facts = run.store.receipt(training(trial.model, trial.scenario), str(trial.fold)).facts
+            now = {"spec": trial.spec, **trial.decisive}
+            if changed := differences({"spec": facts["spec"], **facts["settings"]}, now):
+                raise ConfigError(f"{trial.name} was done with other settings ({changed}); give the model another name")
+    return selected, [trial for trial in selected if trial.key not in done]
 
 
-def _check_same_settings(run: RunFolder, trial: Trial) -> None:
-    facts = run.store.receipt(training(trial.model, trial.scenario), str(trial.fold)).facts
-    before = {"spec": facts["spec"], **facts["settings"]}
-    now = {"spec": trial.spec, **trial.decisive}
-    if changed := differences(before, now):
-        raise ConfigError(f"{trial.name} was done with other settings ({changed}); give the model another name")
+def _done(run: RunFolder) -> set[tuple[str, str, int]]:
+    return {(*key, fold) for key, folds in run.store.trained().items() for fold in folds}
 
 
 def estimate_seconds(run: RunFolder, missing: Sequence[Trial]) -> float | None:
-    """Estimate the time of trials on one worker from the finished trials of their models.
-
-    Returns:
-        Seconds; None if no trial of one of the models is finished.
-    """
+    """Estimate the seconds of trials on one worker from finished trials of their models; None if one has none."""
     seconds: dict[str, list[float]] = {}
     for model, scenario in run.store.trained():
         seconds.setdefault(model, []).extend(
@@ -98,7 +85,7 @@ def estimate_seconds(run: RunFolder, missing: Sequence[Trial]) -> float | None:
         )
     if not {trial.model for trial in missing} <= seconds.keys():
         return None
-    return sum(sum(seconds[trial.model]) / len(seconds[trial.model]) for trial in missing)
+    return sum(statistics.fmean(seconds[trial.model]) for trial in missing)
 
 
 @exclusive("trials")
@@ -129,14 +116,14 @@ def sweep(
         refuse_other_versions(run, training(model, scenario))
     if restart:
         for trial in missing:
-            Checkpoints(run.store.trial_folder(*trial.key)).drop_state()
+            _checkpoints(run, trial).drop_state()
     data = TrainingData.load(run, missing)
     with connected():
         data = cache_in_object_store(data, missing)
         layout = TrialResources.of(missing[0].training, resources(), streams=not data.cached)
         ready, failed = _search(run, missing, data, layout)
         if ready:
-            failed |= _train(run, ready, data, layout)
+            failed = {**failed, **_train(run, ready, data, layout)}
     return SweepResult(selected, failed)
 
 
@@ -147,14 +134,14 @@ def _search(
     if trials[0].training.search is None:
         return list(trials), {}
     ready: list[Trial] = []
-    failed: Failures = {}
+    failed = {}
     with Progress("search", len(trials), "trials") as progress:
         for trial in trials:
             try:
                 ready.append(search_settings(run, trial, data, layout))
             except XrayError as error:
                 failed[trial.key] = str(error)
-                Checkpoints(run.store.trial_folder(*trial.key)).fail(str(error))
+                _checkpoints(run, trial).fail(str(error))
             progress.advance()
     return ready, failed
 
@@ -184,7 +171,7 @@ def _train(run: RunFolder, trials: Sequence[Trial], data: TrainingData, layout: 
             ),
         )
         results = run_tuner(tuner)
-    errors = {by_name[result.config["trial"]].key: result.error for result in results if result.config}
+    errors = {result.config["trial"]: result.error for result in results if result.config}
     return _failures(run, trials, errors)
 
 
@@ -196,19 +183,20 @@ def _train_one(config: dict[str, Any], trials: Mapping[str, Trial], data: Traini
         train_trial(trial, data, gpus, tune.report, callbacks)
 
 
-def _failures(
-    run: RunFolder, trials: Sequence[Trial], errors: Mapping[tuple[str, str, int], Exception | None]
-) -> Failures:
+def _failures(run: RunFolder, trials: Sequence[Trial], errors: Mapping[str, Exception | None]) -> Failures:
     """Return why trials have no receipt, including those that Ray Tune leaves out of its results."""
-    done, failed = run.store.trained(), {}
-    for trial in trials:
-        if trial.fold not in done.get((trial.model, trial.scenario), ()):
-            checkpoints = Checkpoints(run.store.trial_folder(*trial.key))
-            if checkpoints.failure() is None:
-                message = str(errors.get(trial.key) or "it was not started").strip().splitlines()[-1]
-                checkpoints.fail(f"its worker died, {trial.training.retries + 1} times: {message}")
-            failed[trial.key] = checkpoints.failure() or ""
+    failed, done = {}, _done(run)
+    for trial in (trial for trial in trials if trial.key not in done):
+        checkpoints = _checkpoints(run, trial)
+        if checkpoints.failure() is None:
+            message = str(errors.get(trial.name) or "it was not started").strip().splitlines()[-1]
+            checkpoints.fail(f"its worker died, {trial.training.retries + 1} times: {message}")
+        failed[trial.key] = checkpoints.failure() or ""
     return failed
+
+
+def _checkpoints(run: RunFolder, trial: Trial) -> Checkpoints:
+    return Checkpoints(run.store.trial_folder(*trial.key))
 
 
 def _folder_name(trial: Any) -> str:

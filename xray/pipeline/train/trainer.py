@@ -1,4 +1,4 @@
-"""Training one model on one scenario with Ray Train, and testing it.
+"""Training one model on one scenario with Ray Train, testing it, and committing its results.
 
 With one worker the training runs in the calling process (Ray Train's local mode), so that a sweep reuses its processes
 for one trial after another. With several, Ray Train starts them and they train together (DDP).
@@ -10,23 +10,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from xray.core import schema
 from xray.core.device import configure_worker
-from xray.core.errors import XrayError
+from xray.core.environment import environment
+from xray.core.errors import ConfigError, XrayError
 from xray.core.hashing import digest
 from xray.core.uri import open_store
-from xray.models.base import Trainable
-from xray.models.registry import parse_model
+from xray.models.weights.checkpoint import weights_sha256
 from xray.pipeline.train.dataset import TrainingData
 from xray.pipeline.train.learner import Learner, Worker
-from xray.pipeline.train.objective import objective_for
-from xray.pipeline.train.results import commit_results, history_row
 from xray.pipeline.train.streaming import feed_for
 from xray.runs.checkpoints import Checkpoints
 from xray.runs.folder import RunFolder
+from xray.runs.folds import Split
+from xray.runs.predictions import predictions_table
+from xray.runs.receipts import training
 from xray.runs.trial import Trial
 
 Report = Callable[[dict[str, Any]], None]
@@ -36,22 +39,17 @@ Report = Callable[[dict[str, Any]], None]
 def train_trial(trial: Trial, data: TrainingData, gpus: float, report: Report, callbacks: Sequence[Any] = ()) -> None:
     """Train, test and commit one trial; resume it if it was started.
 
-    Args:
-        trial: the planned training.
-        data: of the sweep.
-        gpus: share of a GPU for each worker.
-        report: called after each epoch if there is one worker.
-        callbacks: of Ray Train, called after each epoch if there are several workers.
+    One worker calls `report` after each epoch; several report to the `callbacks` of Ray Train. Each has a share `gpus`
+    of a GPU.
 
     Raises:
         XrayError: the loss is not a number, the disk is full, or weights are missing.
     """
     workers = trial.training.workers
     store, path = open_store(RunFolder(data.uri).store.path("tune"))
-    config = {"trial": trial, "data": data, "gpus": gpus, "report": report if workers == 1 else None}
     TorchTrainer(
-        _run_worker,
-        train_loop_config=config,
+        train_worker,
+        train_loop_config={"trial": trial, "data": data, "gpus": gpus, "report": report if workers == 1 else None},
         scaling_config=ScalingConfig(
             num_workers=0 if workers == 1 else workers,
             use_gpu=gpus > 0,
@@ -68,63 +66,45 @@ def train_trial(trial: Trial, data: TrainingData, gpus: float, report: Report, c
 
 
 def fit_once(trial: Trial, data: TrainingData, gpus: float, report: Report) -> None:
-    """Train one trial in this process, without checkpoints and test.
-
-    Args:
-        trial: with one worker.
-        data: of the sweep.
-        gpus: share of a GPU.
-        report: called after each epoch.
+    """Train a trial with one worker in this process, without checkpoints and test.
 
     Raises:
         XrayError: the loss is not a number.
     """
     learner = _build_learner(trial, data, _this_worker(trial, gpus))
     while not learner.done:
-        report(history_row(trial, learner.epoch()))
+        report(_history_row(trial, learner.epoch()))
 
 
-def _run_worker(config: Mapping[str, Any]) -> None:
-    """Run one worker; record why it fails, since Ray does not keep an exception's class."""
-    trial, data = config["trial"], config["data"]
+def train_worker(config: Mapping[str, Any]) -> None:
+    """Train from the last checkpoint to the end; the first worker writes checkpoints, tests and commits.
+
+    `config` has the arguments of `train_trial`; without a `report`, the worker reports to Ray Train.
+
+    Raises:
+        XrayError: as `train_trial`; its message is recorded, since Ray does not keep an exception's class.
+    """
+    trial, data, report = config["trial"], config["data"], config["report"] or ray.train.report
     worker = _this_worker(trial, config["gpus"])
     checkpoints = Checkpoints(RunFolder(data.uri).store.trial_folder(*trial.key))
     try:
-        worker_loop(trial, data, worker, checkpoints, config["report"])
+        state = checkpoints.resume()
+        learner = _build_learner(trial, data, worker)
+        if state is not None:
+            learner.restore(state)
+        written = time.monotonic()
+        while not learner.done:
+            row = _history_row(trial, learner.epoch())
+            due = time.monotonic() - written >= trial.training.checkpoint_seconds
+            if worker.rank == 0 and due and not learner.done:
+                checkpoints.write(learner.state())
+                written = time.monotonic()
+            report(row)
+        if worker.rank == 0:
+            _commit_results(learner, data, checkpoints)
     except XrayError as error:
         checkpoints.fail(str(error))
         raise
-
-
-def worker_loop(
-    trial: Trial, data: TrainingData, worker: Worker, checkpoints: Checkpoints, report: Report | None
-) -> None:
-    """Train from the last checkpoint to the end; the first worker writes checkpoints, tests and commits.
-
-    Args:
-        trial: the planned training.
-        data: of the sweep.
-        worker: this process.
-        checkpoints: of the trial.
-        report: called after each epoch; None: report to Ray Train.
-
-    Raises:
-        XrayError: as `train_trial`.
-    """
-    state = checkpoints.resume()
-    learner = _build_learner(trial, data, worker)
-    if state is not None:
-        learner.restore(state)
-    written = time.monotonic()
-    while not learner.done:
-        row = history_row(trial, learner.epoch())
-        due = time.monotonic() - written >= trial.training.checkpoint_seconds
-        if worker.rank == 0 and due and not learner.done:
-            checkpoints.write(learner.state())
-            written = time.monotonic()
-        (report or ray.train.report)(row)
-    if worker.rank == 0:
-        commit_results(learner, data, checkpoints)
 
 
 def _this_worker(trial: Trial, gpus: float) -> Worker:
@@ -136,25 +116,78 @@ def _this_worker(trial: Trial, gpus: float) -> Worker:
     return Worker(device, context.get_world_rank(), context.get_world_size())
 
 
-def build_network(trial: Trial, classes: int) -> Trainable:
-    """Create the network of a trial with its initial weights, for a number of categories."""
-    import torch
-
-    torch.manual_seed(trial.trial_seed)
-    model = parse_model(trial.spec)
-    outputs = objective_for(model.task, classes).outputs
-    return model.trainable(outputs, trial.training.side, trial.training.pretrained)
-
-
 def _build_learner(trial: Trial, data: TrainingData, worker: Worker) -> Learner:
     samples, split = data.samples[trial.scenario], data.split(trial)
-    network = build_network(trial, len(data.categories))
-    return Learner.build(
-        trial,
-        network,
-        objective_for(network.task, len(data.categories)),
-        feed_for(data, trial.scenario, trial.model),
-        samples.of_images(split.train),
-        samples.of_images(split.validation),
-        worker,
-    )
+    feed = feed_for(data, trial.scenario, trial.model)
+    train, validation = samples.of_images(split.train), samples.of_images(split.validation)
+    return Learner(trial, len(data.categories), feed, train, validation, worker)
+
+
+def _history_row(trial: Trial, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of HISTORY: the learner's row with the trial's columns."""
+    return {"model": trial.model, "trained_on": trial.scenario, "fold": trial.fold, **row}
+
+
+def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoints) -> None:
+    """Predict the photographs of the fold with the best weights, in every tested scenario, and commit the trial.
+
+    Raises:
+        XrayError: a tested scenario has no images, or the disk is full.
+    """
+    trial, run, split = learner.trial, RunFolder(data.uri), data.split(learner.trial)
+    started = time.perf_counter()
+    learner.use_best()
+    facts = _facts(learner, data, split)
+    by_scenario = {name: _predictions(learner, data, split, facts["weights"], name) for name in trial.tests}
+    history = pa.Table.from_pylist([_history_row(trial, row) for row in learner.history], schema=schema.HISTORY)
+    metadata = {"trial": list(trial.key), "categories": list(data.categories), **facts}
+    name, file_entry = checkpoints.finish(learner.best, metadata)
+    counts = {scenario: {schema.OK: len(table)} for scenario, table in by_scenario.items()}
+    seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
+    tables = {"predictions": (pa.concat_tables(by_scenario.values()), None), "history": (history, None)}
+    written = {"weights": {"path": ["trials", *map(str, trial.key), name], **file_entry}}
+    run.store.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts, written)
+    checkpoints.drop_state()  # only now: a training that dies during its test must not start over
+
+
+def _facts(learner: Learner, data: TrainingData, split: Split) -> dict[str, Any]:
+    """Return what the receipt and the weights file record of a training."""
+    trial, preparation = learner.trial, data.preparations[learner.trial.model]
+    return {
+        "spec": trial.spec,
+        "weights": weights_sha256(learner.raw_model),
+        "origin": learner.network.origin,
+        "preprocessing": f"{preparation.text}, mean {learner.network.mean}, std {learner.network.std}",
+        "settings": trial.decisive,
+        "learning_rate": trial.training.learning_rate,
+        "weight_decay": trial.training.weight_decay,
+        "epochs": learner.epochs,
+        "best_epoch": learner.best_epoch,
+        "photographs": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+        "workers": learner.worker.workers,
+        "device": learner.worker.device,
+        "environment": environment(),
+    }
+
+
+def _predictions(learner: Learner, data: TrainingData, split: Split, weights: str, scenario: str) -> pa.Table:
+    """Predict the tested photographs in one scenario (PREDICTIONS)."""
+    trial, samples = learner.trial, data.samples[scenario].of_images(split.test)
+    if not len(samples):
+        raise ConfigError(f"{trial.name}: scenario {scenario!r} has no image to test it on; run `xray generate` first")
+    feed = learner.feed if scenario == trial.scenario else feed_for(data, scenario, trial.model)
+    images = {
+        "sample_id": samples.sample_id,
+        "image_id": samples.image_id,
+        "category": [data.categories[label] for label in samples.label_N],
+        "variant": samples.variant,
+    }
+    constant = {
+        "scenario": scenario,
+        "model": trial.model,
+        "weights": weights,
+        "trained_on": trial.scenario,
+        "fold": trial.fold,
+    }
+    columns = {name: [value] * len(samples) for name, value in constant.items()}
+    return predictions_table(pa.table(images), {**columns, **learner.predict(samples, feed)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,35 +68,31 @@ class Preparation:
         Returns:
             `sample_id`, `pixels` (RGB, side · side · 3 bytes), and `mask` (side · side bytes, 1 on the object).
         """
-        names = ("image", "mask") if self.masks else ("image",)
-        columns = {name: images.column(name).combine_chunks().field("bytes") for name in names}
-        pixels = [
-            self.square(flatten_onto(decode(cell.as_py(), ANY), self.colour)).tobytes() for cell in columns["image"]
-        ]
-        arrays = [images.column("sample_id"), pa.array(pixels, pa.binary(self.side**2 * 3))]
+        pixels = [self._pixels(data).tobytes() for data in _bytes(images, "image")]
+        columns = {"sample_id": images.column("sample_id"), "pixels": pa.array(pixels, pa.binary(self.side**2 * 3))}
         if self.masks:
-            masks = [self._mask(cell.as_py()).tobytes() for cell in columns["mask"]]
-            arrays.append(pa.array(masks, pa.binary(self.side**2)))
-        return pa.table(dict(zip(("sample_id", "pixels", "mask"), arrays, strict=False)))
+            masks = [self._mask(data).tobytes() for data in _bytes(images, "mask")]
+            columns["mask"] = pa.array(masks, pa.binary(self.side**2))
+        return pa.table(columns)
+
+    def _pixels(self, data: bytes) -> Pixels:
+        return self.square(flatten_onto(decode(data, ANY), self.colour))
 
     def _mask(self, data: bytes) -> Pixels:
         inside = decode(data, ANY).image[:, :, 0]
         return (self.square(inside) >= 128).astype(np.uint8)
 
+    def arrays(self, prepared: pa.RecordBatch) -> tuple[Pixels, Pixels | None]:
+        """View N prepared images as pixels (N, side, side, 3) and masks (N, side, side); nothing is copied."""
 
-def pixels_of(prepared: pa.Table, side: int) -> Pixels:
-    """View all images of a prepared table, shape (N, side, side, 3); nothing is copied."""
-    return _squares(prepared, "pixels", (side, side, 3))
+        def view(name: str, *shape: int) -> Pixels:
+            column, size = prepared.column(name), math.prod(shape)
+            flat = np.frombuffer(column.buffers()[1], np.uint8, len(column) * size, column.offset * size)
+            return flat.reshape(-1, *shape)
+
+        masks = view("mask", self.side, self.side) if self.masks else None
+        return view("pixels", self.side, self.side, 3), masks
 
 
-def masks_of(prepared: pa.Table, side: int) -> Pixels:
-    """View all masks of a prepared table, 1 on the object, shape (N, side, side); nothing is copied."""
-    return _squares(prepared, "mask", (side, side))
-
-
-def _squares(prepared: pa.Table, name: str, shape: tuple[int, ...]) -> Pixels:
-    column = prepared.column(name).combine_chunks()
-    size = int(np.prod(shape))
-    start = column.offset * size
-    flat = np.frombuffer(column.buffers()[1], np.uint8)[start : start + len(column) * size]
-    return flat.reshape(len(column), *shape)
+def _bytes(images: pa.Table, name: str) -> Iterator[bytes]:
+    return (cell.as_py() for cell in images.column(name).combine_chunks().field("bytes"))

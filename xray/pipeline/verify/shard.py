@@ -59,75 +59,61 @@ class Problem:
 
 @dataclass(frozen=True)
 class ShardFindings:
-    """The result of inspecting a shard in one stage.
+    """The result of inspecting a shard in one stage: problems, the files that its receipt names, rows of IMAGES."""
 
-    Args:
-        problems: what differs.
-        files: named by its receipt, as paths in the run.
-        bytes: total size of these files.
-        images: number of rows of IMAGES.
-    """
-
-    problems: tuple[Problem, ...]
-    files: tuple[str, ...] = ()
+    problems: Sequence[Problem]
+    files: Sequence[str] = ()
     bytes: int = 0
     images: int = 0
 
 
 def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pictures: bool) -> ShardFindings:
-    """Inspect everything that was committed of a shard.
-
-    Args:
-        run: with a plan.
-        stage: see `xray.runs.receipts`.
-        shard: has a receipt in the stage.
-        planned: whether the plan has it.
-        pictures: also decode every image and mask.
+    """Inspect everything that was committed of a shard with a receipt; `pictures`: also decode every image and mask.
 
     Raises:
         UnreachableError: the store does not answer.
     """
     receipt_path = "/".join(("receipts", *stage, f"{shard}.json"))
+    problems: list[Problem] = []
 
-    def problem(kind: str, path: str, detail: str) -> Problem:
-        return Problem(kind, path, detail, stage, shard)
+    def report(kind: str, path: str, *details: str) -> None:
+        problems.extend(Problem(kind, path, detail, stage, shard) for detail in details)
 
     try:
         receipt = run.store.receipt(stage, shard)
     except (DamagedError, Rejected, TypeError):
-        return ShardFindings((problem("damaged", receipt_path, "not as it was written"),))
-    problems: list[Problem] = []
+        report("damaged", receipt_path, "not as it was written")
+        return ShardFindings(problems)
     tables: dict[str, pa.Table] = {}
     if receipt.shard != shard:
-        problems.append(problem("damaged", receipt_path, f"it belongs to {receipt.shard}"))
+        report("damaged", receipt_path, f"it belongs to {receipt.shard}")
     for name, entry in receipt.files.items():
-        result = _read_file(run, entry)
+        result = read_file(run, entry)
         if isinstance(result, pa.Table):
             tables[name] = result
         elif result is not None:
-            problems.append(problem(result[0], "/".join(entry["path"]), result[1]))
+            kind, detail = result
+            report(kind, "/".join(entry["path"]), detail)
     if not planned:
-        problems.append(problem("unplanned", receipt_path, "the plan has no such shard"))
+        report("unplanned", receipt_path, "the plan has no such shard")
     elif receipt.shard == shard:
-        problems += (problem("rows", receipt_path, detail) for detail in _row_problems(run, stage, receipt, tables))
+        report("rows", receipt_path, *_row_problems(run, stage, receipt, tables))
     if pictures:
         for name in tables.keys() & {"images", "masks"}:
-            path = "/".join(receipt.files[name]["path"])
-            problems += (problem("picture", path, detail) for detail in _image_problems(tables[name]))
-    files = tuple("/".join(entry["path"]) for entry in receipt.files.values())
-    size = sum(entry["bytes"] for entry in receipt.files.values())
-    return ShardFindings(tuple(problems), files, size, len(tables.get("images", ())))
+            report("picture", "/".join(receipt.files[name]["path"]), *_image_problems(tables[name]))
+    files = ["/".join(entry["path"]) for entry in receipt.files.values()]
+    return ShardFindings(problems, files, receipt.bytes, len(tables.get("images", ())))
 
 
-def _read_file(run: RunFolder, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
-    """Read a receipt's file: its table, the kind and detail of a problem, or None for a sound file without rows."""
+def read_file(run: RunFolder, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
+    """Read a committed file: its table, the kind and detail of a problem, or None for a sound file without `rows`."""
     try:
         data = read_committed(run.store.path(*entry["path"]))
     except Rejected as verdict:
         return "missing", str(verdict)
-    facts = file_facts(data)
-    if changed := [key for key in facts if facts[key] != entry[key]]:
-        return "changed", ", ".join(f"{key} {_short(facts[key])} instead of {_short(entry[key])}" for key in changed)
+    changed = [(key, now, entry[key]) for key, now in file_facts(data).items() if now != entry.get(key, now)]
+    if changed:
+        return "changed", ", ".join(f"{key} {_short(now)} instead of {_short(before)}" for key, now, before in changed)
     if "rows" not in entry:
         return None
     table = pq.read_table(pa.BufferReader(data))
@@ -150,20 +136,16 @@ def _row_problems(run: RunFolder, stage: Stage, receipt: Receipt, tables: Mappin
         if status_counts(tables["images"]) != receipt.counts:
             yield "the receipt counts other images than there are"
     if "predictions" in tables:
-        yield from _prediction_problems(run, stage, receipt, _ids(tables["predictions"], "sample_id"))
+        predicted = _ids(tables["predictions"], "sample_id")
+        if stage[0] == "evaluate" and (images := _image_ids(run, shard)) is not None:
+            yield from _compare("sample_id", predicted, images)
+        elif repeated := len(predicted) - len(set(predicted)):
+            yield f"sample_id: {repeated:,} twice"
 
 
 def _ids(table: pa.Table, key: str) -> list[str]:
     ids: list[str] = table.column(key).to_pylist()
     return ids
-
-
-def _prediction_problems(run: RunFolder, stage: Stage, receipt: Receipt, predicted: Sequence[str]) -> Iterator[str]:
-    """Check that every image that exists was predicted, and each once."""
-    if stage[0] == "evaluate" and (images := _image_ids(run, receipt.shard)) is not None:
-        yield from _compare("sample_id", predicted, images)
-    elif repeated := len(predicted) - len(set(predicted)):
-        yield f"sample_id: {repeated:,} twice"
 
 
 def _image_ids(run: RunFolder, shard: str) -> list[str] | None:
@@ -190,10 +172,11 @@ def _image_problems(table: pa.Table) -> Iterator[str]:
     key = "sample_id" if "sample_id" in table.column_names else "image_id"
     for row in table.to_pylist():
         try:
-            if detail := _image_problem(row):
-                yield f"{row[key]}: {detail}"
+            detail = _image_problem(row)
         except (Rejected, ValueError) as error:
-            yield f"{row[key]}: {error}"
+            detail = str(error)
+        if detail:
+            yield f"{row[key]}: {detail}"
 
 
 def _image_problem(row: Mapping[str, Any]) -> str | None:

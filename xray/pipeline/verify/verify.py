@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from xray.core import yaml
 from xray.core.errors import DamagedError, Rejected
-from xray.core.files import delete_file, paths_below, read_committed
+from xray.core.files import delete_file, paths_below
 from xray.core.progress import Progress
-from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard
+from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard, read_file
 from xray.runs.folder import RunFolder
 from xray.runs.ids import PartId, ShardId
 from xray.runs.receipts import GENERATE, MASK, Stage
@@ -92,12 +92,12 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
     if any(problem.path.startswith(("run.json", "source/", "plan/")) for problem in plan_problems):
         return VerifyReport(0, 0, 0, 0, 0, {}, plan_problems, ())  # nothing can be compared with a damaged plan
     shards, batches = set(run.plan.shards()), set(run.plan.batches())
-    replaced = set(run.plan.replaced())
+    replaced = {name for part in run.plan.replaced() for name in (part, PartId(part).source)}  # of shards, of batches
     receipts = [
         (stage, shard)
         for stage in run.store.stages()
         for shard in sorted(run.store.receipted(stage))
-        if not _belongs_to(replaced, stage, shard)
+        if stage[0] == "train" or ShardId(shard).part not in replaced
     ]
 
     def inspect(receipt: tuple[Stage, str]) -> ShardFindings:
@@ -105,8 +105,8 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
         planned = stage[0] == "train" or shard in (batches if stage == MASK else shards)
         return inspect_shard(run, stage, shard, planned=planned, pictures=pictures)
 
+    findings: list[ShardFindings] = []
     with ThreadPoolExecutor(_READERS) as pool, Progress("verify", len(receipts), "receipts") as progress:
-        findings = []
         for shard_findings in pool.map(inspect, receipts):
             findings.append(shard_findings)
             progress.advance()
@@ -124,28 +124,16 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
     )
 
 
-def _belongs_to(parts: Collection[str], stage: Stage, shard: str) -> bool:
-    """Return whether a receipt is of one of these parts of plans (`PP-SS`; a photo batch is of `SS`)."""
-    part = ShardId(shard).part
-    if stage == MASK:
-        return part in {PartId(name).source for name in parts}
-    return stage[0] != "train" and part in parts
-
-
 def _plan_problems(run: RunFolder) -> Iterator[Problem]:
     try:
         files: Mapping[str, str] = run.plan.record()["files"]
     except (DamagedError, Rejected):
         yield Problem("damaged", "run.json", "not as it was written")
         return
-    for name, expected in files.items():
-        try:
-            sha256 = hashlib.sha256(read_committed(run.store.path(*name.split("/")))).hexdigest()
-        except Rejected as verdict:
-            yield Problem("missing", name, str(verdict))
-            continue
-        if sha256 != expected:
-            yield Problem("changed", name, f"sha256 {sha256[:12]} instead of {expected[:12]}")
+    for name, sha256 in files.items():
+        if isinstance(problem := read_file(run, {"path": name.split("/"), "sha256": sha256}), tuple):
+            kind, detail = problem
+            yield Problem(kind, name, detail)
 
 
 def _missing(run: RunFolder, shards: set[str], batches: set[str]) -> dict[Stage, int]:
@@ -165,16 +153,10 @@ def _orphans(
     findings: Sequence[ShardFindings],
     reusable: set[str],
 ) -> list[str]:
-    """Return the files that nothing names.
+    """Return the files, of all `paths`, that nothing names.
 
-    Args:
-        run: that is verified.
-        paths: all of its files.
-        receipts: stage and shard of each.
-        findings: of each receipt.
-        reusable: parts of earlier plans whose results may still be reused; their files are no orphans.
+    `reusable`: parts of earlier plans whose results may still be reused; their files are no orphans.
     """
-    reusable = reusable | {PartId(part).source for part in reusable}
     named = {name for shard in findings for name in shard.files} | set(run.plan.record()["files"])
     named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in receipts}
     unreadable = {problem.shard for shard in findings for problem in shard.problems if problem.kind == "damaged"}
@@ -194,13 +176,13 @@ def _orphans(
     return [name for name in paths if is_orphan(name)]
 
 
-def _revoke(run: RunFolder, problems: Sequence[Problem]) -> dict[Stage, int]:
+def _revoke(run: RunFolder, problems: Sequence[Problem]) -> Mapping[Stage, int]:
     """Revoke the receipts of problems and rewrite a damaged recipe.yaml; return the number of receipts by stage."""
-    revoked: dict[Stage, int] = {}
+    revoked: Counter[Stage] = Counter()
     for stage, shard in dict.fromkeys((problem.stage, problem.shard) for problem in problems):
         if stage is not None:
             run.store.revoke(stage, shard)
-            revoked[stage] = revoked.get(stage, 0) + 1
+            revoked[stage] += 1
     if any(problem.path == "recipe.yaml" for problem in problems):
         run.store.write_file("recipe.yaml", yaml.dump(run.recipe_values).encode())
     return revoked

@@ -1,7 +1,9 @@
 """Figures for reports, papers and notebooks, one function each, in colours for colour-blind readers.
 
-Each function draws on the axes it is given, or makes a figure of fitting size (`axes.figure`), without pyplot's global
-state. Names are drawn as plain text, never as formulae. `save` writes the same bytes for the same numbers.
+Each function draws on the axes `ax`, or makes a figure of fitting size (`axes.figure`), without pyplot's global state.
+Names are drawn as plain text, never as formulae. `save` writes the same bytes for the same numbers. A table without
+rows or without a column that the figure needs is an `XrayError`, and so is an unknown or ambiguous model, scenario or
+cell. `scenarios` are drawn in their order, by default in the order of appearance.
 
 >>> import pandas as pd
 >>> table = pd.DataFrame({"level": ["a", "b"], "mean": [0.9, 0.4], "ci_low": [0.8, 0.3], "ci_high": [1.0, 0.5]})

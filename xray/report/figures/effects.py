@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from xray.core.errors import ConfigError, unknown
 from xray.core.text import printable
 from xray.report.figures.style import (
-    FONT,
     INK,
     LINES,
     MUTED,
@@ -22,6 +21,7 @@ from xray.report.figures.style import (
     intervals,
     labels_of,
     new_axes,
+    note,
     require,
     rows_axis,
     title,
@@ -38,9 +38,9 @@ _HEADING_WIDTH = 28
 class _Group:
     """The effects of one factor or interaction: names of the levels, and their row indices in the table."""
 
-    reference: str | None = None
-    levels: list[str] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
+    reference: str | None
+    levels: list[str]
+    rows: list[int]
 
 
 def forest(
@@ -62,9 +62,6 @@ def forest(
         reference: reference level by factor, if `effects` is a table.
         sort: sort each group by estimate, the largest on top; default: in the order of the levels.
         ax: where to draw.
-
-    Raises:
-        XrayError: no effects, an unknown term, or a missing column.
     """
     fit = effects.fit if isinstance(effects, Regression) else effects
     table = fit.parameters if isinstance(fit, Fit) else fit
@@ -84,9 +81,7 @@ def forest(
         ax.get_yticklabels()[height].set_fontweight("bold")
     for height, estimate, stars in zip(levels.index, levels["estimate"], levels["stars"], strict=True):
         text = "–" if np.isnan(estimate) else stars
-        ink = INK if "*" in text else MUTED
-        ax.annotate(text, (1, height), (4, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
-                    va="center", fontsize=FONT, color=ink)  # fmt: skip
+        note(ax, True, height, text, INK if "*" in text else MUTED)
     response = f" on {printable(effects.response, 60)}" if isinstance(effects, Regression) else ""
     ax.set_xlabel(f"effect{response} ({100 * fit.confidence:g} % interval)" if isinstance(fit, Fit) else "effect")
     return ax
@@ -100,9 +95,6 @@ def marginal_plot(means: pd.DataFrame, factor: str = "", sort: bool = False, ax:
         factor: name of the factor, for the title.
         sort: sort by mean, the largest on top; default: in the order of the rows.
         ax: where to draw.
-
-    Raises:
-        XrayError: no rows, or a missing column.
     """
     table = require(means, ("level", "mean", "ci_low", "ci_high"), "marginal means")
     if sort:
@@ -112,8 +104,7 @@ def marginal_plot(means: pd.DataFrame, factor: str = "", sort: bool = False, ax:
     rows_axis(ax, labels)
     intervals(ax, np.arange(len(table)), table["mean"], table["ci_low"], table["ci_high"])
     for height in np.flatnonzero(table["mean"].isna()):
-        ax.annotate("–", (0, height), (4, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
-                    va="center", fontsize=FONT, color=MUTED)  # fmt: skip
+        note(ax, False, height, "–")
     ax.set_xlabel("marginal mean (interval)")
     title(ax, factor)
     return ax
@@ -122,11 +113,9 @@ def marginal_plot(means: pd.DataFrame, factor: str = "", sort: bool = False, ax:
 def _groups_of_design(design: Design) -> dict[str, _Group]:
     groups = {}
     for term, span in design.spans().items():
-        levels = itertools.product(*(design.factor(name).levels[1:] for name in term))
         reference = design.factor(term[0]).reference if len(term) == 1 else None
-        groups[":".join(term)] = _Group(
-            reference, [" × ".join(level) for level in levels], [*range(span.start, span.stop)]
-        )
+        levels = [" × ".join(level) for level in itertools.product(*(design.factor(name).levels[1:] for name in term))]
+        groups[":".join(term)] = _Group(reference, levels, [*range(span.start, span.stop)])
     return groups
 
 
@@ -139,7 +128,7 @@ def _groups_by_name(terms: Iterable[str], reference: Mapping[str, str]) -> dict[
         parts = [_PART.fullmatch(part) for part in re.split(r"(?<=\]):", term)]
         known = [(part[1], part[2]) for part in parts if part]
         names, levels = zip(*known, strict=True) if len(known) == len(parts) else (("others",), (term,))
-        group = groups.setdefault(":".join(names), _Group(reference.get(":".join(names))))
+        group = groups.setdefault(":".join(names), _Group(reference.get(":".join(names)), [], []))
         group.levels.append(" × ".join(levels))
         group.rows.append(row)
     return groups

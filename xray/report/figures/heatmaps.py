@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from xray.core.errors import ConfigError, unknown
+from xray.core.errors import ConfigError
 from xray.report.figures.style import (
     FONT,
     INK,
@@ -23,6 +23,7 @@ from xray.report.figures.style import (
     labels_of,
     new_axes,
     new_figure,
+    of_model,
     plain,
     require,
     rows_of,
@@ -45,9 +46,6 @@ def accuracy_heatmap(accuracy: pd.DataFrame, scenarios: Sequence[str] | None = N
         accuracy: one row per (model, trained_on, scenario) with `accuracy` (0–1), as `Scores.accuracy`.
         scenarios: the columns in order; those without values are drawn as missing. Default: in order of appearance.
         ax: where to draw.
-
-    Raises:
-        XrayError: no rows, a missing column, or two rows for one cell.
     """
     require(accuracy, ("model", "trained_on", "scenario", "accuracy"), "accuracies")
     pairs = series_of(accuracy)
@@ -71,11 +69,8 @@ def density_map(
         by_category: one row per (model, trained_on, scenario, category) with `accuracy`, as `Scores.by_category`.
         model: name of the model.
         trained_on: its training scenario, or `pretrained`.
-        scenarios: the columns in order. Default: in order of appearance.
+        scenarios: the columns in order.
         ax: where to draw.
-
-    Raises:
-        XrayError: no rows, an unknown model, a missing column, or two rows for one cell.
     """
     table = rows_of(_categories(by_category), (model, trained_on), "accuracies")
     values = _cells(table, ["category"], "scenario").reindex(
@@ -100,9 +95,6 @@ def density_maps(
 
     Returns:
         Figure with one axes per model, and one for the scale.
-
-    Raises:
-        XrayError: as `density_map`.
     """
     chosen = list(series or series_of(_categories(by_category)))
     tables = [rows_of(by_category, pair, "accuracies") for pair in chosen]
@@ -121,12 +113,10 @@ def density_maps(
     for index, (ax, name, table) in enumerate(zip(grid, names, tables, strict=False)):
         mesh = _mesh(ax, _cells(table, ["category"], "scenario").reindex(index=order.index, columns=scenarios))
         title(ax, name, max(12, int(width / inches("x"))))
-        outer = index % across == 0
-        ax.set_yticks(np.arange(len(order)) + 0.5 if outer else [], rows if outer else [], parse_math=False)
-        lowest = index + across >= len(chosen)
-        ax.set_xticks(
-            np.arange(len(scenarios)) + 0.5 if lowest else [], heads if lowest else [], rotation=90, parse_math=False
-        )
+        shown_rows = rows if index % across == 0 else []
+        shown_heads = heads if index + across >= len(chosen) else []
+        ax.set_yticks(np.arange(len(shown_rows)) + 0.5, shown_rows, parse_math=False)
+        ax.set_xticks(np.arange(len(shown_heads)) + 0.5, shown_heads, rotation=90, parse_math=False)
         plain(ax)
     for ax in grid[len(chosen) :]:
         ax.remove()
@@ -145,20 +135,12 @@ def train_test_map(
         scores: `model`, `trained_on`, `scenario` (or `tested_on`), `accuracy`; finer rows, by fold or category, are
             pooled if they have `n` and `correct`, as in the run's table `scores`.
         model: name of the model; None if there is only one.
-        scenarios: the columns in order. Default: in order of appearance.
+        scenarios: the columns in order.
         ax: where to draw.
-
-    Raises:
-        XrayError: no rows, an unknown model, several models and no `model`, or two rows for one cell.
     """
     tested = "tested_on" if "tested_on" in scores.columns else "scenario"
     require(scores, ("model", "trained_on", tested, "accuracy"), "accuracies")
-    models = list(dict.fromkeys(scores["model"]))
-    if model is None and len(models) > 1:
-        raise ConfigError(f"name one model; the table has {', '.join(map(str, models))}")
-    if model is not None and model not in models:
-        raise unknown("model of the accuracies", model, map(str, models))
-    table = scores if model is None else scores[scores["model"] == model]
+    table = of_model(scores, model, "accuracies")
     columns = list(scenarios or dict.fromkeys(table[tested]))
     trained = set(table["trained_on"])
     rows = [name for name in columns if name in trained] + sorted(trained - set(columns))
@@ -167,8 +149,8 @@ def train_test_map(
         if name in columns:
             corner = (columns.index(name), row)
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.8, clip_on=False))
-    ax.set_ylabel("trained on", fontsize=FONT, color=INK)
-    ax.set_xlabel("tested on", fontsize=FONT, color=INK)
+    ax.set_ylabel("trained on")
+    ax.set_xlabel("tested on")
     ax.xaxis.set_label_position("top")
     return ax
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xray.core.errors import ConfigError
-from xray.report.figures.style import FONT, INK, LINES, MUTED, new_axes, new_figure, plain, require
+from xray.report.figures.style import LINES, MUTED, new_axes, new_figure, plain, require, title
 from xray.statistics.regression.diagnostics import residuals as residuals_of
 from xray.statistics.regression.result import Regression
 
@@ -29,14 +31,9 @@ def residuals_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         residuals: one row per observation with `fitted` and `residual`, as `diagnostics.residuals` returns.
         ax: where to draw.
-
-    Raises:
-        XrayError: no complete row, or a missing column.
     """
     fitted_N, residual_N = _known(residuals, "fitted", "residual")
-    ax = _points(fitted_N, residual_N, ax)
-    ax.axhline(0, color=MUTED, linewidth=1)
-    return _labelled(ax, "fitted", "residual", "Residuals")
+    return _around_zero(fitted_N, residual_N, "fitted", "Residuals", ax)
 
 
 def scale_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -47,9 +44,6 @@ def scale_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         residuals: as `residuals_plot`.
         ax: where to draw.
-
-    Raises:
-        XrayError: as `residuals_plot`.
     """
     fitted_N, residual_N = _known(residuals, "fitted", "residual")
     size_N = np.abs(residual_N)
@@ -71,9 +65,6 @@ def qq_plot(residuals: pd.DataFrame, confidence: float = 0.95, ax: Axes | None =
         residuals: one row per observation with `standardised`.
         confidence: confidence of the band at each point.
         ax: where to draw.
-
-    Raises:
-        XrayError: no row with a value, or a missing column.
     """
     (standardised_N,) = _known(residuals, "standardised")
     n, tail = len(standardised_N), (1 - confidence) / 2
@@ -98,16 +89,11 @@ def order_plot(residuals: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         residuals: one row per observation with `residual`.
         ax: where to draw.
-
-    Raises:
-        XrayError: no row with a value, or a missing column.
     """
     require(residuals, ("residual",), "residuals")
     order = pd.DataFrame({"row": np.arange(1, len(residuals) + 1), "residual": residuals["residual"].to_numpy(float)})
     row_N, residual_N = _known(order, "row", "residual")
-    ax = _points(row_N, residual_N, ax)
-    ax.axhline(0, color=MUTED, linewidth=1)
-    return _labelled(ax, "row", "residual", "Residuals in order")
+    return _around_zero(row_N, residual_N, "row", "Residuals in order", ax)
 
 
 def diagnostic_plots(regression: Regression | pd.DataFrame) -> Figure:
@@ -115,19 +101,13 @@ def diagnostic_plots(regression: Regression | pd.DataFrame) -> Figure:
 
     Args:
         regression: the regression, or its table of residuals.
-
-    Raises:
-        XrayError: the regression kept no rows, or as for the single plots.
     """
     table = residuals_of(regression) if isinstance(regression, Regression) else regression
     figure = new_figure(2 * _SIZE[0], 2 * _SIZE[1])
-    axes = figure.subplots(2, 2)
-    residuals_plot(table, ax=axes[0, 0])
-    scale_plot(table, ax=axes[0, 1])
-    qq_plot(table, ax=axes[1, 0])
-    order_plot(table, ax=axes[1, 1])
-    for ax in axes.flat:
-        ax.set_facecolor("none")
+    axes = figure.subplots(2, 2, subplot_kw={"facecolor": "none"})
+    plots: tuple[Callable[..., Axes], ...] = (residuals_plot, scale_plot, qq_plot, order_plot)
+    for draw, ax in zip(plots, axes.flat, strict=True):
+        draw(table, ax=ax)
     return figure
 
 
@@ -138,6 +118,12 @@ def _known(residuals: pd.DataFrame, *columns: str) -> list[Values]:
     if not len(values_NC):
         raise ConfigError(f"there are no residuals to draw: {' or '.join(columns)} is missing in every row")
     return list(values_NC.T)
+
+
+def _around_zero(x_N: Values, residual_N: Values, x: str, name: str, ax: Axes | None) -> Axes:
+    ax = _points(x_N, residual_N, ax)
+    ax.axhline(0, color=MUTED, linewidth=1)
+    return _labelled(ax, x, "residual", name)
 
 
 def _points(x_N: Values, y_N: Values, ax: Axes | None) -> Axes:
@@ -151,7 +137,7 @@ def _points(x_N: Values, y_N: Values, ax: Axes | None) -> Axes:
 def _labelled(ax: Axes, x: str, y: str, name: str) -> Axes:
     ax.set_xlabel(x)
     ax.set_ylabel(y)
-    ax.set_title(name, loc="left", fontsize=FONT, color=INK)
+    title(ax, name)
     ax.grid(color=MUTED, alpha=0.25, linewidth=0.7)
     ax.set_axisbelow(True)
     ax.locator_params(nbins=6)

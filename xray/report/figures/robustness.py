@@ -15,13 +15,11 @@ from xray.report.figures.style import (
     inches,
     intervals,
     labels_of,
-    legend,
-    legend_columns,
-    new_axes,
     new_figure,
+    note,
     require,
     rows_axis,
-    series_of,
+    series_intervals,
 )
 from xray.runs.roles import series_name
 
@@ -33,32 +31,17 @@ def drop_intervals(drops: pd.DataFrame, ax: Axes | None = None, confidence: floa
 
     Args:
         drops: one row per (model, trained_on, scenario) with `drop`, `ci_low`, `ci_high`, as `Scores.drops`.
+        confidence: of the intervals, for the label of the axis.
         ax: where to draw.
-        confidence: confidence of the intervals, for the axis label.
-
-    Raises:
-        XrayError: no rows, no known drop, or a missing column.
     """
     require(drops, ("model", "trained_on", "scenario", "drop", "ci_low", "ci_high"), "drops")
     table = drops.dropna(subset=["drop"])
     if table.empty:
         raise ConfigError("there are no drops to draw: all are NaN")
-    order = table.groupby("scenario", observed=True)["drop"].mean().sort_values(ascending=False, kind="stable").index
-    heights_by_scenario = {scenario: height for height, scenario in enumerate(order)}
-    series, labels = series_of(table), labels_of(order)
-    names = [series_name(*pair) for pair in series]
-    row_inches = max(0.3, 0.085 * len(series) + 0.13)
-    legend_inches = 0.2 * -(-len(series) // legend_columns(names))
-    ax = ax or new_axes(5.6 + inches(labels), 0.9 + row_inches * len(order) + legend_inches)
-    rows_axis(ax, labels)
-    offsets = 0.7 / len(series) * (np.arange(len(series)) - (len(series) - 1) / 2)
-    for index, ((model, trained_on), offset) in enumerate(zip(series, offsets, strict=True)):
-        rows = table[(table["model"] == model) & (table["trained_on"] == trained_on)]
-        heights = rows["scenario"].map(heights_by_scenario).to_numpy(float) + offset
-        intervals(ax, heights, 100 * rows["drop"], 100 * rows["ci_low"], 100 * rows["ci_high"], index)
+    means = table.groupby("scenario", observed=True)["drop"].mean()
+    order = means.sort_values(ascending=False, kind="stable").index.tolist()
+    ax = series_intervals(table, "drop", order, "points of accuracy lost {}; left of 0: gained", confidence, ax)
     ax.axvline(0, color=MUTED, linewidth=1)
-    ax.set_xlabel(f"points of accuracy lost ({100 * confidence:g} % interval); left of 0: gained")
-    legend(ax, names)
     return ax
 
 
@@ -74,10 +57,7 @@ def robustness_intervals(
             `xray.statistics.s_robusts`; with `trained_on` if a model has several rows.
         ax: where to draw the intervals; None: both are drawn side by side, the terms on `figure.axes[1]`.
         parts: where to draw the terms; None with `ax`: they are not drawn.
-        confidence: confidence of the intervals, for the axis label.
-
-    Raises:
-        XrayError: no rows, a missing column, or a model twice.
+        confidence: of the intervals, for the label of the axis.
     """
     columns = ("model", "s_robust", "ci_low", "ci_high", *(name for name, *_ in _PARTS))
     table = require(s_robusts, columns, "S_robusts").sort_values("s_robust", ascending=False, kind="stable")
@@ -89,8 +69,7 @@ def robustness_intervals(
     rows_axis(ax, labels)
     intervals(ax, heights, table["s_robust"], table["ci_low"], table["ci_high"])
     for height in heights[table["s_robust"].isna()]:
-        ax.annotate("– (a term is missing)", (0, height), (4, 0), xycoords=ax.get_yaxis_transform(),
-                    textcoords="offset points", va="center", fontsize=FONT, color=MUTED)  # fmt: skip
+        note(ax, False, height, "– (a term is missing)")
     ax.set_xlabel(f"S_robust ({100 * confidence:g} % interval)" if table["ci_low"].notna().any() else "S_robust")
     if parts is not None:
         _parts(parts, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,11 +34,7 @@ Series = tuple[str, str]
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], what: str) -> pd.DataFrame:
-    """Return the table if it can be drawn.
-
-    Raises:
-        XrayError: a missing column, or no rows.
-    """
+    """Return the table if it has rows and these columns; otherwise raise `XrayError`."""
     for name in columns:
         if name not in table.columns:
             raise unknown(f"column of the {what}", name, map(str, table.columns))
@@ -53,15 +50,21 @@ def series_of(table: pd.DataFrame) -> list[Series]:
 
 
 def rows_of(table: pd.DataFrame, series: Series, what: str) -> pd.DataFrame:
-    """Return the rows of one series.
-
-    Raises:
-        XrayError: there are none; the message names the known ones.
-    """
+    """Return the rows of one series; an unknown one is an `XrayError` that names the known ones."""
     rows = table[(table["model"] == series[0]) & (table["trained_on"] == series[1])]
     if rows.empty:
         raise unknown(f"model of the {what}", series_name(*series), [series_name(*pair) for pair in series_of(table)])
     return rows
+
+
+def of_model(table: pd.DataFrame, model: str | None, what: str) -> pd.DataFrame:
+    """Return the rows of one model, which may be None if there is only one."""
+    models = list(dict.fromkeys(map(str, table["model"])))
+    if model is None and len(models) > 1:
+        raise ConfigError(f"name one model; the table has {', '.join(models)}")
+    if model is not None and model not in models:
+        raise unknown(f"model of the {what}", model, models)
+    return table if model is None else table[table["model"] == model]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -118,18 +121,48 @@ def intervals(ax: Axes, heights: ArrayLike, centre: ArrayLike, low: ArrayLike, h
     ax.plot(centre, heights, marker(index), color=colour, markersize=5.5, linestyle="none")
 
 
+def series_intervals(
+    table: pd.DataFrame, value: str, order: Sequence[Hashable], what: str, confidence: float, ax: Axes | None
+) -> Axes:
+    """Draw the column `value` in percent with its interval, by scenario (rows) and series (colours and markers).
+
+    The label of the axis is `what`, with the confidence in place of `{}`.
+    """
+    series, labels = series_of(table), labels_of(order)
+    names = [series_name(*pair) for pair in series]
+    row_inches = max(0.3, 0.085 * len(series) + 0.13)
+    legend_inches = 0.2 * -(-len(series) // _legend_columns(names))
+    ax = ax or new_axes(5.6 + inches(labels), 0.9 + row_inches * len(order) + legend_inches)
+    rows_axis(ax, labels)
+    offsets = 0.7 / len(series) * (np.arange(len(series)) - (len(series) - 1) / 2)
+    heights = table["scenario"].map({scenario: height for height, scenario in enumerate(order)}).to_numpy(float)
+    for index, ((model, trained_on), offset) in enumerate(zip(series, offsets, strict=True)):
+        mine = (table["model"] == model) & (table["trained_on"] == trained_on)
+        rows = 100 * table.loc[mine, [value, "ci_low", "ci_high"]]
+        intervals(ax, heights[mine] + offset, rows[value], rows["ci_low"], rows["ci_high"], index)
+    ax.set_xlabel(what.format(f"({100 * confidence:g} % interval)"))
+    _legend(ax, names)
+    return ax
+
+
+def note(ax: Axes, right: bool, height: float | np.integer[Any], text: str, colour: str = MUTED) -> None:
+    """Write a text into a row, at the left or right edge of the axes."""
+    ax.annotate(text, (int(right), height), (4, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
+                va="center", fontsize=FONT, color=colour)  # fmt: skip
+
+
 def marker(index: int) -> str:
     """Return the marker of a series; colour and marker together are unique for 64 series."""
     return MARKERS[(index + index // len(LINES)) % len(MARKERS)]
 
 
-def legend_columns(names: Sequence[str]) -> int:
+def _legend_columns(names: Sequence[str]) -> int:
     """Return the number of columns of a legend with these names."""
     longest = max((len(printable(name, NAME_WIDTH)) for name in names), default=0)
     return max(1, min(4, int(_LEGEND_INCHES / (_CHARACTER_INCHES * (longest + 6)))))
 
 
-def legend(ax: Axes, names: Sequence[str]) -> None:
+def _legend(ax: Axes, names: Sequence[str]) -> None:
     """Put the names of series above the axes, in the order of `intervals`; a single name becomes the title."""
     if len(names) == 1:
         return title(ax, names[0])
@@ -139,7 +172,7 @@ def legend(ax: Axes, names: Sequence[str]) -> None:
     # matplotlib omits names that start with an underscore, so the names are set afterwards
     box = ax.legend(
         handles, [str(k) for k in range(len(names))], loc="lower left", bbox_to_anchor=(0, 1.01),
-        ncols=legend_columns(names), frameon=False, borderaxespad=0,
+        ncols=_legend_columns(names), frameon=False, borderaxespad=0,
     )  # fmt: skip
     for text, name in zip(box.get_texts(), names, strict=True):
         text.set(text=printable(name, NAME_WIDTH), parse_math=False, fontsize=FONT, color=INK)

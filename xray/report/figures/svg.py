@@ -47,10 +47,7 @@ def save(drawn: Axes | Figure, location: str | os.PathLike[str]) -> None:
 
     Args:
         drawn: a figure, or axes of it.
-        location: path or URI ending in `.svg`.
-
-    Raises:
-        XrayError: another ending.
+        location: path or URI ending in `.svg`; another ending is an `XrayError`.
     """
     if not os.fspath(location).endswith(".svg"):
         raise ConfigError(f"figures are written as SVG: end the name with .svg, not {os.fspath(location)!r}")

@@ -12,26 +12,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from xray.core.errors import ConfigError, unknown
+from xray.core.errors import unknown
 from xray.report.figures.style import (
     FONT,
     INK,
     LINES,
     MUTED,
     inches,
-    intervals,
-    labels_of,
-    legend,
-    legend_columns,
-    new_axes,
     new_figure,
+    of_model,
     plain,
     require,
-    rows_axis,
-    series_of,
+    series_intervals,
     title,
 )
-from xray.runs.roles import series_name
 
 _Line = Literal["-", "--"]
 _PARTS: tuple[tuple[str, str, str, _Line], ...] = (
@@ -58,13 +52,10 @@ def learning_curves(
         scenarios: training scenarios in order. Default: in order of appearance.
         chance: score of guessing (0–1), drawn as a line.
         columns: maximum number of panels per row.
-
-    Raises:
-        XrayError: no rows, a missing column, an unknown model or scenario, or several models and no `model`.
     """
     names = [f"{part}_{what}" for part, *_ in _PARTS for what in ("loss", "score")]
     require(history, ("model", "trained_on", "fold", "epoch", "metric", *names), "epochs")
-    table = _of_model(history, model)
+    table = of_model(history, model, "epochs")
     names_shown = list(scenarios or dict.fromkeys(table["trained_on"]))
     for name in names_shown:
         if name not in set(table["trained_on"]):
@@ -76,34 +67,26 @@ def learning_curves(
     limits = {what: _limits(table, what) for what in ("loss", "score")}
     metric = str(table["metric"].iloc[0])
     for index, name in enumerate(names_shown):
-        row, column = 2 * (index // across), index % across
+        column = index % across
+        pair = grid[2 * (index // across) :, column][:2]
         rows = table[table["trained_on"] == name]
-        for ax, what in ((grid[row, column], "loss"), (grid[row + 1, column], "score")):
+        for ax, what in zip(pair, limits, strict=True):
             _curves(ax, rows, what)
             ax.set_ylim(*limits[what])
             ax.tick_params(labelleft=column == 0, labelbottom=what == "score")
-        title(grid[row, column], name, max(12, int(2.1 / inches("x"))))
-        grid[row + 1, column].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        grid[row + 1, column].set_xlabel("epoch", fontsize=FONT, color=INK)
+        loss, score = pair
+        title(loss, name, max(12, int(2.1 / inches("x"))))
+        score.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        score.set_xlabel("epoch")
         if chance is not None:
-            grid[row + 1, column].axhline(chance, color=MUTED, linewidth=1, linestyle=":")
+            score.axhline(chance, color=MUTED, linewidth=1, linestyle=":")
         if column == 0:
-            grid[row, 0].set_ylabel("loss", fontsize=FONT, color=INK)
-            grid[row + 1, 0].set_ylabel(_METRICS.get(metric, metric), fontsize=FONT, color=INK)
-    for index in range(len(names_shown), down * across):
-        for below in (0, 1):
-            grid[2 * (index // across) + below, index % across].remove()
+            loss.set_ylabel("loss")
+            score.set_ylabel(_METRICS.get(metric, metric))
+    for ax in grid[-2:, (len(names_shown) - 1) % across + 1 :].flat:
+        ax.remove()
     _legend(figure, chance)
     return figure
-
-
-def _of_model(history: pd.DataFrame, model: str | None) -> pd.DataFrame:
-    models = list(dict.fromkeys(map(str, history["model"])))
-    if model is None and len(models) > 1:
-        raise ConfigError(f"name one model; the table has {', '.join(models)}")
-    if model is not None and model not in models:
-        raise unknown("model of the epochs", model, models)
-    return history if model is None else history[history["model"] == model]
 
 
 def _limits(table: pd.DataFrame, what: str) -> tuple[float, float]:
@@ -151,29 +134,12 @@ def accuracy_intervals(
     Args:
         accuracy: one row per (model, trained_on, scenario) with `accuracy`, `ci_low`, `ci_high`, as `Scores.accuracy`.
         scenarios: the rows in order; others are omitted. Default: in order of appearance.
+        confidence: of the intervals, for the label of the axis.
         ax: where to draw.
-        confidence: confidence of the intervals, for the axis label.
-
-    Raises:
-        XrayError: no rows (in these scenarios), or a missing column.
     """
     columns = ("model", "trained_on", "scenario", "accuracy", "ci_low", "ci_high")
     order = list(scenarios or dict.fromkeys(require(accuracy, columns, "accuracies")["scenario"]))
     table = require(accuracy[accuracy["scenario"].isin(order)], columns, "accuracies")
-    heights_by_scenario = {scenario: height for height, scenario in enumerate(order)}
-    series = series_of(table)
-    names, labels = [series_name(*pair) for pair in series], labels_of(order)
-    row_inches = max(0.3, 0.085 * len(series) + 0.13)
-    ax = ax or new_axes(
-        5.6 + inches(labels), 0.9 + row_inches * len(order) + 0.2 * -(-len(names) // legend_columns(names))
-    )
-    rows_axis(ax, labels)
-    offsets = 0.7 / len(series) * (np.arange(len(series)) - (len(series) - 1) / 2)
-    for index, ((model, trained_on), offset) in enumerate(zip(series, offsets, strict=True)):
-        rows = table[(table["model"] == model) & (table["trained_on"] == trained_on)]
-        heights = rows["scenario"].map(heights_by_scenario).to_numpy(float) + offset
-        intervals(ax, heights, 100 * rows["accuracy"], 100 * rows["ci_low"], 100 * rows["ci_high"], index)
+    ax = series_intervals(table, "accuracy", order, "accuracy in percent {}", confidence, ax)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"accuracy in percent ({100 * confidence:g} % interval)")
-    legend(ax, names)
     return ax

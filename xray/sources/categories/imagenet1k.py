@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from xray.core.errors import ConfigError, XrayError, extra
@@ -21,37 +22,29 @@ _SAME_FIRST_SYNONYM = {
 _MAX_LINES = 20
 
 
-@dataclass(frozen=True)
-class _Class:
-    index: int
-    wnid: str
-    name: str
-    synonyms: tuple[str, ...]
-
-
 @functools.cache
-def _classes() -> tuple[_Class, ...]:
+def _synonyms() -> dict[Category, list[str]]:
+    """Return the classes with their synonyms, in the order of their indices."""
     with extra("models"):
         from timm.data.imagenet_info import ImageNetInfo
     info: Any = ImageNetInfo()
-    classes = []
+    classes = {}
     for index, (wnid, text) in enumerate(zip(info.label_names(), info.label_descriptions(), strict=True)):
-        synonyms = tuple(text.split(", "))
-        classes.append(_Class(index, wnid, _SAME_FIRST_SYNONYM.get(wnid, synonyms[0]), synonyms))
-    return tuple(classes)
+        synonyms = text.split(", ")
+        name = _SAME_FIRST_SYNONYM.get(wnid, synonyms[0])
+        classes[Category(name=name, indices=(index,), wnids=(wnid,))] = synonyms
+    return classes
 
 
 @functools.cache
-def _by_label() -> dict[str, tuple[_Class, ...]]:
+def _by_label() -> dict[str, list[Category]]:
     """Index the classes by WordNet id, name and synonym; names take precedence over synonyms of other classes."""
-    names = {normalize_label(label): (one,) for one in _classes() for label in (one.wnid, one.name)}
-    synonyms: dict[str, tuple[_Class, ...]] = {}
-    for one in _classes():
-        for label in (*one.synonyms, ", ".join(one.synonyms)):
-            key = normalize_label(label)
-            if one not in synonyms.get(key, ()):
-                synonyms[key] = (*synonyms.get(key, ()), one)
-    return synonyms | names
+    by_synonym: dict[str, list[Category]] = defaultdict(list)
+    for one, synonyms in _synonyms().items():
+        for key in dict.fromkeys(normalize_label(label) for label in (*synonyms, ", ".join(synonyms))):
+            by_synonym[key].append(one)
+    by_name = {normalize_label(label): [one] for one in _synonyms() for label in (*one.wnids, one.name)}
+    return {**by_synonym, **by_name}
 
 
 def imagenet1k_classes() -> tuple[Category, ...]:
@@ -63,7 +56,7 @@ def imagenet1k_classes() -> tuple[Category, ...]:
     >>> imagenet1k_classes()[277].name
     'red fox'
     """
-    return tuple(Category(name=one.name, indices=(one.index,), wnids=(one.wnid,)) for one in _classes())
+    return tuple(_synonyms())
 
 
 def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category, ...]:
@@ -85,16 +78,16 @@ def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category,
         if len(classes) != 1:
             raise _unknown_class(label, labels, where)
         one = classes[0]
-        name = one.name if normalize_label(label) == one.wnid else label
-        categories.setdefault(normalize_label(name), Category(name=name, indices=(one.index,), wnids=(one.wnid,)))
+        name = one.name if normalize_label(label) in one.wnids else label
+        categories.setdefault(normalize_label(name), replace(one, name=name))
     return tuple(categories.values())
 
 
-def _nearest(label: str) -> list[_Class]:
+def _nearest(label: str) -> list[Category]:
     """Return up to 5 classes that a label may mean: same name, the label as a word of the name, or similar spelling."""
     key = normalize_label(label)
     if key in _by_label():
-        return list(_by_label()[key])
+        return _by_label()[key]
     words = {key, key.removesuffix("s"), key.removesuffix("es")}
     with_word = [name for name in _by_label() if not words.isdisjoint(name.replace(",", "").split())]
     kinds = [name for name in with_word if name.split()[-1] in words]  # "fox" matches "red fox", not "fox terrier"
@@ -106,9 +99,9 @@ def _nearest(label: str) -> list[_Class]:
 def recipe_line(label: str) -> str:
     """Return a line of a recipe's `categories` for an unknown label: the nearest classes, for the user to check."""
     near = _nearest(label)
-    indices = ", ".join(str(one.index) for one in near)
+    indices = [one.indices[0] for one in near]
     meaning = " or ".join(one.name for one in near) if near else "list the accepted ImageNet-1k indices"
-    return f"  {json.dumps(label, ensure_ascii=False)}: [{indices}]  # {meaning}"
+    return f"  {json.dumps(label, ensure_ascii=False)}: {indices}  # {meaning}"
 
 
 def _unknown_class(label: str, labels: Sequence[str], where: str) -> XrayError:

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import linalg, stats
 
 from xray.statistics.regression.fit import stars
-from xray.statistics.regression.least_squares import LinearFit
+from xray.statistics.regression.least_squares import LinearFit, gram, moment
 
 RESIDUAL = "Residual"
 
@@ -34,8 +34,11 @@ def anova(regression: LinearFit) -> pd.DataFrame:
     spans = regression.design.spans()
     rows: list[tuple[object, ...]] = []
     for term, span in spans.items():
-        columns = span.stop - span.start
-        explained = _explained(regression, span, [spans[other] for other in spans if set(term) < set(other)])
+        without = {column for other in spans if set(term) < set(other) for column in _columns(spans[other])}
+        kept = [column for column in range(len(regression.design.columns)) if column not in without]
+        others = [column for column in kept if column not in _columns(span)]
+        explained = _explained(regression, kept) - _explained(regression, others)
+        columns = len(_columns(span))
         with np.errstate(divide="ignore", invalid="ignore"):
             f = np.float64(explained / columns) / variance if not regression.exact else np.float64(np.nan)
             eta = np.float64(explained) / (explained + ss)
@@ -46,23 +49,13 @@ def anova(regression: LinearFit) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype({"df": "float64"})
 
 
-def _explained(regression: LinearFit, span: slice, without: list[slice]) -> float:
-    """Return the increase of the residual sum of squares when some columns leave a model.
+def _columns(span: slice) -> range:
+    return range(span.start, span.stop)
 
-    Args:
-        regression: the fit whose cells and design are used.
-        span: columns that leave.
-        without: columns that are not in the model in the first place.
-    """
-    cells = regression.cells
-    matrix_CP = regression.design.matrix(cells.codes_CF)
-    excluded = {column for other in without for column in range(other.start, other.stop)}
-    kept = [column for column in range(matrix_CP.shape[1]) if column not in excluded]
-    part_CK = matrix_CP[:, kept]
-    weighted_CK = part_CK * cells.weight_C[:, None]
-    factor = linalg.cho_factor((part_CK.T @ weighted_CK).toarray())
-    deviation_C = cells.mean_C - np.average(cells.mean_C, weights=cells.weight_C)
-    tested = [kept.index(column) for column in range(span.start, span.stop)]
-    estimates_T = linalg.cho_solve(factor, weighted_CK.T @ deviation_C)[tested]
-    inverse_TT = linalg.cho_solve(factor, np.eye(len(kept))[:, tested])[tested]
-    return float(estimates_T @ linalg.solve(inverse_TT, estimates_T, assume_a="pos"))
+
+def _explained(regression: LinearFit, columns: list[int]) -> float:
+    """Return the sum of squares about the mean that some columns, the intercept among them, explain."""
+    cells, design = regression.cells, regression.design
+    moment_K = moment(cells, design)[columns]
+    gram_KK = gram(cells, design)[np.ix_(columns, columns)]
+    return float(moment_K @ linalg.solve(gram_KK, moment_K, assume_a="pos"))

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from xray.core.errors import ConfigError
-from xray.statistics.regression.cells import Cells
-from xray.statistics.regression.coded_rows import CodedRows, Integers
+from xray.statistics.regression.cells import Cells, CodedRows
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import gram
+from xray.statistics.regression.least_squares import inverse_gram
 
 Values = NDArray[np.float64]
 MIN_CLUSTERS = 30
@@ -43,15 +42,14 @@ def cluster_robust(fit: Fit, cells: Cells, rows: CodedRows, cluster: pd.Series) 
     >>> fit.errors, fit.df, fit.parameters["std_error"].round(4).tolist()
     ('clustered by image (3 clusters: few, errors may be too small)', 2, [0.3727, 0.3727])
     """
-    cluster_N, numbers = _numbered(cluster)
-    scores_GP, clusters = _scores(fit, rows, cluster_N, numbers)
+    scores_GP = _scores(fit, rows, cluster)
+    clusters, n, p = len(scores_GP), cells.rows, len(fit.estimates_P)
     if clusters < 2:
         raise ConfigError(
             f"all rows are of one {cluster.name}: clustered errors need several, better {MIN_CLUSTERS} or more"
         )
-    n, p = cells.rows, len(fit.estimates_P)
     correction = clusters / (clusters - 1) * (n - 1) / (n - p)
-    influence_GP = scores_GP @ np.linalg.inv(gram(cells, fit.design))  # multiplied before squaring: less rounding
+    influence_GP = scores_GP @ inverse_gram(cells, fit.design)  # multiplied before squaring: less rounding
     few = ": few, errors may be too small" if clusters < MIN_CLUSTERS else ""
     return replace(
         fit,
@@ -61,28 +59,16 @@ def cluster_robust(fit: Fit, cells: Cells, rows: CodedRows, cluster: pd.Series) 
     )
 
 
-def _numbered(cluster: pd.Series) -> tuple[Integers, int]:
-    """Return the number of each row's cluster, from 0, and an upper bound of the numbers."""
-    if isinstance(cluster.array, pd.Categorical):
-        return cluster.array.codes, len(cluster.array.categories)
-    if isinstance(cluster.dtype, np.dtype) and cluster.dtype.kind == "i":
-        low, end = int(cluster.min()), int(cluster.max()) + 1
-        if low >= 0 and end <= 2 * len(cluster):
-            return cluster.to_numpy(), end
-    codes_N, names = pd.factorize(cluster)
-    return codes_N, len(names)
-
-
-def _scores(fit: Fit, rows: CodedRows, cluster_N: Integers, numbers: int) -> tuple[Values, int]:
-    """Return the sums of w x (y − x'b) by cluster, shape (numbers, columns), and how many clusters have rows."""
+def _scores(fit: Fit, rows: CodedRows, cluster: pd.Series) -> Values:
+    """Return the sums of w x (y − x'b) by cluster, shape (clusters, columns)."""
+    names = pd.Index(cluster.unique())
     matrix_CP = fit.design.matrix(fit.design.every_cell())
     expected_C = matrix_CP @ fit.estimates_P
-    scores_GP, seen_G = np.zeros((numbers, len(fit.estimates_P))), np.zeros(numbers, bool)
+    scores_GP = np.zeros((len(names), len(fit.estimates_P)))
     for part in rows.parts():
-        cell_N, group_N = rows.cell(part), cluster_N[part].astype(np.intp)
-        seen_G[group_N] = True
-        residual_N = rows.weight(part) * (rows.response_N[part] - expected_C[cell_N])
-        residuals_GC = coo_array((residual_N, (group_N, cell_N)), shape=(numbers, matrix_CP.shape[0])).tocsr()
+        cell_N, group_N = rows.cell_N[part], names.get_indexer(cluster.iloc[part])
+        residual_N = rows.weight_N[part] * (rows.response_N[part] - expected_C[cell_N])
+        residuals_GC = coo_array((residual_N, (group_N, cell_N)), shape=(len(names), len(expected_C))).tocsr()
         part_GP = (residuals_GC @ matrix_CP).tocoo()
         scores_GP[part_GP.row, part_GP.col] += part_GP.data
-    return scores_GP, int(seen_G.sum())
+    return scores_GP

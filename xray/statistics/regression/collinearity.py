@@ -6,12 +6,8 @@ import math
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import linalg
 
-from xray.statistics.regression.least_squares import LinearFit, gram
-
-Values = NDArray[np.float64]
+from xray.statistics.regression.least_squares import LinearFit, inverse_gram
 
 
 def variance_inflation(regression: LinearFit) -> pd.DataFrame:
@@ -27,7 +23,7 @@ def variance_inflation(regression: LinearFit) -> pd.DataFrame:
     >>> variance_inflation(regression(table, factors=["model", "scenario"])).round(4).values.tolist()
     [['model[b]', 1.0286, 0.0278], ['scenario[y]', 1.0286, 0.0278]]
     """
-    vif_P = np.diag(linalg.inv(_correlation(regression)[1:, 1:]))
+    vif_P = np.diag(np.linalg.inv(correlation(regression).iloc[1:, 1:]))
     return pd.DataFrame({"term": regression.design.columns[1:], "vif": vif_P, "r_squared": 1 - 1 / vif_P})
 
 
@@ -45,34 +41,20 @@ def generalised_variance_inflation(regression: LinearFit) -> pd.DataFrame:
     >>> generalised_variance_inflation(regression(table, factors=["model", "scenario"])).round(4).values.tolist()
     [['model', 1, 1.0286, 1.0142], ['scenario', 1, 1.0286, 1.0142]]
     """
-    whole = _correlation(regression)[1:, 1:]
+    whole = correlation(regression).to_numpy()[1:, 1:]
     rows = []
     for term, span in regression.design.spans().items():
         inside = np.zeros(len(whole), bool)
         inside[span.start - 1 : span.stop - 1] = True
-        gvif = math.exp(_logdet(whole[inside][:, inside]) + _logdet(whole[~inside][:, ~inside]) - _logdet(whole))
-        df = int(inside.sum())
+        parts = (whole[inside][:, inside], whole[~inside][:, ~inside], whole)
+        own, others, all_columns = (np.linalg.slogdet(part).logabsdet for part in parts)
+        gvif, df = math.exp(own + others - all_columns), int(inside.sum())
         rows.append((":".join(term), df, gvif, gvif ** (1 / (2 * df))))
     return pd.DataFrame(rows, columns=["term", "df", "gvif", "gvif_scaled"])
 
 
 def correlation(regression: LinearFit) -> pd.DataFrame:
     """Return the correlations of the estimates (−1 … 1), one row and one column per column of the design."""
-    columns = regression.design.columns
-    return pd.DataFrame(_correlation(regression), columns, columns)
-
-
-def inverse_gram(regression: LinearFit) -> Values:
-    """Return (X'W X)⁻¹, the covariance of the estimates at residual variance 1."""
-    gram_PP = gram(regression.cells, regression.design)
-    return np.asarray(linalg.cho_solve(linalg.cho_factor(gram_PP), np.eye(len(gram_PP))))
-
-
-def _correlation(regression: LinearFit) -> Values:
-    inverse_PP = inverse_gram(regression)
+    inverse_PP, columns = inverse_gram(regression.cells, regression.design), regression.design.columns
     scale_P = np.sqrt(np.diag(inverse_PP))
-    return inverse_PP / scale_P / scale_P[:, None]
-
-
-def _logdet(matrix: Values) -> float:
-    return float(np.linalg.slogdet(matrix)[1])
+    return pd.DataFrame(inverse_PP / scale_P / scale_P[:, None], columns, columns)

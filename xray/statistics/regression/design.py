@@ -21,7 +21,6 @@ from xray.core.errors import ConfigError, unknown
 
 Codes = NDArray[np.intp]
 INTERCEPT = "Intercept"
-_ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,6 @@ class Factor:
             raise unknown(f"level of factor {self.name!r}", reference, self.levels)
         return Factor(self.name, (reference, *(level for level in self.levels if level != reference)))
 
-    def level_codes(self, values: Sequence[object] | pd.Index) -> Codes:
-        """Return the level index of each value, −1 for a value that is no level."""
-        index = {level: code for code, level in enumerate(self.levels)}
-        return np.array([index.get(str(value), -1) for value in values], np.intp)
-
     def codes(self, values: pd.Series) -> Codes:
         """Return the level index of each row, shape (rows,).
 
@@ -76,7 +70,9 @@ class Factor:
             value_N, unique = values.array.codes, values.array.categories
         else:
             value_N, unique = pd.factorize(values)
-        code_N = np.append(self.level_codes(unique), -1)[value_N]  # an empty cell has value -1
+        index = {level: code for code, level in enumerate(self.levels)}
+        code_U = np.array([*(index.get(str(value), -1) for value in unique), -1])
+        code_N = code_U[value_N]  # an empty cell has value -1
         if (code_N < 0).any():
             raise unknown(f"level of factor {self.name!r}", values.iloc[int(np.argmin(code_N))], self.levels)
         return np.asarray(code_N)
@@ -210,19 +206,9 @@ class Design:
         return Design(tuple(factors), self.interactions)
 
 
-def used_categories(values: pd.Categorical) -> NDArray[np.bool_]:
-    """Return which categories of a column without empty cells occur; stop reading once all of them did."""
-    code_N, used = values.codes, np.zeros(len(values.categories), bool)
-    for start in range(0, len(code_N), _ROWS_AT_ONCE):
-        used[code_N[start : start + _ROWS_AT_ONCE]] = True
-        if used.all():
-            break
-    return used
-
-
 def _sorted_values(values: pd.Series) -> list[object]:
     if isinstance(values.array, pd.Categorical):
-        return list(values.array.categories[used_categories(values.array)])
+        return list(values.array.categories[np.sort(pd.unique(values.array.codes))])
     if pd.api.types.is_numeric_dtype(values.dtype):
         return sorted(values.unique())
     return sorted(values.unique(), key=lambda value: _natural(str(value)))

@@ -14,16 +14,14 @@ from scipy import stats
 
 from xray.core.errors import ConfigError
 from xray.core.text import printable
-from xray.statistics.regression.cells import aggregate
-from xray.statistics.regression.coded_rows import CodedRows
+from xray.statistics.regression.cells import CodedRows, aggregate
 from xray.statistics.regression.collinearity import (
     correlation,
     generalised_variance_inflation,
-    inverse_gram,
     variance_inflation,
 )
 from xray.statistics.regression.design import Codes
-from xray.statistics.regression.least_squares import EXACT, LinearFit, least_squares, residual_ss, total_ss
+from xray.statistics.regression.least_squares import EXACT, LinearFit, inverse_gram, least_squares
 from xray.statistics.regression.normality import TestResult, normality
 
 Values = NDArray[np.float64]
@@ -183,10 +181,8 @@ def breusch_pagan(regression: LinearFit, alpha: float = 0.05) -> TestResult:
     cells = aggregate(CodedRows.of(squares, design, regression.response))
     if cells.high - cells.low <= _ROUNDING * cells.high:
         return TestResult.skipped(name, "all residuals have the same size")
-    estimates_P = least_squares(cells, design).estimates_P
-    unexplained = residual_ss(cells, design.matrix(cells.codes_CF) @ estimates_P)
-    statistic = cells.rows * (1 - unexplained / total_ss(cells))
-    return TestResult.of(name, statistic, float(stats.chi2.sf(statistic, len(estimates_P) - 1)), alpha)
+    statistic = cells.rows * LinearFit(least_squares(cells, design), cells, "squares", ()).goodness["r_squared"]
+    return TestResult.of(name, statistic, float(stats.chi2.sf(statistic, len(design.columns) - 1)), alpha)
 
 
 def _warnings(
@@ -242,7 +238,7 @@ def _fitted(regression: LinearFit) -> tuple[Values, Values]:
 
 def _leverages(regression: LinearFit) -> Values:
     """Return x'(X'W X)⁻¹x of each row, computed in batches since the product is dense."""
-    inverse_PP, design = inverse_gram(regression), regression.design
+    inverse_PP, design = inverse_gram(regression.cells, regression.design), regression.design
     codes_NF = design.codes(_rows(regression))
     parts = (design.matrix(codes_NF[at : at + _ROWS_AT_ONCE]) for at in range(0, len(codes_NF), _ROWS_AT_ONCE))
     return np.concatenate([np.asarray(part.multiply(part @ inverse_PP).sum(axis=1)) for part in parts])

@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
-from statsmodels.genmod.families import Binomial, Poisson
+from scipy import stats
+from statsmodels.genmod.families import Binomial, Family, Poisson
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from xray.core.errors import ConfigError
-from xray.statistics.regression.cells import Cells, aggregate
-from xray.statistics.regression.coded_rows import CodedRows
+from xray.statistics.regression.cells import CodedRows, aggregate
 from xray.statistics.regression.design import Design
 from xray.statistics.regression.display import fit_text
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import check_rank, gram
+from xray.statistics.regression.least_squares import check_rank
 from xray.statistics.regression.separation import check_separation
 from xray.statistics.regression.validation import Missing, ValidTable, validate_confidence, validate_table
 
@@ -81,8 +80,19 @@ class CountRegression:
 
     @property
     def ratios(self) -> pd.DataFrame:
-        """Odds ratios, or rate ratios; see `ratios`."""
-        return ratios(self.fit)
+        """Odds ratios of a binomial regression, rate ratios of a Poisson one: exponentials of estimates and limits.
+
+        One row per column of the design: `term`, `ratio`, `ci_low`, `ci_high`, `p`, `p_summary`; the intercept's is
+        the odds, or rate, of the reference levels.
+
+        >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
+        >>> binomial(table, ["model"], n="n").ratios.round(3).values.tolist()
+        [['Intercept', 4.0, 2.451, 6.529, 0.0, '****'], ['model[b]', 0.25, 0.133, 0.468, 0.0, '****']]
+        """
+        columns = ["ratio", "ci_low", "ci_high"]
+        table = self.parameters.rename(columns={"estimate": "ratio"})
+        table[columns] = np.exp(table[columns])
+        return table[["term", *columns, "p", "p_summary"]]
 
 
 def binomial(
@@ -117,14 +127,14 @@ def binomial(
             would be infinite; and as `xray.statistics.regression`.
 
     >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
-    >>> binomial(table, ["model"], n="n").ratios[["term", "ratio"]].round(3).values.tolist()
-    [['Intercept', 4.0], ['model[b]', 0.25]]
+    >>> binomial(table, ["model"], n="n").predicted["predicted"].round(3).tolist()
+    [0.8, 0.5]
     """
     if (correct is None) == (accuracy is None) or (accuracy is not None and n is None):
         raise ConfigError("a binomial regression needs `correct` (and `n`, if rows are groups), or `accuracy` and `n`")
     response = correct or str(accuracy)
     valid, rows = _coded(table, response, factors, reference, n, interactions, missing)
-    size_N = _whole(rows.weight(slice(0, len(rows))), str(n))
+    size_N = _whole(rows.weight_N, str(n))
     values_N = rows.response_N.astype(np.float64)
     correct_N = _whole(values_N, response) if accuracy is None else _whole(values_N * size_N, f"{response} × {n}")
     if (outside_N := (correct_N < 0) | (correct_N > size_N)).any():
@@ -132,21 +142,7 @@ def binomial(
         raise ConfigError(
             f"{response}: {correct_N[row]:g} of {size_N[row]:g} are correct in row {valid.table.index[row]}"
         )
-    cells = aggregate(replace(rows, response_N=correct_N / size_N, weight_N=size_N))
-    correct_C = np.rint(cells.mean_C * cells.weight_C)
-    side_C = np.select([correct_C == cells.weight_C, correct_C == 0], [1, -1], 0)
-    check_separation(rows.design, cells.codes_CF, side_C, {1: "always correct", -1: "never correct"})
-    endog_C2 = np.stack([correct_C, cells.weight_C - correct_C], axis=1)
-    model = GLM(endog_C2, rows.design.matrix(cells.codes_CF).toarray(), Binomial())
-    fit = _fit(model, rows.design, "binomial (logit)", confidence)
-    predicted = _predict(fit, cells, {"correct": correct_C, "n": cells.weight_C}, special.expit)
-    probability_N = _by_row(rows, cells, predicted)
-    variance_N = size_N * probability_N * (1 - probability_N)
-    return _with_likelihoods(
-        fit, predicted, float(((correct_N - size_N * probability_N) ** 2 / variance_N).sum()),
-        lambda probability: float(stats.binom.logpmf(correct_N, size_N, probability).sum()),
-        probability_N, correct_N / size_N, correct_C.sum() / cells.weight_C.sum(), valid.notes,
-    )  # fmt: skip
+    return _fit(_BINOMIAL, replace(rows, response_N=correct_N / size_N, weight_N=size_N), confidence, valid.notes)
 
 
 def poisson(
@@ -183,41 +179,10 @@ def poisson(
     [0.1, 4.0]
     """
     valid, rows = _coded(table, response, factors, reference, exposure, interactions, missing)
-    exposure_N = rows.weight(slice(0, len(rows)))
     count_N = _whole(rows.response_N.astype(np.float64), response)
     if (count_N < 0).any():
         raise ConfigError(f"{response} has the count {count_N.min():g}; counts are 0 or more")
-    cells = aggregate(replace(rows, response_N=count_N / exposure_N, weight_N=exposure_N))
-    count_C = np.rint(cells.mean_C * cells.weight_C)
-    check_separation(rows.design, cells.codes_CF, np.where(count_C == 0, -1, 0), {-1: "never counted"})
-    matrix_CP = rows.design.matrix(cells.codes_CF).toarray()
-    fit = _fit(GLM(count_C, matrix_CP, Poisson(), exposure=cells.weight_C), rows.design, "Poisson (log)", confidence)
-    predicted = _predict(fit, cells, {"count": count_C, "exposure": cells.weight_C}, np.exp)
-    rate_N = _by_row(rows, cells, predicted)
-    return _with_likelihoods(
-        fit, predicted, float(((count_N - exposure_N * rate_N) ** 2 / (exposure_N * rate_N)).sum()),
-        lambda rate: float(stats.poisson.logpmf(count_N, exposure_N * rate).sum()),
-        rate_N, count_N / exposure_N, count_C.sum() / cells.weight_C.sum(), valid.notes,
-    )  # fmt: skip
-
-
-def ratios(fit: Fit) -> pd.DataFrame:
-    """Return exponentials of the estimates: odds ratios of a binomial regression, rate ratios of a Poisson one.
-
-        ratio = exp(estimate);   interval = exp(estimate ± z · std_error)
-
-    Returns:
-        One row per column of the design: `term`, `ratio`, `ci_low`, `ci_high`, `p`, `p_summary`; the intercept's is the
-        odds, or rate, of the reference levels.
-
-    >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
-    >>> ratios(binomial(table, ["model"], n="n").fit).round(3).values.tolist()
-    [['Intercept', 4.0, 2.451, 6.529, 0.0, '****'], ['model[b]', 0.25, 0.133, 0.468, 0.0, '****']]
-    """
-    table = fit.parameters.rename(columns={"estimate": "ratio"})
-    columns = ["ratio", "ci_low", "ci_high"]
-    table[columns] = np.exp(table[columns])
-    return table[["term", *columns, "p", "p_summary"]]
+    return _fit(_POISSON, replace(rows, response_N=count_N / rows.weight_N), confidence, valid.notes)
 
 
 def _coded(
@@ -231,7 +196,7 @@ def _coded(
 ) -> tuple[ValidTable, CodedRows]:
     valid = validate_table(table, response, factors, weights, unit="any", missing=missing)
     rows = CodedRows.of(valid.table, Design.of(valid.table, factors, reference, interactions), response, weights)
-    check_rank(gram(aggregate(rows), rows.design), rows.design)
+    check_rank(aggregate(rows), rows.design)
     return valid, rows
 
 
@@ -242,56 +207,68 @@ def _whole(values_N: Values, name: str) -> Values:
     return rounded_N
 
 
-def _fit(model: GLM, design: Design, method: str, confidence: float) -> Fit:
+@dataclass(frozen=True)
+class _Kind:
+    """A distribution of counts relative to sizes: numbers of predictions, or exposures."""
+
+    family: Family
+    method: str
+    observed: tuple[str, str]  # names of counts and sizes
+    outcomes: Mapping[int, str]  # see `check_separation`
+    logpmf: Callable[[Values, Values, Values], Values]  # of counts, sizes and means of counts / sizes
+
+
+_BINOMIAL = _Kind(
+    Binomial(), "binomial (logit)", ("correct", "n"), {1: "always correct", -1: "never correct"}, stats.binom.logpmf
+)
+_POISSON = _Kind(
+    Poisson(), "Poisson (log)", ("count", "exposure"), {-1: "never counted"},
+    lambda count_N, exposure_N, rate_N: stats.poisson.logpmf(count_N, exposure_N * rate_N),
+)  # fmt: skip
+
+
+def _fit(kind: _Kind, rows: CodedRows, confidence: float, notes: tuple[str, ...]) -> CountRegression:
+    """Fit the means of cells, whose estimates are those of the rows (counts / sizes, with sizes as weights)."""
+    design, cells, family = rows.design, aggregate(rows), kind.family
+    count_C = np.rint(cells.mean_C * cells.weight_C)
+    full_C = (count_C == cells.weight_C) & (1 in kind.outcomes)
+    check_separation(design, cells.codes_CF, np.select([full_C, count_C == 0], [1, -1], 0), kind.outcomes)
+    matrix_CP = design.matrix(cells.codes_CF).toarray()
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # A saturated model fits the cells exactly; separation has been checked before.
         warnings.simplefilter("ignore", PerfectSeparationWarning)
+        model = GLM(count_C / cells.weight_C, matrix_CP, family, var_weights=cells.weight_C)
         result = model.fit(tol=1e-10, tol_criterion="params", maxiter=100)
     if not result.converged:
         raise ConfigError(
-            f"the {method} regression did not converge in 100 iterations: some cells may be almost separated"
+            f"the {kind.method} regression did not converge in 100 iterations: some cells may be almost separated"
         )
     estimates_P, covariance_PP = np.asarray(result.params), np.asarray(result.cov_params())
-    return Fit(design, estimates_P, covariance_PP, math.inf, method, confidence=validate_confidence(confidence))
+    fit = Fit(design, estimates_P, covariance_PP, math.inf, kind.method, confidence=validate_confidence(confidence))
+    linear_C, error_C = fit.combinations(matrix_CP)
+    half_C = stats.norm.ppf(0.5 + confidence / 2) * error_C  # symmetric on the scale of the link
+    numbers = dict(zip(kind.observed, (count_C, cells.weight_C), strict=True))
+    for name, values_C in (("predicted", linear_C), ("ci_low", linear_C - half_C), ("ci_high", linear_C + half_C)):
+        numbers[name] = family.link.inverse(values_C)
+    levels = pd.DataFrame(design.level_columns(cells.codes_CF))
+    predicted = pd.concat([levels, pd.DataFrame(numbers)], axis=1)  # a factor may have the same name as a number
 
-
-def _predict(
-    fit: Fit, cells: Cells, observed: dict[str, Values], inverse_link: Callable[[Values], Values]
-) -> pd.DataFrame:
-    """Return the fitted value of each cell, with an interval that is symmetric on the scale of the link."""
-    linear_C, error_C = fit.combinations(fit.design.matrix(cells.codes_CF).toarray())
-    half_C = stats.norm.ppf(0.5 + fit.confidence / 2) * error_C
-    bounds = {"predicted": linear_C, "ci_low": linear_C - half_C, "ci_high": linear_C + half_C}
-    numbers = {**observed, **{name: inverse_link(values) for name, values in bounds.items()}}
-    levels = pd.DataFrame(fit.design.level_columns(cells.codes_CF))
-    return pd.concat([levels, pd.DataFrame(numbers)], axis=1)  # a factor may have the same name as a number
-
-
-def _by_row(rows: CodedRows, cells: Cells, predicted: pd.DataFrame) -> Values:
-    expected_C = np.zeros(rows.design.shape)
-    expected_C[tuple(cells.codes_CF.T)] = predicted.iloc[:, len(rows.design.names) :]["predicted"].to_numpy()
-    return expected_C.ravel()[rows.cell(slice(0, len(rows)))]
-
-
-def _with_likelihoods(
-    fit: Fit,
-    predicted: pd.DataFrame,
-    chi2: float,
-    likelihood: Callable[[Values], float],
-    fitted_N: Values,
-    observed_N: Values,
-    mean: float,
-    notes: tuple[str, ...],
-) -> CountRegression:
-    """Compare the likelihood of the fit with those of a parameter for each row, and of the mean alone."""
-    own, saturated, null = (likelihood(values) for values in (fitted_N, observed_N, np.full(len(observed_N), mean)))
-    result = CountRegression(
-        fit, predicted, len(observed_N), own, 2 * (saturated - own), 2 * (saturated - null), chi2, notes
-    )
-    if not result.dispersion > _OVERDISPERSED:
-        return result
+    fitted_C = np.zeros(math.prod(design.shape))
+    fitted_C[np.ravel_multi_index(tuple(cells.codes_CF.T), design.shape)] = numbers["predicted"]
+    fitted_N, mean_N, size_N = fitted_C[rows.cell_N], rows.response_N, rows.weight_N
+    null_N = np.broadcast_to(count_C.sum() / cells.weight_C.sum(), len(mean_N))
+    counted = CountRegression(
+        fit, predicted, len(mean_N),
+        log_likelihood=float(kind.logpmf(np.rint(mean_N * size_N), size_N, fitted_N).sum()),
+        deviance=float(family.deviance(mean_N, fitted_N, var_weights=size_N)),
+        null_deviance=float(family.deviance(mean_N, null_N, var_weights=size_N)),
+        pearson_chi2=float((size_N * (mean_N - fitted_N) ** 2 / family.variance(fitted_N)).sum()),
+        notes=notes,
+    )  # fmt: skip
+    if not counted.dispersion > _OVERDISPERSED:
+        return counted
     note = (
-        f"overdispersion: rows vary {result.dispersion:.3g} times as much as a {fit.method.split()[0]} distribution; "
+        f"overdispersion: rows vary {counted.dispersion:.3g} times as much as a {kind.method.split()[0]} distribution; "
         "errors are too small by the square root of that. Use clustered errors or a mixed model"
     )
-    return replace(result, notes=(*notes, note))
+    return replace(counted, notes=(*notes, note))

@@ -104,7 +104,7 @@ class LinearFit:
         {'sum_of_squares': 0.1267, 'r_squared': 0.05, 'sy_x': 0.178, 'rmse': 0.1453, 'aicc': -5.1477}
         """
         n, p, df, ss = self.cells.rows, len(self.fit.estimates_P), self.fit.df, self.residual_ss * (not self.exact)
-        total = total_ss(self.cells)
+        total = residual_ss(self.cells, self.cells.mean)
         r2, k = 1 - ss / total, p + 1
         f = (total - ss) / (p - 1) / (ss / df) if ss > 0 else math.inf
         likelihood = 0.5 * (self.cells.log_weight - n * (math.log(2 * math.pi * ss / n) + 1)) if ss > 0 else math.inf
@@ -121,7 +121,7 @@ class LinearFit:
     def relevelled(self, reference: Mapping[str, object]) -> Self:
         """Return the same fit with other reference levels, computed from the cells alone.
 
-        Both designs span the same space, X_old = X_new A: clustered errors become those of A V A'.
+        Both designs span the same space, X_old = X_new A: the estimates become A b, their covariance A V A'.
 
         Raises:
             ConfigError: no such factor or level.
@@ -136,14 +136,14 @@ class LinearFit:
         design = self.design.relevelled(reference)
         levels = pd.DataFrame(self.design.level_columns(self.cells.codes_CF))
         cells = replace(self.cells, codes_CF=design.codes(levels))
-        fit = least_squares(cells, design, self.fit.confidence)
-        clustered = self.clustered
-        if clustered is not None:
-            old_CP, new_CP = self.design.matrix(self.cells.codes_CF), design.matrix(cells.codes_CF)
-            change_PP = np.rint(linalg.lstsq(new_CP.toarray(), old_CP.toarray())[0])
-            covariance_PP = change_PP @ clustered.covariance_PP @ change_PP.T
-            clustered = replace(clustered, design=design, estimates_P=fit.estimates_P, covariance_PP=covariance_PP)
-        return replace(self, fit=fit, cells=cells, clustered=clustered)
+        old_CP, new_CP = self.design.matrix(self.cells.codes_CF), design.matrix(cells.codes_CF)
+        change_PP = np.rint(linalg.solve((new_CP.T @ new_CP).toarray(), (new_CP.T @ old_CP).toarray(), assume_a="pos"))
+
+        def moved(fit: Fit) -> Fit:
+            covariance_PP = change_PP @ fit.covariance_PP @ change_PP.T
+            return replace(fit, design=design, estimates_P=change_PP @ fit.estimates_P, covariance_PP=covariance_PP)
+
+        return replace(self, fit=moved(self.fit), cells=cells, clustered=self.clustered and moved(self.clustered))
 
 
 def least_squares(cells: Cells, design: Design, confidence: float = 0.95) -> Fit:
@@ -155,15 +155,11 @@ def least_squares(cells: Cells, design: Design, confidence: float = 0.95) -> Fit
     df = cells.rows - len(design.columns)
     if df < 1:
         raise ConfigError(f"{cells.rows:,} rows are too few for {len(design.columns):,} parameters and their errors")
-    matrix_CP, gram_PP = design.matrix(cells.codes_CF), gram(cells, design)
-    check_rank(gram_PP, design)
-    factor = linalg.cho_factor(gram_PP)
-    mean = float(np.average(cells.mean_C, weights=cells.weight_C))
-    estimates_P = linalg.cho_solve(factor, matrix_CP.T @ (cells.weight_C * (cells.mean_C - mean)))
-    estimates_P[0] += mean
-    variance = residual_ss(cells, matrix_CP @ estimates_P) / df
-    covariance_PP = variance * linalg.cho_solve(factor, np.eye(len(estimates_P)))
-    return Fit(design, estimates_P, covariance_PP, df, "least squares", confidence=confidence)
+    check_rank(cells, design)
+    estimates_P = linalg.solve(gram(cells, design), moment(cells, design), assume_a="pos")
+    estimates_P[0] += cells.mean
+    variance = residual_ss(cells, design.matrix(cells.codes_CF) @ estimates_P) / df
+    return Fit(design, estimates_P, variance * inverse_gram(cells, design), df, "least squares", confidence=confidence)
 
 
 def check_varies(cells: Cells, response: str) -> None:
@@ -182,22 +178,28 @@ def gram(cells: Cells, design: Design) -> Values:
     return np.asarray((matrix_CP.T @ (matrix_CP * cells.weight_C[:, None])).toarray())
 
 
-def residual_ss(cells: Cells, fitted_C: Values) -> float:
+def inverse_gram(cells: Cells, design: Design) -> Values:
+    """Return (X'W X)⁻¹, the covariance of the estimates at residual variance 1."""
+    return np.asarray(linalg.inv(gram(cells, design), assume_a="pos"))
+
+
+def moment(cells: Cells, design: Design) -> Values:
+    """Return X'W (y − mean), shape (columns,)."""
+    return np.asarray(design.matrix(cells.codes_CF).T @ (cells.weight_C * (cells.mean_C - cells.mean)))
+
+
+def residual_ss(cells: Cells, fitted_C: Values | float) -> float:
     """Return the weighted sum of squares of all rows about the fitted value of their cell."""
     return cells.within + float((cells.weight_C * (cells.mean_C - fitted_C) ** 2).sum())
 
 
-def total_ss(cells: Cells) -> float:
-    """Return the weighted sum of squares of all rows about their mean."""
-    return residual_ss(cells, np.full(len(cells.mean_C), np.average(cells.mean_C, weights=cells.weight_C)))
-
-
-def check_rank(gram_PP: Values, design: Design) -> None:
+def check_rank(cells: Cells, design: Design) -> None:
     """Refuse linearly dependent columns.
 
     Raises:
         ConfigError: names the first column that is empty or a linear combination of those before it.
     """
+    gram_PP = gram(cells, design)
     scale_P = np.sqrt(np.diag(gram_PP))
     if empty := [name for name, scale in zip(design.columns, scale_P, strict=True) if scale == 0]:
         raise ConfigError(f"no row is in {_first(empty)}: leave the interaction out, or fill its cells")

@@ -74,16 +74,6 @@ def contrasts(fit: Fit, factor: str, against_reference: bool = False) -> pd.Data
 
 def _weights(fit: Fit, factor: str) -> Values:
     """Return the mean row of the design matrix over all cells of each level, shape (levels, columns)."""
-    design = fit.design
-    count = len(design.factor(factor).levels)
-    means = {}
-    for other in design.factors:
-        size = len(other.levels)
-        means[other.name] = np.eye(size)[:, 1:] if other.name == factor else np.full((count, size - 1), 1 / size)
-    weights_LP = np.ones((count, len(design.columns)))
-    for term, span in design.spans().items():
-        block_LK = np.ones((count, 1))  # factors are crossed: the mean of a product is the product of the means
-        for name in term:
-            block_LK = np.einsum("la,lb->lab", block_LK, means[name]).reshape(count, -1)
-        weights_LP[:, span] = block_LK
-    return weights_LP
+    codes_CF, index = fit.design.every_cell(), fit.design.names.index(fit.design.factor(factor).name)
+    matrix_CP = fit.design.matrix(codes_CF)
+    return np.stack([matrix_CP[codes_CF[:, index] == level].mean(axis=0) for level in range(fit.design.shape[index])])

@@ -12,12 +12,11 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from xray.core.errors import ConfigError
-from xray.statistics.regression.cells import aggregate
-from xray.statistics.regression.coded_rows import CodedRows
+from xray.statistics.regression.cells import CodedRows, aggregate
 from xray.statistics.regression.design import Design
 from xray.statistics.regression.display import fit_text
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import check_rank, check_varies, gram
+from xray.statistics.regression.least_squares import check_rank, check_varies
 from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
 
 MAX_ROWS = 200_000
@@ -112,7 +111,7 @@ def mixed(
     design = Design.of(valid.table, factors, reference, interactions)
     cells = aggregate(CodedRows.of(valid.table, design, response))
     check_varies(cells, response)
-    check_rank(gram(cells, design), design)
+    check_rank(cells, design)
     codes_N, names = pd.factorize(valid.table[group])
     if not 1 < len(names) < len(codes_N):
         raise ConfigError(

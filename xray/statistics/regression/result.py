@@ -9,16 +9,20 @@ from dataclasses import dataclass
 import pandas as pd
 
 from xray.statistics.regression import display
-from xray.statistics.regression.cells import Cells, aggregate
+from xray.statistics.regression.anova import anova
+from xray.statistics.regression.cells import Cells, CodedRows, aggregate
 from xray.statistics.regression.cluster_robust import cluster_robust
-from xray.statistics.regression.coded_rows import CodedRows
 from xray.statistics.regression.design import Design
+from xray.statistics.regression.diagnostics import residuals
 from xray.statistics.regression.least_squares import LinearFit, check_varies, least_squares
-from xray.statistics.regression.tables import tables
+from xray.statistics.regression.marginal_means import contrasts, marginal_means
+from xray.statistics.regression.power import minimum_detectable_effect
 from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
 
 ROWS_KEPT = 100_000
 """A regression of more rows keeps only cells: there are no residuals of single rows."""
+MAX_PAIRED_LEVELS = 100
+"""Levels of a factor with more than this are only compared with the reference."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,8 +30,32 @@ class Regression(LinearFit):
     """A least squares fit that prints itself and makes its tables."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return every table by name; see `xray.statistics.regression.tables`."""
-        return tables(self)
+        """Return every table by name: what `xray regress` writes as CSV.
+
+        `parameters`, `parameters_clustered` (if clusters were given), `anova`, `marginal_means` and `contrasts` (of
+        all factors, named in the column `factor`), `power` (minimum detectable effects), `residuals` (if rows were
+        kept; `row` is the row label). Marginal means, contrasts and power use clustered errors where there are any.
+
+        >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
+        >>> tables = regression(table, factors=["model", "scenario"]).tables()
+        >>> list(tables)
+        ['parameters', 'anova', 'marginal_means', 'contrasts', 'power', 'residuals']
+        >>> tables["marginal_means"][["factor", "level", "mean"]].round(3).values.tolist()
+        [['model', 'a', 0.7], ['model', 'b', 0.65], ['scenario', 'x', 0.85], ['scenario', 'y', 0.5]]
+        """
+        fit, factors = self.robust_fit, self.design.factors
+        result = {"parameters": self.parameters}
+        if self.clustered is not None:
+            result["parameters_clustered"] = self.clustered.parameters
+        result["anova"] = anova(self)
+        result["marginal_means"] = _stacked({factor.name: marginal_means(fit, factor.name) for factor in factors})
+        many = {factor.name: len(factor.levels) > MAX_PAIRED_LEVELS for factor in factors}
+        result["contrasts"] = _stacked({name: contrasts(fit, name, many[name]) for name in many})
+        result["power"] = minimum_detectable_effect(self)
+        if self.table is not None:
+            result["residuals"] = residuals(self)
+            result["residuals"].insert(0, "row", result["residuals"].index, allow_duplicates=True)
+        return result
 
     def __repr__(self) -> str:
         return display.text(self)
@@ -86,6 +114,12 @@ def regression(
     return Regression(
         fit, cells, response, (*valid.notes, *_design_notes(cells, design)), weights, kept, clustered, unit
     )
+
+
+def _stacked(by_factor: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    for name, frame in by_factor.items():
+        frame.insert(0, "factor", name)
+    return pd.concat(by_factor.values(), ignore_index=True)
 
 
 def _design_notes(cells: Cells, design: Design) -> Iterator[str]:

@@ -8,7 +8,7 @@ product of these counts with the table of images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +49,7 @@ class Bootstrap:
 
     @classmethod
     def of_means(cls, values_NK: Values, resamples: int = 2000, seed: int = 0) -> Bootstrap:
-        """Bootstrap the column means; see `resampled_means` for the arguments."""
+        """Bootstrap the column means of an array, shape (N, K); NaN for missing values, which are ignored."""
         present_NK = ~np.isnan(values_NK)
         value_NK = np.where(present_NK, values_NK, 0.0)
         total_K, count_K = value_NK.sum(axis=0), present_NK.sum(axis=0)
@@ -107,28 +107,15 @@ class Bootstrap:
 
 
 def validate_method(method: str) -> None:
-    """Check the name of an interval.
-
-    Raises:
-        ConfigError: an unknown name.
-    """
+    """Raise a ConfigError for an unknown kind of interval."""
     if method not in METHODS:
         raise unknown("interval `method`", method, METHODS)
 
 
 def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
-    """Return column means over bootstrap samples of the rows; all columns share the samples.
+    """Return column means over samples of N rows with replacement, shape (resamples, K).
 
-    Args:
-        values_NK: shape (N, K); NaN for missing values, which means ignore.
-        resamples: number of samples of N rows, with replacement.
-        seed: seed of the sampling; the same N, seed and resamples give the same rows.
-
-    Returns:
-        Shape (resamples, K); NaN if a sample has no value in a column.
-
-    Raises:
-        ConfigError: fewer than one resample.
+    All columns share the samples, which N, `resamples` and `seed` decide. NaN if a sample has no value in a column.
     """
     if resamples < 1:
         raise ConfigError(f"a bootstrap needs at least one resample, not {resamples}")
@@ -150,13 +137,9 @@ def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
 
 
 def image_accuracies(predictions: pd.DataFrame, by: Sequence[str] = ("scenario",)) -> pd.DataFrame:
-    """Return the accuracy of every source image, over its variants and folds.
+    """Return the accuracy of every source image, over its variants and folds; NaN without a prediction.
 
-    Returns:
-        Index: source images, sorted. Columns: (model, trained_on, *by), sorted. NaN without a prediction.
-
-    Raises:
-        ConfigError: see `xray.statistics.regression.validation.validate_predictions`.
+    Rows: source images, sorted. Columns: (model, trained_on, *by), sorted.
     """
     columns, keys = [*SERIES, *by], [*SERIES, *by, "image_id"]
     return (
@@ -175,21 +158,31 @@ def column_means(values_NK: Values) -> Values:
     return _ratio(np.nansum(values_NK, axis=0), (~np.isnan(values_NK)).sum(axis=0))
 
 
-def paired(first_NK: Values, second_NK: Values) -> tuple[Values, Values, NDArray[np.int64]]:
-    """Return the column means of both tables over the rows present in both, and the number of these rows."""
-    both_NK = ~np.isnan(first_NK - second_NK)
-    first_K, second_K = (column_means(np.where(both_NK, side_NK, np.nan)) for side_NK in (first_NK, second_NK))
-    return first_K, second_K, both_NK.sum(axis=0)
-
-
 def columns_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return (model, trained_on, …) of each column of a table by source image."""
-    return list(wide.columns.to_frame().itertuples(index=False, name=None))
+    return list(wide.columns)  # type: ignore[arg-type]
 
 
-def series_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the different (model, trained_on) of a table by source image."""
-    return list(dict.fromkeys(column[:2] for column in columns_of(wide)))
+def paired_differences(
+    sides_NK: Mapping[str, Values],
+    difference_NK: Values,
+    name: str,
+    resamples: int,
+    seed: int,
+    confidence: float,
+    method: Method = "percentile",
+) -> pd.DataFrame:
+    """Return the means of both sides and of their difference (`name`) over the images that have both, one row a column.
+
+    The other columns are `ci_low` and `ci_high` of the difference, NaN for a single image, and `n_images`.
+    """
+    both_NK = ~np.isnan(difference_NK)
+    bootstrap = Bootstrap.of_means(difference_NK, resamples, seed)
+    low_K, high_K = bootstrap.interval(method, confidence)
+    n_images_K = both_NK.sum(axis=0)
+    means = {side: column_means(np.where(both_NK, side_NK, np.nan)) for side, side_NK in sides_NK.items()}
+    bounds = {"ci_low": np.where(n_images_K < 2, np.nan, low_K), "ci_high": np.where(n_images_K < 2, np.nan, high_K)}
+    return pd.DataFrame({**means, name: bootstrap.estimate_K, **bounds, "n_images": n_images_K})
 
 
 def _ratio(above: Values, below: NDArray[np.number]) -> Values:

@@ -1,14 +1,12 @@
-"""S_robust and its cross term of every model, with bootstrap intervals over source images."""
+"""S_robust of every model, with bootstrap intervals over source images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError, unknown
 from xray.statistics.robustness.bootstrap import (
@@ -16,16 +14,11 @@ from xray.statistics.robustness.bootstrap import (
     Bootstrap,
     Method,
     column_means,
-    columns_of,
     image_accuracies,
-    series_of,
     validate_method,
 )
 from xray.statistics.robustness.cells import Halves, halves
-from xray.statistics.robustness.drops import require_reference
 from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
-
-Values = NDArray[np.float64]
 
 
 def s_robusts(
@@ -84,15 +77,14 @@ def s_robusts(
     definition = Definition.of(reading, about, power)
     validate_method(method)
     wide = by_image(table, reading)
-    models = halves_of(wide, reference, definition)
+    models = halves(wide, reference, definition)
     means_1K = column_means(wide.to_numpy())[None]
     cross_M, inner_M = np.array([model.variances(means_1K, definition) for model in models]).reshape(-1, 2).T
     n_images_M = np.array([wide.iloc[:, model.used].notna().any(axis=1).sum() for model in models])
     bounds_2M = np.full((2, len(models)), math.nan)
     sampled = "correct" in table
     if sampled and models:
-        bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
-        bounds_2M = bootstrap.then(partial(values_of, models, definition)).interval(method, confidence)
+        bounds_2M = bootstrap_of(models, definition, wide, resamples, seed).interval(method, confidence)
         bounds_2M[:, n_images_M < 2] = math.nan
     return pd.DataFrame(
         {
@@ -116,11 +108,7 @@ def s_robusts(
 
 
 def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Return accuracies by source image (rows) and cell (columns); a table of accuracies has one row.
-
-    Raises:
-        ConfigError: neither predictions nor accuracies, or two accuracies of one cell.
-    """
+    """Return accuracies by source image (rows) and cell (columns); a table of accuracies has one row."""
     by = ("scenario",) if reading == "poster" else ("scenario", "category")
     table = table.rename(columns={"tested_on": "scenario"}) if "scenario" not in table else table
     value = "correct" if "correct" in table else "accuracy"
@@ -136,71 +124,10 @@ def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     return cells.to_frame().T
 
 
-def halves_of(wide: pd.DataFrame, reference: str, definition: Definition) -> list[Halves]:
-    """Return the halves of every model of a table by source image; see `xray.statistics.robustness.cells.halves`."""
-    means_K = column_means(wide.to_numpy())
-    return halves(dict(zip(columns_of(wide), means_K.tolist(), strict=True)), reference, definition)
-
-
-def values_of(models: Sequence[Halves], definition: Definition, means_BK: Values) -> Values:
-    """Return S_robust of each model in each row of means, shape (B, models)."""
-    return np.stack([definition.value(*model.variances(means_BK, definition)) for model in models], axis=1)
-
-
-def cross_terms(
-    predictions: pd.DataFrame,
-    reference: str = "original",
-    about: About = "mu",
-    power: Power = "variance",
-    resamples: int = 2000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    """Compute the cross term of every model, with a percentile interval by the same resamples as `drops`.
-
-    C(i) and μ are means over all source images with predictions there, not only over those in all scenarios.
-
-    Args:
-        predictions: one row per (sample, model), with the columns of PREDICTIONS.
-        reference: the scenario with the unchanged photograph.
-        about: centre of the squares, as the following ones see `s_robusts`.
-        power: `variance` or `std`.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
-        confidence: confidence level, inside (0, 1).
-
-    Returns:
-        One row per (model, trained_on): `mu`, `cross`, `ci_low`, `ci_high`, the reading (`about`, `power`),
-        `n_scenarios`, and `n_images` with a prediction in any scenario. NaN for a model without another scenario.
-
-    Raises:
-        ConfigError: a model has no prediction on the reference, or an unknown reading.
-
-    >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
-    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
-    >>> cross_terms(predictions.assign(model="m", trained_on="pretrained"))[["model", "mu", "cross"]].values.tolist()
-    [['m', 1.0, 0.0625]]
-    """
-    definition = Definition.of("poster", about, power)
-    wide = image_accuracies(predictions)
-    require_reference(wide, reference)
-    bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
-    columns = columns_of(wide)
-    rows = []
-    for model, trained_on in series_of(wide):
-        origin = columns.index((model, trained_on, reference))
-        others = [k for k, column in enumerate(columns) if column[:2] == (model, trained_on) and k != origin]
-        n_images = int(wide.iloc[:, [origin, *others]].notna().any(axis=1).sum())
-        cross, low, high = math.nan, math.nan, math.nan
-        if others:
-            term = bootstrap.then(partial(_cross, origin, others, definition))
-            cross = float(term.estimate_K[0])
-            low, high = term.interval("percentile", confidence)[:, 0] if n_images > 1 else (low, high)
-        mu = bootstrap.estimate_K[origin]
-        rows.append((model, trained_on, mu, cross, low, high, about, power, len(others), n_images))
-    names = [*SERIES, "mu", "cross", "ci_low", "ci_high", "about", "power", "n_scenarios", "n_images"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _cross(origin: int, others: Sequence[int], definition: Definition, means_BK: Values) -> Values:
-    return definition.term(definition.variance(means_BK[:, others], means_BK[:, origin]))[:, None]
+def bootstrap_of(
+    models: Sequence[Halves], definition: Definition, wide: pd.DataFrame, resamples: int, seed: int
+) -> Bootstrap:
+    """Return the bootstrap of the S_robust of each model."""
+    return Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(
+        lambda means_BK: np.stack([definition.value(*model.variances(means_BK, definition)) for model in models], 1)
+    )

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from xray.statistics.robustness.bootstrap import column_means, columns_of
 from xray.statistics.robustness.s_robust import Definition, check_halves, s_robust_by_class
 
 Values = NDArray[np.float64]
@@ -28,7 +30,6 @@ class Halves:
         mu: columns of the accuracy on the reference.
         cross: groups of columns, one per scenario.
         inner: groups of columns, one per scenario (reading `poster`) or class (`class_scenario`).
-        n_scenarios: number of scenarios other than the reference.
     """
 
     model: str
@@ -36,7 +37,11 @@ class Halves:
     mu: tuple[int, ...]
     cross: Groups
     inner: Groups
-    n_scenarios: int
+
+    @property
+    def n_scenarios(self) -> int:
+        """Number of scenarios other than the reference."""
+        return len(self.cross or self.inner)
 
     @property
     def used(self) -> list[int]:
@@ -62,17 +67,14 @@ class Halves:
         return variance(self.cross), variance(self.inner)
 
 
-def halves(cells: Cells, reference: str, definition: Definition) -> list[Halves]:
-    """Return the halves of each model that was trained on the reference, or is `pretrained`.
-
-    Args:
-        cells: accuracies by (model, trained_on, scenario), and category for `class_scenario`, in column order.
-        reference: the scenario with the unchanged photograph.
-        definition: the reading; `class_scenario` needs μ only if squares are about it.
+def halves(wide: pd.DataFrame, reference: str, definition: Definition) -> list[Halves]:
+    """Return the halves of each model of a table by source image that was trained on the reference, or is `pretrained`.
 
     Raises:
-        ConfigError: a half lacks some of its cells, or μ; a value is no fraction. Names model and cell.
+        ConfigError: a half lacks some of its cells, or μ (`class_scenario` needs it only if squares are about it); a
+            value is no fraction. Names model and cell.
     """
+    cells = dict(zip(columns_of(wide), column_means(wide.to_numpy()).tolist(), strict=True))
     result = []
     for model in dict.fromkeys(model for model, *_ in cells):
         column = {cell[1:]: k for k, cell in enumerate(cells) if cell[0] == model}
@@ -94,7 +96,7 @@ def _by_scenario(column: Columns, accuracy: Cells, model: str, trained_on: str, 
         outer, within = ({name: accuracy[cell] for name, cell in half.items()} or None for half in (cross, inner))
         check_halves(outer, within, accuracy.get(mu), model)
     groups = [tuple((column[cell],) for cell in half.values()) for half in (cross, inner)]
-    return Halves(model, trained_on, (column[mu],) if mu in column else (), groups[0], groups[1], len(cross or inner))
+    return Halves(model, trained_on, (column[mu],) if mu in column else (), *groups)
 
 
 def _by_class(
@@ -110,4 +112,4 @@ def _by_class(
         values = {cell: accuracy[trained_on, *cell] for cell in others}
         s_robust_by_class(values, mean, definition.about, model=model)  # checks that all cells are there
     cross = tuple(tuple(others[scenario, category] for category in classes) for scenario in scenarios)
-    return Halves(model, trained_on, mu, cross, tuple(zip(*cross, strict=True)), len(scenarios))
+    return Halves(model, trained_on, mu, cross, tuple(zip(*cross, strict=True)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -12,14 +11,13 @@ from xray.statistics.robustness.by_model import s_robusts
 from xray.statistics.robustness.cells import PRETRAINED
 
 Cell = tuple[str, str]
+"""trained_on, scenario"""
 
+Folds = Mapping[Cell, frozenset[int]]
+"""The folds in which a model was tested, by cell."""
 
-@dataclass(frozen=True)
-class _Usable:
-    """The cells (trained_on, scenario) of one model that are used, and a description of what is missing."""
-
-    cells: Sequence[Cell]
-    missing: str
+Usable = tuple[Sequence[Cell], str]
+"""The cells of one model that are used, and a description of what is missing."""
 
 
 def matched_s_robusts(
@@ -45,18 +43,21 @@ def matched_s_robusts(
     trained = predictions["trained_on"].unique()
     scenarios = {*(trained if within is None else within)} - {reference, PRETRAINED}
     names = sorted(scenarios or {*predictions["scenario"]} - {reference})
-    usable: dict[Cell, _Usable] = {}
+    usable: dict[tuple[str, str], Usable] = {}
     for model, rows in predictions.groupby("model", observed=True):
-        folds = _folds(rows)
+        folds = {
+            (str(on), str(scenario)): frozenset(tested["fold"])
+            for (on, scenario), tested in rows.groupby(["trained_on", "scenario"], observed=True)
+        }
         if any(on == PRETRAINED for on, _ in folds):
             usable[str(model), PRETRAINED] = _pretrained(folds, reference, names)
         if own := {cell: tested for cell, tested in folds.items() if cell[0] != PRETRAINED}:
             usable[str(model), reference] = _trained(own, reference, names)
-    used = {(model, *cell) for (model, _), one in usable.items() for cell in one.cells}
+    used = {(model, *cell) for (model, _), (cells, _) in usable.items() for cell in cells}
     keys = pd.MultiIndex.from_frame(predictions[[*SERIES, "scenario"]])
     values = s_robusts(predictions[keys.isin(used)], reference, seed=seed) if used else _empty()
     table = pd.DataFrame(list(usable), columns=list(SERIES)).merge(values, how="left", on=list(SERIES))
-    table["missing"] = [one.missing for one in usable.values()]
+    table["missing"] = [missing for _, missing in usable.values()]
     return table.assign(scenarios=", ".join(names))
 
 
@@ -67,25 +68,16 @@ def _empty() -> pd.DataFrame:
     return empty.astype(dict.fromkeys(numbers, "float64"))
 
 
-def _folds(rows: pd.DataFrame) -> dict[Cell, frozenset[int]]:
-    """Return the folds in which a model was tested, by cell."""
-    folds: dict[Cell, frozenset[int]] = {}
-    for trained_on, scenario, fold in rows[["trained_on", "scenario", "fold"]].drop_duplicates().to_numpy().tolist():
-        cell = (str(trained_on), str(scenario))
-        folds[cell] = folds.get(cell, frozenset()) | {int(fold)}
-    return dict(sorted(folds.items()))
-
-
-def _pretrained(folds: dict[Cell, frozenset[int]], reference: str, names: Sequence[str]) -> _Usable:
+def _pretrained(folds: Folds, reference: str, names: Sequence[str]) -> Usable:
     cells = [(PRETRAINED, name) for name in (reference, *names)]
-    lacking = _named([name for on, name in cells if (on, name) not in folds])
-    missing = [f"not tested on {lacking} (cross half)"] if lacking else []
-    return _Usable(
-        () if lacking else cells, "; ".join([*missing, "pretrained, so not trained within scenarios (inner half)"])
-    )
+    lacking = ", ".join(name for on, name in cells if (on, name) not in folds)
+    missing = f"not tested on {lacking} (cross half); " if lacking else ""
+    return () if lacking else cells, f"{missing}pretrained, so not trained within scenarios (inner half)"
 
 
-def _trained(own: dict[Cell, frozenset[int]], reference: str, names: Sequence[str]) -> _Usable:
+def _trained(own: Folds, reference: str, names: Sequence[str]) -> Usable:
+    if not names:
+        return (), "trained within no other scenario (inner half)"
     origin = (reference, reference)
     cross, inner = [(reference, name) for name in names], [(name, name) for name in names]
     relevant = [cell for cell in (origin, *cross, *inner) if cell in own]
@@ -97,11 +89,11 @@ def _trained(own: dict[Cell, frozenset[int]], reference: str, names: Sequence[st
         missing.append(f"not trained on {reference} (mu, cross half)")
     elif origin not in own:
         missing.append(f"not tested on {reference} (mu)")
-    if trained and (lacking := _named(name for on, name in cross if (on, name) not in own)):
+    if trained and (lacking := ", ".join(name for on, name in cross if (on, name) not in own)):
         missing.append(f"trained on {reference}, but not tested on {lacking} (cross half)")
-    if lacking := _named(name for on, name in inner if (on, name) not in own):
+    if lacking := ", ".join(name for on, name in inner if (on, name) not in own):
         missing.append(f"not trained within {lacking} (inner half)")
-    lost = {cell: _named(map(str, sorted(folds - own[cell]))) for cell in relevant if cell not in whole}
+    lost = {cell: ", ".join(map(str, sorted(folds - own[cell]))) for cell in relevant if cell not in whole}
     if lacking := lost.get(origin, ""):
         missing.append(f"not trained on {reference} in fold {lacking} (mu, cross half)")
     for on, name in [cell for cell in lost if cell != origin and (cell[0] != reference or lost[cell] != lacking)]:
@@ -110,10 +102,4 @@ def _trained(own: dict[Cell, frozenset[int]], reference: str, names: Sequence[st
     cells = [origin] if origin in whole else []
     for half in (cross, inner):
         cells += half if cells and whole.issuperset(half) else []
-    return _Usable(
-        cells if names else (), "; ".join(missing) if names else "trained within no other scenario (inner half)"
-    )
-
-
-def _named(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    return cells, "; ".join(missing)

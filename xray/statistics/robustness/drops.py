@@ -1,12 +1,23 @@
-"""Accuracy lost by a change of scenario, paired by source image."""
+"""Accuracy lost by a change of scenario, paired by source image, and the cross term of S_robust of every model."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from functools import partial
+
 import pandas as pd
 
 from xray.core.errors import ConfigError
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, columns_of, image_accuracies, paired, series_of
+from xray.statistics.robustness.bootstrap import (
+    SERIES,
+    Bootstrap,
+    Values,
+    columns_of,
+    image_accuracies,
+    paired_differences,
+)
+from xray.statistics.robustness.s_robust import About, Definition, Power
 
 
 def drops(
@@ -46,32 +57,80 @@ def drops(
     [['grey', 0.75, 0.25, 0.0, 0.5, 8]]
     """
     wide = image_accuracies(predictions)
-    require_reference(wide, reference)
-    index = {column: k for k, column in enumerate(columns_of(wide))}
-    columns = [column for column in index if column[2] != reference]
-    references = [(model, trained_on, reference) for model, trained_on, *_ in columns]
-    frame = pd.DataFrame(columns, columns=[*SERIES, "scenario"], dtype="str")
-    values_NK = wide.to_numpy()
-    scenario_NK, reference_NK = (values_NK[:, [index[c] for c in side]] for side in (columns, references))
-    frame["accuracy"], frame["reference_accuracy"], n_images = paired(scenario_NK, reference_NK)
-    bootstrap = Bootstrap.of_means(reference_NK - scenario_NK, resamples, seed)
-    frame["drop"] = bootstrap.estimate_K
-    frame["ci_low"], frame["ci_high"] = bootstrap.interval("percentile", confidence)
-    frame["n_images"] = n_images
-    frame.loc[frame["n_images"] < 2, ["ci_low", "ci_high"]] = np.nan
-    return frame
+    _tested_series(wide, reference)
+    columns = [column for column in columns_of(wide) if column[2] != reference]
+    scenario_NK = wide[columns].to_numpy()
+    reference_NK = wide[[(model, trained_on, reference) for model, trained_on, _ in columns]].to_numpy()
+    sides_NK = {"accuracy": scenario_NK, "reference_accuracy": reference_NK}
+    frame = paired_differences(sides_NK, reference_NK - scenario_NK, "drop", resamples, seed, confidence)
+    return pd.concat([pd.DataFrame(columns, columns=[*SERIES, "scenario"], dtype="str"), frame], axis=1)
 
 
-def require_reference(wide: pd.DataFrame, reference: str) -> None:
-    """Check that every model of a table by source image was tested on the reference.
+def cross_terms(
+    predictions: pd.DataFrame,
+    reference: str = "original",
+    about: About = "mu",
+    power: Power = "variance",
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Compute the cross term of every model, with a percentile interval by the same resamples as `drops`.
+
+    C(i) and μ are means over all source images with predictions there, not only over those in all scenarios.
+
+    Args:
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        reference: the scenario with the unchanged photograph.
+        about: centre of the squares, as the following ones see `s_robusts`.
+        power: `variance` or `std`.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
+
+    Returns:
+        One row per (model, trained_on): `mu`, `cross`, `ci_low`, `ci_high`, the reading (`about`, `power`),
+        `n_scenarios`, and `n_images` with a prediction in any scenario. NaN for a model without another scenario.
 
     Raises:
-        ConfigError: one was not.
+        ConfigError: a model has no prediction on the reference, or an unknown reading.
+
+    >>> rows = [("original", k, True) for k in range(8)] + [("grey", k, k < 6) for k in range(8)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
+    >>> cross_terms(predictions.assign(model="m", trained_on="pretrained"))[["model", "mu", "cross"]].values.tolist()
+    [['m', 1.0, 0.0625]]
     """
-    columns = set(columns_of(wide))
-    for model, trained_on in series_of(wide):
-        if (model, trained_on, reference) not in columns:
+    definition = Definition.of("poster", about, power)
+    wide = image_accuracies(predictions)
+    tested = _tested_series(wide, reference)
+    bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
+    columns = columns_of(wide)
+    rows = []
+    for series in tested:
+        origin = columns.index((*series, reference))
+        others = [k for k, column in enumerate(columns) if column[:2] == series and k != origin]
+        n_images = int(wide.iloc[:, [origin, *others]].notna().any(axis=1).sum())
+        cross, low, high = math.nan, math.nan, math.nan
+        if others:
+            term = bootstrap.then(partial(_cross, origin, others, definition))
+            cross = float(term.estimate_K[0])
+            low, high = term.interval("percentile", confidence)[:, 0] if n_images > 1 else (low, high)
+        rows.append((*series, bootstrap.estimate_K[origin], cross, low, high, about, power, len(others), n_images))
+    names = [*SERIES, "mu", "cross", "ci_low", "ci_high", "about", "power", "n_scenarios", "n_images"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _cross(origin: int, others: Sequence[int], definition: Definition, means_BK: Values) -> Values:
+    return definition.term(definition.variance(means_BK[:, others], means_BK[:, origin]))[:, None]
+
+
+def _tested_series(wide: pd.DataFrame, reference: str) -> list[tuple[str, ...]]:
+    """Return the different (model, trained_on) of a table by source image, all of them tested on the reference."""
+    series = list(dict.fromkeys(column[:2] for column in columns_of(wide)))
+    for model, trained_on in series:
+        if (model, trained_on, reference) not in wide.columns:
             raise ConfigError(
                 f"model {model!r} ({trained_on}) has no predictions on the reference scenario {reference!r}: "
                 "evaluate it there too"
             )
+    return series

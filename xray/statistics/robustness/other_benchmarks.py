@@ -155,12 +155,9 @@ def effective_robustness(accuracies: Accuracies, references: Accuracies, referen
     for scenario in table.columns.drop(reference):
         fit = stats.linregress(line[reference], line[scenario])
         expected = expit(fit.intercept + fit.slope * start)
-        rows += [
-            (model, scenario, table.loc[model, scenario], expected[model], table.loc[model, scenario] - expected[model])
-            for model in table.index
-        ]
-    result = pd.DataFrame(rows, columns=["model", "scenario", "accuracy", "expected", "effective_robustness"])
-    return result.assign(n_references=len(known))
+        rows += [(model, scenario, table.loc[model, scenario], expected[model]) for model in table.index]
+    result = pd.DataFrame(rows, columns=["model", "scenario", "accuracy", "expected"])
+    return result.assign(effective_robustness=result["accuracy"] - result["expected"], n_references=len(known))
 
 
 def worst_scenario(accuracies: Accuracies) -> pd.DataFrame:
@@ -219,12 +216,12 @@ def _complete(
 
 def _matrix(accuracies: Accuracies) -> pd.DataFrame:
     if isinstance(accuracies, pd.DataFrame):
-        return _pivot(accuracies, "model", "scenario")
+        return _pivot(accuracies, ["model"], "scenario")
     return pd.DataFrame(dict(accuracies), dtype=np.float64).T.rename_axis("model")
 
 
-def _pivot(table: pd.DataFrame, index: str | list[str], columns: str) -> pd.DataFrame:
-    key = [*([index] if isinstance(index, str) else index), columns]
+def _pivot(table: pd.DataFrame, index: list[str], columns: str) -> pd.DataFrame:
+    key = [*index, columns]
     for name in (*key, "accuracy"):
         if name not in table:
             raise unknown("column", name, map(str, table.columns))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import chi2
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import Bootstrap, Method, columns_of, image_accuracies, paired
-from xray.statistics.robustness.by_model import by_image, halves_of, values_of
+from xray.statistics.robustness.bootstrap import Method, Values, columns_of, image_accuracies, paired_differences
+from xray.statistics.robustness.by_model import bootstrap_of, by_image
+from xray.statistics.robustness.cells import halves
 from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
 
-Values = NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
 EXACT_BELOW = 25
 """With fewer discordant images, McNemar's test is exact (binomial distribution)."""
@@ -65,28 +63,17 @@ def compare(
     [['a', 'b', 0.75, 6, 'exact', 0.03125]]
     """
     wide = image_accuracies(predictions)
-    index = {column: k for k, column in enumerate(columns_of(wide))}
-    candidates = _pairs(pairs, [model for model, *_ in index])
-    rows = [
-        (trained_on, scenario, first, second)
-        for trained_on, scenario in dict.fromkeys(column[1:] for column in index)
-        for first, second in candidates
-        if {(first, trained_on, scenario), (second, trained_on, scenario)} <= index.keys()
-    ]
-    values_NK = wide.to_numpy()
-    first_NR = values_NK[:, [index[first, trained_on, scenario] for trained_on, scenario, first, _ in rows]]
-    second_NR = values_NK[:, [index[second, trained_on, scenario] for trained_on, scenario, _, second in rows]]
+    rows = _rows(pairs, columns_of(wide))
+    first_NR = wide[[(first, *cell) for *cell, first, _ in rows]].to_numpy()
+    second_NR = wide[[(second, *cell) for *cell, _, second in rows]].to_numpy()
     common_R = (~np.isnan(first_NR - second_NR)).any(axis=0)
     if not common_R.any():
         raise ConfigError("no two of these models have the same training and predictions on the same images")
     first_NR, second_NR = first_NR[:, common_R], second_NR[:, common_R]
     frame = pd.DataFrame(itertools.compress(rows, common_R), columns=["trained_on", "scenario", "first", "second"])
-    frame["accuracy_first"], frame["accuracy_second"], n_images = paired(first_NR, second_NR)
-    bootstrap = Bootstrap.of_means(first_NR - second_NR, resamples, seed)
-    frame["difference"] = bootstrap.estimate_K
-    frame["ci_low"], frame["ci_high"] = bootstrap.interval(method, confidence)
-    frame["n_images"] = n_images
-    frame.loc[frame["n_images"] < 2, ["ci_low", "ci_high"]] = np.nan
+    sides_NR = {"accuracy_first": first_NR, "accuracy_second": second_NR}
+    differences = paired_differences(sides_NR, first_NR - second_NR, "difference", resamples, seed, confidence, method)
+    frame = pd.concat([frame, differences], axis=1)
     tests = [paired_test(*sides) for sides in zip(first_NR.T, second_NR.T, strict=True)]
     frame[["first_better", "second_better", "test", "p"]] = pd.DataFrame(tests, index=frame.index)
     frame["p_holm"] = _holm(frame["p"])
@@ -139,28 +126,21 @@ def compare_s_robust(
     """
     definition = Definition.of(reading, about, power)
     wide = by_image(predictions, reading)
-    models = [model for model in halves_of(wide, reference, definition) if not model.missing]
-    candidates = _pairs(pairs, [model.model for model in models])
-    index = {(model.model, model.trained_on): k for k, model in enumerate(models)}
-    rows = [
-        (trained_on, first, second)
-        for trained_on in dict.fromkeys(model.trained_on for model in models)
-        for first, second in candidates
-        if {(first, trained_on), (second, trained_on)} <= index.keys()
-    ]
+    models = [model for model in halves(wide, reference, definition) if not model.missing]
+    series = [(model.model, model.trained_on) for model in models]
+    rows = _rows(pairs, series)
     if not rows:
         raise ConfigError("no two of these models have both halves of S_robust")
-    left = [index[first, trained_on] for trained_on, first, _ in rows]
-    right = [index[second, trained_on] for trained_on, _, second in rows]
-    columns = columns_of(wide)
-    tested = [{columns[k][2:] for group in model.cross for k in group} for model in models]
+    left = [series.index((first, trained_on)) for trained_on, first, _ in rows]
+    right = [series.index((second, trained_on)) for trained_on, _, second in rows]
+    tested = [{wide.columns[k][2:] for group in model.cross for k in group} for model in models]
     for (_, first, second), a, b in zip(rows, left, right, strict=True):
         if only_one := sorted(tested[a] ^ tested[b]):
             raise ConfigError(
                 f"S_robust of {first!r} and {second!r} is not comparable: only one of them was tested on "
                 f"{', '.join(only_one[0])!r}"
             )
-    values = Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(partial(values_of, models, definition))
+    values = bootstrap_of(models, definition, wide, resamples, seed)
     differences = values.then(lambda values_BM: values_BM[:, left] - values_BM[:, right])
     frame = pd.DataFrame(rows, columns=["trained_on", "first", "second"])
     frame["s_robust_first"], frame["s_robust_second"] = values.estimate_K[left], values.estimate_K[right]
@@ -197,12 +177,19 @@ def paired_test(first_N: Values, second_N: Values) -> tuple[int, int, str, float
     return better, worse, "clustered", float(chi2.sf(statistic, 1))
 
 
-def _pairs(pairs: Pairs | None, models: Sequence[str]) -> list[tuple[str, str]]:
-    names = list(dict.fromkeys(models))
+def _rows(pairs: Pairs | None, cells: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return (trained_on, …, first, second) of the pairs of models that both have a cell (model, trained_on, …)."""
+    names = list(dict.fromkeys(model for model, *_ in cells))
     for name in itertools.chain.from_iterable(pairs or ()):
         if name not in names:
             raise unknown("model", name, names)
-    return list(itertools.combinations(names, 2)) if pairs is None else list(pairs)
+    known = {*cells}
+    return [
+        (*cell, first, second)
+        for cell in dict.fromkeys(cell[1:] for cell in cells)
+        for first, second in (itertools.combinations(names, 2) if pairs is None else pairs)
+        if {(first, *cell), (second, *cell)} <= known
+    ]
 
 
 def _holm(p: pd.Series) -> Values:

@@ -21,13 +21,7 @@ _DEFAULTS: dict[Reading, tuple[About, Power]] = {"poster": ("mu", "variance"), "
 
 @dataclass(frozen=True)
 class Definition:
-    """The definition of S_robust in use.
-
-    Args:
-        reading: `poster` or `class_scenario`.
-        about: centre of the squares, `mu` or `own_mean`.
-        power: `variance`, or `std`: roots are summed.
-    """
+    """The definition of S_robust in use."""
 
     reading: Reading
     about: About
@@ -35,11 +29,7 @@ class Definition:
 
     @classmethod
     def of(cls, reading: Reading, about: About | None, power: Power | None) -> Definition:
-        """Validate the public arguments; None takes the reading's default.
-
-        Raises:
-            ConfigError: an unknown value.
-        """
+        """Validate the public arguments; None takes the reading's default."""
         if reading not in _DEFAULTS:
             raise unknown("`reading` of S_robust", reading, _DEFAULTS)
         about, power = about or _DEFAULTS[reading][0], power or _DEFAULTS[reading][1]
@@ -214,11 +204,7 @@ def cross_term(
 def check_halves(
     cross: Mapping[str, float] | None, inner: Mapping[str, float] | None, mu: float | None, model: str
 ) -> None:
-    """Check that all cells are present and fractions; None skips a half.
-
-    Raises:
-        ConfigError: names the model and the first bad cell.
-    """
+    """Check that all cells are present and fractions; None skips a half."""
     cells: dict[str, float | None] = {"mu, the accuracy trained and tested on the original": mu}
     for scenario in sorted({*(cross or ()), *(inner or ())}):
         if cross is not None:
