@@ -68,21 +68,32 @@ def test_flatten_on_black_and_on_a_colour() -> None:
     assert flatten(rgba, (255, 255, 255))[0, 1].tolist() == [255, 255, 255]
 
 
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone_as_by_pillow(orientation: int) -> None:
+def test_exif_orientation_is_undone_as_by_pillow(orientation: int, format: str) -> None:
     from PIL import ImageOps
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = saved(Image.fromarray(PHOTO), "PNG", exif=exif)
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(format, {})
+    data = saved(Image.fromarray(PHOTO), format, exif=exif, **options)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
     decoded = decode(data)
     assert np.array_equal(decoded.image, expected)
+    assert format == "JPEG" or np.array_equal(upright(PHOTO, orientation), expected)
     assert decoded.orientation == orientation
     assert ("rotated_by_exif" in decoded.notes) == (orientation != 1)
     header = read_header(data)
     assert (header.height, header.width) == expected.shape[:2]
-    assert np.array_equal(upright(PHOTO, orientation), expected)
+
+
+def test_a_png_may_hold_megabytes_of_text_and_a_large_colour_profile() -> None:
+    from PIL import PngImagePlugin
+
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", " " * 1_500_000, zip=True)
+    data = saved(Image.fromarray(PHOTO), "PNG", pnginfo=text, icc_profile=bytes(1_500_000))
+    assert np.array_equal(decode(data).image, PHOTO)
 
 
 def test_cmyk_jpeg_is_converted_with_a_note() -> None:

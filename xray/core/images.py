@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from pydantic import Field
 
 from xray.core.errors import Rejected
@@ -28,6 +28,13 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
 _SUFFIXES = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo"), "TIFF": ("tif", "tiff")}
 _ORIENTATION = 0x0112
+_TURNED_BY_PILLOW = "TIFF"
+
+FLIPS = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
+"""The axes that each EXIF orientation flips, after 5–8 have swapped them."""
+
+# Editors store more than 1 MB of history or colour profile, which Pillow takes for a decompression bomb.
+PngImagePlugin.MAX_TEXT_CHUNK = 64 * 2**20
 
 
 @settings
@@ -104,7 +111,7 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
         raise Rejected("animated_image", f"{frames} frames")
     if orientation not in range(1, 9):
         orientation = 1
-    if orientation >= 5:
+    if orientation >= 5 and picture.format != _TURNED_BY_PILLOW:
         width, height = height, width
     return Header(picture.format or "", width, height, orientation)
 
@@ -143,8 +150,9 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
         image, alpha, conversions = _decode_other(picture)
         notes += conversions
     if header.orientation != 1:
-        image = upright(image, header.orientation)
-        alpha = None if alpha is None else upright(alpha, header.orientation)
+        if header.format != _TURNED_BY_PILLOW:
+            image = upright(image, header.orientation)
+            alpha = None if alpha is None else upright(alpha, header.orientation)
         notes.append("rotated_by_exif")
     return Decoded(image, alpha, tuple(notes), header.orientation)
 
@@ -185,8 +193,7 @@ def flatten(rgba_HWC: Pixels, colour: tuple[int, int, int] = (0, 0, 0)) -> Pixel
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation (1–8, EXIF 2.32 section 4.6.4) of an array whose first two axes are rows and columns."""
     transposed = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
-    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
-    return np.ascontiguousarray(np.flip(transposed, flips))
+    return np.ascontiguousarray(np.flip(transposed, FLIPS[orientation]))
 
 
 def encode(image: Pixels, format: Format = "jpeg", quality: int = 95) -> bytes:
