@@ -116,7 +116,6 @@ def test_a_bad_box_is_a_problem_of_its_image_only(tmp_path: Path) -> None:
     [
         b"\xff",
         image_annotation(width=0),
-        image_annotation([[1, 2, 3, 4]]),
         image_annotation([[1, 2, 3, 4, 5, 6, 7]]),
         image_annotation([[1, 2, 3, 4, 5, float("inf")]]),
         image_annotation({"counts": [HEIGHT * WIDTH]}),
@@ -147,3 +146,26 @@ def test_polygons_far_outside_of_the_image_are_clipped(photo: Decoded) -> None:
 def test_counts_of_pycocotools_are_decoded(seed: int, density: float) -> None:
     mask = np.random.default_rng(seed).random((HEIGHT, WIDTH)) < density
     assert decode_counts(compressed_rle(mask)["counts"]) == rle(mask)["counts"]
+
+
+def test_annotations_of_the_photographs_own_category_count(tmp_path: Path, photo: Decoded) -> None:
+    """Two ids have the name of the photograph's category; a third is somebody beside it. The path is of Windows."""
+    half = [[0, 0, 30, 0, 30, 40, 0, 40]]
+    rest = [[30, 0, 60, 0, 60, 40, 30, 40]]
+    content = {
+        "images": [{"id": 1, "file_name": "images\\red fox\\1.jpg", "width": WIDTH, "height": HEIGHT}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": half},
+            {"image_id": 1, "category_id": 5, "segmentation": [[1.0, 2.0], [3.0, 4.0, 5.0, 6.0]]},
+            {"image_id": 1, "category_id": 3, "segmentation": rest},
+        ],
+        "categories": [{"id": 1, "name": "Red_Fox"}, {"id": 5, "name": "red fox"}, {"id": 3, "name": "person"}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    coco = Coco(file=str(tmp_path / "coco.json"))
+    for category, expected in (("red fox", WIDTH // 2), ("person", WIDTH // 2), ("cello", WIDTH)):
+        (candidate,) = coco.attach([Candidate("red fox/1.jpg", category, "file:///1.jpg")])
+        mask, notes = coco.read(files.read_bytes(candidate.mask_uri or ""), photo)
+        assert mask.any(axis=0).sum() == expected
+        assert notes == (() if category == "person" else ("mask_parts_left_out",))
+        assert candidate.drawn_on == (WIDTH, HEIGHT)

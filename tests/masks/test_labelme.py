@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from support.mask_inputs import HEIGHT, WIDTH, candidate
 
 from xray.core.errors import Rejected
-from xray.core.images import Decoded
+from xray.core.images import Decoded, encode
 from xray.masks import Mask
 from xray.masks.labelme import Labelme
 
@@ -52,7 +53,7 @@ def test_points_are_prompts_for_a_refiner(tmp_path: Path, photo: Decoded) -> Non
     annotated, none, bad = Labelme(root=str(tmp_path), labels=("fox",)).attach(photos)
     assert annotated.points == ((11, 6, True), (50, 3, False), (12, 7.5, True), (13, 9, True))
     assert (none.points, none.problem) == ((), "")
-    assert (bad.points, bad.problem) == ((), "corrupt_mask")
+    assert (bad.points, bad.problem.partition(":")[0]) == ((), "corrupt_mask")
     assert (1, 1, True) in next(iter(Labelme(root=str(tmp_path)).attach(photos))).points
     with pytest.raises(Rejected, match="missing_mask"):
         Labelme().read(data, photo)
@@ -86,3 +87,24 @@ def test_shapes_far_outside_of_the_image_are_clipped(photo: Decoded) -> None:
     assert not Labelme().read(drawing(shape([(1e5, 1e5), (1e5, 9e4)], "circle")), photo)[0].any()
     with pytest.raises(Rejected, match="mask_wrong_size"):  # before any memory is allocated
         Labelme().read(drawing(shape(L_SHAPE), height=10**9), photo)
+
+
+def test_masks_of_ai_tools_are_pasted_at_their_corner(photo: Decoded) -> None:
+    part = np.zeros((4, 6), np.uint8)
+    part[1:, 2:] = 255
+    encoded = base64.b64encode(encode(part, "png")).decode()
+    mask, _ = Labelme().read(drawing(shape([(3, 2), (8, 5)], "mask") | {"mask": encoded}), photo)
+    expected = np.zeros_like(mask)
+    expected[3:6, 5:9] = True
+    assert np.array_equal(mask, expected)
+    for damaged in ({"mask": "AAAA"}, {"mask": None}, {"mask": encoded, "points": [[1e4, 1e4], [2e4, 2e4]]}):
+        with pytest.raises(Rejected, match="corrupt_mask"):
+            Labelme().read(drawing(shape([(3, 2), (8, 5)], "mask") | damaged), photo)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_read_and_other_encodings_are_named(encoding: str, photo: Decoded) -> None:
+    text = drawing(shape(L_SHAPE)).decode()
+    assert Labelme().read(text.encode(encoding), photo)[0].any()
+    with pytest.raises(Rejected, match="UTF-8"):
+        Labelme().read(text.replace("fox", "F\xfcchsin").encode("cp1252") + b"\xfc", photo)

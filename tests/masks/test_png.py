@@ -13,7 +13,7 @@ from support.mask_inputs import HEIGHT, WIDTH, png
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.masks import Mask
-from xray.masks.png import ImageNetS, read_png_mask
+from xray.masks.png import ImageNetS, Png
 
 
 def encodings(mask: Mask) -> dict[str, tuple[bytes, tuple[str, ...]]]:
@@ -44,7 +44,7 @@ def encodings(mask: Mask) -> dict[str, tuple[bytes, tuple[str, ...]]]:
 
 def test_every_image_mode_gives_the_same_mask(mask: Mask, photo: Decoded) -> None:
     for kind, (data, expected_notes) in encodings(mask).items():
-        result, notes = read_png_mask(data, photo)
+        result, notes = Png(root="masks").read(data, photo)
         assert (result == mask).all(), kind
         assert (result.dtype, notes) == (bool, expected_notes), kind
 
@@ -54,7 +54,7 @@ def test_a_huge_mask_is_rejected_from_its_header(photo: Decoded) -> None:
     huge = small[:16] + (65500).to_bytes(4, "big") * 2 + small[24:]
     huge = huge[:29] + zlib.crc32(huge[12:29]).to_bytes(4, "big") + huge[33:]
     with pytest.raises(Rejected, match="mask_wrong_size"):
-        read_png_mask(huge, photo)
+        Png(root="masks").read(huge, photo)
 
 
 def test_a_truncated_mask_is_corrupt(mask: Mask, photo: Decoded) -> None:
@@ -62,7 +62,7 @@ def test_a_truncated_mask_is_corrupt(mask: Mask, photo: Decoded) -> None:
     after_the_pixels = 4 + 4 + 12  # the last chunk of pixels' checksums and the end mark
     for cut in range(len(data) - after_the_pixels):
         with pytest.raises(Rejected) as caught:
-            read_png_mask(data[:cut], photo)
+            Png(root="masks").read(data[:cut], photo)
         assert caught.value.reason == "corrupt_mask", cut
 
 
@@ -73,7 +73,7 @@ def test_flipped_bits_give_a_mask_or_a_rejection(position: int, value: int) -> N
     data[position % len(data)] ^= value
     reason, shape = "corrupt_mask", (HEIGHT, WIDTH)
     try:
-        shape = read_png_mask(bytes(data), Decoded(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, ()))[0].shape
+        shape = Png(root="masks").read(bytes(data), Decoded(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, ()))[0].shape
     except Rejected as rejected:
         reason = rejected.reason
     assert reason in ("corrupt_mask", "mask_wrong_size")

@@ -271,5 +271,5 @@ def _list_local(folder: bytes, recursive: bool) -> Iterator[str]:
         if entry.is_dir():
             if recursive:
                 yield from _list_local(entry.path, recursive)
-        elif entry.is_file():
+        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is a file that cannot be read
             yield "file://" + quote_from_bytes(entry.path)

@@ -74,6 +74,19 @@ def base_name(uri: str) -> str:
     return unquote_to_bytes(posixpath.basename(urlsplit(uri).path)).decode("utf-8", "replace")
 
 
+def short_name(uri: str) -> str:
+    """The decoded last two parts of a URI's path, for people.
+
+    >>> short_name("file:///data/photos/red%20fox/1.jpg")
+    'red fox/1.jpg'
+    """
+    if uri.startswith("data:"):
+        return uri.partition(",")[0]
+    parts = urlsplit(uri)
+    path = unquote_to_bytes("/".join(parts.path.split("/")[-2:])).decode("utf-8", "replace")
+    return f"{path}#{parts.fragment}" if parts.fragment else path
+
+
 def local_path(uri: str) -> Path | None:
     """The path of a `file://` URI; None for others."""
     return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))) if uri.startswith("file://") else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,29 @@ from xray.sources.base import Box, Candidate, Point
 Mask = NDArray[np.bool_]
 
 
+class AnnotationFile(NamedTuple):
+    """A file at `mask_uri`.
+
+    Args:
+        name: its name, for messages.
+        data: its bytes.
+        width: of the upright photograph, in pixels.
+        height: of the upright photograph, in pixels.
+    """
+
+    name: str
+    data: bytes
+    width: int
+    height: int
+
+
 class Annotations:
     """The base class of annotation formats; a subclass is a `@settings` dataclass with a `name`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    separate: ClassVar[bool] = True
+    """True if annotations are apart from the source, so that a photograph without one is worth a note."""
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Set `mask_uri`, `boxes` or `points` of each candidate from its annotation; called by `xray plan`.
@@ -32,6 +50,20 @@ class Annotations:
             XrayError: the folder or file of annotations is missing or not of this format.
         """
         raise NotImplementedError
+
+    def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Annotations, list[str]]:
+        """Decide what was left open, from a sample of the annotations; called by `xray plan`.
+
+        Args:
+            files: some of the files at `mask_uri`.
+
+        Returns:
+            The format with all settings that `read` needs, and notes for the user.
+
+        Raises:
+            ConfigError: what the files mean is not certain.
+        """
+        return self, []
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Decode the bytes at `mask_uri`; return the mask and the reason codes of conversions.

@@ -8,11 +8,11 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected, extra, unknown
@@ -20,10 +20,10 @@ from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.core.uri import to_uri
 from xray.masks.base import Annotations, Mask
-from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
+from xray.masks.mask_files import apply_orientation, normal_name, orientation_of_mask, parse_json, refuse_corrupt
 from xray.sources.base import Candidate
 
-Polygon = Annotated[list[FiniteFloat], Field(min_length=6)]
+_MIN_COORDINATES = 6
 _BOXES = TypeAdapter(list[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]])
 
 
@@ -37,7 +37,7 @@ class _ImageAnnotation(BaseModel):
 
     width: PositiveInt
     height: PositiveInt
-    segmentations: list[_Rle | list[Polygon]]
+    segmentations: list[_Rle | list[list[FiniteFloat]]]
 
 
 class _Image(BaseModel):
@@ -117,22 +117,33 @@ def _fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int)
 class _Index:
     """A lookup of annotations by the file name of their image."""
 
-    def __init__(self, dataset: _Dataset, annotations: Iterable[_Annotation]) -> None:
+    def __init__(self, dataset: _Dataset, categories: Sequence[str]) -> None:
+        self._ids: dict[str, set[int | None]] = defaultdict(set)
+        for category in dataset.categories:
+            self._ids[normal_name(category.name)].add(category.id)
+        self._selected = set().union(*(self._ids[normal_name(name)] for name in categories))
         self._annotations: dict[int | str, list[_Annotation]] = defaultdict(list)
-        for annotation in annotations:
+        for annotation in dataset.annotations:
             self._annotations[annotation.image_id].append(annotation)
-        self._by_path = {image.file_name: image for image in dataset.images}
+        paths = [(image.file_name.replace("\\", "/"), image) for image in dataset.images]  # of Windows
+        self._by_path = dict(paths)
         self._by_name: dict[str, list[_Image]] = defaultdict(list)
-        for image in dataset.images:
-            self._by_name[posixpath.basename(image.file_name)].append(image)
+        for path, image in paths:
+            self._by_name[posixpath.basename(path)].append(image)
 
-    def find(self, key: str) -> tuple[_Image, list[_Annotation]] | None:
-        """Return the image with this path, else the only image with this file name, and its annotations."""
-        for path in (key, unquote(key)):
+    def find(self, candidate: Candidate) -> tuple[_Image, list[_Annotation]] | None:
+        """Return the image with the candidate's path, else the only image with its file name, and its annotations.
+
+        Only annotations of the selected categories count; by default, those of the candidate's category, if the file
+        has a category of that name.
+        """
+        ids = self._selected or self._ids.get(normal_name(candidate.category))
+        for path in (candidate.key, unquote(candidate.key)):
             same_name = self._by_name.get(posixpath.basename(path), [])
             image = self._by_path.get(path) or (same_name[0] if len(same_name) == 1 else None)
             if image is not None:
-                return image, self._annotations[image.id]
+                annotations = self._annotations[image.id]
+                return image, [one for one in annotations if ids is None or one.category_id in ids]
         return None
 
 
@@ -145,7 +156,8 @@ def _attach(candidate: Candidate, image: _Image, annotations: list[_Annotation])
         boxes = _BOXES.validate_python([one.bbox for one in annotations if one.bbox is not None])
     except ValidationError:
         return replace(candidate, mask_uri=mask_uri, boxes=(), problem=candidate.problem or "corrupt_mask")
-    return replace(candidate, mask_uri=mask_uri, boxes=tuple((x, y, x + w, y + h) for x, y, w, h in boxes))
+    corners = tuple((x, y, x + w, y + h) for x, y, w, h in boxes)
+    return replace(candidate, mask_uri=mask_uri, boxes=corners, drawn_on=(image.width, image.height))
 
 
 @settings
@@ -157,7 +169,7 @@ class Coco(Annotations):
 
     Args:
         file: the JSON file, a path or URI.
-        categories: names of the categories to use; by default all.
+        categories: names of the categories to use; by default that of the photograph, if the file has it, else all.
     """
 
     name: ClassVar[str] = "coco"
@@ -171,24 +183,24 @@ class Coco(Annotations):
             dataset = parse_json(_Dataset, files.read_bytes(to_uri(self.file)))
         except (Rejected, ValueError) as error:
             raise ConfigError(f"cannot read COCO annotations {self.file!r}: {error}") from error
-        ids = {category.name: category.id for category in dataset.categories}
+        names = {category.name for category in dataset.categories}
         for name in self.categories:
-            if name not in ids:
-                raise unknown("COCO category", name, ids)
-        selected = {ids[name] for name in self.categories}
-        return _Index(dataset, (one for one in dataset.annotations if not selected or one.category_id in selected))
+            if name not in names:
+                raise unknown("COCO category", name, sorted(names))
+        return _Index(dataset, self.categories)
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """See `Annotations.attach`."""
         index = self._read_index()
         for candidate in candidates:
-            match = index.find(candidate.key)
+            match = index.find(candidate)
             yield replace(candidate, mask_uri=None) if match is None else _attach(candidate, *match)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `Annotations.read`."""
         if data is None:
             raise Rejected("missing_mask")
+        left_out = False
         with refuse_corrupt("COCO"):
             annotation = parse_json(_ImageAnnotation, data)
             height, width = annotation.height, annotation.width
@@ -197,6 +209,10 @@ class Coco(Annotations):
             for part in annotation.segmentations:
                 if isinstance(part, _Rle):
                     mask |= _fill_rle(part, height, width)
-                else:
-                    mask |= _fill_polygons(part, height, width)
-        return apply_orientation(mask, orientation)
+                    continue
+                polygons = [polygon for polygon in part if len(polygon) >= _MIN_COORDINATES]
+                left_out |= len(polygons) < len(part)
+                if polygons:
+                    mask |= _fill_polygons(polygons, height, width)
+        mask, notes = apply_orientation(mask, orientation)
+        return mask, ("mask_parts_left_out", *notes) if left_out else notes

@@ -10,7 +10,8 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Annotations, Mask
-from xray.masks.png import read_png_mask
+from xray.masks.mask_images import Label, MaskImages
+from xray.masks.values import Values
 from xray.sources.base import Candidate
 
 
@@ -25,6 +26,7 @@ class Alpha(Annotations):
 
     name: ClassVar[str] = "alpha"
     summary: ClassVar[str] = "the alpha channel of the images (cut-outs)"
+    separate: ClassVar[bool] = False
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Remove the masks of the source; see `Annotations.attach`."""
@@ -40,11 +42,22 @@ class Alpha(Annotations):
 
 
 @settings
-class FromSource(Annotations):
-    """The mask image that the source gives, read by `read_png_mask`, else the image's alpha channel."""
+class FromSource(MaskImages):
+    """The mask image that the source gives, else the image's alpha channel.
+
+    Args:
+        values: meaning of the masks' numbers, as of `png`; None: decided by `xray plan`.
+        ignore: labels to ignore, as of `png`.
+        invert: true if the masks show the background.
+    """
 
     name: ClassVar[str] = "source"
     summary: ClassVar[str] = "masks that the source gives as PNG, else the images' alpha channel"
+    separate: ClassVar[bool] = False
+
+    values: Values | None = None
+    ignore: tuple[Label, ...] | None = None
+    invert: bool = False
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Return the candidates unchanged."""
@@ -53,7 +66,7 @@ class FromSource(Annotations):
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """See `Annotations.read`."""
         if data is not None:
-            return read_png_mask(data, decoded)
+            return self.read_image(data, decoded)
         mask = alpha_mask(decoded)
         if mask is None:
             raise Rejected("missing_mask", "the source gives no mask, and the image has no transparency")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import re
+import unicodedata
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -23,7 +26,7 @@ _PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
 def parse_json(model: type[Document], data: bytes) -> Document:
     """Validate JSON bytes against a pydantic model, or raise ValueError with the first problem and its location."""
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(decode_text(data))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         location = ".".join(str(part) for part in first["loc"])
@@ -37,6 +40,29 @@ def refuse_corrupt(format_name: str) -> Iterator[None]:
         yield
     except (ValueError, SyntaxError) as error:  # XML's ParseError is a SyntaxError
         raise Rejected("corrupt_mask", f"{format_name}: {error}") from error
+
+
+def normal_name(name: str) -> str:
+    """Return a form of a category's name that spellings of the same name share.
+
+    >>> normal_name("Red_Fox ") == normal_name("red fox")
+    True
+    """
+    return " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFKC", name).casefold())).strip()
+
+
+def decode_text(data: bytes) -> str:
+    r"""Decode text in UTF-8, with or without a byte order mark, or in UTF-16 with one; ValueError for other text.
+
+    >>> decode_text(b"\xef\xbb\xbf{}")
+    '{}'
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("not UTF-8 text; convert the file, for example by iconv -f GB18030 -t UTF-8") from error
 
 
 def encode_mask(mask: Mask) -> bytes:

@@ -24,6 +24,9 @@ def spellings(key: str) -> Iterator[str]:
     yield quote_from_bytes(os.fsencode(key))
 
 
+Size = tuple[int, int]
+
+
 class Pairing:
     """A lookup of annotations by photograph in a folder, which is listed once.
 
@@ -69,9 +72,11 @@ class Pairing:
         return annotation if annotation in self._beside(posixpath.dirname(path) + mark + query) else None
 
 
-def read_hints(uri: str | None, parse: Callable[[bytes], tuple[Hint, ...]]) -> tuple[tuple[Hint, ...], str]:
-    """Return the boxes or points in a file, and a reason code if it is damaged."""
+def read_hints(
+    uri: str | None, parse: Callable[[bytes], tuple[tuple[Hint, ...], Size | None]]
+) -> tuple[tuple[Hint, ...], Size | None, str]:
+    """Return the boxes or points in a file, the size that they were drawn on, and what is wrong with the file."""
     try:
-        return () if uri is None else parse(files.read_bytes(uri)), ""
+        return (*(((), None) if uri is None else parse(files.read_bytes(uri))), "")
     except Rejected as rejected:
-        return (), rejected.reason
+        return (), None, str(rejected)

@@ -35,8 +35,8 @@ def _box(element: Element) -> Box:
     return x0 - 1, y0 - 1, x1, y1
 
 
-def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
-    """Return the box around each object (with one of these labels), in pixels with exclusive ends.
+def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[tuple[Box, ...], tuple[int, int] | None]:
+    """Return the box around each object (with one of these labels), in pixels with exclusive ends, and `<size>`.
 
     Raises:
         Rejected: corrupt_mask.
@@ -44,15 +44,19 @@ def parse_voc(data: bytes, labels: tuple[str, ...] = ()) -> tuple[Box, ...]:
     from defusedxml.ElementTree import fromstring
 
     with refuse_corrupt("VOC"):  # defusedxml refuses entities by a ValueError
-        objects = fromstring(data).findall("object")
-        return tuple(_box(one) for one in objects if not labels or one.findtext("name") in labels)
+        root = fromstring(data)
+        objects = root.findall("object")
+        boxes = tuple(_box(one) for one in objects if not labels or one.findtext("name") in labels)
+        width, height = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
+        return boxes, (width, height) if min(width, height) > 0 else None
 
 
 @settings
 class Voc(Annotations):
     """Pascal VOC XML: a box around each object, for a refiner to start from, and no mask.
 
-    Coordinates refer to the upright image.
+    Coordinates refer to an image of the size that the file states: the upright photograph, its stored pixels, or a copy
+    of another size.
 
     Args:
         root: the folder of the XML files, a path or URI; by default each is beside its photo.
@@ -69,8 +73,9 @@ class Voc(Annotations):
         """See `Annotations.attach`."""
         pairing = Pairing(self.root, ".xml")
         for candidate in candidates:
-            boxes, problem = read_hints(pairing.find(candidate), functools.partial(parse_voc, labels=self.labels))
-            yield replace(candidate, mask_uri=None, boxes=boxes, problem=candidate.problem or problem)
+            parse = functools.partial(parse_voc, labels=self.labels)
+            boxes, size, problem = read_hints(pairing.find(candidate), parse)
+            yield replace(candidate, mask_uri=None, boxes=boxes, drawn_on=size, problem=candidate.problem or problem)
 
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Raise missing_mask: VOC has no masks."""

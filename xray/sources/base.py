@@ -24,10 +24,11 @@ class Candidate:
         mask_uri: URI of its mask, if the source has one.
         boxes: one per object, x0, y0, x1, y1 in upright pixels, exclusive ends.
         points: x, y in upright pixels, and True on the object.
+        drawn_on: width and height of the image that boxes and points were drawn on; None: the upright photograph.
         place: its background, if known; a donor never has the same place.
         split: train, val or test: the part that it had in the training of pretrained models.
         licence: of the photograph.
-        problem: a reason code if it is unusable, such as `duplicate_id`.
+        problem: a reason code if it is unusable, and what was seen: `duplicate_id`, `corrupt_mask: not UTF-8`.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Candidate:
     mask_uri: str | None = None
     boxes: tuple[Box, ...] = ()
     points: tuple[Point, ...] = ()
+    drawn_on: tuple[int, int] | None = None
     place: str | None = None
     split: Split = "unknown"
     licence: str = "unknown"

@@ -45,7 +45,7 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
     """
     if sum(run.plan.rows_by_batch().values()) != len(survey.known):
         raise ResourceError(f"another process planned {run.uri} in the meantime; plan again")
-    survey, recipe = upload_cache(run, recipe, survey), changed(recipe, categories=survey.categories)
+    survey, recipe = upload_cache(run, recipe, survey), completed(recipe, survey)
     added: Mapping[str, ScenarioEntry] = {}
     pins: dict[str, str] = {}
     if run.plan.exists:
@@ -78,7 +78,7 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
     Raises:
         ConfigError: an inpainter refuses a prompt, or models were trained with other folds; the earlier plan stays.
     """
-    survey, recipe = upload_cache(run, recipe, survey), changed(recipe, categories=survey.categories)
+    survey, recipe = upload_cache(run, recipe, survey), completed(recipe, survey)
     pins = pinned(sorted(weight_references(recipe)))
     diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins))
     writer = PlanWriter(run, _sampler(recipe, survey), progress, diff)
@@ -93,13 +93,19 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
 
 def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
     """Compute what `replan` would reuse and make, without writing anything."""
-    recipe = changed(recipe, categories=survey.categories)
+    recipe = completed(recipe, survey)
     diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pinned(sorted(weight_references(recipe)))))
     sampler = _sampler(recipe, survey)
     for start in range(0, len(survey.source), recipe.shard_size):
         batch = survey.source.slice(start, recipe.shard_size)
         diff.images(plan_rows(batch, recipe.scenarios, sampler, "").to_pylist(), batch.to_pylist())
     return diff
+
+
+def completed(recipe: Recipe, survey: Survey) -> Recipe:
+    """Return the recipe with what the survey decided: its categories, and the meaning of its masks."""
+    masks = recipe.masks if survey.annotations is None else changed(recipe.masks, annotations=survey.annotations)
+    return changed(recipe, categories=survey.categories, masks=masks)
 
 
 def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +20,12 @@ from xray.core.errors import ConfigError, Rejected, XrayError
 from xray.core.files import read_bytes
 from xray.core.hashing import digest
 from xray.core.images import Limits, decode, read_header
-from xray.core.uri import base_name
+from xray.core.plugins import settings_of
+from xray.core.uri import base_name, short_name
+from xray.masks.base import AnnotationFile, Annotations
+from xray.masks.fitting import fit_to_photo
 from xray.models.weights import locate
+from xray.pipeline.plan.matching import match_masks
 from xray.runs.folder import RunFolder
 from xray.runs.folds import fold_notes
 from xray.runs.recipe import Recipe, ScenarioEntry
@@ -27,7 +33,7 @@ from xray.runs.trial import check_training
 from xray.sources.base import Candidate
 from xray.sources.categories import Category
 
-_READERS, _CHUNK_ROWS = 8, 4096
+_READERS, _CHUNK_ROWS, _SAMPLED_MASKS = 8, 4096, 256
 Row = dict[str, Any]
 
 
@@ -58,6 +64,7 @@ class Survey:
     backgrounds: pa.Table
     known: pa.Table
     notes: tuple[str, ...]
+    annotations: Annotations | None = None
 
 
 def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int], None] = lambda done: None) -> Survey:
@@ -78,17 +85,19 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
     scenarios = {**(planned.recipe.scenarios if planned else {}), **recipe.scenarios}
     categories, notes = check_recipe(recipe, scenarios)
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
-    source = scan_source(recipe, categories, known, progress, whole=needs_donors)
+    source, refused = scan_source(recipe, categories, known, progress, whole=needs_donors)
     if not len(source) + len(known):
         raise ConfigError(f"the source {recipe.source!r} has no photograph of the categories")
-    notes += recipe.source.notes(categories)
+    source, matching = match_masks(source, recipe.masks.annotations)
+    annotations, meaning = resolve_annotations(recipe.masks.annotations, source, planned)
+    notes += [*recipe.source.notes(categories), *refused, *matching, *meaning]
     if recipe.training is not None:
         notes += fold_notes(usable_photographs([known, source]), recipe.training)
     backgrounds = schema.BACKGROUNDS.empty_table()
     if needs_donors:
         backgrounds, more = build_pool(recipe, pa.concat_tables([known, source]))
         notes += more
-    return Survey(categories, source, backgrounds, known, tuple(notes))
+    return Survey(categories, source, backgrounds, known, tuple(notes), annotations)
 
 
 def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tuple[tuple[Category, ...], list[str]]:
@@ -116,12 +125,62 @@ def scan_source(
     progress: Callable[[int], None] = lambda done: None,
     *,
     whole: bool = False,
-) -> pa.Table:
-    """Look at the photographs of a source that are not known yet (SOURCE); `whole`: decode the pixels too."""
+) -> tuple[pa.Table, list[str]]:
+    """Look at the photographs of a source that are not known yet (SOURCE), and note an example of each refusal.
+
+    `whole`: decode the pixels too.
+    """
     candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     new = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
-    return _with_unique_ids(source_table(inspect(new, recipe.limits, whole=whole), progress))
+    refusals = Refusals()
+    rows = refusals.watch(inspect(new, recipe.limits, whole=whole))
+    return _with_unique_ids(source_table(rows, progress)), refusals.notes()
+
+
+class Refusals:
+    """Counts refused photographs by reason, with an example of each."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows unchanged, and count those that are refused."""
+        for row in rows:
+            if row["status"] != schema.OK:
+                self.counts[row["reason"]] += 1
+                detail = f" ({row['detail']})" if row["detail"] else ""
+                self.examples.setdefault(row["reason"], f"{short_name(row['uri'])}{detail}")
+            yield row
+
+    def notes(self) -> list[str]:
+        """Return one sentence for each reason."""
+        return [
+            f"{count:,} photographs cannot be used: {schema.REASONS[reason]}. The first is {self.examples[reason]}"
+            for reason, count in self.counts.items()
+        ]
+
+
+def resolve_annotations(
+    annotations: Annotations, source: pa.Table, planned: RunFolder | None
+) -> tuple[Annotations, list[str]]:
+    """Decide what the annotations leave open, from at most `_SAMPLED_MASKS` of their files, and return notes.
+
+    The decisions of an earlier plan stay, if the recipe is otherwise the same.
+    """
+    if planned is not None:
+        earlier = planned.recipe.masks.annotations
+        given = {name: value for name, value in settings_of(annotations).items() if value is not None}
+        if type(earlier) is type(annotations) and given.items() <= settings_of(earlier).items():
+            return earlier, []
+    masks = source.filter(pc.is_valid(source["mask_uri"])).select(["mask_uri", "width", "height"])
+    files = []
+    for index in range(0, len(masks), -(-len(masks) // _SAMPLED_MASKS) or 1):
+        uri, width, height = masks.slice(index, 1).to_pylist()[0].values()
+        with contextlib.suppress(Rejected):
+            files.append(AnnotationFile(short_name(uri), read_bytes(uri), width, height))
+    return annotations.resolve(files)
 
 
 def source_table(rows: Iterable[Row], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
@@ -160,20 +219,21 @@ def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
     row: Row = {"image_id": image_id(candidate.key), "sha256": "", "width": 0, "height": 0}
     row |= {name: getattr(candidate, name) for name in ("category", "uri", "mask_uri", "place", "split", "licence")}
     row |= {"mask_sha256": _mask_sha256(candidate.mask_uri), "mask_from": None, "status": schema.OK, "reason": ""}
-    row["boxes"] = [list(box) for box in candidate.boxes]
-    row["points"] = [list(point) for point in candidate.points]
+    boxes, points = list(candidate.boxes), list(candidate.points)
     try:
         if candidate.problem:
-            raise Rejected(candidate.problem)
+            reason, _, detail = candidate.problem.partition(": ")
+            raise Rejected(reason, detail)
         data = read_bytes(candidate.uri)
         row["sha256"] = hashlib.sha256(data).hexdigest()
         header = read_header(data, limits)
         row |= {"width": header.width, "height": header.height}
+        boxes, points = fit_to_photo(boxes, points, candidate.drawn_on, header)
         if whole:
             decode(data, limits)
     except Rejected as verdict:
-        row |= {"status": schema.status_of(verdict.reason), "reason": verdict.reason}
-    return row
+        row |= {"status": schema.status_of(verdict.reason), "reason": verdict.reason, "detail": verdict.detail}
+    return row | {"boxes": [list(box) for box in boxes], "points": [list(point) for point in points]}
 
 
 def _mask_sha256(uri: str | None) -> str | None:

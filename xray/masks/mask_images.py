@@ -1,0 +1,155 @@
+"""Masks that are images: decoding, and the base of the annotation formats that read them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import struct
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.masks.base import AnnotationFile, Annotations, Mask
+from xray.masks.mask_files import apply_orientation, orientation_of_mask
+from xray.masks.values import Decision, Numbers, Seen, Values, decide, share_of_border
+
+Label = Annotated[int, Field(ge=0)]
+
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG", "GIF")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+_BORDER_SHARE, _FILES_SHARE = 0.9, 0.8
+
+
+def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
+    """Decode a mask file; return the image and the EXIF orientation that must still be applied.
+
+    The size is checked first, so that a mask never has more decoded pixels than its photograph.
+
+    Raises:
+        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
+    """
+    if data is None:
+        raise Rejected("missing_mask")
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        orientation = orientation_of_mask(*image.size, decoded)
+        image.load()
+    except UnidentifiedImageError as error:
+        raise Rejected("corrupt_mask", f"not an image: begins with {data[:8]!r}") from error
+    except _BOMB as error:
+        raise Rejected("mask_wrong_size", str(error)) from error
+    except _DAMAGED as error:
+        raise Rejected("corrupt_mask", str(error)) from error
+    return image, orientation
+
+
+class MaskImages(Annotations):
+    """The base of formats whose masks are images; what the numbers mean is decided from all masks together.
+
+    Subclasses are `@settings` dataclasses with the settings below; `resolve` decides those that are None.
+    """
+
+    values: Values | None
+    ignore: tuple[Label, ...] | None
+    invert: bool
+
+    def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Self, list[str]]:
+        """See `Annotations.resolve` and `xray.masks.values.decide`."""
+        opened = [(file, image) for file in files if (image := _open(file.data)) is not None]
+        images = [(file.name, image) for file, image in opened]
+        if self.values is None:
+            decision = decide([Seen.of(name, Numbers.of(image)) for name, image in images])
+        else:
+            decision = Decision(self.values)
+        changes = {"values": decision.values, "ignore": decision.ignore if self.ignore is None else self.ignore}
+        this: Any = self
+        resolved: Self = dataclasses.replace(this, **changes)
+        masks = [mask for _, image in images if (mask := resolved._mask_or_none(image)) is not None]
+        inverted = sum(share_of_border(mask) >= _BORDER_SHARE for mask in masks)
+        notes = [*decision.notes, *_other_sizes(opened)]
+        if masks and inverted >= _FILES_SHARE * len(masks):
+            notes.append(
+                f"{inverted:,} of {len(masks):,} masks cover the borders of their images: if they show the background, "
+                "write `invert: true`"
+            )
+        return resolved, notes
+
+    def read_image(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """Read a mask of the size of the upright photograph, or of its stored pixels (see `orientation_of_mask`).
+
+        Returns:
+            The mask, shape (H, W), and its notes: `mask_converted` (16-bit or transparent), `mask_rotated_by_exif`.
+
+        Raises:
+            Rejected: missing_mask, corrupt_mask, mask_wrong_size, mask_ambiguous.
+        """
+        image, orientation = load_label_image(data, decoded)
+        mask, converted = self._mask(image)
+        mask, notes = apply_orientation(mask, orientation)
+        return mask, ("mask_converted", *notes) if converted else notes
+
+    def _mask(self, image: Image.Image) -> tuple[Mask, bool]:
+        """Return the mask in an image, and whether its numbers were converted."""
+        if self.values is None or self.values == "brightness":
+            mask, converted = _bright(image)
+        else:
+            mask, converted = Numbers.of(image).object(self.values, self.ignore or ()), False
+        return (~mask if self.invert else mask), converted
+
+    def _mask_or_none(self, image: Image.Image) -> Mask | None:
+        try:
+            return self._mask(image)[0]
+        except Rejected:
+            return None
+
+
+def _other_sizes(opened: Sequence[tuple[AnnotationFile, Image.Image]]) -> list[str]:
+    """Return a note on masks that have neither their photograph's size nor, turned on its side, its stored size."""
+    others = [(file, image) for file, image in opened if {*image.size} != {file.width, file.height}]
+    if not others:
+        return []
+    file, (width, height) = others[0][0], others[0][1].size
+    return [
+        f"{len(others):,} of {len(opened):,} masks do not have the size of their photographs and will be rejected: "
+        f"{file.name} is {width}×{height}, its photograph {file.width}×{file.height}"
+    ]
+
+
+def _open(data: bytes) -> Image.Image | None:
+    """Decode a mask; None if it is damaged: its photograph is rejected when it is read."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image.load()
+    except (*_BOMB, *_DAMAGED):
+        return None
+    return image
+
+
+def _bright(image: Image.Image) -> tuple[Mask, bool]:
+    """Return the pixels above half of the type's range, or above 0 if no value exceeds 1; True if converted.
+
+    1-bit, 8-bit and 16-bit grey count as they are (16-bit data that fits 8 bits as 8-bit), palettes and RGB by
+    luminance, RGBA by opacity times luminance.
+    """
+    values, maximum, converted = _one_channel(image)
+    return values > (0 if values.max(initial=0) <= 1 else maximum // 2), converted
+
+
+def _one_channel(image: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
+    """Reduce an image to one channel; return values, maximum of their type, and True if they were converted."""
+    if image.mode in _ALPHA or "transparency" in image.info:
+        luminance, alpha = image.convert("RGBA").convert("LA").split()
+        product = np.asarray(luminance).astype(np.uint16) * np.asarray(alpha)
+        return (product + 127) // 255, 255, True
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        return values, 65535 if values.max(initial=0) > 255 else 255, True
+    return np.asarray(image.convert("L")).astype(np.uint16), 255, False

@@ -1,0 +1,82 @@
+"""Check the matching of photographs and annotations: one annotation, one photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xray.core.schema import SOURCE
+from xray.core.uri import short_name
+from xray.masks import Annotations
+
+_MAX_NAMES = 5
+
+
+def match_masks(source: pa.Table, annotations: Annotations) -> tuple[pa.Table, list[str]]:
+    """Correct the matching of photographs (SOURCE) and mask files, and return notes on what was corrected or is left.
+
+    - Files that are masks of other photographs are no photographs.
+    - A mask file that several photographs match belongs to none of them.
+    - A photograph cannot be its own mask.
+    """
+    source, masks = _without_masks(source)
+    source, shared = _without_shared(source)
+    notes = [*masks, *shared]
+    if annotations.separate:
+        notes += _unmatched(source)
+    return source, notes
+
+
+def _without_masks(source: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Leave out the photographs that are masks of others."""
+    uri, mask = source["uri"], source["mask_uri"]
+    own = pc.fill_null(pc.equal(uri, mask), False)
+    of_others = pc.is_in(uri, value_set=mask.filter(pc.and_(pc.is_valid(mask), pc.invert(own))).combine_chunks())
+    kept, left_out = source.filter(pc.invert(of_others)), uri.filter(of_others).to_pylist()
+    itself = pc.fill_null(pc.equal(kept["uri"], kept["mask_uri"]), False)
+    notes = []
+    if left_out:
+        notes.append(f"{len(left_out):,} files are masks of others and not taken as photographs: {_names(left_out)}")
+    if own_masks := kept["uri"].filter(itself).to_pylist():
+        notes.append(f"{len(own_masks):,} photographs would be their own masks and get none: {_names(own_masks)}")
+    return _without_mask(kept, itself), notes
+
+
+def _without_shared(source: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Remove masks that several photographs match; annotations within a larger file are only noted."""
+    counts = pc.value_counts(source["mask_uri"].drop_null())
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(several):
+        return source, []
+    affected = pc.is_in(source["mask_uri"], value_set=several)
+    names = _names(source["uri"].filter(affected).to_pylist())
+    inline = pc.fill_null(pc.starts_with(source["mask_uri"], "data:"), False)
+    shared = pc.and_(affected, pc.invert(inline))
+    note = f"{pc.sum(affected).as_py():,} photographs share an annotation with another: {names}"
+    if pc.any(shared).as_py():
+        note += ". They get none: name the masks like the photographs, in the same folders"
+    return _without_mask(source, shared), [note]
+
+
+def _unmatched(source: pa.Table) -> list[str]:
+    """Return a note on photographs without any annotation."""
+    lengths = [pc.equal(pc.list_value_length(source[name]), 0) for name in ("boxes", "points")]
+    without = pc.and_(pc.is_null(source["mask_uri"]), pc.and_(*lengths))
+    names = source["uri"].filter(pc.fill_null(without, True)).to_pylist()
+    if not names:
+        return []
+    return [f"{len(names):,} of {len(source):,} photographs have no annotation: {_names(names)}"]
+
+
+def _without_mask(source: pa.Table, affected: pa.ChunkedArray) -> pa.Table:
+    for name in ("mask_uri", "mask_sha256"):
+        column = pc.if_else(affected, pa.scalar(None, SOURCE.field(name).type), source[name])
+        source = source.set_column(source.schema.get_field_index(name), SOURCE.field(name), column)
+    return source
+
+
+def _names(uris: Sequence[str]) -> str:
+    more = f" and {len(uris) - _MAX_NAMES:,} more" if len(uris) > _MAX_NAMES else ""
+    return ", ".join(map(short_name, uris[:_MAX_NAMES])) + more
