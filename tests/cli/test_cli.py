@@ -229,7 +229,12 @@ def test_plug_ins_are_listed_with_a_summary(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["generate", "nowhere"], "xray plan"), (["list", "scenario"], "'scenarios'")]
+    ("arguments", "message"),
+    [
+        (["generate", "nowhere"], "xray plan"),
+        (["plan", "nowhere.yaml", "run"], "nowhere.yaml"),
+        (["list", "scenario"], "'scenarios'"),
+    ],
 )
 def test_errors_are_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from xray.cli.main import main; main()", *arguments]

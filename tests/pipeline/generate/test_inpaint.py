@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,12 @@ def test_images_that_the_filter_rejects_are_kept_with_a_reason(desk: Path) -> No
     Budget(run, 0).spend(made)  # verdicts of the filter are no bad rows
 
 
+def test_images_that_pass_the_filter_are_ok(desk: Path) -> None:
+    run = planned(desk, pooled_values(desk, filter={"min_contrast": 4}))
+    made_here(run)
+    assert {row["status"] for row in inpainted_rows(run)} == {"ok"}
+
+
 def test_photographs_that_changed_or_vanished_after_masking_are_refused(desk: Path) -> None:
     run = planned(desk, {**pooled_values(desk), "shard_size": 1})
     make_masks(run)
@@ -235,6 +242,18 @@ def test_changed_weights_are_refused_by_name(desk: Path) -> None:
     with pytest.raises(ConfigError, match=r"noise\.txt"):
         worker_of(run)(inpainted_shards(run)[0])
     assert run.store.done(GENERATE) == set()
+
+
+def test_the_plan_refuses_pickled_weights(tmp_path: Path, folder: Path, tiny_weights: Path) -> None:
+    model = tmp_path / "weights/sdxl"
+    shutil.copytree(tiny_weights / "sdxl", model)
+    (model / "unet/diffusion_pytorch_model.safetensors").rename(model / "unet/diffusion_pytorch_model.bin")
+    values = tiny_values(folder, tiny_weights)
+    scenario = {**values["scenarios"][1], "painter": {"kind": "sdxl", "model": str(model), "steps": 2}}
+    with pytest.raises(XrayError) as error:
+        planned(folder, {**values, "scenarios": [scenario]}, tmp_path.name)
+    assert str(model / "unet") in str(error.value)
+    assert not (folder / tmp_path.name / "run.json").exists()
 
 
 def test_the_plan_refuses_prompts_that_are_too_long(tmp_path: Path, folder: Path, tiny_weights: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ def test_code_in_weights_never_runs(load: Any, tmp_path: Path) -> None:
     torch.save({"features.0.weight": Payload(tmp_path / "ran")}, tmp_path / "evil.pth")
     with pytest.raises(XrayError, match=r"evil\.pth"):
         load(tmp_path / "evil.pth")
+    (tmp_path / "old.pth").write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=2))
+    with pytest.raises(XrayError, match=r"old\.pth"):
+        load(tmp_path / "old.pth")
     assert not (tmp_path / "ran").exists()
 
 
