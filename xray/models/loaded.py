@@ -49,6 +49,8 @@ class LoadedNetwork:
     preprocessing: str
     preprocessing_key: Hashable
     _preprocess: Callable[[Pixels], torch.Tensor]
+    order: NDArray[np.intp] | None = None
+    """Index of the output that has each class, if outputs are in another order than ImageNet-1k's."""
 
     def preprocess(self, image_HWC: Pixels) -> torch.Tensor:
         """Convert an RGB image of any size to the network's input, shape (3, h, w), float32, on the CPU."""
@@ -61,7 +63,8 @@ class LoadedNetwork:
         with torch.inference_mode():
             output = self.module(images_NCHW.to(self.device))
             logits_NK = output if isinstance(output, torch.Tensor) else output.logits
-            return logits_NK.float().softmax(dim=-1).cpu().numpy()
+            probability_NK = logits_NK.float().softmax(dim=-1).cpu().numpy()
+        return probability_NK if self.order is None else probability_NK[:, self.order]
 
 
 def load_on(

@@ -12,7 +12,8 @@ from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, Pixels, Trainable
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE
-from xray.models.loaded import Preprocessing
+from xray.models.loaded import LoadedNetwork, Preprocessing
+from xray.models.output_labels import imagenet_order
 from xray.models.weights.checkpoint import weights_unavailable
 from xray.models.weights.pretrained import hide_progress_bars, unset_weights
 
@@ -59,6 +60,12 @@ class Transformers(Family):
     def title(self) -> str:
         """See `Family.title`."""
         return f"hf:{self.model}"
+
+    def load(self, device: str) -> LoadedNetwork:
+        """See `Classifier.load`; outputs are put in ImageNet's order by the labels in the model's configuration."""
+        loaded = super().load(device)
+        module: Any = loaded.module
+        return replace(loaded, order=imagenet_order(module.config.id2label, self.title))
 
     def _from_pretrained(self, cls: Any, **options: Any) -> Any:
         """Call `from_pretrained` of a class of transformers at the pinned revision."""

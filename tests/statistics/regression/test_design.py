@@ -113,3 +113,14 @@ def test_an_interaction_of_three_brings_its_pairs():
     assert design.interactions == (("x", "y"), ("x", "z"), ("y", "z"), ("x", "y", "z"))
     assert len(design.columns) == 8
     assert np.linalg.matrix_rank(design.matrix(all_cells(design)).toarray()) == 8
+
+
+@pytest.mark.parametrize(
+    "other", ["Original ", "Original\N{NO-BREAK SPACE}", " Original", "\N{FULLWIDTH LATIN CAPITAL LETTER O}riginal"]
+)
+def test_levels_that_look_alike_are_refused_by_name(other: str) -> None:
+    table = pd.DataFrame({"scenario": ["Original", other, "grey"]})
+    with pytest.raises(ConfigError) as caught:
+        Design.of(table, ["scenario"])
+    assert repr("Original") in str(caught.value)
+    assert repr(other) in str(caught.value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,7 @@ class Factor:
             empty = values.index[values.isna()]
             raise ConfigError(f"factor {name!r} is empty in {len(empty):,} rows (the first: {empty[0]})")
         levels = tuple(dict.fromkeys(map(str, _sorted_values(values))))
+        _check_spelling(name, levels)
         if len(levels) < 2:
             count = f"the one level {levels[0]!r}" if levels else "no rows"
             raise ConfigError(f"factor {name!r} has {count}: there is nothing to compare, leave it out")
@@ -204,6 +206,22 @@ class Design:
         levels = {self.factor(name).name: str(level) for name, level in reference.items()}
         factors = (f.relevelled(levels[f.name]) if f.name in levels else f for f in self.factors)
         return Design(tuple(factors), self.interactions)
+
+
+def _check_spelling(name: str, levels: Sequence[str]) -> None:
+    """Refuse levels that differ only by white space or the form of their characters, which nobody sees.
+
+    Raises:
+        ConfigError: names two such levels.
+    """
+    seen: dict[str, str] = {}
+    for level in levels:
+        other = seen.setdefault(" ".join(unicodedata.normalize("NFKC", level).split()), level)
+        if other != level:
+            raise ConfigError(
+                f"factor {name!r} has the levels {other!r} and {level!r}, which differ only in white space or the form "
+                "of their characters: write them alike"
+            )
 
 
 def _sorted_values(values: pd.Series) -> list[object]:
