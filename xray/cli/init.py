@@ -10,10 +10,12 @@ import typer
 
 from xray.cli.output import out
 from xray.core.errors import ConfigError, XrayError
-from xray.sources.categories.imagenet1k import categories_from_labels, recipe_line
+from xray.sources.categories.imagenet1k import categories_from_labels, description, recipe_line
 
 CHECK = "<- check"
 """Marks the lines of a starter recipe that the user must check."""
+
+_MAX_MEANING = 90
 
 _TEMPLATE = """\
 # `xray plan recipe.yaml RUN` writes all defaults to RUN/recipe.yaml; `xray list scenarios` lists the scenarios.
@@ -43,7 +45,9 @@ def init(
     text = starter_recipe(photos, masks)
     output.write_text(text)
     if doubtful := text.count(CHECK):
-        out.print(f"{doubtful} folder names match no ImageNet class; check the lines marked {CHECK!r} in {output}")
+        out.print(
+            f"{doubtful} folder names match no class with certainty; check the lines marked {CHECK!r} in {output}"
+        )
     out.print(f"wrote {output}; next: xray pipeline {output} runs/{photos.resolve().name}")
 
 
@@ -75,7 +79,11 @@ def _line(label: str) -> str:
         (category,) = categories_from_labels([label], where="folders")
     except XrayError:
         return f"{recipe_line(label)} {CHECK}"
-    return f"  {_quote(category.name)}: {{indices: {list(category.indices)}, wnids: [{', '.join(category.wnids)}]}}"
+    meaning = description(category.indices[0])
+    shown = meaning if len(meaning) <= _MAX_MEANING else f"{meaning[:_MAX_MEANING].rpartition(' ')[0]} …"
+    mark = f" {CHECK}" if label.isdecimal() else ""
+    indices, wnids = list(category.indices), ", ".join(category.wnids)
+    return f"  {_quote(category.name)}: {{indices: {indices}, wnids: [{wnids}]}}  # {shown}{mark}"
 
 
 def _quote(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from xray.core.errors import XrayError
 from xray.sources.categories import Category, categories_by_label, category_of_folder, imagenet1k, load_categories
 from xray.sources.categories.base import normalize_label
-from xray.sources.categories.imagenet1k import categories_from_labels
+from xray.sources.categories.imagenet1k import categories_from_labels, classes_of
 
 
 @pytest.mark.parametrize(("name", "count"), [("ximagenet12", 12), ("stamps12", 12), ("imagenet1k", 1000)])
@@ -16,7 +16,7 @@ def test_labels_of_built_in_sets_are_unique(name: str, count: int) -> None:
     categories = load_categories(name)
     assert len(categories) == count
     assert len({normalize_label(category.name) for category in categories}) == count
-    assert len(categories_by_label(categories)) == count + sum(len(category.wnids) for category in categories)
+    assert set(categories_by_label(categories).values()) == set(categories)
 
 
 def test_ximagenet12_is_the_published_list() -> None:
@@ -62,7 +62,7 @@ def test_categories_in_a_recipe() -> None:
         ({"fox": {"indices": [1], "index": 2}}, "'fox'.*index"),
         ({"fox": {"indices": [1], "name": "dog"}}, "'fox'.*name"),
         ({"fox": {"indices": [1], "prompts": ["snow", "  "]}}, r"'fox'.*prompts\.1"),
-        ({"red fox": [1], "Red_Fox": [2]}, "'red fox' and 'Red_Fox'"),
+        ({"red fox": [1], "red_fox": [2]}, "'red fox' and 'red_fox'"),
     ],
 )
 def test_invalid_categories_are_named(spec: Any, message: str) -> None:
@@ -107,3 +107,20 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     imagenet1k._synonyms.cache_clear()
     with pytest.raises(XrayError, match=r"xray-robustness\[models\]"):
         load_categories("imagenet1k")
+
+
+def test_categories_that_differ_in_case_alone_have_folders_as_written() -> None:
+    dog, jacket = load_categories({"Cardigan": [264], "cardigan": [474]})
+    by_label = categories_by_label([dog, jacket])
+    assert [category_of_folder(name, by_label) for name in ("Cardigan", "cardigan", "CARDIGAN")] == [dog, jacket, None]
+
+
+@pytest.mark.parametrize(
+    ("label", "indices"),
+    [
+        ("Cardigan", [264]), ("cardigan", [474]), ("n02119022", [277]), ("n02085620-Chihuahua", [151]), ("277", [277]),
+        ("1000", []), ("n0211902299", []), ("crane", [134, 517]), ("King_Crab", [121]), ("unicorn", []),
+    ],
+)  # fmt: skip
+def test_labels_are_read_as_what_they_say(label: str, indices: list[int]) -> None:
+    assert [one.indices[0] for one in classes_of(label)] == indices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 
 Index = Annotated[int, Field(ge=0, lt=1000)]
+_ANY_CASE = "any case: "
+"""Begins the labels that are looked up regardless of case."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -37,22 +40,29 @@ def normalize_label(label: str) -> str:
     >>> normalize_label("Red__fox ")
     'red fox'
     """
-    return " ".join(label.replace("_", " ").casefold().split())
+    return _spaced(label).casefold()
+
+
+def _spaced(label: str) -> str:
+    return " ".join(label.replace("_", " ").split())
 
 
 def categories_by_label(categories: Iterable[Category]) -> dict[str, Category]:
-    """Index the categories by their normalized labels: names and WordNet ids.
+    """Index the categories by their labels: names and WordNet ids, as written, and normalized where that is unique.
 
     Raises:
         ConfigError: two categories share a label.
     """
-    by_label: dict[str, Category] = {}
+    exact: dict[str, Category] = {}
+    normal: dict[str, list[Category]] = defaultdict(list)
     for category in categories:
-        for label in {normalize_label(text) for text in (category.name, *category.wnids)}:
-            other = by_label.setdefault(label, category)
+        for label in {_spaced(text) for text in (category.name, *category.wnids)}:
+            other = exact.setdefault(label, category)
             if other is not category:
                 raise ConfigError(f"categories {other.name!r} and {category.name!r} have the same label {label!r}")
-    return by_label
+            normal[normalize_label(label)].append(category)
+    unique = {_ANY_CASE + label: first for label, (first, *others) in normal.items() if set(others) <= {first}}
+    return exact | unique
 
 
 def category_of_folder(name: str, by_label: Mapping[str, Category]) -> Category | None:
@@ -66,4 +76,4 @@ def category_of_folder(name: str, by_label: Mapping[str, Category]) -> Category 
     >>> category_of_folder("Red_Fox", categories_by_label([fox])).indices
     (277,)
     """
-    return by_label.get(normalize_label(name))
+    return by_label.get(_spaced(name)) or by_label.get(_ANY_CASE + normalize_label(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ _SAME_FIRST_SYNONYM = {
     "n03710721": "tank suit",
 }
 _MAX_LINES = 20
+_WNID = re.compile(r"n\d{8}(?![0-9])")
 
 
 @functools.cache
@@ -47,6 +49,42 @@ def _by_label() -> dict[str, list[Category]]:
     return {**by_synonym, **by_name}
 
 
+@functools.cache
+def _by_spelling() -> dict[str, list[Category]]:
+    """Index the classes by their synonyms as written: `Cardigan` is a dog, `cardigan` a jacket."""
+    classes: dict[str, list[Category]] = defaultdict(list)
+    for one, synonyms in _synonyms().items():
+        for synonym in synonyms:
+            classes[synonym].append(one)
+    return classes
+
+
+def classes_of(label: str) -> list[Category]:
+    """Return the classes that a label says: by WordNet id, also at its start, index, exact spelling, or name.
+
+    >>> [one.name for label in ("n02119022-fox", "277", "Cardigan", "cardigan") for one in classes_of(label)]
+    ['red fox', 'red fox', 'Cardigan Welsh corgi', 'cardigan']
+    """
+    if wnid := _WNID.match(label):
+        return _by_label().get(wnid[0], [])
+    if label.isascii() and label.isdecimal():
+        return list(imagenet1k_classes()[int(label) : int(label) + 1]) if len(label) <= 3 else []
+    exact = _by_spelling().get(" ".join(label.replace("_", " ").split()), [])
+    return exact if len(exact) == 1 else _by_label().get(normalize_label(label), [])
+
+
+def description(index: int) -> str:
+    """Return the synonyms and the definition of a class.
+
+    >>> description(21)[:31]
+    'kite: any of several small grac'
+    """
+    with extra("models"):
+        from timm.data.imagenet_info import ImageNetInfo
+    info: Any = ImageNetInfo()
+    return str(info.index_to_description(index, detailed=True))
+
+
 def imagenet1k_classes() -> tuple[Category, ...]:
     """Return the 1,000 classes in the order of their indices, each with a readable, unique name.
 
@@ -60,7 +98,7 @@ def imagenet1k_classes() -> tuple[Category, ...]:
 
 
 def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category, ...]:
-    """Return the categories of labels that are WordNet ids, or names or synonyms of ImageNet classes.
+    """Return the categories of labels that are WordNet ids or indices, or names or synonyms, of ImageNet classes.
 
     Args:
         labels: names of folders or labels; case, `_` and repeated spaces do not matter.
@@ -74,12 +112,12 @@ def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category,
     """
     categories: dict[str, Category] = {}
     for label in labels:
-        classes = _by_label().get(normalize_label(label), ())
+        classes = classes_of(label)
         if len(classes) != 1:
             raise _unknown_class(label, labels, where)
         one = classes[0]
         name = one.name if normalize_label(label) in one.wnids else label
-        categories.setdefault(normalize_label(name), replace(one, name=name))
+        categories.setdefault(name if label in _by_spelling() else normalize_label(name), replace(one, name=name))
     return tuple(categories.values())
 
 
@@ -105,7 +143,7 @@ def recipe_line(label: str) -> str:
 
 
 def _unknown_class(label: str, labels: Sequence[str], where: str) -> XrayError:
-    classes = _by_label().get(normalize_label(label), ())
+    classes = classes_of(label)
     problem = "matches several ImageNet classes" if classes else "is not a WordNet id or name of an ImageNet class"
     lines = [recipe_line(one) for one in labels[:_MAX_LINES]]
     if len(labels) > _MAX_LINES:
