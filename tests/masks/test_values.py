@@ -149,3 +149,10 @@ def test_decisions_do_not_depend_on_order() -> None:
 def test_colours_that_are_nearly_grey_are_grey() -> None:
     grey = np.dstack([labels(OBJECT, 250), labels(OBJECT, 255), labels(OBJECT, 248)])
     assert not Numbers.of(Image.fromarray(grey)).colours
+
+
+def test_a_large_mask_is_decided_from_some_of_its_pixels() -> None:
+    large = np.kron(np.where(BAND, 255, OBJECT).astype(np.uint8), np.ones((101, 101), np.uint8))
+    png, notes = Png(root="masks").resolve([AnnotationFile("1.png", saved(large), 3030, 2020)])
+    assert (png.values, png.ignore) == ((1,), (255,))  # type: ignore[attr-defined]
+    assert len(notes) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import struct
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -26,6 +27,7 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _BORDER_SHARE, _FILES_SHARE = 0.9, 0.8
+_MAX_PIXELS = 1_000_000
 
 
 def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
@@ -63,8 +65,8 @@ class MaskImages(Annotations):
 
     def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Self, list[str]]:
         """See `Annotations.resolve` and `xray.masks.values.decide`."""
-        opened = [(file, image) for file in files if (image := _open(file.data)) is not None]
-        images = [(file.name, image) for file, image in opened]
+        opened = [(file, *image) for file in files if (image := _open(file.data)) is not None]
+        images = [(file.name, image) for file, _, image in opened]
         if self.values is None:
             decision = decide([Seen.of(name, Numbers.of(image)) for name, image in images])
         else:
@@ -74,7 +76,7 @@ class MaskImages(Annotations):
         resolved: Self = dataclasses.replace(this, **changes)
         masks = [mask for _, image in images if (mask := resolved._mask_or_none(image)) is not None]
         inverted = sum(share_of_border(mask) >= _BORDER_SHARE for mask in masks)
-        notes = [*decision.notes, *_other_sizes(opened)]
+        notes = [*decision.notes, *_other_sizes([(file, size) for file, size, _ in opened])]
         if masks and inverted >= _FILES_SHARE * len(masks):
             notes.append(
                 f"{inverted:,} of {len(masks):,} masks cover the borders of their images: if they show the background, "
@@ -111,26 +113,33 @@ class MaskImages(Annotations):
             return None
 
 
-def _other_sizes(opened: Sequence[tuple[AnnotationFile, Image.Image]]) -> list[str]:
+def _thinned(image: Image.Image) -> Image.Image:
+    """Return every n-th pixel of a large image: a million say what the numbers mean, and are quick to sort."""
+    step = math.isqrt(image.width * image.height // _MAX_PIXELS) + 1
+    size = (max(1, image.width // step), max(1, image.height // step))
+    return image if step == 1 else image.resize(size, Image.Resampling.NEAREST)
+
+
+def _other_sizes(opened: Sequence[tuple[AnnotationFile, tuple[int, int]]]) -> list[str]:
     """Return a note on masks that have neither their photograph's size nor, turned on its side, its stored size."""
-    others = [(file, image) for file, image in opened if {*image.size} != {file.width, file.height}]
+    others = [(file, size) for file, size in opened if {*size} != {file.width, file.height}]
     if not others:
         return []
-    file, (width, height) = others[0][0], others[0][1].size
+    file, (width, height) = others[0]
     return [
         f"{len(others):,} of {len(opened):,} masks do not have the size of their photographs and will be rejected: "
         f"{file.name} is {width}×{height}, its photograph {file.width}×{file.height}"
     ]
 
 
-def _open(data: bytes) -> Image.Image | None:
-    """Decode a mask; None if it is damaged: its photograph is rejected when it is read."""
+def _open(data: bytes) -> tuple[tuple[int, int], Image.Image] | None:
+    """Return the size of a mask and some of its pixels; None if it is damaged: its photograph is rejected later."""
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         image.load()
     except (*_BOMB, *_DAMAGED):
         return None
-    return image
+    return image.size, _thinned(image)
 
 
 def _bright(image: Image.Image) -> tuple[Mask, bool]:

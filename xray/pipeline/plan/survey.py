@@ -33,7 +33,7 @@ from xray.runs.trial import check_training
 from xray.sources.base import Candidate
 from xray.sources.categories import Category
 
-_READERS, _CHUNK_ROWS, _SAMPLED_MASKS = 8, 4096, 256
+_READERS, _CHUNK_ROWS, _SAMPLED_MASKS = 8, 4096, 64
 Row = dict[str, Any]
 
 
