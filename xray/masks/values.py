@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Numbers:
         colours: true if labels are colours.
     """
 
-    label_HW: NDArray[np.int64]
+    label_HW: NDArray[np.integer[Any]]
     opacity_HW: NDArray[np.uint8] | None = None
     colours: bool = False
 
@@ -52,13 +52,13 @@ class Numbers:
             alpha_HW = np.asarray(image.convert("RGBA").getchannel("A"))
             opacity_HW = alpha_HW if alpha_HW.min() < 128 <= alpha_HW.max() else None
         if image.mode.startswith("I"):
-            return cls(np.asarray(image).astype(np.int64), opacity_HW)
-        rgb_HW3 = np.asarray(image.convert("RGBA").convert("RGB")).astype(np.int64)
-        if not _is_colourful(rgb_HW3):
-            return cls(np.asarray(image.convert("L")).astype(np.int64), opacity_HW)
+            return cls(np.asarray(image), opacity_HW)
+        if image.mode in ("1", "L") or not _is_colourful(rgb_HW3 := np.asarray(image.convert("RGBA").convert("RGB"))):
+            return cls(np.asarray(image.convert("L")), opacity_HW)
         if image.mode == "P":
-            return cls(np.asarray(image).astype(np.int64), opacity_HW)
-        return cls(rgb_HW3 @ (65536, 256, 1), opacity_HW, colours=True)
+            return cls(np.asarray(image), opacity_HW)
+        red_HW, green_HW, blue_HW = np.moveaxis(rgb_HW3.astype(np.uint32), 2, 0)
+        return cls(red_HW << 16 | green_HW << 8 | blue_HW, opacity_HW, colours=True)
 
     def name(self, label: int) -> str:
         """Write a label as recipes do."""
@@ -88,7 +88,7 @@ class Numbers:
         return np.isin(self.label_HW, objects)
 
 
-def _is_colourful(rgb_HW3: NDArray[np.int64]) -> bool:
+def _is_colourful(rgb_HW3: NDArray[np.uint8]) -> bool:
     """Return whether colours matter; JPEG gives grey pixels some colour."""
     return bool(((rgb_HW3.max(axis=2) - rgb_HW3.min(axis=2)) >= _MIN_SPREAD).mean() >= _MIN_SHARE)
 
@@ -124,7 +124,7 @@ class Seen:
         return ", ".join(f"0x{label:06x}" if self.colours else str(label) for label in self.labels)
 
 
-def _is_noisy(labels: NDArray[np.int64]) -> bool:
+def _is_noisy(labels: NDArray[np.integer[Any]]) -> bool:
     """Return whether labels are black and white with the noise of lossy compression."""
     dark, bright = labels <= _MAX_NOISE, (labels >= 255 - _MAX_NOISE) & (labels <= 255)
     return bool((dark | bright).all() and (bright & (labels < 255)).any())
