@@ -156,3 +156,8 @@ def test_a_large_mask_is_decided_from_some_of_its_pixels() -> None:
     png, notes = Png(root="masks").resolve([AnnotationFile("1.png", saved(large), 3030, 2020)])
     assert (png.values, png.ignore) == ((1,), (255,))  # type: ignore[attr-defined]
     assert len(notes) == 1
+
+
+def test_ignored_pixels_are_no_object_in_inverted_masks_either() -> None:
+    image = saved(np.where(BAND, 255, ~OBJECT).astype(np.uint8))
+    assert np.array_equal(read(image, values=(1,), ignore=(255,), invert=True)[2], OBJECT & ~BAND)

@@ -102,9 +102,10 @@ class MaskImages(Annotations):
         """Return the mask in an image, and whether its numbers were converted."""
         if self.values is None or self.values == "brightness":
             mask, converted = _bright(image)
-        else:
-            mask, converted = Numbers.of(image).object(self.values, self.ignore or ()), False
-        return (~mask if self.invert else mask), converted
+            return (~mask if self.invert else mask), converted
+        numbers, ignore = Numbers.of(image), self.ignore or ()
+        mask = numbers.object(self.values, ignore)
+        return (~mask & ~np.isin(numbers.label_HW, ignore) if self.invert else mask), False
 
     def _mask_or_none(self, image: Image.Image) -> Mask | None:
         try:

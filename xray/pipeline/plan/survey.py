@@ -174,7 +174,8 @@ def resolve_annotations(
         given = {name: value for name, value in settings_of(annotations).items() if value is not None}
         if type(earlier) is type(annotations) and given.items() <= settings_of(earlier).items():
             return earlier, []
-    masks = source.filter(pc.is_valid(source["mask_uri"])).select(["mask_uri", "width", "height"])
+    usable = pc.and_(pc.is_valid(source["mask_uri"]), pc.greater(source["width"], 0))
+    masks = source.filter(usable).select(["mask_uri", "width", "height"])
     files = []
     for index in range(0, len(masks), -(-len(masks) // _SAMPLED_MASKS) or 1):
         uri, width, height = masks.slice(index, 1).to_pylist()[0].values()
