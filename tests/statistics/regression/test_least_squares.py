@@ -62,6 +62,7 @@ def test_cells_give_the_fit_of_rows(seed: int, n: int, weighted: bool, interacti
     }.items():  # fmt: skip
         assert goodness[name] == pytest.approx(value, rel=1e-8), name
     assert goodness["aic"] == pytest.approx(wanted.aic + 2, rel=1e-9)  # the variance is a parameter, too
+    assert goodness["bic"] == pytest.approx(wanted.bic + np.log(wanted.nobs), rel=1e-9)
     groups = {"groups": table["image"].to_numpy()}
     clustered = model.fit(cov_type="cluster", cov_kwds=groups, use_t=True)
     assert fit.clustered is not None
