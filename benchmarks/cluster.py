@@ -39,12 +39,12 @@ def job(folder: Path) -> dict[str, float | bool]:
         up = time.perf_counter() - started
         done = cluster.submit("smoke", "python", "jobs/pipeline.py", SMOKE, str(folder / "{job}"))
         seconds = time.perf_counter() - started
-    (told,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"verb"'))
+    (summary,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"verb"'))
     for command in (("plan", SMOKE), ("generate",)):
         subprocess.run([*XRAY, *command, str(folder / "here")], cwd=ROOT, check=True, capture_output=True)
     equal = hashes(folder / "smoke") == hashes(folder / "here")
     print(f"job: cluster up after {up:.1f} s, smoke recipe done after {seconds:.1f} s, images equal: {equal}")
-    return {"job_cold_s": round(seconds, 1), "job_exit": told["exit"], "job_equal": equal}
+    return {"job_cold_s": round(seconds, 1), "job_exit": summary["exit"], "job_equal": equal}
 
 
 def sleeping_recipe(folder: Path, notes: Path) -> dict[str, Any]:

@@ -144,8 +144,8 @@ def main() -> None:
             for rival in ("ideal", "pillow", "naive_ray"):
                 ratios.setdefault(f"vs_{rival}", []).append(spent[rival][0] / wall)
             ratios.setdefault("cpu_vs_ideal", []).append(cpu / spent["ideal"][1])
-            told = ", ".join(f"{who} {seconds:.1f} s ({cpu:.1f} CPU-s)" for who, (seconds, cpu) in spent.items())
-            print(f"round {number + 1}: {told}", flush=True)
+            line = ", ".join(f"{who} {seconds:.1f} s ({cpu:.1f} CPU-s)" for who, (seconds, cpu) in spent.items())
+            print(f"round {number + 1}: {line}", flush=True)
         rows = race.run.plan.planned_rows()
         race.pool.shutdown()
     print(f"{chosen.images:,} photographs, {rows:,} images; medians of {chosen.rounds} rounds (lowest to highest)")

@@ -92,7 +92,7 @@ class Bench:
         }
 
 
-def told(name: str, state: PoolState) -> dict[str, float]:
+def pool_figures(name: str, state: PoolState) -> dict[str, float]:
     """Return the figures of a pool."""
     return {
         f"{name}_busy": round(state.busy_share, 3),
@@ -107,7 +107,7 @@ def masks(bench: Bench) -> dict[str, float]:
         run = bench.run(bench.images, refine=True, pools=bench.pools(refine=batch))
         states: dict[str, PoolState] = {}
         mask(run, watch=states.update)
-        figures |= told(f"sam_batch{batch}", states["refine"])
+        figures |= pool_figures(f"sam_batch{batch}", states["refine"])
     return figures
 
 
@@ -122,7 +122,7 @@ def painted(bench: Bench, images: int, painter: Mapping[str, Any], refine: bool,
 def worlds(bench: Bench) -> dict[str, float]:
     painter = {"model": bench.sdxl(inpainting=True), "truncate_prompts": True}
     states = painted(bench, max(2, bench.images // 16), painter, refine=True, batch=1)
-    return told("sdxl", states["paint"]) | told("sam_beside_sdxl", states["refine"])
+    return pool_figures("sdxl", states["paint"]) | pool_figures("sam_beside_sdxl", states["refine"])
 
 
 def few(bench: Bench) -> dict[str, float]:
@@ -133,7 +133,7 @@ def few(bench: Bench) -> dict[str, float]:
     }  # fmt: skip
     for batch in (1, 4):
         states = painted(bench, max(2, bench.images // 8), painter, refine=False, batch=batch)
-        figures |= told(f"sdxl4_batch{batch}", states["paint"])
+        figures |= pool_figures(f"sdxl4_batch{batch}", states["paint"])
     return figures
 
 
@@ -157,7 +157,7 @@ def models(bench: Bench) -> dict[str, float]:
         started = time.perf_counter()
         done = evaluate(run, specs, actors=actors, gpus=0.0 if bench.tiny else 1.0 / actors)
         seconds = time.perf_counter() - started
-        figures[f"predictions_per_second_{actors}_actors"] = round(sum(told.ok for told in done.values()) / seconds)
+        figures[f"predictions_per_second_{actors}_actors"] = round(sum(counts.ok for counts in done.values()) / seconds)
     return figures
 
 

@@ -72,8 +72,8 @@ def driver_peak(images: int) -> tuple[int, float]:
     """Return planned rows and peak memory (MB) of a driver in a new process."""
     with tempfile.TemporaryDirectory() as name:
         small_photographs(Path(name), images)
-        told = subprocess.run([sys.executable, __file__, "--drive", name], capture_output=True, text=True, check=True)
-        rows, peak = told.stdout.split()[-2:]
+        output = subprocess.run([sys.executable, __file__, "--drive", name], capture_output=True, text=True, check=True)
+        rows, peak = output.stdout.split()[-2:]
         return int(rows), float(peak)
 
 

@@ -96,7 +96,7 @@ def stream(rows: int) -> None:
     print(made, time.perf_counter() - started, peak_mb())
 
 
-def told_by(what: str, rows: int) -> list[float]:
+def measured_by(what: str, rows: int) -> list[float]:
     """Return the numbers that a new process prints."""
     done = subprocess.run([sys.executable, __file__, what, str(rows)], capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
@@ -119,11 +119,11 @@ def main() -> None:
         return
     figures: dict[str, float] = {}
     if chosen.rows:
-        rows, seconds, before, peak, size = told_by("--write", chosen.rows)
+        rows, seconds, before, peak, size = measured_by("--write", chosen.rows)
         print(f"{rows:,.0f} rows in {seconds:.1f} s, {size / rows:.1f} bytes each; {peak:.0f} MB, {before:.0f} before")
         figures |= {"rows": rows, "seconds": round(seconds, 1), "driver_mb": round(peak), "before_mb": round(before)}
     if chosen.streams:
-        rows, seconds, peak = told_by("--stream", chosen.streams)
+        rows, seconds, peak = measured_by("--stream", chosen.streams)
         print(f"{rows:,.0f} rows as a stream in {seconds:.1f} s; {peak:.0f} MB")
         figures |= {"streamed_rows": rows, "stream_seconds": round(seconds, 1), "stream_mb": round(peak)}
     print(json.dumps(figures))

@@ -320,11 +320,11 @@ def feed(bench: Bench, rounds: int, images: int, gpus: int = 4) -> dict[str, flo
     shares = {name: [result.busy[name] for result in results] for name in POOLS}
     return {
         "busy_min": min(statistics.median(values) for values in shares.values()),
-        **told("busy_refine", shares["refine"]),
-        **told("busy_paint", shares["paint"]),
-        **told("busy_until_drained", [min(p.busy_until_drained for p in r.pools.values()) for r in results]),
-        **told("refine_beside_alone", ratios),
-        **told("cpu_headroom", [result.headroom for result in results]),
+        **median_of("busy_refine", shares["refine"]),
+        **median_of("busy_paint", shares["paint"]),
+        **median_of("busy_until_drained", [min(p.busy_until_drained for p in r.pools.values()) for r in results]),
+        **median_of("refine_beside_alone", ratios),
+        **median_of("cpu_headroom", [result.headroom for result in results]),
     }
 
 
@@ -362,7 +362,7 @@ def memory(bench: Bench, images: int) -> dict[str, float]:
     return {"object_store_gib": held[4 * images], "object_store_gib_of_a_quarter": held[images]}
 
 
-def told(name: str, values: Sequence[float]) -> dict[str, float]:
+def median_of(name: str, values: Sequence[float]) -> dict[str, float]:
     """Return the median of some rounds, and print their range."""
     print(f"  {name:20} {statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})")
     return {name: statistics.median(values)}

@@ -92,14 +92,14 @@ class Race:
         ended = subprocess.run(
             [sys.executable, str(BESIDE / command[0]), *command[1:]], stdout=subprocess.PIPE, text=True, check=True
         )
-        told: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
-        steps = {name: told[name] - told["imported"] for name in ("joined", "prepared") if name in told}
+        times: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
+        steps = {name: times[name] - times["imported"] for name in ("joined", "prepared") if name in times}
         return {
-            "first": told["first"] - started,
-            "first_warm": told["first"] - told["imported"],
-            "training": told["ended"] - told["imported"],
-            "whole": told["ended"] - started,
-            "epoch": statistics.median(told["epochs"][1:] or told["epochs"]),
+            "first": times["first"] - started,
+            "first_warm": times["first"] - times["imported"],
+            "training": times["ended"] - times["imported"],
+            "whole": times["ended"] - started,
+            "epoch": statistics.median(times["epochs"][1:] or times["epochs"]),
             **steps,
         }
 
@@ -176,8 +176,8 @@ def main() -> None:
             print(f"round {number + 1}")
             for who in contestants:
                 rate = race.seen / spent[who]["training"]
-                told = ", ".join(f"{what} {seconds:.2f}" for what, seconds in spent[who].items())
-                print(f"  {who:10} {told} s; {rate:.0f} images a second", flush=True)
+                line = ", ".join(f"{what} {seconds:.2f}" for what, seconds in spent[who].items())
+                print(f"  {who:10} {line} s; {rate:.0f} images a second", flush=True)
     print(f"{race.seen:,} images in {chosen.epochs} epochs and a test; {share:.0%} of the work is decoding")
     for ratio, values in found.items():
         print(f"  {ratio:28} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")

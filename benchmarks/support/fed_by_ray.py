@@ -44,8 +44,8 @@ def main() -> None:
         train_trial(trial, material, 0, lambda row: None)
         ended = time.monotonic()
     seconds = [row["seconds"] for row in run.store.table("history", ["seconds"]).to_pylist()]
-    told = {"imported": imported, "joined": joined, "prepared": prepared, "first": first[0], "ended": ended}
-    print(json.dumps({**told, "epochs": seconds}))
+    times = {"imported": imported, "joined": joined, "prepared": prepared, "first": first[0], "ended": ended}
+    print(json.dumps({**times, "epochs": seconds}))
 
 
 if __name__ == "__main__":

@@ -118,9 +118,9 @@ def main() -> None:
             if not outcomes:
                 continue
             all_runs += outcomes
-            told = summary(outcomes)
+            totals = summary(outcomes)
             bound = f"at most {min(3 / len(outcomes), 1):.1%} of such runs fail, with 95 % confidence"
-            print(f"{arm}: {json.dumps(told)} {bound if told['golden'] == runs else ''}", flush=True)
+            print(f"{arm}: {json.dumps(totals)} {bound if totals['golden'] == runs else ''}", flush=True)
     print(json.dumps(summary(all_runs)))
     sys.exit(0 if sound and all(one.golden for one in all_runs) else 1)
 

@@ -49,8 +49,8 @@ def ended(process: subprocess.Popen[str], said: Path, patience: float) -> str:
         process.wait()
         return "hung"
     lines = said.read_text().strip().splitlines() or [""]
-    told = next((line for line in lines if line.startswith("xray: ")), lines[-1])
-    return "ended with 0" if code == 0 else f"ended with {code} ({told})"
+    message = next((line for line in lines if line.startswith("xray: ")), lines[-1])
+    return "ended with 0" if code == 0 else f"ended with {code} ({message})"
 
 
 def of_links(field: Field, seeds: range) -> Iterator[Outcome]:
@@ -101,6 +101,6 @@ def cut(field: Field, head: Host, far: Host, link: str, seed: int) -> Outcome:
         how += f"; again {ended(command(), said, PATIENCE)}"
     nodes = ", ".join(f"{count} at {when - at:.0f} s" for when, count in alive(log) if when > at) or "2 throughout"
     where, checks = ("head", "far host")[seed % 2], ("default", "soon")[seed // 2 % 2]
-    told = f"driver on the {where}, health checks {checks}, after {after} receipts: {how}; nodes {nodes}"
-    outcome = field.judged(run, actors, seed, told, [at], 2 + seed % 2)
+    message = f"driver on the {where}, health checks {checks}, after {after} receipts: {how}; nodes {nodes}"
+    outcome = field.judged(run, actors, seed, message, [at], 2 + seed % 2)
     return replace(outcome, recovery=round(max(run.store.committed(GENERATE).values()) - at, 2))

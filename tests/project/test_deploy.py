@@ -126,7 +126,7 @@ def manifest_faults(manifest: dict[str, Any]) -> Iterator[str]:
             if "emptyDir" not in volume or (volume["name"] == "shm") != (volume["emptyDir"].get("medium") == "Memory"):
                 yield f"volume {volume['name']}"
     for box in boxes:
-        if {**(told := box.get("securityContext", {})), **LOCKED} != told:
+        if {**(context := box.get("securityContext", {})), **LOCKED} != context:
             yield f"{box['name']} is not locked"
         if box["resources"]["requests"]["memory"] != box["resources"]["limits"]["memory"]:
             yield f"{box['name']} may be killed for memory"

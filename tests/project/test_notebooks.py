@@ -134,7 +134,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> RunFolde
 
 @pytest.fixture(scope="module")
 def environment(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the notebooks of a run are told."""
+    """The environment variables that the notebooks read."""
     return {"XRAY_RUN": run.uri, "XRAY_REFERENCE": "vit", "XRAY_FIGURES": str(tmp_path_factory.mktemp("figures"))}
 
 
@@ -166,9 +166,9 @@ def test_masks_with_their_origins_and_reasons(desk: Desk, environment: dict[str,
     seen = desk.execute("01_masks", environment)
     for cell in ("photographs", "areas", "refused-pictures"):
         assert seen.pictures(cell) == 1, cell
-    told = seen.page("origins")
+    origins = seen.page("origins")
     for word in ("given", "mask_empty", "missing_mask", "the mask marks no pixel"):
-        assert word in told
+        assert word in origins
     assert "gates.min_area" in seen.page("gates")
     assert "2 of 12 refused" in seen.page("refused")
 
@@ -180,9 +180,9 @@ def test_scenarios_in_which_the_object_is_exact(desk: Desk, environment: dict[st
         assert seen.pictures(cell) == 1, cell
     exact = seen.table("stored")
     assert sorted(exact) == ["blur_background", "image_r", "random_background", "transparent"]
-    for name, told in exact.items():
-        assert (told["largest before encoding"], told["same bytes"]) == ("0", "True"), name
-        assert (told["largest in the file"] == "0") == (name == "transparent")  # the others are JPEG
+    for name, row in exact.items():
+        assert (row["largest before encoding"], row["same bytes"]) == ("0", "True"), name
+        assert (row["largest in the file"] == "0") == (name == "transparent")  # the others are JPEG
     counts = seen.table("status")["random_background"]
     assert counts == {"planned": "24", "done": "24", "ok": "20", "rejected": "4", "failed": "0"}
 
@@ -193,10 +193,10 @@ def test_scores_a_regression_and_the_figure_for_the_paper(desk: Desk, environmen
     assert "backgrounds are the run's other photographs" in seen.shown("open", "text/markdown")[0]
     for cell in ("accuracy", "drops", "robustness", "paper"):
         assert seen.pictures(cell) == 1, cell
-    told = seen.table("robustness")
-    assert 0 <= float(told["net"]["s_robust"]) <= 1
-    assert told["vit"]["s_robust"] == "–"
-    assert "not trained within scenarios" in told["vit"]["missing"]
+    robustness = seen.table("robustness")
+    assert 0 <= float(robustness["net"]["s_robust"]) <= 1
+    assert robustness["vit"]["s_robust"] == "–"
+    assert "not trained within scenarios" in robustness["vit"]["missing"]
     regression = seen.page("regression")
     assert "compared with model vit" in regression
     assert "scenario[random_background]" in regression
@@ -221,7 +221,7 @@ def test_a_job_is_submitted_and_followed_to_its_end(desk: Desk, cluster: Head, t
     assert [(node["alive"], node["CPU"]) for node in seen.table("nodes").values()] == [("True", "2")]
     assert "112 of 112 images" in seen.page("follow")
     assert "succeeded" in seen.page("follow")
-    told = {name: row["value"] for name, row in seen.table("ended").items()}
-    assert (told["exit"], told["done"], told["ok"]) == ("0", "112", "112")
+    summary = {name: row["value"] for name, row in seen.table("ended").items()}
+    assert (summary["exit"], summary["done"], summary["ok"]) == ("0", "112", "112")
     assert seen.pictures("images") == 1
     assert len(xray.open(run.uri).images("random_background")) == 8

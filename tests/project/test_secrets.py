@@ -21,7 +21,7 @@ from xray.core.errors import XrayError
 from xray.core.uri import to_uri
 
 SECRETS = {
-    name: f"never-told-{number}-{name.lower()}"
+    name: f"never-shown-{number}-{name.lower()}"
     for number, name in enumerate(
         (
             "HF_TOKEN",
@@ -33,7 +33,7 @@ SECRETS = {
         )
     )
 }
-MARK = b"never-told"
+MARK = b"never-shown"
 
 SCRIPT = """
 import sys
@@ -74,7 +74,7 @@ def _bytes(path: Path) -> bytes:
 def test_what_tells_a_secret_is_found(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    table = pa.table({"told": [SECRETS["HF_TOKEN"]] * 9, "cell": [{"bytes": b"x"}] * 9})
+    table = pa.table({"text": [SECRETS["HF_TOKEN"]] * 9, "cell": [{"bytes": b"x"}] * 9})
     pq.write_table(table, tmp_path / "table.parquet", compression="zstd")
     (tmp_path / "run.json").write_text("{}")
     assert telling(tmp_path) == [tmp_path / "table.parquet"]

@@ -1,13 +1,13 @@
 """Kills a process at a named point of its work, from outside of it: xray knows nothing of this.
 
-Python announces each opening and renaming of a file (PEP 578). Of those, each point of a commit can be told:
+Python announces each opening and renaming of a file (PEP 578). Of those, each point of a commit can be recognized:
 
     open       a file of images is opened, nothing is written yet
     torn       some bytes of it are written: the kernel ends the process within `write`, at a limit of the file's size
     whole      all is written and flushed, but not yet renamed
     between    it is renamed, and its receipt not yet begun
     receipt    the receipt is written, but not yet renamed
-    committed  it is renamed: all is done, and nobody has been told
+    committed  it is renamed: all is done, and no other process knows it
 
 Plug-ins announce `load` and `picture` themselves. `$CHAOS_DESK/order` names the point, how often it must be reached in
 one process first, and whom to kill: the process itself, or another (the driver). Whoever takes the order away obeys it,

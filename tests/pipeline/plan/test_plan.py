@@ -82,9 +82,9 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     monkeypatch.setattr("xray.pipeline.plan.writer._PART_ROWS", 3)
     run = RunFolder(str(tmp_path / "parts"))
     recipe = recipe_from(recipe_values(tmp_path))
-    told: list[int] = []
-    write_plan(run, recipe, survey(recipe, run), told.append)
-    assert told == [3, 3, 2]
+    steps: list[int] = []
+    write_plan(run, recipe, survey(recipe, run), steps.append)
+    assert steps == [3, 3, 2]
     assert run.plan.parts("plan") == ["00-00", "01-01", "02-02"]
     assert list(run.plan.rows_by_batch().values()) == [2, 1, 2, 1, 2]
     assert run.store.table("plan", columns).sort_by("sample_id").equals(rows)

@@ -79,13 +79,13 @@ def test_a_notebook_shows_hostile_names_as_they_are():
 
 def test_it_shows_itself_with_table_goodness_reading_and_notes():
     made = regression(grid({"original": 0.0, "grey": -0.4}), factors=["model", "scenario"])
-    told = str(made)
-    assert told == repr(made)
-    assert told.startswith("accuracy ~ model + scenario (least squares), compared with model a, scenario grey")
-    assert "n 12, 3 parameters, 9 degrees of freedom, R² 0.99" in told
-    assert "\n1. scenario original: 40.0 points" in told
-    assert "note: 3 rows in each cell, taken as replicates" in told
-    lines = told.splitlines()
+    text = str(made)
+    assert text == repr(made)
+    assert text.startswith("accuracy ~ model + scenario (least squares), compared with model a, scenario grey")
+    assert "n 12, 3 parameters, 9 degrees of freedom, R² 0.99" in text
+    assert "\n1. scenario original: 40.0 points" in text
+    assert "note: 3 rows in each cell, taken as replicates" in text
+    lines = text.splitlines()
     assert len({len(line) for line in lines[2:6]}) == 1
 
 
