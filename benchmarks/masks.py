@@ -28,7 +28,7 @@ from xray.core.errors import Rejected
 from xray.core.files import read_bytes
 from xray.core.images import decode
 from xray.masks import Hint, Mask, RefinedMask, RefinerInput, iou
-from xray.masks.from_source import FromSource
+from xray.masks.formats.from_source import FromSource
 from xray.masks.grabcut import GrabCut
 from xray.masks.quality import box_of
 from xray.masks.sam.refiner import Sam

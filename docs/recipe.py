@@ -57,18 +57,23 @@ SCENARIOS = """A list of names and mappings, or a mapping by name. Besides the s
 [scenarios.md](scenarios.md) says what each one shows and which region it preserves."""
 NOTES = {
     "source": "Choose one by `kind`; `xray list sources` prints them.",
-    "categories": "Either the name of a built-in list (`imagenet1k`, `ximagenet12`, `stamps12`), or a mapping from "
-    "each category's name to the keys below or to its indices alone: `red fox: [277]`.",
+    "categories": "The name of a built-in set (`imagenet1k`, `ximagenet12`, `stamps12`); a list of labels "
+    "(`[dog, red fox]`); or a mapping from each category's name to its classes, or to the keys below. Classes are "
+    "ImageNet-1k indices (`277`), ranges (`151-268`), WordNet ids (`n02084071`) and words (`dog`), alone or in a list: "
+    "`pet: [dog, tabby, 282]`. A word or id above the classes means all classes below it. Ambiguous and unknown words "
+    "are refused with choices. An empty list is a line that somebody must still decide, and is refused too; an empty "
+    "mapping, `widget: {}`, is a category that ImageNet does not have. `xray list categories dog` searches.",
     "masks.annotations": "Choose one by `kind`; `xray list masks` prints them.",
     "backgrounds": "Choose one by `kind`; `xray list backgrounds` prints them.",
 }
 TYPES = {
+    "categories.indices": "integers, ranges, ids and words",
     "models": "list of texts, or mapping of names to texts",
     "training.models": "list of texts, or mapping of names to texts",
     "pools.refine.actors": "integer, or list of 2 integers, or null",
 }
 """Types of keys that are converted before they are checked, so that more is allowed than the type hint says."""
-PATHS = {"painter": "scenarios: generated_background: painter"}
+PATHS = {"painter": "scenarios: generated_background: painter", "detector": "masks.annotations: text: detector"}
 """Headings of plug-ins that are settings of other plug-ins."""
 
 
@@ -112,15 +117,19 @@ def _scenarios(path: str, entry: type) -> Iterator[str]:
 def _plugins(path: str, base: type, note: str | None = None) -> Iterator[str]:
     """Yield the section of a plug-in noun, and one below it for each of its plug-ins."""
     yield from (f"## {path}", "", note or NOTES.get(path) or "Choose one by `kind`.", "")
+    shared = _field_names(base)
+    if shared:
+        yield from ("Each kind takes these keys, and its own:", "")
+        yield from _table(base, path)
     for name, cls in available(base).items():
         yield from (f"### {path}: {name}", "", _summary(cls), "")
-        yield from _table(cls, f"{path}: {name}")
+        yield from _table(cls, f"{path}: {name}", shared)
         yield from _presets(getattr(cls, "presets", {}))
         hints = get_type_hints(cls, include_extras=True)
         for field in dataclasses.fields(cls):
             for part in _parts(hints[field.name]):
-                if _is_plugin(part):
-                    yield from _plugins(PATHS[field.name], part)
+                inner = _path(f"{path}: {name}", field.name)
+                yield from _plugins(inner, part) if _is_plugin(part) else _settings(inner, part)
 
 
 def _presets(presets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -173,7 +182,12 @@ def _parts(hint: Any) -> list[type]:
 
 
 def _is_plugin(cls: type) -> bool:
-    return cls.__module__.startswith("xray.") and "name" in cls.__annotations__ and not dataclasses.is_dataclass(cls)
+    own = cls.__module__.startswith("xray.") and "name" in cls.__annotations__
+    return own and "name" not in _field_names(cls)
+
+
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else ()
 
 
 def type_of(hint: Any) -> str:

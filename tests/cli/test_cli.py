@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.drawn_photos import drawn, recipe_values, write, write_folder
+from support.drawn_photos import recipe_values, write, write_folder
 from support.saved_models import saved_model
 from support.tiny_pools import pooled_folder, pooled_values, pools_on_cpus
 from typer.testing import CliRunner
@@ -15,7 +15,6 @@ from xray.cli.main import app
 from xray.cli.output import out, print_needs, print_pools
 from xray.cluster.placement import Grant, PoolState
 from xray.core.errors import ConfigError, ResourceError
-from xray.core.images import encode
 from xray.core.yaml import dump
 from xray.pipeline.generate.estimate import Forecast, Need
 from xray.pipeline.generate.throughput import Rate
@@ -189,30 +188,6 @@ def test_too_many_photographs_without_a_mask_are_an_error(tmp_path: Path) -> Non
     output = output_of("mask", run, "--bad-rows", "0.2")
     assert re.search(r"rejected\s+missing_mask\s+1", output)
     assert "6 masks: " in output
-
-
-def test_init_writes_a_recipe_that_works(tmp_path: Path) -> None:
-    for seed, folder in enumerate(("red fox", "n02992211")):
-        write(tmp_path / f"photos/{folder}/1.jpg", encode(drawn(seed)[0]))
-    (tmp_path / "masks").mkdir()
-    recipe = tmp_path / "r.yaml"
-    output_of("init", tmp_path / "photos", "--masks", tmp_path / "masks", "-o", recipe)
-    assert all(index in recipe.read_text() for index in ("[277]", "[486]"))
-    assert "28 images: 2 new" in output_of("plan", recipe, tmp_path / "run", "--dry-run")
-    with pytest.raises(ConfigError, match=r"r\.yaml"):
-        output_of("init", tmp_path / "photos", "-o", recipe)
-
-
-def test_init_marks_unknown_categories(tmp_path: Path) -> None:
-    for name in ("my fox", "cello"):
-        write(tmp_path / f"photos/{name}/1.jpg", b"x")
-    (tmp_path / "empty").mkdir()
-    assert output_of("init", tmp_path / "photos", "-o", tmp_path / "r.yaml").startswith("1 folder")
-    lines = (tmp_path / "r.yaml").read_text().splitlines()
-    assert [line.split(":")[0].strip() for line in lines if "<- check" in line] == ['"my fox"']
-    for folder in ("nowhere", "empty"):
-        with pytest.raises(ConfigError, match=folder):
-            output_of("init", tmp_path / folder, "-o", tmp_path / "other.yaml")
 
 
 LISTED = {

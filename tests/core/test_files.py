@@ -56,7 +56,7 @@ def test_names_cannot_leave_their_folder(name: str) -> None:
 
 
 def test_listing_is_sorted_and_leaves_out_hidden_files(tmp_path: Path) -> None:
-    for name in ("b/2.txt", "b/1.txt", "a.txt", ".hidden/x.txt", "b/.y"):
+    for name in ("b/2.txt", "b/1.txt", "a.txt", ".hidden/x.txt", "b/.y", "__MACOSX/x.txt", "b/@eaDir/z.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     uri = to_uri(tmp_path)

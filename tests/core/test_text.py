@@ -1,6 +1,6 @@
 import pytest
 
-from xray.core.text import printable
+from xray.core.text import decode_text, printable
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,28 @@ from xray.core.text import printable
 )
 def test_shown(name, width, expected):
     assert printable(name, width) == expected
+
+
+TEXTS = ['{"a": "狐"}\n', "model,accuracy\n", "一" + "a" * 30, ""]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_unicode_is_read_in_all_its_encodings(text, encoding):
+    assert decode_text(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        ("a\nWörter".encode("cp1252"), "line 2 .*cp1252 reads 'Wörter'"),
+        ("a\n狐狸".encode("gb18030"), "line 2 .*gb18030 reads '狐狸'"),
+        ("キツネ".encode("shift_jis"), "line 1 .*shift_jis reads 'キツネ'"),
+        (b"PK\x03\x04\x00\x00\x01\x00", "not text"),
+        (b"\xff\xfea", "damaged UTF-16"),
+    ],
+)
+def test_other_encodings_are_named(data, seen):
+    with pytest.raises(ValueError, match=seen):
+        decode_text(data)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pytest
 
 from xray.cli.summary import summary
+from xray.core import schema
 from xray.core.errors import XrayError
 from xray.core.schema import PREDICTIONS, SCORES
 from xray.pipeline.score import robustness, score, score_predictions
@@ -17,6 +18,7 @@ from xray.statistics import cross_terms
 class TableRun:
     predictions: pa.Table
     recipe_values: dict
+    masks: pa.Table = field(default_factory=schema.MASKS.empty_table)
     written: dict[str, pa.Table] = field(default_factory=dict)
 
     @property
@@ -24,8 +26,8 @@ class TableRun:
         return self
 
     def table(self, name, columns=None):
-        assert name == "predictions"
-        return self.predictions.select(columns or self.predictions.schema.names)
+        tables = {"predictions": self.predictions, "masks": self.masks}
+        return tables[name].select(columns or tables[name].schema.names)
 
     def write_table(self, name, table):
         self.written[name] = table
@@ -64,6 +66,29 @@ def in_fold_1(table):
 
 def scored(*tables, recipe=RECIPE):
     return score(TableRun(pa.concat_tables(tables), recipe))
+
+
+def test_photographs_without_a_mask_are_left_out_of_cross_terms():
+    recipe = {"seed": 7, "scenarios": {**RECIPE["scenarios"], "blur": {"kind": "blur_background"}}}
+    pattern = {"original": [1, 1, 1, 1, 0, 0, 0, 0], "grey": [1, 1, 1, 0, 0, 0, 0, 0], "blur": [1, 1, 0, 0]}
+    scores = scored(predictions(pattern=pattern), recipe=recipe)
+    accuracy = scores.accuracy.set_index("scenario")
+    assert accuracy.loc["original", "accuracy"] == 0.5  # of all eight
+    drops = scores.drops.set_index("scenario")
+    assert drops["drop"].to_dict() == {"blur": 0.5, "grey": 0.125}
+    assert drops["n_images"].to_dict() == {"blur": 4, "grey": 8}
+    cross = scores.cross.iloc[0]
+    assert (cross["mu"], cross["n_images"]) == (1, 4)
+    assert cross["cross"] == pytest.approx((0.25**2 + 0.5**2) / 2)
+
+
+def test_a_masked_photograph_that_a_filter_refused_counts():
+    recipe = {"seed": 7, "scenarios": {**RECIPE["scenarios"], "blur": {"kind": "blur_background"}}}
+    pattern = {"original": [1, 1, 0, 0], "grey": [1, 1, 0, 0], "blur": [1, 1, 0]}
+    masks = pa.Table.from_pylist([{"image_id": "i3", "origin": "given", "status": "ok", "reason": ""}], schema.MASKS)
+    with_mask = score(TableRun(predictions(pattern=pattern), recipe, masks))
+    assert with_mask.cross.iloc[0]["mu"] == 0.5
+    assert scored(predictions(pattern=pattern), recipe=recipe).cross.iloc[0]["mu"] == pytest.approx(2 / 3)
 
 
 def test_score_writes_the_tables_of_the_run():

@@ -45,7 +45,7 @@ def test_what_was_refused_and_what_failed_are_told_apart(run: RunFolder, tmp_pat
     (tmp_path / "photos/ball/0.jpg").unlink()
     (tmp_path / "masks/cup/1.png").write_bytes(b"no mask")
     made_here(run)
-    assert status(run).table == [("original", 6, 6, 4, 1, 1), ("segmented", 6, 6, 4, 1, 1)]
+    assert status(run).table == [("original", 6, 6, 5, 0, 1), ("segmented", 6, 6, 4, 1, 1)]
     said = CliRunner().invoke(app, ["status", run.uri]).output
     assert "missing_file" in said
     assert "mask_changed" in said
@@ -64,5 +64,5 @@ def test_who_is_at_work_is_said_and_how_long_it_takes(run: RunFolder) -> None:
 
 def test_a_run_that_is_none(tmp_path: Path) -> None:
     for verb in ("status", "verify"):
-        told = CliRunner().invoke(app, [verb, str(tmp_path)])
-        assert "no run at" in str(told.exception)
+        result = CliRunner().invoke(app, [verb, str(tmp_path)])
+        assert "no run at" in str(result.exception)

@@ -34,7 +34,12 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 XRAY = re.compile(r"(?:\w+=\S+ )*(?:\.venv/bin/)?xray (?P<rest>.*)")
 EXAMPLES = {
     *("xray/scenarios/posterize.py", "tests/scenarios/test_posterize.py"),
-    *("xray.masks.numpy.NumPy", "xray/masks/numpy.py", "tests/masks/test_numpy.py", "xray/models/tinynet.py"),
+    *(
+        "xray.masks.formats.numpy.NumPy",
+        "xray/masks/formats/numpy.py",
+        "tests/masks/formats/test_numpy.py",
+        "xray/models/tinynet.py",
+    ),
 }
 """Files that docs/add-a-scenario.md makes."""
 RECIPE = runpy.run_path(str(ROOT / "docs/recipe.py"))
@@ -194,7 +199,7 @@ def test_the_examples_pass_their_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     tests = run_example(scenario_test, "test_posterize", monkeypatch)
     tests.build_scenario = lambda name: posterize.PosterizeBackground()  # it is not in the package
     tests.test_golden_pixels()
-    run_example(mask, "xray.masks.numpy", monkeypatch)
+    run_example(mask, "xray.masks.formats.numpy", monkeypatch)
     run_example(mask_test, "test_numpy", monkeypatch).test_it_reads_what_was_saved()
 
 

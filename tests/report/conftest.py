@@ -169,7 +169,7 @@ def synthetic_run(
         "seed": 0,
         "categories": {name: {"indices": [k]} for k, name in enumerate(categories)},
         "source": {"kind": "shapes"},
-        "masks": {"refine": {"kind": "given"}},
+        "masks": {"annotations": {"kind": "source"}, "refine": {"kind": "given"}},
         "filter": {"min_contrast": 4.0, "min_keep_rate": 0.05},
         "scenarios": {kind: _entry(kind, variants) for kind in kinds},
         "images": {"format": "jpeg", "quality": 95},

@@ -1,5 +1,6 @@
 import re
 
+import pyarrow as pa
 import pytest
 from support.html_page import Page
 
@@ -76,6 +77,19 @@ class TestCaveats:
     def test_a_complete_run_of_new_photographs_has_only_its_notes(self, make_run):
         assert self.caveats(make_run(kinds=KINDS[:2], photographs=1)) == ""
         assert "A drawn one." in self.caveats(make_run(kinds=KINDS[:2], models=(), caveats=["a drawn one"]))
+
+    def test_doubts_about_masks_come_first_and_once(self, make_run):
+        doubt = "masks may be wrong: 3 of 4 cover the borders"
+        run = make_run(kinds=KINDS[:2], models=(), caveats=["a drawn one", doubt])
+        run.tables["mask_findings"] = pa.table({"finding": [doubt]})
+        said = self.caveats(run)
+        assert said.count("Masks may be wrong: 3 of 4 cover the borders.") == 1
+        assert said.index("Masks may be wrong") < said.index("A drawn one.")
+
+    def test_predictions_that_do_not_need_the_object_raise_doubts(self, make_run):
+        run = make_run(kinds=("original", "no_object", "segmented"))
+        run.edit("predictions", lambda row: {"correct": row["scenario"] != "segmented"})
+        assert self.caveats(run).count("Masks may be wrong because") == 4  # two models, both signs
 
     @pytest.mark.parametrize(("split", "words"), [("train", "24 of 24"), ("unknown", "on 24 of 24")])
     def test_photographs_that_models_may_have_seen(self, make_run, split, words):

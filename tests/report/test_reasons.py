@@ -41,6 +41,15 @@ def test_codes_without_a_meaning_and_failures_without_a_code_are_shown(make_run,
     assert f"failed {code} no meaning is recorded" in Page(build_report(run)).words
 
 
+def test_what_was_seen_is_shown_with_one_photograph_of_each_reason(make_run):
+    run = make_run(kinds=KINDS, photographs=2, reject=lambda n, s: "mask_wrong_size" if n == 3 else "")
+    seen = {"detail": "mask 120×90, image 240×180"}
+    run.edit("images", lambda row: seen if row["reason"] else {})
+    table = reasons(gather(run)).set_index("code")
+    assert table.loc["mask_wrong_size", "seen"] == ("photo_0003", "mask 120×90, image 240×180")
+    assert "photo_0003<script>.jpg: mask 120×90, image 240×180" in Page(build_report(run)).words
+
+
 def test_nothing_to_report(make_run):
     assert reasons(gather(make_run(kinds=KINDS, photographs=1))).empty
 

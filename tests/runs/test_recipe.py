@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from xray.core.errors import XrayError
@@ -100,3 +102,14 @@ def test_names_of_models() -> None:
 @pytest.mark.parametrize("name", ["stamps12", "shapes", "ximagenet12", "ximagenet12_worlds", "smoke", "imagenet1k"])
 def test_shipped_recipes_are_valid(name: str) -> None:
     assert load_recipe(f"jobs/recipes/{name}.yaml").name == name
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_recipes_of_windows_are_read_or_refused_by_their_encoding(encoding: str, tmp_path: Path) -> None:
+    text = Path("jobs/recipes/smoke.yaml").read_text("utf-8") + "# Größe\n"
+    (tmp_path / "recipe.yaml").write_bytes(text.encode(encoding, "replace"))
+    if encoding == "cp1252":
+        with pytest.raises(XrayError, match=r"recipe\.yaml: not UTF-8 text: line .*cp1252 reads '.*Größe'"):
+            load_recipe(str(tmp_path / "recipe.yaml"))
+    else:
+        assert load_recipe(str(tmp_path / "recipe.yaml")).name == "smoke"

@@ -83,8 +83,8 @@ def test_categories_of_folders(tmp_path: Path, jpeg: bytes) -> None:
     source = ImageFolder(root=str(tmp_path))
     assert source.categories() == (FOX, Category(name="violoncello", indices=(486,), wnids=("n02992211",)))
     assert len(list(source.candidates(source.categories()))) == 2
-    put(tmp_path, "dog/1.jpg", jpeg)
-    with pytest.raises(XrayError, match=f"'dog' in {str(tmp_path)!r}"):
+    put(tmp_path, "crane/1.jpg", jpeg)  # a bird and a machine
+    with pytest.raises(XrayError, match="crane"):
         source.categories()
 
 

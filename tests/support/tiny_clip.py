@@ -8,24 +8,36 @@ from typing import Any
 LENGTH = 20
 """Maximal number of tokens, including start and end; each letter is a token."""
 _LETTERS = [chr(code) for code in range(33, 127)]
+_SIZE = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 _PIECES = [*_LETTERS, *(f"{letter}</w>" for letter in _LETTERS), "<|startoftext|>", "<|endoftext|>"]
+
+
+def tiny_text_config(length: int = LENGTH) -> dict[str, int]:
+    """Return the sizes of a text encoder for the tokens of `tiny_clip_tokenizer`."""
+    vocabulary = len(_PIECES)
+    return {
+        **_SIZE,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": length,
+        "bos_token_id": vocabulary - 2,
+        "eos_token_id": vocabulary - 1,
+        "pad_token_id": vocabulary - 1,
+    }
+
+
+def tiny_clip_tokenizer(length: int = LENGTH) -> Any:
+    """Return a tokenizer of letters."""
+    from transformers import CLIPTokenizer
+
+    vocabulary = {piece: index for index, piece in enumerate(_PIECES)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=length)
 
 
 def _config() -> Any:
     from transformers import CLIPConfig
 
-    size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vocabulary = len(_PIECES)
-    text = {
-        **size,
-        "vocab_size": vocabulary,
-        "max_position_embeddings": LENGTH,
-        "bos_token_id": vocabulary - 2,
-        "eos_token_id": vocabulary - 1,
-        "pad_token_id": vocabulary - 1,
-    }
-    vision = {**size, "image_size": 32, "patch_size": 8}
-    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    vision = {**_SIZE, "image_size": 32, "patch_size": 8}
+    return CLIPConfig(text_config=tiny_text_config(), vision_config=vision, projection_dim=8)
 
 
 def _image_processor() -> Any:
@@ -36,13 +48,11 @@ def _image_processor() -> Any:
 
 def tiny_clip(folder: Path, *, seed: int = 0) -> Path:
     import torch
-    from transformers import CLIPModel, CLIPProcessor, CLIPTokenizer
+    from transformers import CLIPModel, CLIPProcessor
 
     torch.manual_seed(seed)
     CLIPModel(_config()).save_pretrained(folder)
-    vocabulary = {piece: index for index, piece in enumerate(_PIECES)}
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=LENGTH)
-    CLIPProcessor(_image_processor(), tokenizer).save_pretrained(folder)
+    CLIPProcessor(_image_processor(), tiny_clip_tokenizer()).save_pretrained(folder)
     return folder
 
 

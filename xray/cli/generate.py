@@ -1,4 +1,4 @@
-"""The commands `xray mask` and `xray generate`."""
+"""The command `xray generate`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,6 @@ from xray.cli.output import out, print_needs, print_outcomes, print_planned, pri
 
 if TYPE_CHECKING:
     from xray.cluster.placement import PoolState
-
-
-def mask(run: RunPath, bad_rows: BadRows = None) -> None:
-    """Make the masks of all photographs, to look at before backgrounds are inpainted; `generate` includes this."""
-    from xray.pipeline.generate.masks import mask as make_masks
-    from xray.runs.folder import RunFolder
-
-    folder = RunFolder.open(run)
-    pools: dict[str, PoolState] = {}
-    counts = make_masks(folder, bad_rows=bad_rows, watch=pools.update)
-    print_outcomes("photographs", counts)
-    print_pools(pools)
-    out.print(f"{sum(counts.values()):,} masks: {folder.uri}")
 
 
 def generate(
@@ -39,7 +26,10 @@ def generate(
     from xray.pipeline.generate.estimate import forecast
     from xray.pipeline.generate.generate import generate as generate_images
     from xray.pipeline.generate.retry import images_to_remake
+    from xray.pipeline.plan.look import review_run
+    from xray.report.masks_page import write_masks_page
     from xray.runs.counts import RowCounts
+    from xray.runs.examples import examples
     from xray.runs.folder import RunFolder
     from xray.runs.receipts import GENERATE
 
@@ -56,6 +46,8 @@ def generate(
         return
     pools: dict[str, PoolState] = {}
     counts = generate_images(folder, bad_rows=bad_rows, workers=workers, watch=pools.update)
-    print_outcomes("images", counts.by_outcome())
+    print_outcomes("images", counts.by_outcome(), examples(folder, GENERATE, folder.store.receipts(GENERATE)))
     print_pools(pools)
+    if folder.recipe.needs_masks and folder.recipe.masks.refiner.name != "given":
+        write_masks_page(folder, review_run(folder))
     out.print(f"{counts.rows:,} images, {readable_bytes(counts.bytes)}: {folder.uri}")

@@ -2,90 +2,149 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.output import out
-from xray.core.errors import ConfigError, XrayError
-from xray.sources.categories.imagenet1k import categories_from_labels, description, recipe_line
+from xray.cli.init_masks import masks_block
+from xray.cli.output import out, print_table
+from xray.core.errors import ConfigError
+from xray.core.text import printable
+from xray.core.yaml import quote
 
-CHECK = "<- check"
-"""Marks the lines of a starter recipe that the user must check."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-_MAX_MEANING = 90
+    from xray.sources.categories.from_labels import CategoryLine
+
+_MAX_ROWS = 40
 
 _TEMPLATE = """\
 # `xray plan recipe.yaml RUN` writes all defaults to RUN/recipe.yaml; `xray list scenarios` lists the scenarios.
 name: {name}
 source:
   kind: imagefolder
-  root: {root}
+  root: {root}{labels}
   split: unknown     # train | val | test: have pretrained models seen these photographs? shown in the report
   licence: unknown
-masks:
-  annotations: {annotations}
-categories:          # accepted ImageNet-1k indices for each folder
+{masks}
+categories:          # the ImageNet classes that count as right: `xray list categories dog` searches them
 {categories}
 bad_rows: 0.05       # stop if a larger share of the images fails
-models: ["lite:efficientnet-lite0"]   # or timm:resnet50, torchvision:vgg16, hf:google/vit-base-patch16-224, …
+models: {models}
 """
+_IMAGENET_MODELS = (
+    '["lite:efficientnet-lite0"]   # or timm:resnet50, torchvision:vgg16, hf:google/vit-base-patch16-224, …'
+)
+_NO_MODELS = "[]   # add models of your own: ImageNet models cannot be asked about {}"
 
 
 def init(
     photos: Annotated[Path, typer.Argument(help="A folder of photographs, with a folder for each category.")],
     masks: Annotated[Path | None, typer.Option(help="A folder of PNG masks with the same layout.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="A file that says the categories (COCO, VOC, CSV, …), if no folders do; found by itself."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the recipe.")] = Path("recipe.yaml"),
 ) -> None:
     """Write a recipe for your own folder of photographs, to be read and edited."""
     if output.exists():
         raise ConfigError(f"{str(output)!r} exists already; remove it, or choose another name with --output")
-    text = starter_recipe(photos, masks)
-    output.write_text(text)
-    if doubtful := text.count(CHECK):
-        out.print(
-            f"{doubtful} folder names match no class with certainty; check the lines marked {CHECK!r} in {output}"
-        )
-    out.print(f"wrote {output}; next: xray pipeline {output} runs/{photos.resolve().name}")
+    from xray.core.uri import check_utf8
+    from xray.sources.categories.from_labels import category_lines
 
-
-def starter_recipe(photos: Path, masks: Path | None) -> str:
-    """Return the text of a recipe for a folder of photographs; without masks, for images with alpha channels.
-
-    Folder names that match no ImageNet class get the nearest classes, marked by `CHECK`.
-
-    Raises:
-        ConfigError: the folder is missing or contains no folder.
-    """
+    for path in filter(None, (photos, masks)):
+        check_utf8(path.absolute())
     if not photos.is_dir():
         raise ConfigError(f"no folder {str(photos)!r}")
-    labels = sorted(folder.name for folder in photos.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    if not labels:
-        raise ConfigError(f"no folders in {str(photos)!r}: expected {photos}/<category>/photo.jpg")
-    lines = [_line(label) for label in labels]
-    given = f"{{kind: png, root: {_quote(str(masks.resolve()))}}}" if masks else "{kind: alpha}"
+    labels, counts = read_photographs(photos, labels)
+    lines = category_lines(counts)
+    block = masks_block(photos, masks, counts if labels is None else ())
+    output.write_text(starter_recipe(photos, block.text, labels, lines), encoding="utf-8")
+    _print_summary(lines, counts)
+    for message in block.messages:
+        out.print(message, markup=False)
+    _print_next(lines, output, photos.resolve().name)
+
+
+def read_photographs(photos: Path, labels: str | None) -> tuple[str | None, dict[str, int]]:
+    """Return which label file says the categories (None: the folders), and the number of photographs by label.
+
+    Raises:
+        ConfigError: neither the folders nor a single label file in or beside them say the categories.
+    """
+    from xray.core.uri import base_name, local_path, to_uri
+    from xray.sources.imagefolder import ImageFolder
+    from xray.sources.labels import Labels
+    from xray.sources.layout import is_part, label_files
+
+    if labels is not None:
+        labels = str(Path(labels).resolve()) if Path(labels).exists() else labels
+        return labels, ImageFolder(root=str(photos), labels=Labels(file=labels)).label_counts()
+    try:
+        counts = ImageFolder(root=str(photos)).label_counts()
+    except ConfigError:
+        root = to_uri(photos)
+        parts = [f"{root}/{folder.name}" for folder in photos.iterdir() if folder.is_dir()]
+        files = [uri for uri, _ in label_files(root, parts) if base_name(uri) not in ("data.yaml", "data.yml")]
+        if len(files) != 1:
+            raise
+        labels = str(local_path(files[0]))
+        out.print(f"the categories are read from {labels}", markup=False)
+        return labels, ImageFolder(root=str(photos), labels=Labels(file=labels)).label_counts()
+    parts = [label for label in counts if is_part(label)]
+    if parts:
+        out.print(f"no categories, as parts of data sets have such names: {', '.join(parts)}", markup=False)
+    return None, {label: count for label, count in counts.items() if label not in parts}
+
+
+def starter_recipe(photos: Path, masks: str, labels: str | None, lines: Sequence[CategoryLine]) -> str:
+    """Return the text of a recipe for a folder of photographs.
+
+    Args:
+        photos: the folder.
+        masks: the key `masks`, see `masks_block`.
+        labels: a file that says the categories.
+        lines: of the categories.
+    """
+    own = [printable(line.reading.label, 24) for line in lines if line.is_own]
     return _TEMPLATE.format(
-        name=_quote(photos.resolve().name),
-        root=_quote(str(photos.resolve())),
-        annotations=given,
-        categories="\n".join(lines),
+        name=quote(photos.resolve().name),
+        root=quote(str(photos.resolve())),
+        labels=f"\n  labels: {quote(labels)}" if labels else "",
+        masks=masks,
+        categories="\n".join(f"  {line.text}" for line in lines),
+        models=_NO_MODELS.format(", ".join(own[:3]) + (" …" if len(own) > 3 else "")) if own else _IMAGENET_MODELS,
     )
 
 
-def _line(label: str) -> str:
-    try:
-        (category,) = categories_from_labels([label], where="folders")
-    except XrayError:
-        return f"{recipe_line(label)} {CHECK}"
-    meaning = description(category.indices[0])
-    shown = meaning if len(meaning) <= _MAX_MEANING else f"{meaning[:_MAX_MEANING].rpartition(' ')[0]} …"
-    mark = f" {CHECK}" if label.isdecimal() else ""
-    indices, wnids = list(category.indices), ", ".join(category.wnids)
-    return f"  {_quote(category.name)}: {{indices: {indices}, wnids: [{wnids}]}}  # {shown}{mark}"
+def _print_summary(lines: Sequence[CategoryLine], counts: Mapping[str, int]) -> None:
+    """Print the classes and the number of photographs of each category."""
+    from xray.sources.categories.from_labels import CHECK
+    from xray.sources.categories.reading import describe_classes
+
+    rows = []
+    for line in lines[:_MAX_ROWS]:
+        meaning = "to be decided" if line.is_open else describe_classes(line.reading.classes, limit=2)
+        names = ", ".join(printable(label, 24) for label in line.labels)
+        mark = CHECK if line.needs_check else ""
+        rows.append((names, f"{sum(counts[label] for label in line.labels):,}", meaning, mark))
+    print_table(("folder", "photographs", "ImageNet classes", ""), rows)
+    if len(lines) > _MAX_ROWS:
+        out.print(f"… and {len(lines) - _MAX_ROWS:,} more")
 
 
-def _quote(text: str) -> str:
-    """Quote text for YAML, of which JSON strings are a part."""
-    return json.dumps(text, ensure_ascii=False)
+def _print_next(lines: Sequence[CategoryLine], output: Path, name: str) -> None:
+    """Print what to do next."""
+    checks, undecided = sum(line.needs_check for line in lines), sum(line.is_open for line in lines)
+    out.print(f"wrote {output}", markup=False)
+    if undecided:
+        out.print(
+            f"{undecided} open line(s), which `xray plan` refuses: choose from the comments, or search by "
+            "`xray list categories WORD`"
+        )
+    if checks:
+        out.print(f"{checks} line(s) to check, marked '<- check'", markup=False)
+    out.print(f"{'then' if checks else 'next'}: xray pipeline {output} runs/{name}", markup=False)

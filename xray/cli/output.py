@@ -13,7 +13,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from xray.cluster.placement import PoolState
     from xray.pipeline.generate.estimate import Forecast
+    from xray.pipeline.plan.look import Review
     from xray.pipeline.train.sweep import SweepResult
+    from xray.runs.examples import Example
     from xray.runs.folder import RunFolder
     from xray.runs.trial import Trial
 
@@ -68,16 +70,36 @@ def print_planned(run: RunFolder, finished: Mapping[str, Mapping[str, int]]) -> 
     print_table(("scenario", "planned", "done"), rows)
 
 
-def print_outcomes(things: str, counts: Mapping[str, int]) -> None:
-    """Print numbers of rows by status and reason, the most frequent first, and what the reasons mean."""
+def print_outcomes(things: str, counts: Mapping[str, int], examples: Mapping[str, Example] | None = None) -> None:
+    """Print numbers of rows by status and reason, the most frequent first, what the reasons mean, and an example."""
     from xray.core.schema import REASONS
     from xray.runs.counts import Outcome
 
-    rows = []
+    shown, rows = examples or {}, []
     for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         status, reason = Outcome.parse(text)
-        rows.append((status, reason, f"{n:,}", "; ".join(REASONS.get(code, code) for code in reason.split())))
-    print_table(("status", "reason", things, "meaning"), rows)
+        meaning = "; ".join(REASONS.get(code, code) for code in reason.split())
+        rows.append((status, reason, f"{n:,}", meaning, *([str(shown.get(text, ""))] if shown else [])))
+    print_table(("status", "reason", things, "meaning", *(["for example"] if shown else [])), rows)
+
+
+def print_masks_page(run: RunFolder, review: Review | None = None) -> None:
+    """Write the page of masks, and print where it is, and what is strange about final masks.
+
+    Args:
+        run: with a plan.
+        review: a look at its masks; None: look at them now.
+    """
+    from xray.core.uri import local_path
+    from xray.pipeline.plan.look import review_run
+    from xray.report.masks_page import write_masks_page
+
+    review = review_run(run) if review is None else review
+    uri = write_masks_page(run, review)
+    for finding in review.findings if review.final else ():  # others are notes of the plan
+        out.print(f"note: {finding}", markup=False)
+    place = uri if out.is_terminal else local_path(uri) or uri
+    out.print(f"look at {place} before anything expensive runs", markup=False)
 
 
 def print_trials(wanted: Sequence[Trial], missing: Sequence[Trial]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.options import DryRun, RecipePath, RunPath
-from xray.cli.output import out, print_table
+from xray.cli.options import DryRun, First, RecipePath, RunPath
+from xray.cli.output import out, print_masks_page, print_table
+from xray.cli.understood import print_understood
 from xray.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def plan(
             help="Plan everything from the current recipe and photographs, reusing images that would not change.",
         ),
     ] = False,
+    first: First = None,
 ) -> None:
     """Write down every image to be made. With a larger recipe, the same command plans only what is missing.
 
@@ -37,6 +38,7 @@ def plan(
     import pyarrow as pa
 
     from xray.core.progress import Progress
+    from xray.pipeline.plan.first import first_of_each
     from xray.pipeline.plan.plan import write_plan
     from xray.pipeline.plan.survey import survey
     from xray.runs.folder import RunFolder
@@ -48,8 +50,11 @@ def plan(
         raise ConfigError(f"{folder.uri} has no plan yet: run without --replan")
     with Progress("scan photographs", None, "photographs") as progress:
         inputs = survey(new, None if replan else folder, progress.reach)
+    if first is not None:
+        inputs = first_of_each(inputs, first)
     for note in inputs.notes:
         out.print(f"note: {note}", markup=False)
+    print_understood(inputs, annotated=inputs.annotations is not None and inputs.annotations.separate)
     if replan:
         _replan(folder, new, inputs, dry_run)
     elif dry_run:
@@ -59,6 +64,8 @@ def plan(
         with Progress("plan", total, "photographs") as progress:
             write_plan(folder, new, inputs, progress.advance)
         _print_planned(folder, inputs)
+    if inputs.review is not None and not dry_run:
+        print_masks_page(folder, None if folder.store.masked() else inputs.review)
 
 
 def _print_planned(run: RunFolder, inputs: Survey) -> None:
@@ -72,11 +79,11 @@ def _print_planned(run: RunFolder, inputs: Survey) -> None:
 
 
 def _print_expected(run: RunFolder, recipe: Recipe, inputs: Survey) -> None:
-    from xray.pipeline.plan.plan import added_scenarios
+    from xray.pipeline.plan.plan import added_scenarios, completed
 
     before = run.recipe if run.plan.exists else None
     scenarios = {**(before.scenarios if before else {}), **recipe.scenarios}
-    added = added_scenarios(before, replace(recipe, categories=inputs.categories)) if before else {}
+    added = added_scenarios(before, completed(recipe, inputs)) if before else {}
     total = 0
     for name, entry in scenarios.items():
         rows = (len(inputs.source) + len(inputs.known) * (name in added)) * entry.variants

@@ -12,7 +12,9 @@ DEFAULT_FACTORS = ["model", "scenario", "category"]
 
 
 def regress(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz) or Parquet, by path or URI.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="CSV, TSV, text of a spreadsheet (also .gz) or Parquet.")
+    ],
     response: Annotated[str, typer.Option(help="Column to explain.")] = "accuracy",
     factors: Annotated[list[str], typer.Option(help="Columns that explain it; several words.")] = DEFAULT_FACTORS,
     reference: Annotated[
@@ -37,6 +39,7 @@ def regress(
     ] = False,
 ) -> None:
     """Fit a multiple linear regression to any table of accuracies, and print it as GraphPad Prism does."""
+    from xray.core.progress import step
     from xray.pipeline.regress import RegressionSpec, parse_references
     from xray.pipeline.regress import regress as regress_table
     from xray.report.regression import files, write
@@ -45,7 +48,8 @@ def regress(
         response, factors, parse_references(reference or [], factors),
         [pair.split(":") for pair in interactions or []], weights, cluster, confidence, unit, missing,
     )  # fmt: skip
-    fitted, by_counts = regress_table(table, spec, (correct, n) if glm else None)
+    with step("fitting"):
+        fitted, by_counts = regress_table(table, spec, (correct, n) if glm else None)
     out.print(str(fitted), markup=False)
     for note in by_counts.notes if by_counts else ():
         out.print(f"note on the binomial regression: {note}", markup=False)

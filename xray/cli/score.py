@@ -13,19 +13,30 @@ from xray.cli.output import out
 def score(run: RunPath) -> None:
     """Compute accuracies by model, scenario and category, drops, and S_robust, with intervals."""
     from xray.cli.summary import summary
+    from xray.core.progress import step
     from xray.pipeline.score import score as score_run
     from xray.runs.folder import RunFolder
 
-    out.print(summary(score_run(RunFolder.open(run))), markup=False)
+    folder = RunFolder.open(run)
+    with step("computing scores and their intervals"):
+        scores = score_run(folder)
+    out.print(summary(scores), markup=False)
+    if folder.recipe.needs_masks and (caveat := folder.recipe.masks.refiner.caveat):
+        out.print(f"note: {caveat}", markup=False)
+    if (first := folder.plan.first) is not None:
+        out.print(f"note: of the first {first:,} photographs of each category; plan without --first to add the others")
 
 
 def report(run: RunPath) -> None:
     """Write report.html: one file to look at, and to send to a colleague."""
+    from xray.core.progress import step
     from xray.core.uri import local_path
     from xray.report import write_report
     from xray.runs.folder import RunFolder
 
-    uri = write_report(RunFolder.open(run))
+    folder = RunFolder.open(run)
+    with step("writing the report"):
+        uri = write_report(folder)
     out.print(f"report: {local_path(uri) or uri}", markup=False)
 
 

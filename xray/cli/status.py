@@ -22,14 +22,15 @@ def status(run: RunPath) -> None:
     rows = [(scenario, *(f"{number:,}" for number in numbers)) for scenario, *numbers in state.table]
     print_table(("scenario", "planned", "done", "ok", "rejected", "failed"), rows)
     if refused := state.images.refused():
-        print_outcomes("images", refused)
+        print_outcomes("images", refused, state.examples)
     _print_stages(state)
     _print_locks(state)
     share = state.images.rows / state.total if state.total else 1.0
     working = state.rate and state.seconds_left and "images" in state.locks
     pace = f", {state.rate:,.1f} per second, {readable_time(state.seconds_left or 0)} left" if working else ""
-    images = f"{state.images.rows:,} of {state.total:,} images of {state.photographs:,} photographs ({share:.0%}){pace}"
-    out.print(f"{images}: {folder.uri}", markup=False)
+    first = f", the first {folder.plan.first:,} of each category" if folder.plan.first is not None else ""
+    images = f"{state.images.rows:,} of {state.total:,} images of {state.photographs:,} photographs{first}"
+    out.print(f"{images} ({share:.0%}){pace}: {folder.uri}", markup=False)
 
 
 def _print_stages(state: Status) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import ray
 from xray.cluster.security import keep_token_private, refuse_open_cluster
 from xray.core.errors import ResourceError
 
+_log = logging.getLogger(__name__)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 WORKER_ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), **dict.fromkeys(_KEEP_MEMORY, "100000000")}
@@ -62,7 +64,7 @@ def connected(workers: int | None = None) -> Iterator[None]:
         keep_token_private()
         # Every session but the last leaves a thread of this exporter behind, which can crash the process at exit.
         os.environ.setdefault("RAY_enable_open_telemetry", "0")
-    with _quiet_start() if local else contextlib.nullcontext(), _own_signals():
+    with _announced(address), _quiet_start() if local else contextlib.nullcontext(), _own_signals():
         try:
             ray.init(
                 address=address,
@@ -87,6 +89,15 @@ def connected(workers: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _announced(address: str) -> Iterator[None]:
+    """Log that Ray starts, and how long it took: otherwise the command would be silent for seconds."""
+    started = time.monotonic()
+    _log.info("starting Ray …" if address == "local" else f"connecting to Ray at {address} …")
+    yield
+    _log.info(f"Ray is ready after {time.monotonic() - started:.1f} s")
 
 
 def _refuse_if_open() -> None:

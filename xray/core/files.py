@@ -3,68 +3,49 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import parse_qs, quote_from_bytes
+from urllib.parse import quote_from_bytes
 from urllib.request import urlopen
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
+from xray.core.cells import read_cell
 from xray.core.errors import Rejected, StorageError
+from xray.core.parts import pack, split_uri
 from xray.core.progress import readable_bytes
 from xray.core.uri import join, local_path, open_store, translate_errors
 
-_ONE_READER = threading.Lock()
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives and file servers: copies, thumbnails, waste
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-@functools.lru_cache(maxsize=2)  # a photograph and its mask may be two columns of one row
-def _read_column(uri: str, row_group: int, column: str) -> pa.ChunkedArray:
-    store, path = open_store(uri)
-    with pq.ParquetFile(path, filesystem=store) as file:
-        return file.read_row_group(row_group, columns=[column]).column(column)
-
-
-def _read_cell(uri: str) -> bytes:
-    file, _, fragment = uri.partition("#")
-    cell = parse_qs(fragment)
-    column = cell["column"][0]
-    with _ONE_READER:  # threads that read neighbouring cells would all read the same row group
-        values = _read_column(file, int(cell["row_group"][0]), column)
-    value = values[int(cell["row"][0])].as_py()
-    data = value.get("bytes") if isinstance(value, dict) else value
-    if data is None:
-        raise FileNotFoundError(uri)
-    return bytes(data)
-
-
 def read_bytes(uri: str) -> bytes:
-    """Read a file, a cell of a Parquet file (see `cell_uri`), or a `data:` URI.
+    """Read a file, a cell of a Parquet file (see `cell_uri`), a `data:` URI, or several of these (`xray.core.parts`).
 
     Neighbouring cells cost one read of their row group's column.
 
     Raises:
         Rejected: missing_file, unreadable_file.
     """
+    if " " in uri:
+        return pack(map(read_bytes, split_uri(uri)))
     local = local_path(uri)
     try:
         if uri.startswith("data:"):
             with urlopen(uri) as stream:
                 return bytes(stream.read())
         if "#" in uri:
-            return _read_cell(uri)
+            return read_cell(uri, read_bytes)
         return _get(uri) if local is None else local.read_bytes()
     except (FileNotFoundError, NotADirectoryError, LookupError) as error:
         raise Rejected("missing_file", uri) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise Rejected("unreadable_file", f"{uri}: {error}") from error
 
 
@@ -206,7 +187,7 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
         return
     for name in sorted(_stored(uri, fs.FileType.File, recursive=recursive), key=str.encode):
         names = name.split("/")
-        if not any(name.startswith(".") for name in names):
+        if not any(map(_is_hidden, names)):
             yield join(uri, *names)
 
 
@@ -218,11 +199,11 @@ def list_folders(uri: str) -> Iterator[str]:
     """
     local = _local_folder(uri)
     if local is not None:
-        names = [os.fsdecode(entry.name) for entry in os.scandir(os.fsencode(local)) if entry.is_dir()]
+        names = [os.fsdecode(entry.name) for entry in _entries(os.fsencode(local)) if _is_folder(entry)]
     else:
         names = [*_stored(uri, fs.FileType.Directory, recursive=False)]
     for name in sorted(names, key=os.fsencode):
-        if not name.startswith("."):
+        if not _is_hidden(name):
             yield join(uri, name)
 
 
@@ -259,17 +240,43 @@ def _stored(uri: str, kind: fs.FileType, *, recursive: bool, missing_ok: bool = 
 def _local_folder(uri: str) -> Path | None:
     """The path of a folder on disk, None in an object store; a StorageError if there is no such folder."""
     local = local_path(uri)
-    if local is not None and not local.is_dir():
+    try:
+        missing = local is not None and not local.is_dir()
+    except OSError as error:
+        raise StorageError(f"no folder {str(local)!r}: {error.strerror}") from error
+    if missing:
         raise StorageError(f"no folder {str(local)!r}")
     return local
 
 
-def _list_local(folder: bytes, recursive: bool) -> Iterator[str]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(b"."):
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _SYSTEM
+
+
+def _list_local(folder: bytes, recursive: bool, above: tuple[os.stat_result, ...] = ()) -> Iterator[str]:
+    """Yield the URIs of files; a link to a folder that it lies in is left out: its files are listed there."""
+    entries, here = _entries(folder), Path(os.fsdecode(folder)).stat()
+    if any(os.path.samestat(here, parent) for parent in above):
+        return
+    for entry in entries:
+        if _is_hidden(os.fsdecode(entry.name)):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if recursive:
-                yield from _list_local(entry.path, recursive)
-        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is a file that cannot be read
+                yield from _list_local(entry.path, recursive, (*above, here))
+        elif entry.is_symlink() or entry.is_file():  # a link that leads nowhere is a file that cannot be read
             yield "file://" + quote_from_bytes(entry.path)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise StorageError(f"cannot list the folder {os.fsdecode(folder)!r}: {error.strerror}") from error
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

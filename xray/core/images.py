@@ -1,8 +1,8 @@
 """Decoding and encoding of images.
 
 libjpeg-turbo decodes JPEG in strict mode, so that damaged data is an error and not grey blocks. Pillow decodes all
-other formats. The header is checked first: an image that claims too many pixels is refused before any memory is
-allocated.
+other formats, HEIC by its plug-in pi-heif, which is optional. The header is checked first: an image that claims
+too many pixels is refused before any memory is allocated.
 """
 
 from __future__ import annotations
@@ -24,11 +24,16 @@ from xray.core.types import Pixels
 
 Format = Literal["jpeg", "png"]
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
-_SUFFIXES = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo"), "TIFF": ("tif", "tiff")}
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError, RuntimeError)
+_SUFFIXES = {
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo"), "TIFF": ("tif", "tiff"),
+    "HEIF": ("heic", "heif", "hif"),
+}  # fmt: skip
 _ORIENTATION = 0x0112
 _TURNED_BY_PILLOW = "TIFF"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
+_HEIF_SEQUENCES = (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
 
 FLIPS = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
 """The axes that each EXIF orientation flips, after 5–8 have swapped them."""
@@ -86,14 +91,36 @@ class Decoded:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Rejected("empty_file")
+    formats = _formats(data)
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
-        raise Rejected("unknown_format", f"starts with {data[:8]!r}") from error
+        if formats is not _FORMATS:
+            raise Rejected("corrupt_image", f"{len(data):,} bytes are no complete {formats[0]} image") from error
+        raise Rejected("unknown_format", f"starts with {data[:12]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected("too_many_pixels", str(error)) from error
     except _DAMAGED as error:
         raise Rejected("corrupt_image", str(error)) from error
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Return Pillow's names of the formats that a file may have; register HEIF for files that are of it."""
+    brands = data[8 : int.from_bytes(data[:4], "big")]
+    if data[4:8] != b"ftyp":
+        return _FORMATS
+    if b"avif" in brands or b"avis" in brands:
+        return ("AVIF",)
+    if data[8:12] in _HEIF_SEQUENCES:
+        raise Rejected("animated_image", "a HEIF image sequence")
+    if data[8:12] not in _HEIF_BRANDS:
+        return _FORMATS
+    try:
+        import pi_heif
+    except ModuleNotFoundError as error:
+        raise Rejected("unknown_format", "HEIC needs pi-heif: pip install 'xray-robustness[formats]'") from error
+    pi_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def _check(picture: Image.Image, limits: Limits) -> Header:
@@ -103,8 +130,8 @@ def _check(picture: Image.Image, limits: Limits) -> Header:
     if min(width, height) < limits.min_side:
         raise Rejected("too_small", f"{width}×{height}, at least {limits.min_side} pixels per side")
     try:
-        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-        orientation = picture.getexif().get(_ORIENTATION, 1)
+        frames = 1 if picture.format in ("MPO", "HEIF") else getattr(picture, "n_frames", 1)  # they have a primary one
+        orientation = picture.getexif().get(_ORIENTATION, 1)  # of HEIF 1: its plug-in turns the pixels
     except _DAMAGED as error:
         raise Rejected("corrupt_image", str(error)) from error
     if frames > 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import groupby
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray.core import schema
+from xray.core.errors import DamagedError, StorageError
+from xray.core.uri import local_path, translate_errors
 
 
 def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
@@ -37,6 +40,26 @@ def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> byte
             writer.write_table(table.slice(start, rows), row_group_size=max(rows, 1))
             start += rows
     return sink.getvalue()
+
+
+@contextlib.contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Convert the errors of reading a committed file, or one below a committed folder.
+
+    Raises:
+        DamagedError: it is missing, or not as it was written.
+        UnreachableError: the store does not answer, or denies access.
+    """
+    try:
+        with translate_errors(uri):
+            yield
+    except StorageError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        cause = " ".join(str(error).split())
+        raise DamagedError(
+            f"{local_path(uri) or uri} is damaged, or lacks a file ({cause}); `xray verify RUN` lists all damage"
+        ) from error
 
 
 def consecutive(values: pa.ChunkedArray) -> list[int]:

@@ -1,7 +1,8 @@
 """Plug-ins: frozen dataclasses of settings, selected by name or by import path.
 
 A plug-in is a class with a `name` that derives from the base class of its kind and is defined in the same package
-(`xray/scenarios/`, `xray/sources/`, …). A plug-in from another package is selected as `package.module:Class`.
+(`xray/scenarios/`, `xray/sources/`, …), or in the one that the base class names as its `package`. A plug-in from
+elsewhere is selected as `package.module:Class`.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ def settings(cls: type[T]) -> type[T]:
 
 
 def available(base: type[T]) -> dict[str, type[T]]:
-    """Return the plug-ins of one kind by name: the named subclasses of `base` in the package of `base`."""
+    """Return the plug-ins of one kind by name: the named subclasses of `base` in its package."""
     by_name: Any = _available
     return dict(by_name(base))
 
 
 @functools.cache
 def _available(base: Any) -> dict[str, Any]:
-    package = importlib.import_module(base.__module__.rpartition(".")[0])
+    package = importlib.import_module(vars(base).get("package") or base.__module__.rpartition(".")[0])
     classes: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
         members = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
@@ -61,7 +62,7 @@ def find(kind: str, base: type[T], name: str) -> type[T]:
     module, _, attribute = name.partition(":")
     try:
         cls = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise ConfigError(f"cannot import {kind} {name!r}: {error}") from error
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise ConfigError(f"{kind} {name!r} is not a subclass of {base.__module__}.{base.__name__}")
@@ -77,6 +78,8 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
         XrayError: the plug-in, its preset or one of its settings does not exist.
         pydantic.ValidationError: a setting is out of range.
     """
+    if not isinstance(spec, str | Mapping):
+        raise ConfigError(f"a {kind} is a name, or a mapping with `kind`; got {spec!r}")
     fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
     if "kind" not in fields:
         raise ConfigError(f"a {kind} needs `kind`, one of {', '.join(available(base))}")

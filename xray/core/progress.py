@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +14,8 @@ from rich import filesize, progress
 from rich.console import Console
 
 _LOG_EVERY = 15.0
+_ENOUGH = 0.05
+"""Share of the work after which the time that is left is estimated."""
 
 
 class Progress:
@@ -30,13 +35,14 @@ class Progress:
         self._details: tuple[str, ...] = ()
         self._bar: progress.Progress | None = None
         if sys.stderr.isatty():
-            columns = (progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=24))
-            self._bar = progress.Progress(*columns, console=Console(stderr=True), transient=False)
+            self._bar = _bar(transient=False)
             self._task = self._bar.add_task(self._line(), total=total, completed=before)
 
     def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
+        else:
+            print(self._line(), file=sys.stderr, flush=True)
         return self
 
     def __exit__(
@@ -68,13 +74,41 @@ class Progress:
             print(self._line(), file=sys.stderr, flush=True)
 
     def _line(self) -> str:
-        seconds = time.monotonic() - self._start
-        rate = (self.done - self._before) / seconds if seconds else 0.0
         of = f" of {self.total:,}" if self.total is not None else ""
-        parts = [self.label, f"{self.done:,}{of} {self.unit}", f"{rate:,.0f}/s"]
-        if self.total and rate:
-            parts.append(f"{readable_time((self.total - self.done) / rate)} left")
+        parts = [self.label, f"{self.done:,}{of} {self.unit}"]
+        finished, seconds = self.done - self._before, time.monotonic() - self._start
+        if finished and seconds:
+            rate = finished / seconds
+            parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2g}/s")
+            if self.total and finished >= _ENOUGH * (self.total - self._before):
+                parts.append(f"{readable_time((self.total - self.done) / rate)} left")
         return " · ".join([*parts, *self._details])
+
+
+def _bar(*, transient: bool) -> progress.Progress:
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(24), progress.TimeElapsedColumn())
+    return progress.Progress(*columns, console=Console(stderr=True), transient=transient)
+
+
+@contextlib.contextmanager
+def step(label: str) -> Iterator[None]:
+    """Show that one long step is at work: on a terminal until its end, in a log once if it takes long.
+
+    Args:
+        label: of the step, such as `writing the report`.
+    """
+    if sys.stderr.isatty():
+        with _bar(transient=True) as bar:
+            bar.add_task(label, total=None)
+            yield
+        return
+    line = threading.Timer(_LOG_EVERY, print, (f"{label} …",), {"file": sys.stderr, "flush": True})
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
 
 
 def readable_time(seconds: float) -> str:

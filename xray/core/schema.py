@@ -9,6 +9,9 @@ import json
 
 import pyarrow as pa
 
+from xray.core.errors import Rejected
+from xray.core.text import printable
+
 OK, REJECTED, FAILED = "ok", "rejected", "failed"
 
 REASONS = {
@@ -19,7 +22,7 @@ REASONS = {
     "source_changed": "the file has changed since it was planned: its sha256 differs",
     "mask_changed": "the mask's file has changed since it was planned: its sha256 differs",
     # the image
-    "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF)",
+    "unknown_format": "not an image format that xray reads (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC)",
     "corrupt_image": "the image data is damaged or truncated",
     "animated_image": "the image has more than one frame",
     "unsupported_depth": "sample values beyond 16 bits, or not integers",
@@ -43,9 +46,13 @@ REASONS = {
     "mask_too_many_parts": "the mask has more than `max_parts` parts",
     "mask_converted": "16-bit or transparent mask converted to one 8-bit channel",
     "mask_parts_left_out": "parts of the annotation without area were left out",
+    "mask_resized": "mask scaled to the size of its image",
     "mask_rotated_by_exif": "mask turned upright together with its image",
     "missing_box": "the mask refiner needs a box, and none is given",
     "missing_hint": "the mask refiner needs a box, points or a coarse mask, and none is given",
+    "nothing_detected": "the detector found no object for the phrase",
+    "several_objects": "the detector found more than `max_instances` objects",
+    "phrases_disagree": "the objects found for two phrases overlap by less than `agree`",
     "no_object": "the mask refiner found no object",
     "mask_uncertain": "the refiner's predicted IoU or stability is below `min_predicted_iou` or `min_stability`",
     "mask_disagrees": "the refined mask agrees with the given one by less than `min_agreement`",
@@ -61,6 +68,7 @@ REASONS = {
     "prompt_missed": "the CLIP similarity of image and prompt is below `min_prompt_similarity`",
     "category_missed": "the CLIP similarity of image and category is below `min_category_similarity`",
     # the request
+    "several_categories": "the labels name several categories, and which of them is meant is not certain",
     "duplicate_id": "an earlier row has the same id",
     "no_donor": "there is no background photograph of another place and category",
     "donor_unusable": "the background photograph cannot be used",
@@ -90,6 +98,7 @@ def _with_image_features(schema: pa.Schema) -> pa.Schema:
 _STATUS = [
     _field("status", pa.string(), "ok | rejected | failed"),
     _field("reason", pa.string(), "a code of REASONS, several joined by a space; empty if there is nothing to say"),
+    _field("detail", pa.string(), "of a rejection: sizes, values or names that were seen; null if none", nullable=True),
 ]
 
 SOURCE = pa.schema(
@@ -162,6 +171,7 @@ MASKS = _with_image_features(
                 "IoU with the given mask, 0 … 1; of drawn boxes only what it has of them counts",
                 nullable=True,
             ),
+            _field("detection", pa.string(), "JSON: phrases, boxes, scores, instances; null: no text", nullable=True),
             *_STATUS,
         ]
     )
@@ -253,6 +263,8 @@ SCORES = pa.schema(
 )
 
 _UNREAD = {"missing_file", "unreadable_file"}
+_MAX_DETAIL = 400
+"""Characters."""
 FILTERED = frozenset({
     "nsfw", "blank_picture", "object_repeated", "object_extended", "prompt_missed", "category_missed"
 })  # fmt: skip
@@ -266,3 +278,13 @@ def status_of(reason: str) -> str:
     ('failed', 'rejected')
     """
     return FAILED if reason in _UNREAD else REJECTED
+
+
+def outcome_of(verdict: Rejected) -> dict[str, str | None]:
+    """Return the columns `status`, `reason` and `detail` of a row that cannot be made.
+
+    >>> outcome_of(Rejected("mask_wrong_size", "mask 120×90, image 240×180"))
+    {'status': 'rejected', 'reason': 'mask_wrong_size', 'detail': 'mask 120×90, image 240×180'}
+    """
+    detail = printable(verdict.detail, _MAX_DETAIL) or None
+    return {"status": status_of(verdict.reason), "reason": verdict.reason, "detail": detail}

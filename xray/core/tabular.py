@@ -1,89 +1,226 @@
-"""Read users' tables by path or URI: CSV, TSV or Parquet. Text stays text."""
+"""Read users' tables by path or URI: CSV, text of spreadsheets, or Parquet. Text stays text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import csv
+from pyarrow import csv as arrow_csv
 
 from xray.core.errors import ConfigError, StorageError, unknown
+from xray.core.numbers import parse_numbers
+from xray.core.text import decode_text, printable
 from xray.core.uri import base_name, open_store, to_uri
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _PARQUET = (".parquet", ".pq")
-_NO_NUMBER = ("", "NA", "NaN", "nan")
+_EXCEL = (".xlsx", ".xls", ".xlsm", ".ods")
+_HEAD_ROWS, _HEAD = 20, 65_536
 
 
-def read_table(location: str, texts: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+def read_table(location: str, texts: Sequence[str], numbers: Sequence[str], percent: float = 0.01) -> pd.DataFrame:
     """Read columns of a table; its rows are numbered from 1, without the heading.
 
-    A CSV or TSV (UTF-8, also compressed as `.gz`) has no types: `texts` are read exactly as written, so that `01` is
-    not `1`, and `NA` is a name; only an empty cell is missing. In `numbers`, `NA` and `NaN` are missing too. The types
-    of a Parquet file are kept.
+    A text table (`.csv`, `.tsv`, `.tab`, `.txt`, also `.gz`; see `xray.core.text` for encodings) is separated by what
+    its name says, or by semicolons, tabs, commas or `|`. `texts` are read exactly as written, so that `01` is not `1`,
+    and `NA` is a name; only an empty cell is missing. `numbers` are read as people write them, see
+    `xray.core.numbers`. Rows of nothing at the end are left out. The types of a Parquet file are kept.
 
     Args:
         location: path or URI (`s3://`, `gs://`).
         texts: columns of categories.
         numbers: columns of numbers; one that holds text stays text.
+        percent: the number that 1% is.
 
     Raises:
-        ConfigError: no such file or column, a duplicate column, or a file that is not what its name says.
+        ConfigError: no such file or column, a duplicate column, a heading that is not the first line, one column per
+            category, or a file that is not what its name says.
         StorageError: an object store fails.
     """
     uri = to_uri(location)
     suffix = PurePosixPath(base_name(uri).lower().removesuffix(".gz")).suffix
+    if suffix in _EXCEL:
+        raise _workbook(location)
     if suffix not in (*_DELIMITERS, *_PARQUET):
         raise unknown("kind of table", suffix or base_name(uri), (*_DELIMITERS, *_PARQUET))
-    columns = list(dict.fromkeys([*texts, *numbers]))
+    wanted = Wanted(location, tuple(texts), tuple(name for name in numbers if name not in texts))
     try:
-        table = _parquet(uri, columns) if suffix in _PARQUET else _delimited(uri, _DELIMITERS[suffix], texts, columns)
+        table = _parquet(uri, wanted) if suffix in _PARQUET else _delimited(uri, _DELIMITERS[suffix], wanted)
     except StorageError:
         raise
     except FileNotFoundError as error:
         raise ConfigError(f"no file {location!r}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"cannot read {location!r} as {suffix[1:]}: {str(error).splitlines()[0]}") from error
-    for index, name in enumerate(columns):
-        if name not in texts and (pa.types.is_boolean(table[name].type) or pa.types.is_null(table[name].type)):
-            table = table.set_column(index, name, table[name].cast(pa.float64()))
-    frame: pd.DataFrame = table.to_pandas()
+    frame = _with_numbers(table, wanted.numbers, percent)
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
 
 
-def _parquet(uri: str, columns: list[str]) -> pa.Table:
+@dataclass(frozen=True)
+class Wanted:
+    """The columns to read from a table: categories and numbers."""
+
+    location: str
+    texts: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns, each once."""
+        return list(dict.fromkeys([*self.texts, *self.numbers]))
+
+    def problem(self, names: Sequence[str], numeric: Sequence[str], read: str) -> ConfigError | None:
+        """Return what is wrong with the heading of a table: a column is missing or appears twice; None if nothing.
+
+        Args:
+            names: its columns.
+            numeric: those of numbers.
+            read: the call of pandas that reads the file.
+        """
+        lacking = [name for name in self.columns if name not in names]
+        values = [name for name in numeric if name not in self.columns]
+        factors = [name for name in lacking if name in self.texts]
+        if len(lacking) == 2 and len(factors) == 1 and len(values) > 1:
+            return self._wide(factors[0], [name for name in names if name and name not in values], values, read)
+        if lacking:
+            return unknown("column", lacking[0], filter(None, names))
+        twice = [name for name in self.columns if list(names).count(name) > 1]
+        return ConfigError(f"column {twice[0]!r} appears twice") if twice else None
+
+    def _wide(self, factor: str, kept: list[str], values: list[str], read: str) -> ConfigError:
+        response = next(name for name in self.numbers if name not in kept)
+        call = f"pandas.{read.format(self.location)}.melt({kept}, {values}, {factor!r}, {response!r})"
+        return ConfigError(
+            f"{self.location!r} has no columns {factor!r} and {response!r}, but {', '.join(values)}. If these are "
+            f"values of {factor!r}, bring them into one column: "
+            f"python -c \"import pandas; {call}.to_csv('long.csv', index=False)\""
+        )
+
+
+def _parquet(uri: str, wanted: Wanted) -> pa.Table:
     store, path = open_store(uri)
     with pq.ParquetFile(path, filesystem=store) as file:
-        _check(file.schema_arrow.names, columns)
-        return file.read(columns=columns).select(columns)
+        schema = file.schema_arrow
+        numeric = [
+            field.name for field in schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        ]
+        if problem := wanted.problem(schema.names, numeric, "read_parquet({!r})"):
+            raise problem
+        return file.read(columns=wanted.columns).select(wanted.columns)
 
 
-def _delimited(uri: str, delimiter: str, texts: Sequence[str], columns: list[str]) -> pa.Table:
+def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:
     store, path = open_store(uri)
     with store.open_input_stream(path) as stream:
-        table = csv.read_csv(
-            stream,
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(texts, pa.string()), null_values=_NO_NUMBER, strings_can_be_null=False
-            ),
-        )
-    _check(table.column_names, columns)
-    table = table.select(columns)
-    for index, name in enumerate(columns):
-        if pa.types.is_string(table[name].type):
-            filled = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, pa.string()), table[name])
-            table = table.set_column(index, name, filled)
-    return table
+        data = stream.read()
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise _workbook(wanted.location)
+    try:
+        text = decode_text(data)
+    except ValueError as error:
+        raise ConfigError(f"cannot read {wanted.location!r}: {error}") from error
+    if declared := re.match(r'"?sep=(.)"?\r?\n', text):  # the first line that Excel writes and reads
+        delimiter, text = declared[1], text[declared.end() :]
+    if not text.strip():
+        raise ConfigError(f"{wanted.location!r} is empty")
+    delimiter = _check_heading(text, delimiter, wanted)
+    text = re.sub(rf"[\r\n][\s{re.escape(delimiter)}]*\Z", "\n", text)
+    heading = next(_rows(text, delimiter))[1]
+    used = [name for name in heading if name.strip() in wanted.columns]
+    table = arrow_csv.read_csv(
+        io.BytesIO(text.encode()),
+        parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(used, pa.string()), include_columns=used, null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )  # fmt: skip
+    return table.rename_columns([name.strip() for name in used]).select(wanted.columns)
 
 
-def _check(names: Sequence[str], columns: Sequence[str]) -> None:
-    for name in columns:
-        if name not in names:
-            raise unknown("column", name, names)
-        if list(names).count(name) > 1:
-            raise ConfigError(f"column {name!r} appears twice")
+def _check_heading(text: str, delimiter: str, wanted: Wanted) -> str:
+    """Return the delimiter of the heading that has all columns, or explain why there is none."""
+    head = text[:_HEAD]
+    delimiters = dict.fromkeys([delimiter, ";", "\t", ",", "|"])
+    for candidate in delimiters:
+        for line, row in itertools.islice(_rows(head, candidate), _HEAD_ROWS):
+            names = [name.strip() for name in row]
+            if set(wanted.columns) <= set(names):
+                first, cells = next(_rows(head, candidate))
+                if line != first:
+                    raise ConfigError(
+                        f"the heading of {wanted.location!r} is line {line}: delete the lines above it, which begin "
+                        f"with {printable(candidate.join(cells), 60)!r}"
+                    )
+                if problem := wanted.problem(names, (), ""):
+                    raise problem
+                return candidate
+    raise _no_heading(head, delimiters, wanted)
+
+
+def _no_heading(head: str, delimiters: Iterable[str], wanted: Wanted) -> ConfigError:
+    """Explain which columns are missing, from the row that looks most like the heading."""
+    heads = {
+        mark: [[cell.strip() for cell in row] for _, row in itertools.islice(_rows(head, mark), _HEAD_ROWS)]
+        for mark in delimiters
+    }
+
+    def known(row: list[str]) -> int:
+        return len({*row} & {*wanted.columns})
+
+    nearest = max(heads, key=lambda mark: (max(map(known, heads[mark])), len(heads[mark][0])))
+    names = max(heads[nearest], key=known)
+    rows = heads[nearest][heads[nearest].index(names) + 1 :]
+    numeric = [name for name, cell in zip(names, rows[0] if rows else (), strict=False) if _is_number(cell)]
+    read = "read_csv({!r})" if nearest == "," else f"read_csv({{!r}}, sep={nearest!r})"
+    return wanted.problem(names, numeric, read) or ConfigError(f"{wanted.location!r} has no heading")
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, with the number of their line."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    yield from ((reader.line_num, row) for row in reader if row)
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?[\d.,\s]*\d\s?%?", text))
+
+
+def _with_numbers(table: pa.Table, numbers: Sequence[str], percent: float) -> pd.DataFrame:
+    """Return a table with the texts of columns of numbers parsed."""
+    texts = []
+    for name in numbers:
+        index, kind = table.column_names.index(name), table.schema.field(name).type
+        if pa.types.is_boolean(kind) or pa.types.is_null(kind) or pa.types.is_decimal(kind):
+            table = table.set_column(index, name, table[name].cast(pa.float64()))
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            texts.append(name)
+    plain = {name: _plain_numbers(table[name]) for name in texts}
+    frame: pd.DataFrame = table.to_pandas()
+    if all(column is not None for column in plain.values()):
+        return frame.assign(**{name: column.to_pandas() for name, column in plain.items() if column is not None})
+    return frame.assign(**parse_numbers({name: frame[name] for name in texts}, percent))
+
+
+def _plain_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Cast text to numbers, a hundred times as fast as the parser; None if it is not all digits and points."""
+    for kind in (pa.int64(), pa.float64()):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return column.cast(kind)
+    return None
+
+
+def _workbook(location: str) -> ConfigError:
+    return ConfigError(
+        f"{location!r} is a workbook, not text: save the sheet as 'CSV UTF-8', or write "
+        f"python -c \"import pandas; pandas.read_excel({location!r}).to_csv('table.csv', index=False)\""
+    )

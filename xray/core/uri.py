@@ -39,6 +39,8 @@ def to_uri(location: str | os.PathLike[str]) -> str:
             f"cannot read {text!r}: unknown scheme {scheme!r}; write one of {', '.join(_SCHEMES)}, or a plain path"
         )
     path, mark, query = rest.partition("?")
+    if not path.strip("/"):
+        raise ConfigError(f"{text!r} names no folder: write {scheme}://{'' if scheme == 'file' else 'BUCKET'}/FOLDER")
     if "@" in path.partition("/")[0] or _has_secrets(query):
         raise ConfigError(
             f"a {scheme} URI must not contain credentials, since tables store it: set AWS_ACCESS_KEY_ID and the like"
@@ -64,11 +66,13 @@ def join(uri: str, *names: str) -> str:
         if "/" in name or name in ("", ".", ".."):
             raise ConfigError(f"{name!r} cannot be the name of a file or folder")
     folder, mark, query = uri.partition("?")
-    return "/".join([folder.rstrip("/"), *(quote_from_bytes(os.fsencode(name)) for name in names)]) + mark + query
+    root = folder.rstrip("/") if folder != "file:///" else "file://"
+    return "/".join([root, *(quote_from_bytes(os.fsencode(name)) for name in names)]) + mark + query
 
 
 def base_name(uri: str) -> str:
-    """The decoded last part of a URI, invalid UTF-8 replaced; empty for a cell of a table or inline data."""
+    """The decoded last part of a (first) URI, invalid UTF-8 replaced; empty for a cell of a table or inline data."""
+    uri = uri.partition(" ")[0]
     if "#" in uri or uri.startswith("data:"):
         return ""
     return unquote_to_bytes(posixpath.basename(urlsplit(uri).path)).decode("utf-8", "replace")
@@ -80,6 +84,9 @@ def short_name(uri: str) -> str:
     >>> short_name("file:///data/photos/red%20fox/1.jpg")
     'red fox/1.jpg'
     """
+    first, *others = uri.split(" ")  # see `xray.core.parts`
+    if others:
+        return f"{short_name(first)} and {len(others)} more"
     if uri.startswith("data:"):
         return uri.partition(",")[0]
     parts = urlsplit(uri)
@@ -96,12 +103,21 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path in it; a ConfigError if the URI is not valid for its store."""
     local = local_path(uri)
     if local is not None:
+        check_utf8(local)
         return fs.LocalFileSystem(), str(local)
     try:
         with translate_errors(uri):
             return fs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
     except pa.ArrowInvalid as error:
         raise ConfigError(f"cannot use {uri}: {error}") from error
+
+
+def check_utf8(path: Path) -> None:
+    """Refuse the path of a run or a root folder that is not UTF-8: recipes and Arrow cannot hold it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the path {os.fsencode(path)!r} is not UTF-8: rename it") from error
 
 
 @contextlib.contextmanager
@@ -132,6 +148,7 @@ def check_bucket(uri: str) -> None:
         raise StorageError(f"no bucket {bucket!r}, for {uri}: create it first, or name another")
 
 
-def cell_uri(uri: str, row_group: int, row: int, column: str) -> str:
-    """The URI of the bytes in one cell of a Parquet file; `row` counts inside the row group."""
-    return f"{uri}#{urlencode({'row_group': row_group, 'row': row, 'column': column})}"
+def cell_uri(uri: str, row_group: int, row: int, column: str, item: int | None = None) -> str:
+    """The URI of the bytes in one cell of a Parquet file; `row` counts inside the row group, `item` in a list."""
+    cell = {"row_group": row_group, "row": row, "column": column} | ({} if item is None else {"item": item})
+    return f"{uri}#{urlencode(cell)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -25,8 +28,7 @@ def load(text: str, name: str) -> tuple[Any, Lines]:
     ({'a': {'b': 2}}, {(): 1, ('a',): 1, ('a', 'b'): 1})
     """
     try:
-        events = list(yaml.parse(text, Loader=yaml.SafeLoader))
-        _check_events(events, name)
+        _check_events(yaml.parse(text, Loader=yaml.SafeLoader), name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -44,7 +46,21 @@ def dump(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _check_events(events: list[yaml.Event], name: str) -> None:
+def quote(text: str) -> str:
+    r"""Quote text so that `load` reads it back, whatever characters it has, with readable letters of all languages.
+
+    >>> print(quote("Füchse\n\x7f"))
+    "Füchse\n\u007f"
+    """
+    quoted = json.dumps(text, ensure_ascii=False)
+    return re.sub(r"[^ -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]", _escape, quoted)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _check_events(events: Iterable[yaml.Event], name: str) -> None:
     depth = 0
     for event in events:
         line = event.start_mark.line + 1 if event.start_mark else 1
@@ -59,6 +75,8 @@ def _check_events(events: list[yaml.Event], name: str) -> None:
 
 def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)  # of a value in a mapping, the line of its key
+    if isinstance(node, yaml.ScalarNode):
+        _check_characters(node, name)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
@@ -73,12 +91,20 @@ def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
         ) from error
 
 
+def _check_characters(node: yaml.ScalarNode, name: str) -> None:
+    """Refuse escapes such as backslash-ud800 and backslash-0, which no file name and no table can hold."""
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in node.value):
+        line = node.start_mark.line + 1
+        raise ConfigError(f"{name}, line {line}: {node.value!r} has characters that no file name and no table can hold")
+
+
 def _mapping(node: yaml.MappingNode, path: Path, lines: Lines, name: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(f"{name}, line {line}: a key must be plain text")
+        _check_characters(key_node, name)
         key = key_node.value
         if key in values:
             raise ConfigError(f"{name}, line {line}: {key!r} appears twice (first in line {lines[(*path, key)]})")

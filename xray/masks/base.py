@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xray.core.device import DeviceModel
 from xray.core.images import Decoded
+from xray.core.plugins import settings
 from xray.sources.base import Box, Candidate, Point
 
 Mask = NDArray[np.bool_]
@@ -32,13 +33,24 @@ class AnnotationFile(NamedTuple):
     height: int
 
 
+@settings
 class Annotations:
-    """The base class of annotation formats; a subclass is a `@settings` dataclass with a `name`."""
+    """The base class of annotation formats; a subclass is a `@settings` dataclass with a `name`.
+
+    Args:
+        drawn_on: pixels that annotations of photographs with an EXIF orientation belong to, where the size does not
+            tell: `upright` as viewers show them, or `stored` as in the file; None: decided by `xray plan`.
+        resize: true to scale masks of the same shape but another size to their photographs (nearest pixel).
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    package: ClassVar[str] = "xray.masks.formats"
     separate: ClassVar[bool] = True
     """True if annotations are apart from the source, so that a photograph without one is worth a note."""
+
+    drawn_on: Literal["upright", "stored"] | None = field(default=None, kw_only=True)
+    resize: bool = field(default=False, kw_only=True)
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """Set `mask_uri`, `boxes` or `points` of each candidate from its annotation; called by `xray plan`.
@@ -50,6 +62,10 @@ class Annotations:
             XrayError: the folder or file of annotations is missing or not of this format.
         """
         raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """Return notes on what the latest `attach` left unused or undecided, one sentence each; for `xray plan`."""
+        return []
 
     def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Annotations, list[str]]:
         """Decide what was left open, from a sample of the annotations; called by `xray plan`.
@@ -65,6 +81,18 @@ class Annotations:
         """
         return self, []
 
+    def phrases_of(self, category: str) -> tuple[str, ...]:
+        """Return what to look for in photographs of a category, in words; empty if annotations are files."""
+        return ()
+
+    def combine(self, refiner: Refiner) -> Refiner:
+        """Return the refiner that makes masks from these annotations; by default the recipe's, unchanged.
+
+        Raises:
+            ConfigError: they do not fit together.
+        """
+        return refiner
+
     def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Decode the bytes at `mask_uri`; return the mask and the reason codes of conversions.
 
@@ -74,6 +102,9 @@ class Annotations:
 
         Raises:
             Rejected: missing_mask (a refiner may still make one from a box), corrupt_mask, mask_wrong_size.
+
+        The mask may have the size that it was drawn on, if the shape is that of the photograph; then
+        `xray.masks.fitting.read_mask` scales or rejects it.
         """
         raise NotImplementedError
 
@@ -86,11 +117,15 @@ class Hint:
         mask: True on the object, shape (H, W); may be coarse.
         boxes: one per object, x0, y0, x1, y1 in upright pixels, exclusive ends.
         points: x, y in upright pixels, and True on the object.
+        looked_in: where annotations were looked for, for the detail of a rejection.
+        phrases: what to look for, in words; several must find the same.
     """
 
     mask: Mask | None = None
     boxes: tuple[Box, ...] = ()
     points: tuple[Point, ...] = ()
+    looked_in: str = ""
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,11 +134,12 @@ class RefinedMask:
 
     Args:
         mask: True on the object, shape (H, W).
-        origin: given, alpha, grabcut or sam.
+        origin: given, alpha, grabcut, sam, text or guess.
         predicted_iou: the refiner's own estimate, 0–1, if it makes one.
         stability: stability score, 0–1, if the refiner measures it.
         agreement: agreement with the given mask, 0–1, if there is one; see `xray.masks.quality.agreement`.
         notes: reason codes, such as `given_kept`.
+        detection: phrases, boxes, scores and number of instances, as JSON, if a detector found the object.
     """
 
     mask: Mask
@@ -112,6 +148,7 @@ class RefinedMask:
     stability: float | None = None
     agreement: float | None = None
     notes: tuple[str, ...] = ()
+    detection: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +169,10 @@ class Refiner:
     name: ClassVar[str]
     summary: ClassVar[str]
     accelerated: ClassVar[bool] = False
+    needs_hint: ClassVar[bool] = True
+    """False if it makes a mask of a photograph without any annotation."""
+    caveat: ClassVar[str] = ""
+    """A warning for the plan and the report if its masks are no measurement of where the object is."""
 
     def weights(self) -> Mapping[str, str]:
         """Return the weights that `load` reads, by role: names, files or folders. The plan stores their hashes."""

@@ -10,7 +10,7 @@ from xray.core.errors import Rejected
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.masks.base import Hint, RefinedMask, Refiner
-from xray.masks.from_source import alpha_mask
+from xray.masks.formats.from_source import alpha_mask
 
 
 @settings
@@ -23,7 +23,7 @@ class Given(Refiner):
     def refine(self, decoded: Decoded, hint: Hint, seed: int) -> RefinedMask:
         """See `Refiner.refine`."""
         if hint.mask is None:
-            raise Rejected("missing_mask")
+            raise Rejected("missing_mask", hint.looked_in)
         alpha = alpha_mask(decoded)
         is_alpha = alpha is not None and np.array_equal(hint.mask, alpha)
         return RefinedMask(hint.mask, "alpha" if is_alpha else "given")

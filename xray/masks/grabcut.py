@@ -61,7 +61,7 @@ class GrabCut(Refiner):
         around = None if hint.mask is None else box_of(hint.mask)
         boxes = hint.boxes or (() if around is None else (around,))
         if not boxes:
-            raise Rejected("missing_box")
+            raise Rejected("missing_box", hint.looked_in)
         if not np.isfinite(boxes).all():
             raise Rejected("missing_box", f"a box is not finite: {boxes}")
         labels = np.full((height, width), cv2.GC_BGD, np.uint8)

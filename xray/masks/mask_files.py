@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import re
 import unicodedata
@@ -15,9 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from xray.core.errors import Rejected
 from xray.core.images import Decoded, upright
+from xray.core.text import decode_text
 from xray.masks.base import Mask
+from xray.masks.fitting import same_shape
 
 Document = TypeVar("Document", bound=BaseModel)
+
+_MAX_SCALE = 16  # of a mask's pixels to its photograph's, so that small files cannot take much memory
 
 # One bit per pixel at zlib level 1 takes a third to a half less time and space than OpenCV's default for 8 bits.
 _PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -28,9 +31,14 @@ def parse_json(model: type[Document], data: bytes) -> Document:
     try:
         return model.model_validate_json(decode_text(data))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        location = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{location}: {first['msg']}" if location else first["msg"]) from error
+        raise ValueError(first_problem(error)) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation and its location."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    location = ".".join(str(part) for part in first["loc"])
+    return f"{location}: {first['msg']}" if location else str(first["msg"])
 
 
 @contextlib.contextmanager
@@ -49,20 +57,6 @@ def normal_name(name: str) -> str:
     True
     """
     return " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFKC", name).casefold())).strip()
-
-
-def decode_text(data: bytes) -> str:
-    r"""Decode text in UTF-8, with or without a byte order mark, or in UTF-16 with one; ValueError for other text.
-
-    >>> decode_text(b"\xef\xbb\xbf{}")
-    '{}'
-    """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError("not UTF-8 text; convert the file, for example by iconv -f GB18030 -t UTF-8") from error
 
 
 def encode_mask(mask: Mask) -> bytes:
@@ -86,18 +80,23 @@ def decode_mask(data: bytes) -> Mask:
 def orientation_of_mask(width: int, height: int, decoded: Decoded) -> int:
     """Return the EXIF orientation that must still be applied to a mask of this size; 1 means none.
 
-    A mask with the size of the upright image is taken as upright. A mask with the two sides swapped was drawn on the
-    stored pixels of a rotated image (orientations 5–8) and is rotated with it. Square images and orientations 2–4 do
-    not change the size, so their masks must be upright.
+    A mask of the shape of the upright image is taken as upright. A mask with the two sides swapped was drawn on the
+    stored pixels of a rotated image (orientations 5–8) and is rotated with it. What the size does not tell, `drawn_on`
+    decides (see `xray.masks.fitting`).
 
     Raises:
-        Rejected: mask_wrong_size.
+        Rejected: mask_wrong_size: another shape, or so large that it would take much memory.
     """
     image_height, image_width = decoded.image.shape[:2]
-    if (width, height) == (image_width, image_height):
-        return 1
-    if decoded.orientation >= 5 and (height, width) == (image_width, image_height):
-        return decoded.orientation
+    if width * height <= _MAX_SCALE * image_width * image_height:
+        if (width, height) == (image_width, image_height):
+            return 1
+        if decoded.orientation >= 5 and (height, width) == (image_width, image_height):
+            return decoded.orientation
+        if same_shape((width, height), (image_width, image_height)):
+            return 1
+        if decoded.orientation >= 5 and same_shape((height, width), (image_width, image_height)):
+            return decoded.orientation
     raise Rejected("mask_wrong_size", f"mask {width}×{height}, image {image_width}×{image_height}")
 
 

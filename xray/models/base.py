@@ -20,6 +20,9 @@ CLASSES = 1000
 
 Pixels = NDArray[np.uint8]
 
+Labels = tuple[str, ...]
+"""The labels of a classifier's outputs, in order."""
+
 Task = Literal["classification", "segmentation"]
 
 Colour = tuple[float, float, float]
@@ -74,7 +77,10 @@ class Loaded(Protocol):
         ...
 
     def predict(self, images_NCHW: torch.Tensor) -> NDArray[np.float32]:
-        """Return probabilities over ImageNet-1k's classes, shape (N, 1000)."""
+        """Return probabilities, shape (N, 1000) over ImageNet-1k's classes.
+
+        A model of other classes has an attribute `labels`, the labels of its K outputs, and returns shape (N, K).
+        """
         ...
 
 
@@ -96,6 +102,18 @@ class Classifier:
         Raises:
             ConfigError: no such architecture, or a missing file of weights.
         """
+
+    def check_evaluation(self) -> Labels | None:
+        """Refuse, without loading weights, a model that cannot predict here; `xray plan` calls it.
+
+        Returns:
+            The labels of its outputs, in order; None: ImageNet-1k's classes, or not known before it is loaded.
+
+        Raises:
+            XrayError: as `check`; weights that cannot be had, or outputs whose classes are not known.
+        """
+        self.check()
+        return None
 
     def load(self, device: str) -> Loaded:
         """Load the weights onto a device (`cpu`, `cuda`, `cuda:1`), in evaluation mode.
@@ -135,6 +153,14 @@ class Classifier:
     def choices() -> Sequence[str]:
         """Return the names for `xray list models` that are known offline."""
         return ()
+
+
+def check_classes(count: object, title: str) -> None:
+    """Refuse a number of outputs other than ImageNet-1k's."""
+    if count != CLASSES:
+        raise ConfigError(
+            f"{title!r} has {count} classes, not ImageNet-1k's {CLASSES}, and its configuration does not name them"
+        )
 
 
 def unknown_architecture(family: str, name: str, choices: Sequence[str]) -> ConfigError:

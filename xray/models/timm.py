@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import ConfigError, XrayError
 from xray.core.plugins import settings
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, unknown_architecture
+from xray.models.base import CLASSES, IMAGENET_MEAN, IMAGENET_STD, Colour, Labels, check_classes, unknown_architecture
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE
 from xray.models.loaded import Preprocessing
+from xray.models.output_labels import own_labels
+from xray.models.weights.availability import cached_folder, check_hub, read_config
 from xray.models.weights.checkpoint import Weights, load_strictly, read_weights, weights_unavailable
 
 if TYPE_CHECKING:
@@ -69,6 +71,16 @@ def _config(architecture: str) -> dict[str, Any]:
     return published.to_dict() if published is not None else {}  # type: ignore[no-untyped-call]
 
 
+def _local_labels(folder: Path, title: str) -> Labels | None:
+    """Return the labels in a folder that timm saved, if its classes are not ImageNet-1k's."""
+    config = read_config(folder, title)
+    names = config.get("label_names")
+    if config.get("num_classes") == CLASSES or not names:
+        check_classes(config.get("num_classes"), title)
+        return None
+    return own_labels(dict(enumerate(map(str, names))), title)
+
+
 @settings
 class Timm(Family):
     """A model of timm.
@@ -100,6 +112,24 @@ class Timm(Family):
         super().check()
         if ":" not in self.architecture:
             check_architecture("timm", self.architecture)
+
+    def _labels(self, module: Any) -> Labels | None:
+        kind, _, rest = self.architecture.partition(":")
+        return _local_labels(Path(rest), self.title) if kind == "local-dir" else None
+
+    def _check_published(self) -> Labels | None:
+        kind, _, rest = self.architecture.partition(":")
+        if kind == "local-dir":
+            return _local_labels(Path(rest), self.title)
+        if rest:
+            if cached_folder(rest, None) is None:
+                check_hub(rest, None, self.title)
+            return None
+        published = _config(self.architecture)
+        check_classes(published.get("num_classes"), self.title)
+        if (repo := published.get("hf_hub_id")) and cached_folder(repo, None) is None:
+            check_hub(repo, None, self.title)
+        return None
 
     def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         self.check()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import unknown
 from xray.core.plugins import settings
-from xray.models.base import CLASSES, Colour, unknown_architecture
+from xray.models.base import CLASSES, Colour, Labels, unknown_architecture
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE, with_weights
 from xray.models.loaded import Preprocessing
+from xray.models.weights.availability import check_url
 from xray.models.weights.checkpoint import Weights, load_strictly, read_weights, weights_unavailable
 
 if TYPE_CHECKING:
@@ -71,6 +73,14 @@ class Torchvision(Family):
         """See `Classifier.check`."""
         self._member()
         super().check()
+
+    def _check_published(self) -> Labels | None:
+        import torch
+
+        url = self._member().url
+        if not (Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]).exists():
+            check_url(url, self.title)
+        return None
 
     def _member(self) -> Any:
         """Return the member of torchvision's enumeration of weights."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import ConfigError, XrayError
 from xray.core.plugins import settings
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, Pixels, Trainable
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, Labels, Pixels, Trainable, check_classes
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE
 from xray.models.loaded import LoadedNetwork, Preprocessing
-from xray.models.output_labels import imagenet_order
+from xray.models.output_labels import imagenet_order, own_labels
+from xray.models.weights.availability import cached_folder, check_hub, read_config
 from xray.models.weights.checkpoint import weights_unavailable
 from xray.models.weights.pretrained import hide_progress_bars, unset_weights
 
@@ -66,6 +67,25 @@ class Transformers(Family):
         loaded = super().load(device)
         module: Any = loaded.module
         return replace(loaded, order=imagenet_order(module.config.id2label, self.title))
+
+    def _labels(self, module: Any) -> Labels | None:
+        return own_labels(module.config.id2label, self.title)
+
+    def _check_published(self) -> Labels | None:
+        local = Path(self.model) if self.model.startswith("/") else cached_folder(self.model, self.revision)
+        if local is None:
+            check_hub(self.model, self.revision, self.title)
+            return None
+        config = read_config(local, self.title)
+        kinds = config.get("architectures") or []
+        if not any(str(kind).endswith("ForImageClassification") for kind in kinds):
+            raise ConfigError(f"{self.title!r} is not an image classifier: its config.json says {kinds}")
+        labels = {int(output): str(label) for output, label in (config.get("id2label") or {}).items()}
+        if not labels:
+            check_classes(config.get("num_labels", 2), self.title)
+            return None
+        imagenet_order(labels, self.title)
+        return own_labels(labels, self.title)
 
     def _from_pretrained(self, cls: Any, **options: Any) -> Any:
         """Call `from_pretrained` of a class of transformers at the pinned revision."""

@@ -7,7 +7,9 @@ from collections import Counter
 from xray.core import schema
 from xray.core.errors import ConfigError
 from xray.runs.counts import Counts, RowCounts, outcomes
+from xray.runs.examples import examples, most_frequent
 from xray.runs.folder import RunFolder
+from xray.runs.receipts import GENERATE
 
 _MIN_PICTURES = 100
 """Inpainted images of a scenario before its keep rate counts."""
@@ -22,6 +24,7 @@ class Budget:
     """
 
     def __init__(self, run: RunFolder, share: float) -> None:
+        self.run = run
         self.planned = run.plan.planned_rows()
         self.max_bad = share * self.planned
         self.bad: Counter[str] = Counter()
@@ -37,12 +40,13 @@ class Budget:
         self._check_keep_rates(finished.counts)
         for outcome, n in outcomes(finished.refused()):
             if outcome.reason not in schema.FILTERED:
-                self.bad[outcome.reason] += n
+                self.bad[str(outcome)] += n
         if (total := self.bad.total()) > self.max_bad:
+            shown = examples(self.run, GENERATE, self.run.store.receipts(GENERATE))
             raise ConfigError(
                 f"{total:,} of {self.planned:,} rows are bad, more than the budget of {self.max_bad:,.0f}: "
-                f"{_top(self.bad)}. Finished rows are kept. Allow more with `--bad-rows` (a share, such as 0.1), or "
-                "mend the files and plan a new run"
+                f"{most_frequent(self.bad, shown)}. Finished rows are kept. Allow more with `--bad-rows` (a share, "
+                "such as 0.1), or mend the files and plan a new run"
             )
 
     def _check_keep_rates(self, counts: Counts) -> None:

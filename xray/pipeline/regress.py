@@ -79,7 +79,8 @@ def regress(
     """
     factors = spec.factors or FACTORS
     numbers = [spec.response, *([spec.weights] if spec.weights else []), *(counts or ())]
-    table = read_table(location, [*factors, *([spec.cluster] if spec.cluster else [])], numbers)
+    percent = 1.0 if spec.unit == "percent" else 0.01
+    table = read_table(location, [*factors, *([spec.cluster] if spec.cluster else [])], numbers, percent)
     fitted = spec.fit(table)
     if counts is None:
         return fitted, None

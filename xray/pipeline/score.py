@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xray.core.errors import ConfigError
-from xray.core.schema import SCORES
-from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, training_scenarios
+from xray.core.schema import OK, SCORES
+from xray.runs.roles import (
+    PRETRAINED,
+    control_scenarios,
+    object_scenarios,
+    reference_scenario,
+    scenarios_needing_masks,
+    training_scenarios,
+)
 from xray.statistics import accuracy_table, chance_warnings, cross_terms, drops, matched_s_robusts, segmentation_table
 from xray.statistics.robustness import segmentation
+from xray.statistics.robustness.mask_doubts import mask_doubts
 
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
@@ -35,7 +44,7 @@ class Scores:
         s_robust: S_robust per model, over the scenarios that models are trained on, or what is missing for it; see
             `xray.statistics.matched_s_robusts`.
         segmentation: IoU, Dice and pixel accuracy of segmenters; see `xray.statistics.segmentation_table`.
-        warnings: a message for each S_robust that chance could explain.
+        warnings: a message for each doubt about masks, and for each S_robust that chance could explain.
         reference: the reference scenario of drops.
     """
 
@@ -60,10 +69,14 @@ def score_predictions(
     controls: Collection[str] = (),
     seed: int = 0,
     within: Collection[str] | None = None,
+    without_mask: Collection[str] = (),
+    object_alone: Collection[str] = (),
 ) -> Scores:
     """Compute all scores of a table of predictions.
 
-    Drops and cross terms are those of models that are pretrained or trained on the reference.
+    Drops and cross terms are those of models that are pretrained or trained on the reference. Accuracies are of all
+    images, drops of the photographs in both scenarios; cross terms and S_robust leave out the photographs without a
+    mask, which only some scenarios show, so that all their accuracies are of the same photographs.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
@@ -71,24 +84,45 @@ def score_predictions(
         controls: scenarios to exclude from the cross term and S_robust.
         seed: seed of the bootstrap.
         within: scenarios that S_robust includes; None: those that any model was trained on.
+        without_mask: ids of photographs to exclude from the cross term and S_robust.
+        object_alone: scenarios that show only the object, for doubts about masks.
 
     Raises:
         XrayError: there are no predictions, or a model has none on the reference.
     """
     if predictions.empty:
         raise ConfigError("there are no predictions to score; run `xray evaluate` or `xray sweep` first")
-    without_controls = predictions[~predictions["scenario"].isin(list(controls))]
-    s_robust = matched_s_robusts(without_controls, reference, within, seed)
+    excluded = predictions["scenario"].isin(list(controls)) | predictions["image_id"].isin(list(without_mask))
+    comparable = predictions[~excluded]
+    s_robust = matched_s_robusts(comparable, reference, within, seed)
     return Scores(
         accuracy=accuracy_table(predictions, by=("model", "trained_on", "scenario")),
         by_category=accuracy_table(predictions),
         drops=drops(compared(predictions, reference), reference, seed=seed),
-        cross=cross_terms(compared(without_controls, reference), reference, seed=seed),
+        cross=cross_terms(compared(comparable, reference), reference, seed=seed),
         s_robust=s_robust,
         segmentation=segmentation_table(predictions, seed=seed),
-        warnings=tuple(chance_warnings(without_controls, s_robust, reference)),
+        warnings=(
+            *mask_doubts(compared(predictions, reference), reference, controls, object_alone, seed),
+            *chance_warnings(comparable, s_robust, reference),
+        ),
         reference=reference,
     )
+
+
+def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Table) -> set[str]:
+    """Return the photographs that only scenarios without a mask show, though others of the run have predictions.
+
+    Args:
+        predictions: with `image_id` and `scenario`.
+        recipe: its plain values.
+        masks: `image_id` and `status` of MASKS; empty if images were only rendered for models.
+    """
+    masked = set(masks.filter(pc.equal(masks["status"], OK))["image_id"].to_pylist())
+    in_need = predictions["scenario"].isin(scenarios_needing_masks(recipe))
+    if not in_need.any():
+        return set()
+    return {*predictions["image_id"]} - {*predictions.loc[in_need, "image_id"]} - masked
 
 
 def score(run: RunFolder) -> Scores:
@@ -107,6 +141,8 @@ def score(run: RunFolder) -> Scores:
         control_scenarios(recipe),
         seed=int(recipe["seed"]),
         within=training_scenarios(recipe),
+        without_mask=photographs_without_mask(predictions, recipe, run.store.table("masks", ["image_id", "status"])),
+        object_alone=object_scenarios(recipe),
     )
     cells = accuracy_table(predictions, by=("model", "trained_on", "scenario", "category", "fold"))
     run.store.write_table("scores", _as_table(cells.rename(columns={"scenario": "tested_on"}), SCORES))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from xray.core import schema
 from xray.runs.counts import RowCounts, outcomes
+from xray.runs.examples import Example, examples
 from xray.runs.folder import RunFolder
 from xray.runs.lock import Lock
 from xray.runs.receipts import GENERATE, Receipt, evaluation
@@ -25,6 +26,7 @@ class Status:
     Args:
         planned: number of planned images by scenario.
         images: counts of finished images.
+        examples: an example of each outcome that is not ok.
         photographs: number of photographs.
         masked: number of photo batches with masks, and of all photo batches.
         predicted: number of predicted images by model.
@@ -35,6 +37,7 @@ class Status:
 
     planned: Mapping[str, int]
     images: RowCounts
+    examples: Mapping[str, Example]
     photographs: int
     masked: tuple[int, int]
     predicted: Mapping[str, int]
@@ -72,6 +75,7 @@ def status(run: RunFolder) -> Status:
     return Status(
         planned={count["values"]: count["counts"] for count in planned},
         images=RowCounts.of(receipts),
+        examples=examples(run, GENERATE, receipts),
         photographs=sum(run.plan.rows_by_batch().values()),
         masked=(len(run.store.masked()), len(run.plan.batches())),
         predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},

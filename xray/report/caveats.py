@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from xray.core.schema import OK
 from xray.pipeline.realism import rates
 from xray.report.data import ReportData
 from xray.runs.roles import PRETRAINED
+from xray.sources.base import join_names
 
 _TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
 
 
 def caveats(data: ReportData) -> list[str]:
-    """Return one sentence per caveat: substitutes, photographs that models may have seen, and incomplete work."""
-    caveats = [note[:1].upper() + note[1:].rstrip(".") + "." for note in data.run.notes()]
+    """Return one sentence per caveat: doubts about masks, substitutes, seen photographs, and incomplete work."""
+    caveats = [*dict.fromkeys(map(_sentence, [*data.mask_findings, *data.run.notes()]))]
     caveats += _seen_photographs(data)
     if data.scores.problem and not data.scores.predictions.empty:
         caveats.append(f"Drops and the cross term are missing: {data.scores.problem.rstrip('.')}.")
+    caveats += _undetected(data)
     caveats += _filtered(data)
     if len(data.images.rows) < data.images.n_planned:
         caveats.append(
             f"The run is not finished: {len(data.images.rows):,} of {data.images.n_planned:,} planned images exist."
         )
     caveats += _unevaluated(data) + _untrained(data)
-    return caveats + [f"{warning}." for warning in data.scores.warnings]
+    caveats += map(_sentence, data.scores.warnings)
+    return sorted(caveats, key=lambda caveat: not caveat.startswith("Masks may be wrong"))
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:].rstrip(".") + "."
 
 
 def _seen_photographs(data: ReportData) -> list[str]:
@@ -39,6 +47,25 @@ def _seen_photographs(data: ReportData) -> list[str]:
             f"It is unknown whether the pretrained models were trained on {unknown:,} of {total:,} photographs."
         )
     return caveats
+
+
+def _undetected(data: ReportData) -> list[str]:
+    """Count, by category and reason, the photographs whose object was not found by words."""
+    if data.recipe["masks"]["annotations"]["kind"] != "text":
+        return []
+    categories = data.photos.source.set_index("image_id")["category"]
+    masks = data.photos.masks.assign(category=data.photos.masks["image_id"].map(categories))
+    lost = masks[masks["status"] != OK]
+    if lost.empty:
+        return []
+    parts = []
+    for category, rows in sorted(lost.groupby("category"), key=lambda item: (-len(item[1]), str(item[0]))):
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reason"].value_counts().items())
+        parts.append(f"{category} {len(rows):,} of {(masks['category'] == category).sum():,} ({reasons})")
+    return [
+        f"Masks are made from words, and {len(lost):,} of {len(masks):,} photographs have none. Detectors find some "
+        f"categories better than others, so the remaining photographs are a selection: {join_names(parts)}."
+    ]
 
 
 def _filtered(data: ReportData) -> list[str]:

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core.errors import XrayError
 from xray.core.schema import OK
 from xray.pipeline.realism import judgements
-from xray.pipeline.score import COLUMNS, compared, score_predictions
+from xray.pipeline.score import COLUMNS, compared, photographs_without_mask, score_predictions
 from xray.runs.receipts import GENERATE, Receipt
-from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, series_name, training_scenarios
+from xray.runs.roles import (
+    PRETRAINED,
+    control_scenarios,
+    object_scenarios,
+    reference_scenario,
+    series_name,
+    training_scenarios,
+)
 from xray.runs.tables import RunTables
 from xray.statistics import accuracy_table, segmentation_table
 from xray.statistics.robustness import segmentation
@@ -22,8 +30,19 @@ from xray.statistics.robustness import segmentation
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
 
-_MASK_COLUMNS = ["image_id", "origin", "predicted_iou", "stability", "area", "parts", "agreement", "status", "reason"]
-_IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason"]
+_MASK_COLUMNS = [
+    "image_id",
+    "origin",
+    "predicted_iou",
+    "stability",
+    "area",
+    "parts",
+    "agreement",
+    "status",
+    "reason",
+    "detail",
+]
+_IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason", "detail"]
 
 _ALL = pc.scalar(True)
 
@@ -124,7 +143,8 @@ class ScoreTables:
 class ReportData:
     """Everything that the sections of a report are made from.
 
-    `weights` has the planned sha256 of weights by name; `trials` is the table of `Run.trials`.
+    `weights` has the planned sha256 of weights by name; `mask_findings` are sentences on what is strange about the
+    final masks as a set, if they were looked at; `trials` is the table of `Run.trials`.
     """
 
     run: RunTables
@@ -134,6 +154,7 @@ class ReportData:
     images: Images
     inpainting: Inpainting
     scores: ScoreTables
+    mask_findings: Sequence[str]
     trials: pd.DataFrame
     history: pd.DataFrame
 
@@ -198,10 +219,16 @@ def gather(folder: RunFolder) -> ReportData:
             judgements(folder),
             _optional_table(run, "realism"),
         ),
-        scores=_scores(predictions, recipe),
+        scores=_scores(predictions, recipe, run.table("masks", columns=["image_id", "status"])),
+        mask_findings=_mask_findings(run),
         trials=run.trials(),
         history=run.table("history").to_pandas(),
     )
+
+
+def _mask_findings(run: RunTables) -> list[str]:
+    table = _optional_table(run, "mask_findings")
+    return [] if table is None else table["finding"].tolist()
 
 
 def _optional_table(run: RunTables, name: str) -> pd.DataFrame | None:
@@ -212,7 +239,7 @@ def _optional_table(run: RunTables, name: str) -> pd.DataFrame | None:
     return frame
 
 
-def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> ScoreTables:
+def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Table) -> ScoreTables:
     by = ("model", "trained_on", "scenario")
     tables: dict[str, Any] = {
         "predictions": predictions,
@@ -225,7 +252,9 @@ def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> ScoreTables
         reference = tables["reference"] = reference_scenario(recipe)
         within, controls = training_scenarios(recipe), control_scenarios(recipe)
         tables |= {name: compared(tables[name], reference) for name in ("accuracy", "by_category")}
-        scores = score_predictions(predictions, reference, controls, seed=int(recipe["seed"]), within=within)
+        without_mask = photographs_without_mask(predictions, recipe, masks)
+        alone = object_scenarios(recipe)
+        scores = score_predictions(predictions, reference, controls, int(recipe["seed"]), within, without_mask, alone)
     except XrayError as error:
         return ScoreTables(**tables, problem=str(error))
     tables |= {"drops": _with_series(scores.drops), "cross": _with_series(scores.cross), "warnings": scores.warnings}

@@ -90,8 +90,8 @@ def outlines(data: ReportData) -> list[dict[Hashable, Any]]:
     scenario = data.scores.reference or next(iter(data.scenarios))
     images = data.images.rows
     images = images[(images["scenario"] == scenario) & (images["status"] == OK)]
-    masks = data.photos.masks[data.photos.masks["image_id"].isin(images["image_id"])]
-    masks = masks.sort_values(["area", "image_id"])
+    masks = data.photos.masks[data.photos.masks["status"] == OK]
+    masks = masks[masks["image_id"].isin(images["image_id"])].sort_values(["area", "image_id"])
     ranks = np.unique(np.linspace(0, len(masks) - 1, min(_EXAMPLES, len(masks))).round().astype(int))
     columns = ["image_id", "origin", "area", "parts", "predicted_iou"]
     examples = masks.iloc[ranks][columns].astype(object)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import jinja2
 from markupsafe import Markup
 
 from xray.core.text import printable
 from xray.report import accuracy, contact_sheet, header, inpainting, masks, provenance, reasons, training
 from xray.report.data import ReportData, gather
-from xray.report.text import percent
+from xray.report.environment import environment
 
 if TYPE_CHECKING:
+    import jinja2
+
     from xray.runs.folder import RunFolder
 
 
@@ -40,9 +41,9 @@ SECTIONS: Mapping[str, Section] = {
 def build_report(run: RunFolder) -> str:
     """Return the report of a run as an HTML page; works at every stage of the run."""
     data = gather(run)
-    environment = _environment()
+    templates = environment()
     title = printable(str(data.recipe["name"]), 80)
-    return environment.get_template("page.html.j2").render(title=title, sections=_sections(environment, data))
+    return templates.get_template("page.html.j2").render(title=title, sections=_sections(templates, data))
 
 
 def write_report(run: RunFolder) -> str:
@@ -50,20 +51,8 @@ def write_report(run: RunFolder) -> str:
     return run.store.write_file("report.html", build_report(run).encode())
 
 
-def _sections(environment: jinja2.Environment, data: ReportData) -> Iterator[Markup]:
+def _sections(templates: jinja2.Environment, data: ReportData) -> Iterator[Markup]:
     for name, section in SECTIONS.items():
         context = section.render(data)
         if context is not None:
-            yield Markup(environment.get_template(f"{name}.html.j2").render(context))
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xray", "report/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "printable": printable}
-    return environment
+            yield Markup(templates.get_template(f"{name}.html.j2").render(context))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from xray.core.schema import OK
 from xray.core.uri import base_name
 from xray.report.data import ReportData
-from xray.report.tables import Table, meaning_of, records
+from xray.report.tables import NONE, Table, meaning_of, records
 
 _EXAMPLES = 3
 _TABLES = ("photographs", "masks", "images")
@@ -29,6 +30,7 @@ def render(data: ReportData) -> dict[str, Any]:
             ("number masks", lambda row: f"{row['masks']:,}"),
             ("number images", lambda row: f"{row['images']:,}"),
             ("name examples", lambda row: ", ".join(names.get(one) or one for one in row["examples"])),
+            ("prose seen in one of them", lambda row: _seen(row["seen"], names)),
         ),
         "progress": Table.of(
             records(progress(data)),
@@ -42,16 +44,24 @@ def render(data: ReportData) -> dict[str, Any]:
     }
 
 
+def _seen(seen: tuple[str, str] | None, names: Mapping[str, str]) -> str:
+    return NONE if seen is None else f"{names.get(seen[0]) or seen[0]}: {seen[1]}"
+
+
 def reasons(data: ReportData) -> pd.DataFrame:
     """Count reasons: one row per `status` and `code`, rejections and failures first, by frequency.
 
-    The columns `photographs`, `masks` and `images` count rows of these tables; `examples` are photographs.
+    The columns `photographs`, `masks` and `images` count rows of these tables; `examples` are photographs; `seen` is
+    one of them with the detail of its rejection, or None.
     """
     tables = zip(_TABLES, (data.photos.source, data.photos.masks, data.images.rows), strict=True)
     rows = pd.concat([_reason_rows(table, name) for name, table in tables])
     groups = rows.groupby(["status", "code"])
     counts = groups["table"].value_counts().unstack("table", fill_value=0).reindex(columns=_TABLES, fill_value=0)
     counts["examples"] = groups["image_id"].agg(lambda ids: sorted(set(ids))[:_EXAMPLES])
+    detailed = rows[rows["detail"].fillna("") != ""].sort_values("image_id").drop_duplicates(["status", "code"])
+    seen = {(row["status"], row["code"]): (row["image_id"], row["detail"]) for row in records(detailed)}
+    counts["seen"] = pd.Series([seen.get(key) for key in counts.index], counts.index, dtype="object")
     counts = counts.reset_index()
     order = counts.assign(used=counts["status"] == OK, n=-counts[list(_TABLES)].sum(axis=1))
     return counts.loc[order.sort_values(["used", "n"], kind="stable").index]
@@ -59,9 +69,10 @@ def reasons(data: ReportData) -> pd.DataFrame:
 
 def _reason_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return one row per reason code of a table."""
-    rows = table.loc[(table["status"] != OK) | (table["reason"] != ""), ["image_id", "status", "reason"]]
+    columns = ["image_id", "status", "reason", "detail"]
+    rows = table.loc[(table["status"] != OK) | (table["reason"] != ""), columns]
     codes = rows["reason"].str.split().map(lambda codes: codes or ["unstated"])
-    return rows.assign(table=name, code=codes).explode("code")[["image_id", "status", "code", "table"]]
+    return rows.assign(table=name, code=codes).explode("code")[["image_id", "status", "code", "table", "detail"]]
 
 
 def progress(data: ReportData) -> pd.DataFrame:

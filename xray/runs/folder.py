@@ -71,13 +71,21 @@ class RunFolder:
         return values
 
     def commit_plan(
-        self, recipe: Recipe, parts: Sequence[str], notes: Sequence[str], weights: Mapping[str, str]
+        self,
+        recipe: Recipe,
+        parts: Sequence[str],
+        notes: Sequence[str],
+        weights: Mapping[str, str],
+        first: int | None = None,
     ) -> None:
-        """Commit a plan: its parts, the recipe with every default spelled out, and the versions that planned it."""
+        """Commit a plan: its parts, the recipe with every default spelled out, and the versions that planned it.
+
+        See `PlanFiles.commit`.
+        """
         values = recipe_values(recipe)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         self.plan.write_file("recipe.yaml", yaml.dump(values).encode())
-        self.plan.commit(parts, values, planned | environment(), notes, weights)
+        self.plan.commit(parts, values, planned | environment(), notes, weights, first)
         self.__dict__.pop("recipe", None)
 
     def locked(self, work: str) -> AbstractContextManager[None]:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.files import delete_file, exists, read_committed, write_bytes
-from xray.core.parquet import to_parquet
-from xray.core.uri import check_bucket, join, open_store, translate_errors
+from xray.core.parquet import reading, to_parquet
+from xray.core.uri import check_bucket, join, open_store
 from xray.runs.ids import BatchId, PartId, ShardId
 from xray.runs.receipts import Shard
 
@@ -62,6 +62,7 @@ class PlanFiles:
         environment: Mapping[str, Any],
         notes: Sequence[str] = (),
         weights: Mapping[str, str] | None = None,
+        first: int | None = None,
     ) -> None:
         """Make parts of the plan and their recipe valid, all at once.
 
@@ -71,9 +72,10 @@ class PlanFiles:
             environment: versions and time of the planning.
             notes: caveats for readers of the run.
             weights: fingerprints of the weights that making images needs, by reference.
+            first: the most photographs of a category, if the plan leaves out others.
         """
         hashes = (self.record()["files"] if self.exists else {}) | self._hashes
-        record = {
+        record: dict[str, Any] = {
             "parts": sorted(parts),
             "replaced": sorted({*self.replaced(), *self.parts("plan")} - {*parts}),
             "recipe": recipe,
@@ -82,7 +84,15 @@ class PlanFiles:
             "remarks": list(notes),
             "files": {name: hashes[name] for name in sorted(hashes) if _is_of_plan(name, parts)},
         }
+        if first is not None:
+            record["first"] = first
         write_bytes(join(self.uri, "run.json"), with_checksum(record))
+
+    @property
+    def first(self) -> int | None:
+        """The most photographs of a category, if the plan leaves out others (`xray plan --first`)."""
+        first: int | None = self.record().get("first") if self.exists else None
+        return first
 
     def pins(self, weights: Mapping[str, str]) -> dict[str, str]:
         """Return the planned fingerprints of some weights (references by role), by reference."""
@@ -111,7 +121,7 @@ class PlanFiles:
         uri = self._path(table, part)
         store, path = open_store(uri)
         with (
-            translate_errors(uri),
+            reading(uri),
             pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part))) as file,
         ):
             self._footers.pop((table, part), None)

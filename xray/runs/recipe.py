@@ -18,9 +18,10 @@ from xray.core.errors import ConfigError, XrayError, unknown
 from xray.core.files import read_bytes
 from xray.core.images import Format, Limits
 from xray.core.plugins import available, checked, dump, field_of, settings, settings_of
+from xray.core.text import decode_text
 from xray.core.uri import to_uri
 from xray.masks import Annotations, Gates, Refiner
-from xray.masks.from_source import FromSource
+from xray.masks.formats.from_source import FromSource
 from xray.masks.given import Given
 from xray.models.registry import is_folder, models_by_name, parse_model
 from xray.runs.resources import Pools
@@ -55,10 +56,10 @@ def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
         entries = {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
     for index, item in enumerate(value if isinstance(value, list) else ()):
         fields = {"kind": item} if isinstance(item, str) else item
-        name = fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None
+        name = str(fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None)
         if name in entries:
             raise ConfigError(f"two scenarios are named {name!r}; give one of them another `name`", (index,))
-        entries[str(name)] = _checked_at((index,), _scenario_entry, fields)
+        entries[name] = _checked_at((index,), _scenario_entry, fields)
     if not entries:
         raise ConfigError("`scenarios` needs at least one scenario, such as [original, blur_background]")
     return entries
@@ -126,6 +127,15 @@ class Masks:
     refine: Annotated[Refiner, *field_of("mask refiner", Refiner)] = Given()
     gates: Gates = Gates()
 
+    @property
+    def refiner(self) -> Refiner:
+        """What makes the masks: `refine`, behind a detector if the annotations are words.
+
+        Raises:
+            ConfigError: the annotations and `refine` do not fit together.
+        """
+        return self.annotations.combine(self.refine)
+
 
 @settings
 class Recipe:
@@ -170,6 +180,13 @@ class Recipe:
     transparent_on: tuple[Level, Level, Level] = (0, 0, 0)
     models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name))] = Field(default_factory=dict)
     training: Annotated[Training | None, BeforeValidator(checked(training_fields))] = None
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether a scenario looks at masks, or a segmenter is trained; otherwise none are read or made."""
+        trained = self.training.models.values() if self.training else ()
+        segmenters = (spec for spec in trained if not is_folder(spec) and parse_model(spec).task == "segmentation")
+        return any(entry.scenario.needs_mask for entry in self.scenarios.values()) or any(segmenters)
 
 
 def default_scenarios() -> tuple[str, ...]:
@@ -262,7 +279,12 @@ def load_recipe(location: str) -> Recipe:
         XrayError: the recipe is invalid; see `parse_recipe`.
         Rejected: the file cannot be read.
     """
-    return parse_recipe(read_bytes(to_uri(location)).decode(), location)
+    data = read_bytes(to_uri(location))
+    try:
+        text = decode_text(data)
+    except ValueError as error:
+        raise ConfigError(f"{location}: {error}") from error
+    return parse_recipe(text, location)
 
 
 def _located(details: ErrorDetails, lines: yaml.Lines, name: str) -> str:

@@ -55,6 +55,34 @@ def control_scenarios(recipe: Mapping[str, Any]) -> list[str]:
     return [name for name, role in _roles(recipe).items() if role == "control"]
 
 
+def object_scenarios(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios that show the object on a plain background.
+
+    >>> object_scenarios({"scenarios": {"original": {"kind": "original"}, "alone": {"kind": "segmented"}}})
+    ['alone']
+    """
+    return [name for name, entry in recipe["scenarios"].items() if entry["kind"] == "segmented"]
+
+
+def scenarios_needing_masks(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios that show only photographs with a mask.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+
+    >>> scenarios_needing_masks({"scenarios": {"grey": {"kind": "image_grey"}, "alone": {"kind": "segmented"}}})
+    ['alone']
+    """
+    from xray.scenarios import build_scenario  # needs cv2: figures import this module without it
+
+    entries: Mapping[str, Mapping[str, Any]] = recipe["scenarios"]
+    settings = {
+        name: {key: value for key, value in entry.items() if key not in ("name", "variants")}
+        for name, entry in entries.items()
+    }
+    return [name for name, entry in settings.items() if build_scenario(entry).needs_mask]
+
+
 def training_scenarios(recipe: Mapping[str, Any]) -> list[str] | None:
     """Return the scenarios that the recipe trains models on, without controls; None if it trains none.
 

@@ -29,8 +29,8 @@ from xray.core import schema
 from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.errors import ConfigError
 from xray.core.files import delete_file, exists, list_files, modified, read_committed, write_bytes
-from xray.core.parquet import to_parquet
-from xray.core.uri import base_name, join, open_store, translate_errors
+from xray.core.parquet import reading, to_parquet
+from xray.core.uri import base_name, join, open_store
 from xray.runs.ids import ShardId
 from xray.runs.lock import Lock, locked, read_locks
 from xray.runs.plan_files import PlanFiles
@@ -228,7 +228,7 @@ class Store:
         uri = self.path(*self.receipt(stage, shard).files[table]["path"])
         store, path = open_store(uri)
         wanted = list(columns) if columns else None
-        with translate_errors(uri):
+        with reading(uri):
             return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
 
     def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
@@ -278,7 +278,7 @@ class Store:
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
         wanted = list(columns) if columns else None
-        with translate_errors(self.uri):
+        with reading(self.uri):
             dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
             if limit is not None:
                 return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)

@@ -42,7 +42,7 @@ def changed_versions(run: RunFolder, stage: Stage, receipt: Receipt) -> dict[str
         For each library whose versions differ, by name: the version in the receipt, and the version here.
     """
     recipe = run.recipe
-    names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=recipe.masks.refine.accelerated)
+    names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=recipe.masks.refiner.accelerated)
     recorded: Mapping[str, str] = receipt.facts.get("environment", {}).get("libraries", {})
     here: Mapping[str, str] = environment()["libraries"]
     both = [name for name in names if name in recorded and name in here]

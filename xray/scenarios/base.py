@@ -14,7 +14,7 @@ class Scenario:
     """The base class of all scenarios; a subclass is a `@settings` dataclass with a `name`.
 
     A subclass sets the class variables below that differ from their defaults, and implements `keeps` (as a class
-    variable, or as a property where it depends on settings) and `render`.
+    variable, or as a property where it depends on settings; likewise `needs_mask`) and `render`.
     """
 
     name: ClassVar[str]
@@ -34,6 +34,14 @@ class Scenario:
     """The `xray.backgrounds.Inpainter` of a scenario that inpaints; one of its settings."""
     presets: ClassVar[Presets] = {}
     """Named sets of settings: `ximagenet12` is the published code's, empty where the defaults already are."""
+
+    @property
+    def needs_mask(self) -> bool:
+        """False if `render` looks at the photograph alone: photographs without a mask are then rendered, too.
+
+        Their `Photo.mask` marks nothing, and their images have no mask.
+        """
+        return True
 
     @property
     def keeps(self) -> Region | None:

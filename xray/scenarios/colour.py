@@ -28,6 +28,11 @@ class _InRegion(Scenario):
     region: Region = "background"
 
     @property
+    def needs_mask(self) -> bool:
+        """Whether a part of the image is changed, not the whole."""
+        return self.region != "image"
+
+    @property
     def keeps(self) -> Region | None:
         """The complement of `region`; nothing if that is the whole image."""
         return complement(self.region)

@@ -19,6 +19,7 @@ class Original(Scenario):
     summary: ClassVar[str] = "the photograph as it is"
     role: ClassVar[Role] = "reference"
     phrase: ClassVar[str] = "the photograph is as it was taken"
+    needs_mask: ClassVar[bool] = False
     keeps: ClassVar[Region] = "image"
     presets: ClassVar[Presets] = {"ximagenet12": {}}
 

@@ -12,6 +12,9 @@ Split = Literal["train", "val", "test", "unknown"]
 Box = tuple[float, float, float, float]
 Point = tuple[float, float, bool]
 
+RELATIVE = (1, 1)
+"""`drawn_on` of boxes and points whose coordinates are shares of the width and height, 0–1."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -24,7 +27,8 @@ class Candidate:
         mask_uri: URI of its mask, if the source has one.
         boxes: one per object, x0, y0, x1, y1 in upright pixels, exclusive ends.
         points: x, y in upright pixels, and True on the object.
-        drawn_on: width and height of the image that boxes and points were drawn on; None: the upright photograph.
+        drawn_on: width and height of the image that boxes and points were drawn on, or `RELATIVE`; None: the upright
+            photograph.
         place: its background, if known; a donor never has the same place.
         split: train, val or test: the part that it had in the training of pretrained models.
         licence: of the photograph.

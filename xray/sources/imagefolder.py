@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from xray.core import files
 from xray.core.errors import ConfigError
@@ -15,11 +16,13 @@ from xray.core.plugins import settings
 from xray.core.uri import base_name, to_uri
 from xray.sources.base import Candidate, Source, Split, counted_note, join_names
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
-from xray.sources.categories.imagenet1k import categories_from_labels
+from xray.sources.categories.from_labels import categories_from_labels
+from xray.sources.labels import Assignment, Labelled, Labels, distinct_labels, labels_of, match_labels, read_labels
+from xray.sources.layout import layout_problem
 
-_SUPPORTED = ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff")
-_UNSUPPORTED = ("avif", "heic", "heif")  # listed, so that each is rejected with a reason
-IMAGE_SUFFIXES = (*_SUPPORTED, *_UNSUPPORTED)
+IMAGE_SUFFIXES = (
+    "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
+)  # fmt: skip
 
 
 def is_image(uri: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> bool:
@@ -41,13 +44,15 @@ def relative_key(uri: str, root: str) -> str:
 
 @settings
 class ImageFolder(Source):
-    """`root/<WordNet id or category name>/**/photo.jpg`, on disk or in an object store.
+    """`root/<WordNet id or category name>/**/photo.jpg`, on disk or in an object store, or photographs with `labels`.
 
     Args:
         root: path or URI of the folder with one folder per category.
         split: their part in the training of pretrained models, such as `train` for ImageNet's training images.
         licence: of the photographs.
         extensions: file name extensions of photographs, without the dot.
+        labels: a file or folder that says the category of each photograph below the root, whatever its folder, or the
+            keys below; None: the names of the folders say it.
     """
 
     name: ClassVar[str] = "imagefolder"
@@ -57,33 +62,67 @@ class ImageFolder(Source):
     split: Split = "unknown"
     licence: str = "unknown"
     extensions: Annotated[tuple[str, ...], Field(min_length=1)] = IMAGE_SUFFIXES
+    labels: Annotated[Labels | None, BeforeValidator(labels_of)] = None
 
     def categories(self) -> Sequence[Category]:
-        """Return a category for each folder named after a WordNet id, or a name or synonym of an ImageNet class."""
+        """Return a category for each label: a WordNet id or index, or a name or synonym of an ImageNet class.
+
+        Without `labels`, the labels are the names of the folders.
+        """
+        if self.labels is not None:
+            where = repr(self.labels.file or self.labels.pattern)
+            return categories_from_labels(distinct_labels(self._labelled(), where), where)
         root = to_uri(self.root)
-        labels = [base_name(folder) for folder in files.list_folders(root)]
-        if not labels:
-            raise ConfigError(f"no folders in {self.root!r}: expected {self.root}/<category>/photo.jpg")
-        return categories_from_labels(labels, where=repr(self.root))
+        names = [base_name(folder) for folder in files.list_folders(root)]
+        if problem := layout_problem(root, names):
+            raise ConfigError(problem, ("source", "root"))
+        return categories_from_labels(names, where=repr(self.root))
+
+    def label_counts(self) -> dict[str, int]:
+        """Return the number of photographs by label: the name of their folder, or what `labels` says.
+
+        Raises:
+            ConfigError: the folders are no categories, and there are no `labels`; says which files may be.
+        """
+        root = to_uri(self.root)
+        if self.labels is not None:
+            labelled = self._labelled()
+            counts = Counter(label for labels in labelled.labels.values() for label in labels)
+            return {label: counts[label] for label in distinct_labels(labelled, repr(self.labels.file))}
+        folders = list(files.list_folders(root))
+        if problem := layout_problem(root, [base_name(folder) for folder in folders]):
+            raise ConfigError(problem, ("source", "root"))
+        return {
+            base_name(folder): sum(is_image(uri, self.extensions) for uri in files.list_files(folder))
+            for folder in folders
+        }
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
-        """Yield the photographs in the folders of these categories, in the order of their paths."""
-        root = to_uri(self.root)
+        """Yield the photographs of these categories, in the order of their paths."""
+        if self.labels is not None:
+            yield from self._assigned(categories).candidates
+            return
         empty = True
         for uri, category in self._files(categories):
             if is_image(uri, self.extensions):
                 empty = False
-                key = relative_key(uri, root)
-                yield Candidate(key, category.name, uri, split=self.split, licence=self.licence)
+                yield self._candidate(uri, category.name)
         if empty:
-            folders = join_names(base_name(folder) for folder, _ in self._folders(categories))
-            names = join_names(category.name for category in categories)
-            raise ConfigError(
-                f"no photographs of the categories in {self.root!r} (folders: {folders}; categories: {names})"
-            )
+            names = [base_name(folder) for folder, _ in self._folders(categories)]
+            listed = join_names(category.name for category in categories)
+            where = f"{self.root!r} (folders: {join_names(names)}; categories: {listed})"
+            problem = f"no photographs of the categories in {where}"
+            layout = layout_problem(to_uri(self.root), names)
+            raise ConfigError(f"{problem}; {layout}" if layout else problem)
+
+    def _candidate(self, uri: str, category: str) -> Candidate:
+        key = relative_key(uri, to_uri(self.root))
+        return Candidate(key, category, uri, split=self.split, licence=self.licence)
 
     def notes(self, categories: Sequence[Category]) -> list[str]:
         """Return notes on folders without category, categories without folder, and files that are left out."""
+        if self.labels is not None:
+            return self._assigned(categories).notes()
         folders = self._folders(categories)
         unmatched = [base_name(folder) for folder, category in folders if category is None]
         with_folder = {category for _, category in folders}
@@ -96,6 +135,24 @@ class ImageFolder(Source):
             *counted_note(map(base_name, loose), "file is in no category folder", "files are in no category folder"),
             *counted_note(map(base_name, others), "file has no image extension", "files have no image extension"),
         ]
+
+    def _labelled(self) -> Labelled:
+        """Return what the labels say about the photographs."""
+        assert self.labels is not None
+        photographs = self._photographs()
+        root = to_uri(self.root)
+        return match_labels(read_labels(self.labels, root, [one.key for one in photographs]), photographs)
+
+    def _assigned(self, categories: Sequence[Category]) -> Assignment:
+        assert self.labels is not None
+        return Assignment(self._photographs(), self._labelled(), categories, self.labels.several)
+
+    def _photographs(self) -> list[Candidate]:
+        """Return all photographs below the root, without category."""
+        uris = [uri for uri in files.list_files(to_uri(self.root)) if is_image(uri, self.extensions)]
+        if not uris:
+            raise ConfigError(f"no photographs in {self.root!r}", ("source", "root"))
+        return [self._candidate(uri, "") for uri in uris]
 
     def _folders(self, categories: Sequence[Category]) -> list[tuple[str, Category | None]]:
         by_label = categories_by_label(categories)

@@ -73,6 +73,26 @@ def test_images_rendered_from_the_plan_give_equal_predictions(
     assert RunTables(direct).predictions().sort_values(keys, ignore_index=True).equals(stored)
 
 
+def test_a_model_of_own_classes_is_asked_by_its_labels(folder: Path, tmp_path: Path) -> None:
+    import timm
+    import torch
+    from timm.models import save_for_hf
+
+    torch.manual_seed(0)
+    labels = ["widget", "Cup", "hat"]
+    network = timm.create_model("test_vit", num_classes=3)
+    save_for_hf(network, tmp_path / "net", {"label_names": labels}, safe_serialization=True)
+    run = planned(folder, "own", categories={"ball": {"wnids": ["widget"]}, "cup": {}}, scenarios=["original"])
+    with pytest.raises(ConfigError, match=r"'lite0'.*'ball', 'cup'"):
+        evaluate(run, {"lite0": "lite:efficientnet-lite0"}, from_plan=True)
+    evaluate(run, {"own": str(tmp_path / "net")}, from_plan=True, actors=1, gpus=0)
+    rows = RunTables(run).predictions()
+    assert len(rows) == 6
+    assert rows.top5.str.len().eq(3).all()
+    outputs = {"ball": 0, "cup": 1}
+    assert rows.correct.tolist() == [row.top1 == outputs[row.category] for row in rows.itertuples()]
+
+
 @pytest.mark.slow
 def test_a_new_model_changes_no_earlier_prediction(run: RunFolder, folder: Path, models: dict[str, str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in (folder / "run/predictions").rglob("*.parquet")}

@@ -62,11 +62,11 @@ def test_resuming_makes_only_missing_shards(tmp_path: Path) -> None:
 
 def test_a_new_scenario_makes_only_its_own_images(tmp_path: Path) -> None:
     write_folder(tmp_path)
-    run = planned(tmp_path, scenarios=["original"])
+    run = planned(tmp_path, scenarios=["segmented"])
     generate(run)
     before = made_files(run)
-    run = planned(tmp_path, scenarios=["original", "segmented"])
-    assert generate(run).counts == {"original": {"ok": 6}, "segmented": {"ok": 6}}
+    run = planned(tmp_path, scenarios=["segmented", "original"])
+    assert generate(run).counts == {"segmented": {"ok": 6}, "original": {"ok": 6}}
     assert before.items() <= made_files(run).items()
     assert len(run.store.table("masks")) == 6
 

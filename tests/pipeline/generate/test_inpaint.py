@@ -80,7 +80,7 @@ def test_images_has_one_row_per_planned_image_in_the_order_of_the_plan(run: RunF
     for name in ("sample_id", "image_id", "scenario", "variant"):
         assert images.column(name).to_pylist() == plan.column(name).to_pylist()
     assert RowCounts.of(run.store.receipts(GENERATE)).counts == {
-        "original": {"ok": 2, "rejected missing_hint": 1},
+        "original": {"ok": 3},  # it needs no mask
         "generated_background": {"ok": 4, "rejected missing_hint": 2},
     }
 

@@ -155,7 +155,7 @@ def test_unreadable_photographs_are_retried_and_changed_ones_are_not(tmp_path: P
 
 def test_refiners_without_weights_need_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path)
-    values = tiny_values(tmp_path, tmp_path, scenarios=["original"])
+    values = tiny_values(tmp_path, tmp_path, scenarios=["segmented"])
     values["masks"] = {"annotations": values["masks"]["annotations"], "refine": "given"}
     run = planned(tmp_path, values)
     monkeypatch.setattr("xray.pipeline.generate.masks.load_on", None)
@@ -167,7 +167,7 @@ def test_refiners_without_weights_need_no_device(tmp_path: Path, monkeypatch: py
 def test_changed_weights_are_refused_by_name(tmp_path: Path) -> None:
     write_folder(tmp_path, per_category=1)
     model = tiny_sam_folder(tmp_path / "weights/sam")
-    run = planned(tmp_path, tiny_values(tmp_path, tmp_path / "weights", scenarios=["original"]))
+    run = planned(tmp_path, tiny_values(tmp_path, tmp_path / "weights", scenarios=["segmented"]))
     before = fingerprint(model)
     assert run.plan.record()["weights"] == {str(model): before}
     tiny_sam_folder(model, seed=1)
@@ -183,5 +183,5 @@ def test_changed_weights_are_refused_by_name(tmp_path: Path) -> None:
 def test_missing_weights_are_refused_before_anything_is_planned(tmp_path: Path) -> None:
     write_folder(tmp_path, per_category=1)
     with pytest.raises(XrayError, match="nowhere/sam"):
-        planned(tmp_path, tiny_values(tmp_path, tmp_path / "nowhere", scenarios=["original"]))
+        planned(tmp_path, tiny_values(tmp_path, tmp_path / "nowhere", scenarios=["segmented"]))
     assert not (tmp_path / "run/run.json").exists()

@@ -133,6 +133,9 @@ def test_bad_files_have_a_reason_and_change_no_good_row(tmp_path: Path) -> None:
     expected |= {f"mask_{stem}.jpg": verdict[1:] for stem, verdict in BAD_MASKS.items()}
     seen: dict[str, set[tuple[str, str]]] = {}
     for row in rows(made).values():
+        if names[row["image_id"]].startswith("mask_") and row["scenario"] == "original":
+            assert row["status"] == "ok"  # it needs no mask
+            continue
         seen.setdefault(names[row["image_id"]], set()).add((row["status"], row["reason"]))
         assert (row["image"] is not None) == (row["status"] == "ok")
     assert {name: seen[name] for name in expected} == {name: {verdict} for name, verdict in expected.items()}
@@ -182,11 +185,30 @@ def test_files_that_changed_or_vanished_after_the_plan_are_refused(tmp_path: Pat
     assert verdicts == {("rejected", "source_changed"), ("failed", "missing_file")}
 
 
-def test_a_single_category_has_no_donors(tmp_path: Path) -> None:
+def test_a_single_category_is_put_on_drawn_landscapes(tmp_path: Path) -> None:
     write_folder(tmp_path)
-    _, made, _ = rendered(tmp_path, categories={"ball": [430]}, scenarios=["original", "random_background"])
+    run, made, _ = rendered(tmp_path, categories={"ball": [430]}, scenarios=["original", "random_background"])
     verdicts = {(row["scenario"], row["status"], row["reason"]) for row in rows(made).values()}
-    assert verdicts == {("original", "ok", ""), ("random_background", "rejected", "no_donor")}
+    assert verdicts == {("original", "ok", ""), ("random_background", "ok", "")}
+    assert run.recipe_values["backgrounds"]["kind"] == "drawn"
+
+
+def test_photographs_without_a_mask_are_in_the_scenarios_that_need_none(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    masks = sorted((tmp_path / "masks").rglob("*.png"))
+    masks[0].unlink()
+    kinds = ["original", {"kind": "image_r", "region": "image"}, "image_grey", "image_g", "segmented"]
+    run, made, _ = rendered(tmp_path, scenarios=kinds)
+    masked = {row["image_id"]: row["status"] for item in made for row in item.masks.to_pylist()}
+    (lost,) = (image for image, status in masked.items() if status == "rejected")
+    of_lost = {row["scenario"]: row for row in rows(made).values() if row["image_id"] == lost}
+    assert {name: row["status"] for name, row in of_lost.items()} == {
+        "original": "ok", "image_r": "ok", "image_grey": "ok", "image_g": "rejected", "segmented": "rejected"
+    }  # fmt: skip
+    assert of_lost["segmented"]["reason"] == "missing_mask"
+    assert of_lost["original"]["mask"] is None
+    assert all(row["mask"] for row in rows(made).values() if row["status"] == "ok" and row["image_id"] != lost)
+    assert any("left out of image_g, segmented" in note for note in run.plan.record()["remarks"])
 
 
 @settings

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.tiny_pools import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
-from xray.core.errors import ResourceError
+from xray.core.errors import ConfigError, ResourceError
 from xray.pipeline.generate.workers import InpaintStage, RefineStage, refine_shards, render_shard, render_shards
 from xray.pipeline.generate.worklist import Worklist
 from xray.runs.counts import RowCounts
@@ -58,7 +58,7 @@ def test_without_models_each_shard_is_an_item_of_its_own(folder: Path) -> None:
 
 
 def test_a_mask_model_runs_in_a_pool_before_rendering(folder: Path) -> None:
-    run = planned(folder, pooled_values(folder, scenarios=["original"], pools={}))
+    run = planned(folder, pooled_values(folder, scenarios=["segmented"], pools={}))
     refine, render = Worklist.of(run).stages(GPUS)
     assert (refine.name, refine.work, render.name) == ("refine", RefineStage, "render")
     assert refine.pool is not None
@@ -125,11 +125,11 @@ def test_finished_work_is_left_out(folder: Path) -> None:
 
 
 def test_an_added_scenario_reuses_given_masks(folder: Path) -> None:
-    run = planned(folder, given(folder, scenarios=["original"]))
+    run = planned(folder, given(folder, scenarios=["segmented"]))
     made_here(run)
     before = made_files(run)
     assert len(before) == 6  # three of images, three of masks
-    run = planned(folder, given(folder, scenarios=with_inpainting(folder)))
+    run = planned(folder, given(folder, scenarios=["segmented", with_inpainting(folder)[1]]))
     assert names(run) == ["paint"]
     assert Worklist.of(run).units == INPAINTED
     made_here(run)
@@ -140,7 +140,7 @@ def test_an_added_scenario_reuses_given_masks(folder: Path) -> None:
 
 
 def test_added_scenarios_reuse_the_masks_of_a_model(folder: Path) -> None:
-    run = planned(folder, pooled_values(folder, scenarios=["original"]))
+    run = planned(folder, pooled_values(folder, scenarios=["segmented"]))
     made_here(run)
     refined = logged(folder, "refine")
     run = planned(folder, pooled_values(folder, scenarios=["original", "segmented", with_inpainting(folder)[1]]))
@@ -149,6 +149,17 @@ def test_added_scenarios_reuse_the_masks_of_a_model(folder: Path) -> None:
     assert logged(folder, "refine") == refined
     assert len(refined) == len(run.store.table("masks")) == 6
     assert RowCounts.of(run.store.receipts(GENERATE)).ok == 24
+
+
+def test_no_masks_are_made_where_no_scenario_needs_them(folder: Path) -> None:
+    run = planned(folder, pooled_values(folder, scenarios=["original", "image_grey"]))
+    assert names(run) == ["render"]
+    made_here(run)
+    assert len(run.store.table("masks")) == 0
+    assert run.store.table("source")["mask_uri"].null_count == 6
+    assert RowCounts.of(run.store.receipts(GENERATE)).by_outcome() == {"ok": 12}
+    with pytest.raises(ConfigError, match="--replan"):
+        planned(folder, pooled_values(folder, scenarios=["original", "segmented"]))
 
 
 def test_added_photographs_get_masks(folder: Path) -> None:

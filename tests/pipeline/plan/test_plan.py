@@ -153,17 +153,17 @@ def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:
 
 def test_a_larger_recipe_plans_only_what_is_missing(tmp_path: Path) -> None:
     write_folder(tmp_path)
-    run = planned(tmp_path, scenarios=["original"])
+    run = planned(tmp_path, scenarios=["image_r"])
     before = run.store.table("plan")
     write_folder(tmp_path, per_category=4)
-    run = planned(tmp_path, scenarios=["original", "image_b"])
+    run = planned(tmp_path, scenarios=["image_r", "image_b"])
     after = run.store.table("plan").to_pandas()
     assert after.sample_id.is_unique
     assert len(after) == 16
     assert set(before.column("sample_id").to_pylist()) <= set(after.sample_id)
     assert run.plan.shards()[:3] == ["00-00-00000", "00-00-00001", "00-00-00002"]
-    assert list(run.recipe_values["scenarios"]) == ["original", "image_b"]
-    assert len(planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")) == 16
+    assert list(run.recipe_values["scenarios"]) == ["image_r", "image_b"]
+    assert len(planned(tmp_path, scenarios=["image_r", "image_b"]).store.table("plan")) == 16
 
 
 def test_a_smaller_recipe_keeps_the_bank_for_new_photographs(tmp_path: Path) -> None:
@@ -198,9 +198,9 @@ def test_a_recipe_that_contradicts_the_plan_is_refused(tmp_path: Path) -> None:
 
 def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path)
-    golden = planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")
+    golden = planned(tmp_path, scenarios=["image_r", "image_b"]).store.table("plan")
     (tmp_path / "run").rename(tmp_path / "golden")
-    planned(tmp_path, scenarios=["original"])
+    planned(tmp_path, scenarios=["image_r"])
 
     def killed(self: RunFolder, *_: object) -> None:
         raise KeyboardInterrupt
@@ -208,9 +208,9 @@ def test_a_plan_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "commit_plan", killed)
         with pytest.raises(KeyboardInterrupt):
-            planned(tmp_path, scenarios=["original", "image_b"])
+            planned(tmp_path, scenarios=["image_r", "image_b"])
     assert len(RunFolder(str(tmp_path / "run")).store.table("plan")) == 6
-    again = planned(tmp_path, scenarios=["original", "image_b"]).store.table("plan")
+    again = planned(tmp_path, scenarios=["image_r", "image_b"]).store.table("plan")
     keys = [("sample_id", "ascending")]
     assert again.drop_columns("shard").sort_by(keys).equals(golden.drop_columns("shard").sort_by(keys))
 

@@ -108,7 +108,7 @@ def test_a_mask_that_has_changed_is_refused_or_planned_anew(run: RunFolder, fold
     made_here(unmade)
     bad = [row for row in rows(unmade) if row["status"] != "ok"]
     assert {(row["reason"], row["image_id"].partition("-")[0]) for row in bad} == {("mask_changed", "0")}
-    assert len(bad) == 5
+    assert len(bad) == 4  # the original needs no mask
     diff = replanned(run, recipe_values(folder))
     assert sum(diff.missing.values()) == 5
     assert_as_if_planned_so(run, folder, recipe_values(folder))
@@ -245,13 +245,13 @@ def test_the_command_says_what_is_made_and_what_is_kept(run: RunFolder, folder: 
     summary = "6 images to make, 6 reused, 18 no longer planned"
     assert said.output.splitlines()[-1] == f"{summary}; nothing written: {run.uri}"
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
-    assert said.output.splitlines()[-1].startswith(f"replanned: {summary}")
+    assert f"\nreplanned: {summary}" in said.output
     made_here(RunFolder(run.uri))
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
-    assert said.output.splitlines()[-1].endswith(f"; nothing written: {run.uri}")
+    assert f"; nothing written: {run.uri}\n" in said.output
     recipe.write_text(recipe.read_text() + "name: another\n")
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
-    assert said.output.splitlines()[-1].startswith("replanned: ")  # the recipe was written, though no image changes
+    assert "\nreplanned: " in said.output  # the recipe was written, though no image changes
     assert RunFolder(run.uri).recipe.name == "another"
     shutil.rmtree(folder / "run")
     assert "no plan yet" in str(invoke(app, ["plan", str(recipe), run.uri, "--replan"]).exception)

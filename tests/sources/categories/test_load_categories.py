@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from xray.core.errors import XrayError
-from xray.sources.categories import Category, categories_by_label, category_of_folder, imagenet1k, load_categories
+from xray.sources.categories import Category, categories_by_label, category_of_folder, load_categories
 from xray.sources.categories.base import normalize_label
-from xray.sources.categories.imagenet1k import categories_from_labels, classes_of
 
 
 @pytest.mark.parametrize(("name", "count"), [("ximagenet12", 12), ("stamps12", 12), ("imagenet1k", 1000)])
@@ -56,9 +55,25 @@ def test_categories_in_a_recipe() -> None:
         ({}, "ximagenet12"),
         ({"fox": [1000]}, "'fox'.*1000"),
         ({"fox": [-1]}, "'fox'.*-1"),
-        ({"fox": []}, "'fox'.*indices"),
+        ({"fox": []}, "'fox'.*277 red fox"),
+        ({"fox": None}, "'fox'"),
+        ({"xyzzy": []}, "'xyzzy'.*{}"),
+        ({"xyzzy": {"indices": [], "prompts": ["snow"]}}, "'xyzzy'.*{}"),
+        ({"bird": "crane"}, r"(?s)'crane'.*n02012849.*134.*n03126707.*517"),
+        ({"toy": "kite"}, r"(?s)'kite'.*n01608432.*{}"),
+        ({"dog": "chihuaha"}, "(?s)'chihuaha'.*n02085620"),
+        ({"dog": "n02439033"}, "'n02439033'"),
+        ({"dog": "268-151"}, "'268-151'"),
+        ({"dog": "900-1000"}, "'900-1000'"),
+        ({"dog": [True]}, "True"),
+        ({"dog": [1.5]}, r"1\.5"),
+        ({"dog": [["tabby"]]}, "tabby"),
+        ({"crane": [], "mouse": []}, "(?s)'crane'.*'mouse'"),
+        (["dog", "dog"], "twice"),
+        (["dog", ["cat"]], "cat"),
+        ("dog", r"\[dog\]"),
+        (5, "5"),
         ({"": [1]}, "''.*name"),
-        ({"fox": 277}, "'fox'.*277"),
         ({"fox": {"indices": [1], "index": 2}}, "'fox'.*index"),
         ({"fox": {"indices": [1], "name": "dog"}}, "'fox'.*name"),
         ({"fox": {"indices": [1], "prompts": ["snow", "  "]}}, r"'fox'.*prompts\.1"),
@@ -76,39 +91,6 @@ def test_the_category_of_a_folder(folder: str, index: int | None) -> None:
     assert (category.indices[0] if category else None) == index
 
 
-def test_labels_of_imagenet_give_categories() -> None:
-    labels = ["n02119022", "Vulpes_vulpes", "crayfish", "red fox", "tench, Tinca tinca"]
-    assert [(category.name, category.indices) for category in categories_from_labels(labels, "labels")] == [
-        ("red fox", (277,)),
-        ("Vulpes_vulpes", (277,)),
-        ("crayfish", (124,)),  # a synonym of 123, the name of 124
-        ("tench, Tinca tinca", (0,)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        (["foxes", "n02119022"], ["'foxes' in here", '"foxes": [277, 278, 279, 280]', '"n02119022": [277]']),
-        (["crane"], ['"crane": [134, 517]  # crane bird or crane machine']),
-        (["xyzzy"], ['"xyzzy": []']),
-        ([f"xyzzy{i}" for i in range(25)], ["and 5 more"]),
-    ],
-)
-def test_unknown_labels_give_lines_for_the_recipe(labels: list[str], expected: list[str]) -> None:
-    with pytest.raises(XrayError, match="\ncategories:\n") as caught:
-        categories_from_labels(labels, "here")
-    for text in expected:
-        assert text in str(caught.value)
-
-
-def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm.data.imagenet_info", None)
-    imagenet1k._synonyms.cache_clear()
-    with pytest.raises(XrayError, match=r"xray-robustness\[models\]"):
-        load_categories("imagenet1k")
-
-
 def test_categories_that_differ_in_case_alone_have_folders_as_written() -> None:
     dog, jacket = load_categories({"Cardigan": [264], "cardigan": [474]})
     by_label = categories_by_label([dog, jacket])
@@ -116,11 +98,39 @@ def test_categories_that_differ_in_case_alone_have_folders_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "indices"),
+    ("value", "indices"),
     [
-        ("Cardigan", [264]), ("cardigan", [474]), ("n02119022", [277]), ("n02085620-Chihuahua", [151]), ("277", [277]),
-        ("1000", []), ("n0211902299", []), ("crane", [134, 517]), ("King_Crab", [121]), ("unicorn", []),
+        ("dog", range(151, 269)),
+        ("n02084071", range(151, 269)),
+        ("151-268", range(151, 269)),
+        ("151 – 268", range(151, 269)),
+        (277, [277]),
+        ("277", [277]),
+        (["tabby", "tiger cat"], [281, 282]),
+        (["poodle", "n02119022", 300, "7-8"], [265, 266, 267, 277, 300, 7, 8]),
+        (["dog", "Chihuahua", 151], range(151, 269)),
+        ({"indices": "Cardigan"}, [264]),
+        ([277, 277], [277, 277]),
+        ({}, []),
+        ({"prompts": ["snow"]}, []),
     ],
-)  # fmt: skip
-def test_labels_are_read_as_what_they_say(label: str, indices: list[int]) -> None:
-    assert [one.indices[0] for one in classes_of(label)] == indices
+)
+def test_values_of_a_category(value: Any, indices: Sequence[int]) -> None:
+    (category,) = load_categories({"x": value})
+    assert category.indices == tuple(indices)
+
+
+def test_a_list_of_labels_is_a_recipe() -> None:
+    categories = load_categories(["dog", {"pet": ["tabby", 283]}, "Cardigan", 277])
+    assert [(one.name, len(one.indices)) for one in categories] == [
+        ("dog", 118),
+        ("pet", 2),
+        ("Cardigan", 1),
+        ("277", 1),
+    ]
+
+
+def test_ids_alone_also_name_folders() -> None:
+    (fox,) = load_categories({"fox": ["n02119022", "N02120079"]})
+    assert category_of_folder("n02120079", categories_by_label([fox])) == fox
+    assert load_categories({"fox": ["n02119022", "kit fox"]})[0].wnids == ()

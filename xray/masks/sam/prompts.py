@@ -67,7 +67,7 @@ class Prompter:
         if any(on for _, _, on in outside):
             prompts.append(Prompt(None, outside, None))
         if not prompts:
-            raise Rejected("missing_hint", "no box, no point on the object, no mask")
+            raise Rejected("missing_hint", hint.looked_in or "no box, no point on the object, no mask")
         return prompts
 
     def _box_around(self, part: Mask) -> Box:

@@ -16,6 +16,10 @@ _PIPELINE = ("model_index.json", *(f"{part}/*" for part in ("scheduler", "tokeni
 _PIPELINE_XL = (*_PIPELINE, "tokenizer_2/*", "text_encoder_2/*")
 _PIPELINE_WITH_CHECKER = (*_PIPELINE, "feature_extractor/*", "safety_checker/*")
 _TRANSFORMER = ("config.json", "*processor_config.json", "model*.safetensors")
+_DETECTOR = (
+    "config.json", "*processor_config.json", "tokenizer*.json", "special_tokens_map.json", "vocab*", "merges.txt",
+    "model*.safetensors",
+)  # fmt: skip
 _DIFFUSER = ("config.json", "diffusion_pytorch_model*.safetensors")
 _SEVERAL = "several public lock files and model registries agree"
 _OPENRAIL_XL = "OpenRAIL++-M"
@@ -85,6 +89,21 @@ CATALOG: dict[str, CatalogEntry] = {
         "mask refiner: SAM 2.1 tiny", "Apache-2.0", 0.16, _SEVERAL,
         "facebook/sam2.1-hiera-tiny", "de431c4043854a71d8101e17995dfe596bf101a5", _TRANSFORMER,
         "48c14467e5cf9e51870511feb72c89688e82dd74523142c0538b663e193ac2a7",
+    ),
+    "grounding-dino-tiny": _model(
+        "masks from text: Grounding DINO tiny", "Apache-2.0", 0.69, _SEVERAL,
+        "IDEA-Research/grounding-dino-tiny", "a2bb814dd30d776dcf7e30523b00659f4f141c71", _DETECTOR,
+        "1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3",
+    ),
+    "grounding-dino-base": _model(
+        "masks from text: Grounding DINO base", "Apache-2.0", 0.94, _SEVERAL,
+        "IDEA-Research/grounding-dino-base", "12bdfa3120f3e7ec7b434d90674b3396eccf88eb", _DETECTOR,
+        "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
+    ),
+    "owlv2-base": _model(
+        "masks from text: OWLv2 base", "Apache-2.0", 0.62, _SEVERAL,
+        "google/owlv2-base-patch16-ensemble", "cfd3195ba4ea9592eec887ded089f4c08eff231d", _DETECTOR,
+        "e1e130b9e404cf91a75ad45644c1da9d7fa5284085eecc864266a6923efb99e7",
     ),
     "sdxl-inpainting": CatalogEntry(
         "painter: SDXL inpainting", _OPENRAIL_XL, 13.9, "revision as imaginAIry and other public projects pin it",

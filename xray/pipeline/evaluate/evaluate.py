@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from xray.cluster.placement import Grant
 from xray.core.errors import ConfigError, extra
 from xray.core.progress import Progress
-from xray.models.registry import parse_model
 from xray.pipeline.budget import Budget
 from xray.pipeline.evaluate.worker import BATCH, EvaluateWorker
+from xray.pipeline.plan.checks import check_models
 from xray.runs.counts import RowCounts
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
@@ -48,9 +48,8 @@ def evaluate(
     _check_models(run, models)
     shards = _available(run, from_plan)
     groups = _pending(run, models, shards)
-    with extra("models"):
-        for name in {name for names in groups for name in names}:
-            parse_model(models[name]).check()
+    lacking = {name: models[name] for name in models if any(name in names for names in groups)}
+    check_models(lacking, run.recipe.categories or ())
     budget = Budget(run, run.recipe.bad_rows if bad_rows is None else bad_rows)
     if groups:
         with extra("ray"):
@@ -90,7 +89,8 @@ def _available(run: RunFolder, from_plan: bool) -> list[str]:
     if missing := {part for shard in shards if (part := ShardId(shard).part) in inpainted and shard not in done}:
         names = ", ".join(sorted({name for part in missing for name in run.plan.scenarios_of(part)}))
         raise ConfigError(f"{names}: inpainted images must exist; run `xray generate` before `--from-plan`")
-    if run.recipe.masks.refine.accelerated and not {ShardId(shard).batch for shard in shards} <= run.store.masked():
+    made_by_model = run.recipe.needs_masks and run.recipe.masks.refiner.accelerated
+    if made_by_model and not {ShardId(shard).batch for shard in shards} <= run.store.masked():
         raise ConfigError("the masks are made by a model; run `xray mask` before `--from-plan`")
     return shards
 

@@ -21,6 +21,7 @@ from xray.models.outputs import prediction_columns
 from xray.pipeline.evaluate.panel import Panel
 from xray.pipeline.generate.render import Renderer, status_counts
 from xray.pipeline.worker import OnBatch, ShardWorker
+from xray.runs.accepted import accepted_outputs
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.predictions import predictions_table
@@ -94,12 +95,14 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
     def _predict(self, panel: Panel, models: Mapping[str, Mapping[str, str]], images: pa.Table) -> dict[str, pa.Table]:
         """Predict images with every model: PREDICTIONS by model."""
         encoded = [cell["bytes"] for cell in images.column("image").to_pylist()]
-        indices = {category.name: category.indices for category in self.recipe.categories or ()}
-        accepted = [indices[category] for category in images.column("category").to_pylist()]
+        categories = images.column("category").to_pylist()
         batches = list(self._batches(panel, encoded))
         tables = {}
         for model, facts in models.items():
-            none = np.empty((0, CLASSES), np.float32)
+            labels = getattr(panel.models[facts["spec"]], "labels", None)
+            outputs = accepted_outputs(model, labels, self.recipe.categories or ())
+            accepted = [outputs[category] for category in categories]
+            none = np.empty((0, CLASSES if labels is None else len(labels)), np.float32)
             probabilities_NK = np.concatenate([none, *(batch[facts["spec"]] for batch in batches)])
             columns: dict[str, Any] = {**prediction_columns(probabilities_NK, accepted)}
             constant = {"model": model, "weights": facts["weights"], "trained_on": "pretrained", "fold": -1}

@@ -137,7 +137,9 @@ def measured(run: RunFolder, pool: str, settings: RateSettings) -> Rate | None:
 
 def remember_rates(run: RunFolder, nodes: Sequence[Node]) -> None:
     """Save the rates of a run, for dry runs of others with the same settings."""
-    works: list[tuple[str, tuple[str, ...]]] = [("refine", ())] if run.recipe.masks.refine.accelerated else []
+    works: list[tuple[str, tuple[str, ...]]] = (
+        [("refine", ())] if run.recipe.masks.refiner.accelerated and run.recipe.needs_masks else []
+    )
     works += [("paint", run.plan.scenarios_of(part)) for part in run.plan.inpainted()]
     for pool, scenarios in works:
         settings = rate_settings(run.recipe, pool, scenarios)
@@ -165,7 +167,7 @@ def _render_rate(work: Worklist) -> Rate:
     sample = _sample(work.run.plan.shard(next(shard for shard in work if ShardId(shard).part not in work.inpainted)))
     recipe = work.run.recipe
     masks = work.run.store.masks(ShardId(sample.name).batch)
-    if masks is None and recipe.masks.refine.accelerated:
+    if masks is None and recipe.masks.refiner.accelerated:
         masks = central_masks(sample.source, recipe.limits)
     renderer = Renderer(recipe)
     renderer.shard(sample, masks)

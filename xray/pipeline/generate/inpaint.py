@@ -17,8 +17,9 @@ from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.device import DeviceModel, load_on
 from xray.core.errors import Rejected
 from xray.core.parquet import consecutive
+from xray.masks.photographs import read_photo
 from xray.models.weights import check_pinned
-from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, outcome_of, read_photo, rows_by_image
+from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, rows_by_image
 from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
@@ -48,6 +49,8 @@ class InpaintJob:
         """The input of the inpainter; raises `Rejected` if there is no photograph, or no mask."""
         if isinstance(self.photo, Rejected):
             raise self.photo
+        if self.photo.refusal is not None:
+            raise self.photo.refusal
         return InpaintRequest(self.photo.photo, self.plan["prompt"], self.plan["seed"])
 
 
@@ -199,7 +202,7 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
         jobs = [job for job in _jobs(shard, masks, self.recipe) if job.plan["sample_id"] not in rows]
         runner: BatchRunner[InpaintJob, Row] = BatchRunner(self.model, self.batch, lock, self.on_batch)
         for job, row in zip(jobs, runner.run(jobs), strict=True):
-            rows[job.plan["sample_id"]] = job.row | outcome_of(row) if isinstance(row, Rejected) else row
+            rows[job.plan["sample_id"]] = job.row | schema.outcome_of(row) if isinstance(row, Rejected) else row
         planned = shard.plan.column("sample_id").to_pylist()
         return pa.Table.from_pylist([rows[sample] for sample in planned], schema=schema.IMAGES), runner
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,19 @@ from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.device import DeviceModel, load_on
 from xray.core.errors import ConfigError, Rejected, extra
 from xray.core.progress import Progress
-from xray.masks import RefinedMask, Refiner, RefinerInput, select_mask
+from xray.masks import RefinedMask, RefinerInput, select_mask
+from xray.masks.photographs import hint_of, mask_seed, read_photo
+from xray.masks.without_weights import WithoutWeights
 from xray.models.weights import check_pinned
-from xray.pipeline.generate.photo import Row, hint_of, mask_row, mask_seed, read_photo, row_without_mask
+from xray.pipeline.generate.photo import Row, mask_row, row_without_mask
 from xray.pipeline.generate.retry import masks_to_remake
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
 from xray.runs.counts import Outcome, count_outcomes, has_failed
+from xray.runs.examples import Example, examples, most_frequent
 from xray.runs.folder import RunFolder
 from xray.runs.lock import exclusive
-from xray.runs.receipts import MASK, Receipt
+from xray.runs.receipts import GENERATE, MASK, Receipt
 from xray.runs.recipe import Recipe
 from xray.runs.reuse import reusable_masks
 from xray.runs.versions import refuse_other_versions
@@ -51,23 +55,30 @@ def mask(
         Number of photographs by outcome.
 
     Raises:
-        ConfigError: too many photographs have no mask.
+        ConfigError: too many photographs have no mask, or no scenario needs one.
         ResourceError: no GPU for a model that needs one. Committed masks stay.
     """
+    if not run.recipe.needs_masks:
+        raise ConfigError(f"no scenario of this run needs masks: {', '.join(run.recipe.scenarios)}")
     recipe, masked = run.recipe, run.store.masked() - set(masks_to_remake(run))
     batches = [batch for batch in run.plan.batches() if batch not in masked]
     if batches:
         _make_masks(run, batches, watch)
     counts = count_outcomes(run.store.table("masks", ["status", "reason"]).to_pylist())
-    bad = sum(n for text, n in counts.items() if not Outcome.parse(text).ok)
+    bad = Counter({text: n for text, n in counts.items() if not Outcome.parse(text).ok})
     budget = (recipe.bad_rows if bad_rows is None else bad_rows) * counts.total()
-    if bad > budget:
+    if bad.total() > budget:
         raise ConfigError(
-            f"{bad:,} of {counts.total():,} photographs have no mask, more than the budget of {budget:,.0f}; "
-            "the table `masks` has the reasons. Adjust the gates or hints and plan a new run, or allow more with "
-            "`--bad-rows`"
+            f"{bad.total():,} of {counts.total():,} photographs have no mask, more than the budget of {budget:,.0f}: "
+            f"{most_frequent(bad, mask_examples(run))}. The others are kept. Look at {run.store.path('masks.html')}; "
+            "adjust the gates or annotations and plan a new run, or allow more with `--bad-rows`"
         )
     return dict(counts)
+
+
+def mask_examples(run: RunFolder) -> dict[str, Example]:
+    """Return an example of each outcome of photographs without a mask, wherever their masks were made."""
+    return examples(run, GENERATE, run.store.receipts(GENERATE)) | examples(run, MASK, run.store.receipts(MASK))
 
 
 def _make_masks(run: RunFolder, batches: Sequence[str], watch: Callable[[Mapping[str, PoolState]], None]) -> None:
@@ -85,7 +96,7 @@ def _make_masks(run: RunFolder, batches: Sequence[str], watch: Callable[[Mapping
             watch(states)
 
         stage = Stage("refine", refine_batch, (run.uri,))
-        if run.recipe.masks.refine.accelerated:
+        if run.recipe.masks.refiner.accelerated:
             await_gpus(pools.gpus, pools.stall_seconds)
             pool = grant({"refine": pools.refine}, nodes())["refine"]
             stage = Stage("refine", MaskWorker, (run.uri, pool.device, pool.batch), pool, overlap=2)
@@ -103,9 +114,9 @@ class MaskWorker(ShardWorker[Model]):
 
     def load(self) -> Model:
         """Load the refiner."""
-        refiner = self.recipe.masks.refine
+        refiner = self.recipe.masks.refiner
         if not refiner.accelerated:
-            return _WithoutWeights(refiner)
+            return WithoutWeights(refiner)
         check_pinned(self.run.plan.pins(refiner.weights()))
         refuse_other_versions(self.run, MASK)
         return load_on(refiner.load, self.device)
@@ -179,20 +190,3 @@ class _Masking:
         refined = self.model.finish(input, raw)
         refined, statistics = select_mask(refined, input.hint.mask, self.recipe.masks.gates)
         return mask_row(item.source, refined, statistics, item.notes)
-
-
-class _WithoutWeights:
-    """A refiner without weights as a `DeviceModel`."""
-
-    def __init__(self, refiner: Refiner) -> None:
-        self.refiner = refiner
-        self.facts: Mapping[str, Any] = {"kind": refiner.name}
-
-    def prepare(self, item: RefinerInput) -> None:
-        return None
-
-    def run(self, batch: Sequence[None]) -> Sequence[None]:
-        return batch
-
-    def finish(self, item: RefinerInput, raw: None) -> RefinedMask:
-        return self.refiner.refine(item.decoded, item.hint, item.seed)

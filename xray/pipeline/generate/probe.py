@@ -14,9 +14,10 @@ from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Limits
 from xray.masks import RefinedMask, measure
+from xray.masks.photographs import read_photo
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
-from xray.pipeline.generate.photo import Row, mask_row, read_photo, row_without_mask
+from xray.pipeline.generate.photo import Row, mask_row, row_without_mask
 from xray.runs.receipts import Shard
 
 MIN_IMAGES = 3

@@ -17,15 +17,12 @@ from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Decoded, decode, encode
 from xray.core.parquet import consecutive
 from xray.masks import Mask, encode_mask, select_mask
+from xray.masks.photographs import hint_of, mask_seed, read_photo, read_unchanged
 from xray.pipeline.generate.photo import (
     MaskedPhoto,
-    hint_of,
     mask_row,
-    mask_seed,
     masked_photo,
-    outcome_of,
-    read_photo,
-    read_unchanged,
+    photo_without_mask,
     row_without_mask,
     rows_by_image,
 )
@@ -68,6 +65,7 @@ class Renderer:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.decoded = 0
+        self._needs_masks = recipe.needs_masks
         self._donors: dict[str, Pixels] = {}
 
     def shard(self, shard: Shard, masks: pa.Table | None = None, reused: Mapping[str, Row] | None = None) -> Rendered:
@@ -84,32 +82,41 @@ class Renderer:
         mask_rows = rows_by_image(masks)
         for source in shard.source.to_pylist():
             image = source["image_id"]
-            if image in planned or image not in mask_rows:
-                photo, mask_rows[image] = self._photo(source, mask_rows.get(image))
+            if image in planned or (self._needs_masks and image not in mask_rows):
+                photo, masks_row = self._photo(source, mask_rows.get(image))
+                if masks_row is not None:
+                    mask_rows[image] = masks_row
                 for row in planned.get(image, ()):
                     images[row["sample_id"]] = self._image(source, row, photo)
         samples = shard.plan.column("sample_id").to_pylist()
-        photographs = shard.source.column("image_id").to_pylist()
+        photographs = shard.source.column("image_id").to_pylist() if self._needs_masks else ()
         return Rendered(
             pa.Table.from_pylist([images[sample] for sample in samples], schema=schema.IMAGES),
             pa.Table.from_pylist([mask_rows[image] for image in photographs], schema=schema.MASKS),
         )
 
-    def _photo(self, source: Row, row: Row | None) -> tuple[MaskedPhoto | Rejected, Row]:
-        """Read a photograph with its mask, making its row of MASKS unless it is given."""
+    def _photo(self, source: Row, row: Row | None) -> tuple[MaskedPhoto | Rejected, Row | None]:
+        """Read a photograph with its mask, making its row of MASKS unless it is given or no masks are needed."""
+        mask: Mask | None = None
         try:
             decoded = read_photo(source, self.recipe.limits)
             self.decoded += 1
-            row, mask = (row, None) if row else self._mask(source, decoded)
+            if not self._needs_masks:
+                return photo_without_mask(decoded), None
+            if row is None:
+                row, mask = self._mask(source, decoded)
             return masked_photo(decoded, row, mask), row
         except Rejected as verdict:
             return verdict, row or row_without_mask(source, verdict)
 
-    def _mask(self, source: Row, decoded: Decoded) -> tuple[Row, Mask]:
+    def _mask(self, source: Row, decoded: Decoded) -> tuple[Row, Mask | None]:
         settings = self.recipe.masks
-        hint, notes = hint_of(source, decoded, settings.annotations)
-        refined = settings.refine.refine(decoded, hint, mask_seed(source))
-        refined, statistics = select_mask(refined, hint.mask, settings.gates)
+        try:
+            hint, notes = hint_of(source, decoded, settings.annotations)
+            refined = settings.refine.refine(decoded, hint, mask_seed(source))
+            refined, statistics = select_mask(refined, hint.mask, settings.gates)
+        except Rejected as verdict:
+            return row_without_mask(source, verdict), None
         return mask_row(source, refined, statistics, notes), refined.mask
 
     def _image(self, source: Row, plan: Row, photo: MaskedPhoto | Rejected) -> Row:
@@ -118,11 +125,12 @@ class Renderer:
             if isinstance(photo, Rejected):
                 raise photo
             scenario = self.recipe.scenarios[plan["scenario"]].scenario
+            photo.check_usable(scenario)
             donor = self._donor_of(plan) if scenario.needs_donor else None
             picture = scenario.render(photo.photo, plan["seed"], donor)
             check_kept(scenario, photo.photo, picture, plan)
         except Rejected as verdict:
-            return row | outcome_of(verdict)
+            return row | schema.outcome_of(verdict)
         return row | encoded_image(picture, plan, photo, self.recipe.images)
 
     def _donor_of(self, plan: Row) -> Pixels:
@@ -160,7 +168,9 @@ def encoded_image(
     """
     format = "png" if picture.image.shape[2] == 4 else images.format
     data = encode(picture.image, format, images.quality)
-    mask = photo.encoded_mask if picture.mask is photo.photo.mask else encode_mask(picture.mask)
+    mask = photo.encoded_mask
+    if mask is not None and picture.mask is not photo.photo.mask:
+        mask = encode_mask(picture.mask)
     provenance = {
         "settings": json.loads(plan["settings"]),
         "seed": plan["seed"],
@@ -171,7 +181,7 @@ def encoded_image(
     }
     return {
         "image": {"bytes": data, "path": f"{plan['sample_id']}.{'png' if format == 'png' else 'jpg'}"},
-        "mask": {"bytes": mask, "path": f"{plan['sample_id']}.mask.png"},
+        "mask": None if mask is None else {"bytes": mask, "path": f"{plan['sample_id']}.mask.png"},
         "provenance": json.dumps(provenance, sort_keys=True),
         "sha256": hashlib.sha256(data).hexdigest(),
         "status": schema.OK,

@@ -64,7 +64,7 @@ def render_shard(uri: str, name: str) -> Receipt:
 def _render(run: RunFolder, renderer: Renderer, name: str) -> Receipt:
     started = time.perf_counter()
     shard, masks = run.plan.shard(name), run.store.masks(ShardId(name).batch)
-    makes_masks = masks is None and run.plan.makes_masks(name)
+    makes_masks = masks is None and run.recipe.needs_masks and run.plan.makes_masks(name)
     if receipt := adopt_shard(run, shard, ["images", "masks"] if makes_masks else ["images"]):
         return receipt
     rendered = renderer.shard(shard, masks, reusable_images(run, shard))

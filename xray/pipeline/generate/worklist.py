@@ -61,8 +61,8 @@ class Worklist:
     @property
     def refines(self) -> bool:
         """Whether masks need a stage of their own: for a model, for an inpainter, or as in earlier commands."""
-        needed = self.run.recipe.masks.refine.accelerated or self.inpaints or self.run.store.done(MASK)
-        return bool(needed) and not self.shards.keys() <= self.masked
+        needed = self.run.recipe.masks.refiner.accelerated or self.inpaints or self.run.store.done(MASK)
+        return bool(needed) and self.run.recipe.needs_masks and not self.shards.keys() <= self.masked
 
     @property
     def units(self) -> list[str]:
@@ -75,7 +75,7 @@ class Worklist:
         """The pools that work at the same time."""
         recipe = self.run.recipe
         pools = {}
-        if self.refines and recipe.masks.refine.accelerated:
+        if self.refines and recipe.masks.refiner.accelerated:
             pools["refine"] = recipe.pools.refine
         if self.inpaints:
             pools["paint"] = recipe.pools.paint

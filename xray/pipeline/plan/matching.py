@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xray.core.parts import split_uri
 from xray.core.schema import SOURCE
 from xray.core.uri import short_name
 from xray.masks import Annotations
@@ -23,17 +24,18 @@ def match_masks(source: pa.Table, annotations: Annotations) -> tuple[pa.Table, l
     """
     source, masks = _without_masks(source)
     source, shared = _without_shared(source)
-    notes = [*masks, *shared]
+    notes = [*masks, *shared, *_copies(source), *_in_several_categories(source)]
     if annotations.separate:
         notes += _unmatched(source)
-    return source, notes
+    return source, [*notes, *annotations.notes()]
 
 
 def _without_masks(source: pa.Table) -> tuple[pa.Table, list[str]]:
     """Leave out the photographs that are masks of others."""
     uri, mask = source["uri"], source["mask_uri"]
     own = pc.fill_null(pc.equal(uri, mask), False)
-    of_others = pc.is_in(uri, value_set=mask.filter(pc.and_(pc.is_valid(mask), pc.invert(own))).combine_chunks())
+    masks = _separate(mask.filter(pc.and_(pc.is_valid(mask), pc.invert(own))))
+    of_others = pc.is_in(uri, value_set=masks)
     kept, left_out = source.filter(pc.invert(of_others)), uri.filter(of_others).to_pylist()
     itself = pc.fill_null(pc.equal(kept["uri"], kept["mask_uri"]), False)
     notes = []
@@ -46,11 +48,15 @@ def _without_masks(source: pa.Table) -> tuple[pa.Table, list[str]]:
 
 def _without_shared(source: pa.Table) -> tuple[pa.Table, list[str]]:
     """Remove masks that several photographs match; annotations within a larger file are only noted."""
-    counts = pc.value_counts(source["mask_uri"].drop_null())
-    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    several = _repeated(_separate(source["mask_uri"]))
     if not len(several):
         return source, []
     affected = pc.is_in(source["mask_uri"], value_set=several)
+    joined = pc.fill_null(pc.match_substring(source["mask_uri"], " "), False)
+    if pc.any(joined).as_py():
+        shared_parts = {*several.to_pylist()}
+        uris = source["mask_uri"].to_pylist()
+        affected = pa.chunked_array([[uri is not None and not shared_parts.isdisjoint(split_uri(uri)) for uri in uris]])
     names = _names(source["uri"].filter(affected).to_pylist())
     inline = pc.fill_null(pc.starts_with(source["mask_uri"], "data:"), False)
     shared = pc.and_(affected, pc.invert(inline))
@@ -58,6 +64,41 @@ def _without_shared(source: pa.Table) -> tuple[pa.Table, list[str]]:
     if pc.any(shared).as_py():
         note += ". They get none: name the masks like the photographs, in the same folders"
     return _without_mask(source, shared), [note]
+
+
+def _copies(source: pa.Table) -> list[str]:
+    """Return a note on different photographs whose mask files have the same bytes."""
+    repeated = _repeated(source["mask_sha256"])
+    if not len(repeated):
+        return []
+    rows = source.select(["uri", "sha256", "mask_sha256"]).filter(pc.is_in(source["mask_sha256"], value_set=repeated))
+    photos = rows.group_by("mask_sha256").aggregate([("sha256", "count_distinct")])
+    alike = photos.filter(pc.greater(photos["sha256_count_distinct"], 1))["mask_sha256"].combine_chunks()
+    names = rows["uri"].filter(pc.is_in(rows["mask_sha256"], value_set=alike)).to_pylist()
+    total = len(source) - source["mask_sha256"].null_count
+    return [f"{len(names):,} of {total:,} masks are copies of others: {_names(names)}"] if names else []
+
+
+def _in_several_categories(source: pa.Table) -> list[str]:
+    """Return a note on photographs with the same bytes in different categories."""
+    repeated = _repeated(source["sha256"].filter(pc.not_equal(source["sha256"], "")))
+    if not len(repeated):
+        return []
+    rows = source.select(["uri", "sha256", "category"]).filter(pc.is_in(source["sha256"], value_set=repeated))
+    groups = rows.group_by("sha256").aggregate([("category", "count_distinct")])
+    several = groups.filter(pc.greater(groups["category_count_distinct"], 1))["sha256"].combine_chunks()
+    names = rows["uri"].filter(pc.is_in(rows["sha256"], value_set=several)).to_pylist()
+    return [f"{len(names):,} photographs are the same in several categories: {_names(names)}"] if names else []
+
+
+def _separate(uris: pa.ChunkedArray) -> pa.Array:
+    """Return URIs one by one, also those that are joined (see `xray.core.parts`)."""
+    return pc.list_flatten(pc.split_pattern(uris.drop_null().combine_chunks(), " "))
+
+
+def _repeated(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    counts = pc.value_counts(values.drop_null())
+    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
 
 
 def _unmatched(source: pa.Table) -> list[str]:

@@ -14,10 +14,11 @@ import pyarrow as pa
 from xray.core import schema
 from xray.core.errors import ConfigError, ResourceError
 from xray.models.weights import pinned
+from xray.pipeline.plan.checks import weight_references
 from xray.pipeline.plan.donors import Donors, Sampler
 from xray.pipeline.plan.replan import ExistingImages, Fingerprints, PlanDiff, revoke_trainings
 from xray.pipeline.plan.rows import plan_rows
-from xray.pipeline.plan.survey import Survey, usable_photographs, weight_references
+from xray.pipeline.plan.survey import Survey, usable_photographs
 from xray.pipeline.plan.upload import upload_cache
 from xray.pipeline.plan.writer import PlanWriter, Progress
 from xray.runs.folder import RunFolder
@@ -103,9 +104,10 @@ def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
 
 
 def completed(recipe: Recipe, survey: Survey) -> Recipe:
-    """Return the recipe with what the survey decided: its categories, and the meaning of its masks."""
+    """Return the recipe with what the survey decided: its categories, the meaning of its masks, its backgrounds."""
     masks = recipe.masks if survey.annotations is None else changed(recipe.masks, annotations=survey.annotations)
-    return changed(recipe, categories=survey.categories, masks=masks)
+    backgrounds = survey.bank or recipe.backgrounds
+    return changed(recipe, categories=survey.categories, masks=masks, backgrounds=backgrounds)
 
 
 def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
@@ -115,6 +117,12 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
         ConfigError: the new recipe contradicts the old one.
     """
     before, after = recipe_values(old), recipe_values(new)
+    if new.needs_masks and not old.needs_masks:
+        needing = [name for name, entry in new.scenarios.items() if entry.scenario.needs_mask]
+        raise ConfigError(
+            f"the run was planned without masks; {', '.join(needing) or 'a segmenter'} needs them: use a new run, or "
+            "`--replan` this one"
+        )
     for key in _FIXED:
         if before[key] != after[key]:
             raise ConfigError(
@@ -152,7 +160,7 @@ def _commit(
         run.plan.write_table("backgrounds", survey.backgrounds)
     if folds is not None:
         run.plan.write_table("folds", folds)
-    run.commit_plan(recipe, parts, notes, pins)
+    run.commit_plan(recipe, parts, notes, pins, survey.first)
 
 
 def _folds(run: RunFolder, recipe: Recipe, survey: Survey) -> pa.Table:
@@ -166,7 +174,7 @@ def _folds(run: RunFolder, recipe: Recipe, survey: Survey) -> pa.Table:
             f"models were trained with `folds: {earlier.folds}, holdout: {earlier.holdout}`, the recipe has "
             f"{training.folds}, {training.holdout}; use a new run"
         )
-    categories = usable_photographs([survey.known, survey.source])
+    categories = usable_photographs([survey.known, survey.source, survey.left_out])
     table = run.store.table("folds").to_pylist() if same else []
     before = {row["image_id"]: row["fold"] for row in table if row["image_id"] in categories}
     folds = assign_folds(categories, training, recipe.seed, before)

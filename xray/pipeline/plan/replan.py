@@ -23,7 +23,6 @@ from xray.runs.checkpoints import Checkpoints
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, MASK, Stage, training
 from xray.runs.recipe import Recipe, recipe_values
-from xray.runs.trials_table import trials_table
 from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
@@ -54,7 +53,7 @@ class Fingerprints:
 
     @functools.cached_property
     def _of_masks(self) -> str:
-        refiner = self.recipe.masks.refine
+        refiner = self.recipe.masks.refiner
         inputs = [self.values["masks"], self.values["limits"], self._pinned(refiner.weights())]
         if refiner.accelerated:
             inputs.append(self._work("refine"))
@@ -62,7 +61,7 @@ class Fingerprints:
 
     def _shared(self, scenario: str) -> str:
         """The inputs that all images of a scenario share."""
-        inputs = [self._of_masks, self.values["images"]]
+        inputs = [self._of_masks, self.values["images"], self.recipe.needs_masks]
         entry = self.recipe.scenarios.get(scenario)
         if entry is not None and entry.scenario.inpaints:
             weights = (entry.scenario.painter.weights(), self.recipe.filter.weights())
@@ -169,6 +168,8 @@ class PlanDiff:
 
 def revoke_trainings(run: RunFolder, diff: PlanDiff) -> None:
     """Revoke the trainings that used, or were tested on, a scenario with changes."""
+    from xray.runs.trials_table import trials_table  # imports pandas: half a second that plans do not need
+
     for model, scenario in run.store.trained():
         for receipt in run.store.receipts(training(model, scenario)):
             if diff.changes & {scenario, *receipt.counts}:

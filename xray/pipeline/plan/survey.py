@@ -6,17 +6,20 @@ import contextlib
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xray.backgrounds.base import Bank
+from xray.backgrounds.drawn import Drawn
+from xray.backgrounds.own_photos import OwnPhotos
 from xray.core import schema
-from xray.core.errors import ConfigError, Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected
 from xray.core.files import read_bytes
 from xray.core.hashing import digest
 from xray.core.images import Limits, decode, read_header
@@ -24,12 +27,20 @@ from xray.core.plugins import settings_of
 from xray.core.uri import base_name, short_name
 from xray.masks.base import AnnotationFile, Annotations
 from xray.masks.fitting import fit_to_photo
-from xray.models.weights import locate
+from xray.masks.formats.from_source import Alpha
+from xray.pipeline.plan.checks import (
+    check_categories,
+    check_disk,
+    check_donors,
+    check_recipe,
+    mask_notes,
+)
+from xray.pipeline.plan.look import Review, review_source
+from xray.pipeline.plan.maskless import check_masks
 from xray.pipeline.plan.matching import match_masks
+from xray.pipeline.plan.position import TurnedPhotos, turned_photo
 from xray.runs.folder import RunFolder
-from xray.runs.folds import fold_notes
-from xray.runs.recipe import Recipe, ScenarioEntry
-from xray.runs.trial import check_training
+from xray.runs.recipe import Recipe
 from xray.sources.base import Candidate
 from xray.sources.categories import Category
 
@@ -57,6 +68,11 @@ class Survey:
         backgrounds: the pool that donors are sampled from (BACKGROUNDS).
         known: photographs of earlier plans (SOURCE).
         notes: caveats for readers of the run.
+        annotations: with what was decided about them; None: as in the recipe.
+        bank: the background pool that was chosen; None: as in the recipe.
+        first: the most photographs of a category, if some are left out (`--first`).
+        left_out: those (SOURCE).
+        review: a look at the masks; None if no scenario needs them.
     """
 
     categories: tuple[Category, ...]
@@ -65,6 +81,10 @@ class Survey:
     known: pa.Table
     notes: tuple[str, ...]
     annotations: Annotations | None = None
+    bank: Bank | None = None
+    first: int | None = None
+    left_out: pa.Table = field(default_factory=schema.SOURCE.empty_table)
+    review: Review | None = None
 
 
 def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int], None] = lambda done: None) -> Survey:
@@ -84,38 +104,42 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
     known = planned.store.table("source") if planned else schema.SOURCE.empty_table()
     scenarios = {**(planned.recipe.scenarios if planned else {}), **recipe.scenarios}
     categories, notes = check_recipe(recipe, scenarios)
+    recipe = replace(recipe, categories=categories)
+    masked = replace(recipe, scenarios=scenarios).needs_masks
+    given = recipe.masks.annotations if masked else Alpha()  # `Alpha` reads no annotation
     needs_donors = any(entry.scenario.needs_donor for entry in scenarios.values())
-    source, refused = scan_source(recipe, categories, known, progress, whole=needs_donors)
+    turned = TurnedPhotos()
+    partial = planned is not None and planned.plan.first is not None
+    seen = schema.SOURCE.empty_table() if partial else known  # masks are matched among all photographs
+    source, refused = scan_source(recipe, categories, seen, progress, whole=needs_donors, turned=turned, given=given)
     if not len(source) + len(known):
         raise ConfigError(f"the source {recipe.source!r} has no photograph of the categories")
-    source, matching = match_masks(source, recipe.masks.annotations)
-    annotations, meaning = resolve_annotations(recipe.masks.annotations, source, planned)
-    notes += [*recipe.source.notes(categories), *refused, *matching, *meaning]
-    if recipe.training is not None:
-        notes += fold_notes(usable_photographs([known, source]), recipe.training)
-    backgrounds = schema.BACKGROUNDS.empty_table()
+    source, matching = match_masks(source, given)
+    annotations, meaning = resolve_annotations(given, source, planned)
+    source, annotations, placing = turned.place(source, annotations, decided=planned is not None)
+    notes += [*recipe.source.notes(categories), *refused, *matching, *meaning, *placing]
+    if partial:
+        source = source.filter(pc.invert(pc.is_in(source["image_id"], known["image_id"])))
+    everything = pa.concat_tables([known, source])
+    notes += check_categories(recipe, categories, usable_photographs([everything]))
+    backgrounds, bank = schema.BACKGROUNDS.empty_table(), recipe.backgrounds
     if needs_donors:
-        backgrounds, more = build_pool(recipe, pa.concat_tables([known, source]))
-        notes += more
-    return Survey(categories, source, backgrounds, known, tuple(notes), annotations)
-
-
-def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tuple[tuple[Category, ...], list[str]]:
-    """Check what a recipe needs besides photographs; return its categories, and notes for readers of the run.
-
-    Raises:
-        ConfigError: weights, a training, the filter or prompts are missing or contradictory.
-    """
-    _check_weights(weight_references(recipe))
-    if recipe.training is not None:
-        check_training(recipe.training, scenarios)
-    inpaints = any(entry.scenario.inpaints for entry in scenarios.values())
-    notes = recipe.filter.check(recipe.models, recipe.masks.refine) if inpaints else []
-    categories = recipe.categories or tuple(recipe.source.categories())
-    for entry in scenarios.values():
-        for category in categories:
-            entry.scenario.prompt(category, draw=0, variant=0)
-    return categories, notes
+        bank, fallback = choose_bank(recipe.backgrounds, everything, planned)
+        backgrounds, more = build_pool(replace(recipe, backgrounds=bank), everything)
+        notes += [*fallback, *more, *check_donors(everything, backgrounds, scenarios)]
+    if run is not None:
+        notes += check_disk(run, recipe, source, known)
+    review = None
+    if masked:
+        notes += check_masks(everything, replace(recipe, scenarios=scenarios))
+        if recipe.masks.refiner.needs_hint:
+            notes += mask_notes(everything, recipe, scenarios)
+        decided = replace(recipe, masks=replace(recipe.masks, annotations=annotations))
+        review = review_source(everything, decided)
+        known_reasons = ("missing_mask", *(["mask_wrong_size"] if hasattr(annotations, "invert") else []))
+        notes += [*review.rejections(besides=known_reasons), *review.findings]
+    decided_annotations = annotations if masked else None
+    return Survey(categories, source, backgrounds, known, tuple(notes), decided_annotations, bank, review=review)
 
 
 def scan_source(
@@ -125,16 +149,19 @@ def scan_source(
     progress: Callable[[int], None] = lambda done: None,
     *,
     whole: bool = False,
+    turned: TurnedPhotos | None = None,
+    given: Annotations | None = None,
 ) -> tuple[pa.Table, list[str]]:
     """Look at the photographs of a source that are not known yet (SOURCE), and note an example of each refusal.
 
-    `whole`: decode the pixels too.
+    `whole`: decode the pixels too. `turned`: collects the photographs with an EXIF orientation. `given`: annotations
+    instead of the recipe's.
     """
-    candidates = recipe.masks.annotations.attach(recipe.source.candidates(categories))
+    candidates = (given or recipe.masks.annotations).attach(recipe.source.candidates(categories))
     seen = set(known.column("image_id").to_pylist())
     new = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
     refusals = Refusals()
-    rows = refusals.watch(inspect(new, recipe.limits, whole=whole))
+    rows = refusals.watch((turned or TurnedPhotos()).watch(inspect(new, recipe.limits, whole=whole)))
     return _with_unique_ids(source_table(rows, progress)), refusals.notes()
 
 
@@ -150,7 +177,7 @@ class Refusals:
         for row in rows:
             if row["status"] != schema.OK:
                 self.counts[row["reason"]] += 1
-                detail = f" ({row['detail']})" if row["detail"] else ""
+                detail = f" ({row['detail']})" if row.get("detail") else ""
                 self.examples.setdefault(row["reason"], f"{short_name(row['uri'])}{detail}")
             yield row
 
@@ -229,11 +256,12 @@ def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
         row["sha256"] = hashlib.sha256(data).hexdigest()
         header = read_header(data, limits)
         row |= {"width": header.width, "height": header.height}
+        row["turned"] = turned_photo(candidate, header)
         boxes, points = fit_to_photo(boxes, points, candidate.drawn_on, header)
         if whole:
             decode(data, limits)
     except Rejected as verdict:
-        row |= {"status": schema.status_of(verdict.reason), "reason": verdict.reason, "detail": verdict.detail}
+        row |= schema.outcome_of(verdict)
     return row | {"boxes": [list(box) for box in boxes], "points": [list(point) for point in points]}
 
 
@@ -245,6 +273,26 @@ def _mask_sha256(uri: str | None) -> str | None:
         return hashlib.sha256(read_bytes(uri)).hexdigest()
     except Rejected:
         return None
+
+
+def choose_bank(bank: Bank, source: pa.Table, planned: RunFolder | None) -> tuple[Bank, list[str]]:
+    """Return the pool of backgrounds, with a note if the run's own photographs are all of one category.
+
+    Then landscapes drawn by xray are used. The decision of an earlier plan of the run stays.
+    """
+    if not isinstance(bank, OwnPhotos):
+        return bank, []
+    if planned is not None and any(entry.scenario.needs_donor for entry in planned.recipe.scenarios.values()):
+        drawn = isinstance(planned.recipe.backgrounds, Drawn)
+    else:
+        usable = source.filter(pc.equal(source["status"], schema.OK))
+        drawn = len(usable["category"].unique()) == 1
+    if not drawn:
+        return bank, []
+    return Drawn(), [
+        "all photographs are of one category, so their new backgrounds are landscapes drawn by xray. For photographs, "
+        "write `backgrounds: {kind: photos, root: FOLDER}`"
+    ]
 
 
 def build_pool(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
@@ -267,26 +315,6 @@ def build_pool(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
         raise ConfigError(f"the background pool {recipe.backgrounds!r} has no usable photograph")
     notes = [f"unusable backgrounds: {', '.join(sorted(unusable)[:5])}"] if unusable else []
     return pool, notes
-
-
-def _check_weights(references: Iterable[str]) -> None:
-    missing = []
-    for reference in sorted(references):
-        try:
-            locate(reference)
-        except XrayError as error:
-            missing.append(str(error))
-    if missing:
-        raise ConfigError("\n".join(missing))
-
-
-def weight_references(recipe: Recipe) -> set[str]:
-    """References of all weights that images and masks need."""
-    inpainters = [entry.scenario.painter for entry in recipe.scenarios.values() if entry.scenario.inpaints]
-    parts = [recipe.masks.refine.weights(), *(inpainter.weights() for inpainter in inpainters)]
-    if inpainters:
-        parts.append(recipe.filter.weights())
-    return {reference for part in parts for reference in part.values()}
 
 
 def usable_photographs(tables: Iterable[pa.Table]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -15,7 +16,7 @@ from xray.core.images import ANY, decode, encode
 from xray.core.types import Photo, Pixels
 from xray.core.uri import open_store
 from xray.masks import decode_mask
-from xray.pipeline.generate.photo import read_photo
+from xray.masks.photographs import read_photo
 from xray.runs.counts import outcomes
 from xray.runs.ids import ShardId
 from xray.runs.receipts import GENERATE, Receipt
@@ -103,7 +104,7 @@ class PassedImages:
                     PassedImage(
                         row["sample_id"],
                         row["image_id"],
-                        Photo(_pixels(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"])),
+                        _photo(row),
                         prompts.get(row["sample_id"]),
                         originals_by_id.get(row["image_id"]),
                     )
@@ -161,6 +162,12 @@ class PassedImages:
 
 def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+
+
+def _photo(row: Mapping[str, Any]) -> Photo:
+    """Return an image with its mask, which marks nothing where the scenario needed none."""
+    image = _pixels(row["image"]["bytes"])
+    return Photo(image, decode_mask(row["mask"]["bytes"]) if row["mask"] else np.zeros(image.shape[:2], bool))
 
 
 def _pixels(data: bytes) -> Pixels:

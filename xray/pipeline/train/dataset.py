@@ -130,10 +130,16 @@ def _preparation(run: RunFolder, trial: Trial) -> Preparation:
 
 
 def _samples(run: RunFolder, trials: Sequence[Trial], categories: Sequence[str]) -> dict[str, Samples]:
-    """Return the existing images of every scenario that is trained or tested on."""
+    """Return the existing images of every scenario that is trained or tested on.
+
+    Photographs whose masks were refused are left out of all scenarios, so that all see the same photographs.
+    """
     images = run.store.table("images", ["sample_id", "category", "status"])
     images = images.filter(pc.equal(images.column("status"), schema.OK)).to_pandas()
-    plan = run.store.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"]).to_pandas()
+    plan = run.store.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"])
+    masks = run.store.table("masks", ["image_id", "status"])
+    refused = masks.filter(pc.not_equal(masks["status"], schema.OK))["image_id"]
+    plan = plan.filter(pc.invert(pc.is_in(plan["image_id"], value_set=refused))).to_pandas()
     by_scenario = dict(iter(plan.merge(images, on="sample_id").groupby("scenario", observed=True)))
     names = dict.fromkeys(name for trial in trials for name in (trial.scenario, *trial.tests))
     for name in names:

@@ -53,13 +53,19 @@ def select_trials(
     """Return the selected trials, and those of them that are not done.
 
     Raises:
-        XrayError: the recipe trains nothing, has no such name, or a trial was done with other settings.
+        XrayError: the recipe trains nothing, has no such name, a trial was done with other settings, or the plan leaves
+            out photographs (`--first`).
     """
     recipe = run.recipe
     if recipe.training is None:
         raise ConfigError(
             f"the recipe of {run.uri} trains nothing: add `training: {{models: [reduced:resnet], folds: 3}}` and run "
             "`xray plan` again"
+        )
+    if run.plan.first is not None:
+        raise ConfigError(
+            f"{run.uri} has only the first {run.plan.first} photographs of each category, too few to train on: run "
+            "`xray plan` without --first, then `xray sweep`"
         )
     selected = list_trials(recipe.training, run.recipe_values, models=models, within=within, folds=folds)
     done = _done(run)

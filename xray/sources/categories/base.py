@@ -23,15 +23,21 @@ class Category:
 
     Args:
         name: any text; unique in a recipe.
-        indices: accepted ImageNet-1k class indices, 0–999.
+        indices: accepted ImageNet-1k class indices, 0–999; none for a category of one's own, which models trained
+            within the run know and ImageNet models cannot be asked about.
         wnids: WordNet ids such as `n02119022`; folders of photos may have these names.
         prompts: prompts for inpainted backgrounds, instead of xray's own.
     """
 
     name: Annotated[str, Field(min_length=1)]
-    indices: Annotated[tuple[Index, ...], Field(min_length=1)]
+    indices: tuple[Index, ...] = ()
     wnids: tuple[str, ...] = ()
     prompts: tuple[Words, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether ImageNet-1k has no class of it."""
+        return not self.indices
 
 
 def normalize_label(label: str) -> str:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.drawn_photos import drawn, write
+
+from xray.core.images import encode
+from xray.core.uri import to_uri
+from xray.masks.reading.beside import propose
+from xray.sources.base import Candidate
+
+NAMES = ("ball/1.jpg", "ball/2.jpg", "cup/1.jpg")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for seed, name in enumerate(NAMES):
+        write(tmp_path / "photos" / name, encode(drawn(seed)[0]))
+    return tmp_path / "photos"
+
+
+def found(photos: Path) -> list[tuple[str, int, bool]]:
+    candidates = [Candidate(name, name.partition("/")[0], to_uri(photos / name)) for name in NAMES]
+    return [(one.settings["kind"], one.photographs, one.masks) for one in propose(photos, candidates)]
+
+
+def coco(*names: str, **annotation: Any) -> bytes:
+    images = [{"id": k, "file_name": name, "width": 200, "height": 200} for k, name in enumerate(names)]
+    annotations = [{"id": k, "image_id": k, "category_id": 1, **annotation} for k in range(len(names))]
+    return json.dumps({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "x"}]}).encode()
+
+
+def test_nothing_beside_gives_no_proposal(photos: Path) -> None:
+    write(photos.parent / "notes.json", b"{}")
+    write(photos.parent / "masks/readme.txt", b"nothing")
+    assert found(photos) == []
+
+
+def test_a_folder_of_mask_images_is_counted(photos: Path) -> None:
+    for name in NAMES[:2]:
+        write(photos.parent / "masks" / Path(name).with_suffix(".png"), encode(np.eye(200, dtype=bool), "png"))
+    assert found(photos) == [("png", 2, True)]
+
+
+def test_coco_beside_the_folder_and_boxes(photos: Path) -> None:
+    write(photos.parent / "annotations/a.json", coco(*NAMES, bbox=[10, 10, 50, 50]))
+    assert found(photos) == [("coco", 3, False)]
+
+
+def test_labelme_files_beside_the_photographs(photos: Path) -> None:
+    shape = {"label": "ball", "shape_type": "polygon", "points": [[1, 1], [90, 1], [90, 90]]}
+    content = {"shapes": [shape], "imagePath": "1.jpg", "imageWidth": 200, "imageHeight": 200}
+    write(photos / "ball/1.json", json.dumps(content).encode())
+    assert found(photos) == [("labelme", 1, True)]
+
+
+def test_damaged_files_are_not_proposed(photos: Path) -> None:
+    write(photos.parent / "annotations/a.json", b'{"images": [')
+    write(photos.parent / "masks/1.png", b"\x89PNG broken")
+    assert "coco" not in {kind for kind, _, _ in found(photos)}
+
+
+def test_transparent_photographs_are_cut_outs(tmp_path: Path) -> None:
+    rgba = np.dstack([drawn(0)[0], np.full(drawn(0)[0].shape[:2], 9, np.uint8)])
+    write(tmp_path / "photos/ball/1.png", encode(rgba, "png"))
+    candidate = Candidate("ball/1.png", "ball", to_uri(tmp_path / "photos/ball/1.png"))
+    (proposal,) = propose(tmp_path / "photos", [candidate])
+    assert (proposal.settings, proposal.photographs) == ({"kind": "alpha"}, 1)

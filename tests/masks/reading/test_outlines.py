@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from support.brush import encode_brush
+
+from xray.masks.reading.brush import decode_brush
+from xray.masks.reading.outlines import encode_runs, fill, fill_runs, outline_of, rectangle
+
+MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
+
+
+@given(MASKS)
+def test_runs_are_read_as_they_were_written(mask: np.ndarray) -> None:
+    assert np.array_equal(fill_runs(encode_runs(mask), *mask.shape), mask)
+
+
+@given(MASKS, st.integers(1, 9))
+def test_brush_strokes_are_read_as_they_were_written(mask: np.ndarray, repeat_from: int) -> None:
+    data = encode_brush(mask, repeat_from)
+    assert np.array_equal(decode_brush(data, mask.shape[1], mask.shape[0]), mask)
+    for damaged in (data[:-2], data[:4], b"", data[:5] + b"\xff" + data[6:]):
+        with pytest.raises(ValueError, match="brush stroke"):
+            decode_brush(damaged, mask.shape[1], mask.shape[0] + (len(damaged) == len(data)))
+
+
+@pytest.mark.parametrize("segmentation", [None, {}, "", []])
+def test_empty_segmentations_are_none(segmentation: Any) -> None:
+    assert outline_of(segmentation) is None
+
+
+@pytest.mark.parametrize("segmentation", ["abc", 3, {"counts": []}, [1, [2]], ["a"], [None]])
+def test_other_segmentations_are_refused(segmentation: Any) -> None:
+    with pytest.raises(ValueError, match=r"polygon|run lengths|outline"):
+        fill(outline_of(segmentation), 10, 10)
+
+
+@pytest.mark.parametrize("bad", [[1, 2], [], [1, 2, 3], [1, 2, 3, float("nan"), 5, 6], ["a"] * 6, [10**400] * 6, None])
+def test_a_bad_polygon_costs_only_itself(bad: Any) -> None:
+    mask, problems = fill([[0, 0, 8, 0, 8, 8, 0, 8], bad], 10, 10)
+    assert mask.sum() == 64
+    assert len(problems) == 1
+
+
+def test_rectangles_are_turned_clockwise() -> None:
+    assert rectangle((0, 0, 2, 1), 90, (0, 0)) == [0, 0, 0, 2, -1, 2, -1, 0]

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from support.mask_inputs import candidate
+
+from xray.core.errors import XrayError
+from xray.core.files import write_bytes
+from xray.core.parts import split_uri
+from xray.core.uri import join
+from xray.masks.formats.labelme import Labelme
+from xray.masks.formats.png import ImageNetS, Png
+from xray.sources.base import Candidate
+from xray.sources.categories import load_categories
+from xray.sources.imagefolder import ImageFolder
+
+CATEGORIES = load_categories({"red fox": [277]})
+
+
+def test_masks_are_paired_by_key(tmp_path: Path) -> None:
+    for name in ("a/one.png", "b/two.png", "three.png", "a/na me%.png", "id.7.png", "a/four_mask.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    keys = ["a/one.jpg", "b/one.jpg", "b/two.JPEG", "deep/three.jpg", "a/na me%.jpg", "a/na%20me%25.jpg", "id.7"]
+    paired = Png(root=str(tmp_path)).attach(candidate(key, mask_uri="file:///source.png") for key in keys)
+    names = [one.mask_uri and one.mask_uri.removeprefix(tmp_path.as_uri() + "/") for one in paired]
+    odd = "a/na%20me%25.png"
+    assert names == ["a/one.png", None, "b/two.png", "three.png", odd, odd, "id.7.png"]
+    assert [one.mask_uri for one in ImageNetS(root=str(tmp_path)).attach(map(candidate, keys))] == [
+        name and f"{tmp_path.as_uri()}/{name}" for name in names
+    ]
+    (four,) = Png(root=tmp_path.as_uri(), suffix="_mask.png").attach([candidate("a/four.jpg")])
+    assert four.mask_uri == (tmp_path / "a/four_mask.png").as_uri()
+
+
+def test_without_a_root_annotations_are_beside_the_photos(tmp_path: Path) -> None:
+    for name in ("a b.jpg", "a b.json", "c.jpg"):
+        (tmp_path / name).write_bytes(b'{"imageWidth": 1, "imageHeight": 1, "shapes": []}')
+    photos = [candidate(name, (tmp_path / name).as_uri(), mask_uri="file:///m.png") for name in ("a b.jpg", "c.jpg")]
+    cell = candidate("x", f"{tmp_path.as_uri()}/a%20b.parquet#row=1")
+    paired = [one.mask_uri for one in Labelme().attach([*photos, cell])]
+    assert paired == [(tmp_path / "a b.json").as_uri(), None, None]
+
+
+@pytest.mark.parametrize("stem", [b"100% \xff", b"a\nb", "ü".encode()])
+def test_any_file_name_is_paired(tmp_path: Path, stem: bytes) -> None:
+    for kind, suffix in (("photos", b".jpg"), ("masks", b".png")):
+        folder = tmp_path / kind / "red fox"
+        folder.mkdir(parents=True)
+        (Path(os.fsdecode(os.fsencode(folder) + b"/" + stem + suffix))).write_bytes(b"x")
+    photos = ImageFolder(root=str(tmp_path / "photos")).candidates(CATEGORIES)
+    (paired,) = Png(root=str(tmp_path / "masks")).attach(photos)
+    assert paired.mask_uri is not None
+
+
+def test_masks_in_an_object_store_are_paired(bucket: str) -> None:
+    root = bucket.format("pairing")
+    write_bytes(join(root, "photos", "red fox", "1.jpg"), b"x")
+    write_bytes(join(root, "masks", "red fox", "1.png"), b"x")
+    photos = ImageFolder(root=join(root, "photos")).candidates(CATEGORIES)
+    (paired,) = Png(root=join(root, "masks")).attach(photos)
+    assert paired.mask_uri == join(root, "masks", "red fox", "1.png")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match="nowhere"):
+        list(Png(root=str(tmp_path / "nowhere")).attach([]))
+
+
+def masks(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def names(paired: Iterable[Candidate], folder: Path) -> list[list[str]]:
+    """Names of the files of each photograph, below the folder."""
+    start = f"{folder.as_uri()}/"
+    return [[uri.removeprefix(start) for uri in split_uri(one.mask_uri)] if one.mask_uri else [] for one in paired]
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("red fox/1.PNG", "red fox/1.jpg"),
+        ("Red Fox/IMG_1.png", "red fox/img_1.JPG"),
+        (unicodedata.normalize("NFD", "füchse/ä.png"), unicodedata.normalize("NFC", "füchse/ä.jpg")),
+        (unicodedata.normalize("NFC", "ä.png"), unicodedata.normalize("NFD", "füchse/ä.jpg")),
+        ("red fox/1.jpg.png", "red fox/1.jpg"),
+        ("train/masks/1.png", "train/images/1.jpg"),
+        ("masks/train/1.png", "images/train/1.jpg"),
+        ("7/mask.png", "7/image.jpg"),
+    ],
+)
+def test_spellings_of_one_name_match(tmp_path: Path, file: str, key: str) -> None:
+    (paired,) = Png(root=str(masks(tmp_path, file))).attach([candidate(key)])
+    assert paired.mask_uri is not None
+
+
+def test_a_name_that_two_files_may_mean_matches_neither(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a/IMG.png", "A/img.png")
+    paired = Png(root=str(folder)).attach([candidate("a/img.jpg"), candidate("A/img.jpg")])
+    assert names(paired, folder) == [[], ["A/img.png"]]
+
+
+def test_all_files_of_a_photograph_are_united(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "1_0.png", "1_1.png", "1_2_0.png", "2_mask.txt", "3_0.PNG")
+    found = Png(root=str(folder), suffix="_*.png")
+    paired = found.attach([candidate(f"{stem}.jpg") for stem in ("1", "1_2", "2", "3")])
+    assert names(paired, folder) == [["1_0.png", "1_1.png"], ["1_2_0.png"], [], ["3_0.PNG"]]
+    notes = found.notes()
+    assert any("1 photographs have several" in note for note in notes)
+    assert found.notes() == []
+
+
+def test_a_folder_per_photograph(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "red fox/1/0.png", "red fox/1/1.png", "7/masks/b.png", "7/masks/c.png", "8/masks/b.png")
+    paired = Png(root=str(folder), suffix="/*.png").attach(
+        [candidate("red fox/1.jpg"), candidate("7/images/7.png"), candidate("8/images/x.png")]
+    )
+    assert names(paired, folder) == [
+        ["red%20fox/1/0.png", "red%20fox/1/1.png"],
+        ["7/masks/b.png", "7/masks/c.png"],
+        ["8/masks/b.png"],
+    ]
+
+
+def test_names_may_begin_with_a_prefix(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a/mask_1.png", "a/1.png")
+    assert names(Png(root=str(folder), prefix="mask_").attach([candidate("a/1.jpg")]), folder) == [["a/mask_1.png"]]
+
+
+def test_notes_propose_a_name_and_count_what_is_left(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a/1_mask.png", "a/2_mask.png", "a/9.png")
+    found = Png(root=str(folder))
+    list(found.attach([candidate("a/1.jpg"), candidate("a/2.jpg"), candidate("a/9.jpg")]))
+    looked, left = found.notes()
+    assert "2 annotations" in looked
+    assert 'suffix: "_mask.png"' in looked
+    assert "2 files" in left
+    assert "a/1_mask.png" in left
+
+
+def test_photographs_in_the_folder_of_masks_are_not_left_over(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a/1.png", "a/1_mask.png")
+    found = Png(root=str(folder), suffix="_mask.png")
+    list(found.attach([candidate("a/1.png", (folder / "a/1.png").as_uri())]))
+    assert found.notes() == []
+
+
+def test_a_photograph_is_not_its_own_mask(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a/1.png", "a/1_mask.png", "b/2.jpg", "b/2.png")
+    found = Png(root=str(folder))
+    photos = [candidate(key, (folder / key).as_uri()) for key in ("a/1.png", "a/1_mask.png", "b/2.jpg", "b/2.png")]
+    assert names(found.attach(photos), folder) == [[], [], ["b/2.png"], []]
+    (note,) = found.notes()
+    assert "2 annotations" in note
+    assert 'suffix: "_mask.png"' in note

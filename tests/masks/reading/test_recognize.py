@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from xray.masks.reading.recognize import advice, recognize
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"images": [], "annotations": []}, "coco"),
+        ({"images": [], "annotations": [{"segments_info": []}]}, "png"),
+        ({"shapes": [], "imageWidth": 1}, "labelme"),
+        ({"image": {}, "annotations": []}, "segment_anything"),
+        ([{"segmentation": {}, "predicted_iou": 1}], "segment_anything"),
+        ([{"data": {"image": "a"}, "annotations": []}], "label_studio"),
+        ([{"image": "a", "label": []}], "label_studio"),
+        ([{"image_id": 1, "category_id": 1, "score": 1}], "COCO file"),
+        ({"_via_img_metadata": {}}, "coco"),
+        ({"a.jpg123": {"filename": "a.jpg", "regions": []}}, "coco"),
+        ({"samples": []}, "coco"),
+        ({"type": "FeatureCollection"}, "coco"),
+        ([{"Label": {}, "External ID": "a"}], "coco"),
+    ],
+)
+def test_json_is_recognized_by_its_first_keys(content: object, kind: str) -> None:
+    assert kind in advice(json.dumps(content).encode(), "other")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\xef\xbb\xbf<?xml version='1.0'?><!-- a --><annotations/>", "cvat"),
+        (b"<annotation>", "voc"),
+        (b"0 0.5 0.5 0.1 0.1\n", "yolo"),
+        (b"\x89PNG\r\n", "png"),
+    ],
+)
+def test_other_files_are_recognized_and_their_own_kind_needs_no_advice(data: bytes, kind: str) -> None:
+    assert f"`kind: {kind}`" in advice(data, "other")
+    assert advice(data, kind) == ""
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"{}", b"\xff", b"<svg/>", b"text", b"1 2", b"[" * 9999])
+def test_anything_else_is_unknown(data: bytes) -> None:
+    assert recognize(data) is None

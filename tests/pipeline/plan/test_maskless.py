@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.drawn_photos import drawn, write
+
+from xray.core.errors import ConfigError
+from xray.core.images import encode
+from xray.pipeline.plan.survey import Survey, survey
+from xray.runs.recipe import recipe_from
+
+
+def surveyed(folder: Path, masks: dict[str, Any], *scenarios: str) -> Survey:
+    values = {
+        "source": {"kind": "imagefolder", "root": str(folder)},
+        "categories": {"ball": [852]},
+        "masks": masks,
+        "scenarios": list(scenarios) or ["original", "segmented"],
+    }
+    return survey(recipe_from(values))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for seed in range(3):
+        write(tmp_path / f"ball/{seed}.jpg", encode(drawn(seed)[0]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("masks", [{}, {"refine": "grabcut"}, {"annotations": {"kind": "alpha"}}])
+def test_a_recipe_without_masks_is_refused_with_the_lines_to_write(folder: Path, masks: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="kind: text") as caught:
+        surveyed(folder, masks)
+    assert "guess" in str(caught.value)
+
+
+def test_scenarios_without_masks_and_transparent_photographs_pass(folder: Path) -> None:
+    surveyed(folder, {}, "original")
+    image = drawn(0)[0]
+    alpha = np.zeros(image.shape[:2], np.uint8)
+    alpha[20:60, 20:60] = 255
+    write(folder / "ball/cut.png", encode(np.dstack([image, alpha]), "png"))
+    surveyed(folder, {})
+
+
+def test_a_guess_is_named_in_the_notes_of_the_run(folder: Path) -> None:
+    notes = surveyed(folder, {"refine": "guess"}).notes
+    assert sum("guess" in note for note in notes) == 1
+    assert not any("without an annotation" in note for note in notes)

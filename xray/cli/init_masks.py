@@ -1,0 +1,155 @@
+"""The masks of a starter recipe: annotations that lie beside the photographs, else what works here without any."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from xray.core.errors import XrayError
+from xray.core.yaml import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from xray.masks.reading.beside import Proposal
+
+DETECTOR, SEGMENTER = "grounding-dino-tiny", "sam2.1-hiera-large"
+"""The weights of masks from text."""
+_HUB_SECONDS = 3
+
+_TEXT = f"{{annotations: {{kind: text}}, refine: {{kind: sam, model: {SEGMENTER}}}}}"
+_OWN = "masks you have: `annotations: {kind: png, root: masks}`; docs/usage.md lists the formats"
+
+
+@dataclass(frozen=True)
+class MasksBlock:
+    """The key `masks` of a recipe, as text, and what to tell about it, one sentence each."""
+
+    text: str
+    messages: tuple[str, ...] = ()
+
+
+def masks_block(photos: Path, masks: Path | None, folders: Collection[str]) -> MasksBlock:
+    """Return the masks of a starter recipe for a folder of photographs.
+
+    The first of these that is there: `masks`; annotations in or beside the folder; words, if the weights are here or
+    the hub can be reached; a guess.
+
+    Args:
+        photos: the folder.
+        masks: a folder of mask images.
+        folders: names of the folders that are categories; empty if all photographs lie in one.
+    """
+    if masks is not None:
+        return MasksBlock(f"masks:\n  annotations: {{kind: png, root: {quote(str(masks.resolve()))}}}")
+    if proposals := _proposals(photos, folders):
+        return _annotated(proposals)
+    if not _can_detect():
+        return _guess()
+    missing = _missing(DETECTOR, SEGMENTER)
+    return _from_text(missing) if not missing or hub_answers() else _guess()
+
+
+def _proposals(photos: Path, folders: Collection[str]) -> list[Proposal]:
+    from xray.core.files import list_files
+    from xray.core.uri import to_uri
+    from xray.masks.reading.beside import propose
+    from xray.sources.base import Candidate
+    from xray.sources.imagefolder import ImageFolder, is_image, relative_key
+
+    root, extensions = to_uri(photos.resolve()), ImageFolder(root=str(photos)).extensions
+    candidates = []
+    for uri in (uri for uri in list_files(root) if is_image(uri, extensions)):
+        key = relative_key(uri, root)
+        folder = unquote(key.partition("/")[0]) if "/" in key else ""
+        if not folders or folder in folders:
+            candidates.append(Candidate(key, folder if folders else "", uri))
+    return propose(photos, candidates)
+
+
+def _annotated(proposals: Sequence[Proposal]) -> MasksBlock:
+    best = proposals[0]
+    annotations = _flow(best)
+    lines = ["masks:", f"  annotations: {annotations}"]
+    said = f"masks: {annotations}, of {best.photographs:,} photographs"
+    if not best.masks:
+        refine = f"{{kind: sam, model: {SEGMENTER}}}"
+        other, chosen = "grabcut", refine
+        if not _can_detect() or _missing(SEGMENTER):
+            chosen, other = other, refine
+        lines.append(f"  refine: {chosen}   # boxes become masks; or: {other}")
+        said += " (boxes)"
+    lines += [f"  # also found: {_flow(other)}, of {other.photographs:,} photographs" for other in proposals[1:3]]
+    return MasksBlock("\n".join(lines), (said,))
+
+
+def _flow(proposal: Proposal) -> str:
+    items = (f"{key}: {value if key == 'kind' else quote(value)}" for key, value in proposal.settings.items())
+    return f"{{{', '.join(items)}}}"
+
+
+def _from_text(missing: Sequence[str]) -> MasksBlock:
+    pull = f"xray weights pull {' '.join(missing)}"
+    lines = [
+        "masks:               # found by words: a detector looks for each category's name, and SAM 2.1 outlines it",
+        "  annotations: {kind: text}   # ambiguous names: {kind: text, phrases: {crane: crane bird}}",
+        *([f"  # first, once: {pull}"] if missing else []),
+        f"  refine: {{kind: sam, model: {SEGMENTER}}}   # without a GPU, slow: some ten seconds a photograph",
+        f"  # {_OWN}",
+        "  # a guess, without weights: `refine: guess` and no annotations",
+    ]
+    first = "there are no masks: the recipe finds them by words (Grounding DINO, then SAM 2.1)"
+    return MasksBlock("\n".join(lines), (first, *([f"first get the weights: {pull}"] if missing else ())))
+
+
+def _guess() -> MasksBlock:
+    lines = [
+        "masks:",
+        "  refine: guess        # no masks were found: a box in the middle, cut out by colour. Not for numbers",
+        f"  # better, found by words: `masks: {_TEXT}`,",
+        f"  # after `xray weights pull {DETECTOR} {SEGMENTER}`",
+        f"  # best, {_OWN}",
+    ]
+    return MasksBlock(
+        "\n".join(lines),
+        (
+            "there are no masks, and no weights to find them by words: the recipe guesses them (a box in the middle, "
+            "cut out by colour). Look at `xray masks` before you believe a number; the recipe names better ways",
+        ),
+    )
+
+
+def _can_detect() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers"))
+
+
+def _missing(*names: str) -> list[str]:
+    """Return the weights that are not here."""
+    from xray.models.weights import locate
+
+    missing = []
+    for name in names:
+        try:
+            locate(name)
+        except XrayError:
+            missing.append(name)
+    return missing
+
+
+def hub_answers() -> bool:
+    """Return whether the model hub can be reached, within three seconds; False if the environment says offline."""
+    settings = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    if any(value.upper() in ("1", "TRUE", "YES", "ON") for value in settings):
+        return False
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=_HUB_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,224 @@
+"""COCO annotations: JSON files for many images, with polygons or run-length encodings (RLE)."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+from xray.core import files
+from xray.core.errors import ConfigError, Rejected
+from xray.core.plugins import settings
+from xray.core.text import decode_text
+from xray.core.uri import base_name
+from xray.masks.reading.annotation_files import folder_of, listed_files, match_images
+from xray.masks.reading.drawings import Drawings
+from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.outlines import outline_of
+from xray.masks.reading.recognize import advice
+from xray.sources.base import Box, Candidate, join_names
+from xray.sources.image_names import path_of
+
+_IMAGE_NAMES = ("file_name", "coco_url", "flickr_url", "path")
+_CONTENT = ("segmentation", "bbox", "category_id")
+
+
+class _File:
+    """A COCO file: its images, and per image its annotations, kept small because there may be millions.
+
+    Raises:
+        ConfigError: it is no COCO file, or lists no image.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.folder = folder_of(uri)
+        self.annotations: dict[str, list[bytes]] = defaultdict(list)
+        content = _parse(uri, self._shrink)
+        categories = [one for one in content.get("categories") or () if isinstance(one, dict)]
+        self.labels = {str(one.get("id")): str(one["name"]) for one in categories if one.get("name") is not None}
+        self.images = [one for one in content["images"] if isinstance(one, dict) and "id" in one and _name(one)]
+        self.unreadable = sum(one is not True for one in content["annotations"])
+        self.unreadable_images = len(content["images"]) - len(self.images)
+        if not self.images:
+            entries = len(content["images"])
+            raise ConfigError(f"{base_name(uri)!r} lists no image with `id` and `file_name` ({entries} entries)")
+
+    def _shrink(self, item: dict[str, Any]) -> Any:
+        """Store an annotation as bytes as soon as it is parsed: as Python objects a million of them take gigabytes."""
+        if "image_id" not in item or not any(name in item for name in _CONTENT):
+            return item
+        content = [item.get(name) for name in ("category_id", "segmentation", "bbox", "iscrowd")]
+        self.annotations[str(item["image_id"])].append(marshal.dumps(content))
+        return True
+
+    def objects(self, image_id: str) -> tuple[list[Object], list[str]]:
+        """Return the objects of an image, and what is wrong with parts that are left out."""
+        objects, problems = [], list[str]()
+        for content in self.annotations.get(image_id, ()):
+            category, segmentation, bbox, crowd = marshal.loads(content)
+            outline = box = None
+            before = len(problems)
+            try:
+                outline = outline_of(segmentation)
+            except ValueError as error:
+                problems.append(str(error))
+            left_out = len(problems) > before
+            try:
+                box = _corners(bbox)
+            except ValueError as error:
+                problems.append(str(error))
+                left_out = left_out or outline is None
+            label = "" if category is None else self.labels.get(str(category), str(category))
+            objects.append(Object(label, outline, box, crowd=crowd in (1, True), left_out=left_out))
+        return objects, problems
+
+
+def _parse(uri: str, shrink: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Parse a COCO file, each of its objects replaced as `shrink` says."""
+    name = base_name(uri)
+    try:
+        content = json.loads(decode_text(files.read_bytes(uri)), object_hook=shrink)
+    except (Rejected, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read COCO annotations {name!r}: {error}{_look(uri)}") from error
+    keys = [*content] if isinstance(content, dict) else []
+    if not all(key in keys and isinstance(content[key], list) for key in ("images", "annotations")):
+        seen = f"keys {join_names(keys)}" if isinstance(content, dict) else f"a {type(content).__name__}"
+        raise ConfigError(
+            f"{name!r} is no COCO file: expected the lists images and annotations, not {seen}{_look(uri)}"
+        )
+    if any(isinstance(one, dict) and "segments_info" in one for one in content["annotations"][:1]):
+        raise ConfigError(f"cannot read masks from {name!r}{_look(uri)}")
+    return dict(content)
+
+
+class _Index:
+    """The images of all files by path, an image that is listed several times only once."""
+
+    def __init__(self, read: list[_File]) -> None:
+        self._files = read
+        self.names, self.folders = list[str](), list[str]()
+        self._entries = list[list[tuple[_File, dict[str, Any]]]]()
+        by_path: dict[tuple[str, ...], int] = {}
+        for file in read:
+            for image in file.images:
+                name = _name(image)
+                index = by_path.setdefault((file.folder, *path_of(name)), len(self.names))
+                if index == len(self.names):
+                    self.names.append(name)
+                    self.folders.append(file.folder)
+                    self._entries.append([])
+                if (file, image["id"]) not in [(other, one["id"]) for other, one in self._entries[index]]:
+                    self._entries[index].append((file, image))
+        self.boxes = self.corner_boxes = self.relative_boxes = 0
+
+    def drawing(self, index: int) -> Drawing | Rejected:
+        """Return the annotation of an image."""
+        (_, first), *_ = self._entries[index]
+        size = _size(first)
+        if size is None:
+            seen = f"{first.get('width')!r}×{first.get('height')!r}"
+            return Rejected("corrupt_mask", f"coco: image {self.names[index]!r} needs width and height, not {seen}")
+        objects, problems = list[Object](), list[str]()
+        for file, image in self._entries[index]:
+            some, wrong = file.objects(str(image["id"]))
+            objects += some
+            problems += wrong
+        self._count_boxes(objects, size)
+        return Drawing(size, tuple(objects), tuple(problems))
+
+    def _count_boxes(self, objects: Iterable[Object], size: tuple[int, int]) -> None:
+        """Count boxes that leave the image, but would not if they were two corners, and those within one pixel."""
+        for x0, y0, x1, y1 in (one.box for one in objects if one.box is not None):
+            self.boxes += 1
+            self.relative_boxes += max(x1, y1) <= 1
+            outside = x1 > size[0] + 1 or y1 > size[1] + 1
+            self.corner_boxes += outside and x0 < x1 - x0 <= size[0] and y0 < y1 - y0 <= size[1]
+
+    def notes(self) -> list[str]:
+        """Return what the files have that no photograph uses."""
+        ids = {id(file): {str(image["id"]) for image in file.images} for file in self._files}
+        orphans = sum(
+            len(some) for file in self._files for key, some in file.annotations.items() if key not in ids[id(file)]
+        )
+        counts = (
+            (sum(file.unreadable for file in self._files), "annotations have no `image_id`"),
+            (sum(file.unreadable_images for file in self._files), "entries of `images` have no `id` or `file_name`"),
+            (orphans, "annotations belong to no image in the file"),
+        )
+        notes = [f"{count:,} COCO {what}, and are left out" for count, what in counts if count]
+        if self.corner_boxes * 2 > self.boxes:
+            notes.append(
+                f"{self.corner_boxes:,} of {self.boxes:,} COCO boxes leave their images: `bbox` is x, y, width, height "
+                "(these look like corners x0, y0, x1, y1)"
+            )
+        if self.relative_boxes * 2 > self.boxes:
+            notes.append(
+                f"{self.relative_boxes:,} of {self.boxes:,} COCO boxes look like shares of width and height, not pixels"
+            )
+        return notes
+
+
+@settings
+class Coco(Drawings):
+    """COCO annotations: the mask is the union of an image's segmentations; boxes are passed on.
+
+    An image is found by its `file_name`: the folders and name of the photograph, else its name alone. Regions with
+    `iscrowd` count only where a photograph has nothing else.
+
+    Args:
+        file: the JSON file, a path or URI; or several, or a pattern such as `photos/*/_annotations.coco.json`.
+        categories: names of the categories to use, or those of each category of the recipe (`{red fox: [fox]}`); by
+            default that of the photograph, if the file has it, else all.
+    """
+
+    name: ClassVar[str] = "coco"
+    summary: ClassVar[str] = "a COCO annotations file (polygons or run lengths)"
+    labels_setting: ClassVar[str] = "categories"
+
+    file: str | tuple[str, ...]
+    categories: Labels = ()
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        read = [_File(uri) for uri in listed_files(self.file)]
+        index = _Index(read)
+        matches, notes = match_images(candidates, index.names, index.folders, index.drawing)
+        known = {label for file in read for label in file.labels.values()}
+        yield from self.attach_drawings(matches, self.categories, known, notes)
+        self._add_notes(index.notes())
+
+
+def _name(image: dict[str, Any]) -> str:
+    return next((str(image[name]) for name in _IMAGE_NAMES if image.get(name)), "")
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    try:
+        width, height = (round(float(image[side])) for side in ("width", "height"))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return (width, height) if min(width, height) > 0 else None
+
+
+def _corners(bbox: Any) -> Box | None:
+    """Return the corners of a `bbox`; ValueError if it is none or is empty."""
+    if bbox is None or bbox == []:
+        return None
+    try:
+        x, y, width, height = map(float, bbox)
+    except (TypeError, ValueError):
+        raise ValueError(f"a bbox that is no x, y, width, height: {bbox!r:.60}") from None
+    if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+        raise ValueError(f"a bbox without area: {bbox}")
+    return x, y, x + width, y + height
+
+
+def _look(uri: str) -> str:
+    """Return advice on what a file looks like."""
+    try:
+        return advice(files.read_bytes(uri), "coco")
+    except Rejected:
+        return ""

@@ -1,0 +1,175 @@
+"""Masks drawn with labelme: one JSON file per image."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
+
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.plugins import settings
+from xray.masks.base import Mask
+from xray.masks.mask_files import (
+    apply_orientation,
+    first_problem,
+    normal_name,
+    orientation_of_mask,
+    parse_json,
+    refuse_corrupt,
+)
+from xray.masks.reading.drawings import Drawings
+from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.pairing import Pairing
+from xray.sources.base import Candidate
+
+Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
+Area = Literal["polygon", "rectangle", "rotation", "oriented_rectangle", "circle", "mask"]
+_POINTS = ("point", "points")
+_WITHOUT_AREA = (*_POINTS, "line", "linestrip")
+
+
+class _Shape(BaseModel):
+    label: str | None = None
+    points: list[tuple[Coordinate, Coordinate]]
+    flags: dict[str, bool] | None = None
+    shape_type: Area | Literal["point", "points", "line", "linestrip"] | None = None
+    mask: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.shape_type or "polygon"
+
+
+class _Drawing(BaseModel):
+    width: PositiveInt = Field(alias="imageWidth")
+    height: PositiveInt = Field(alias="imageHeight")
+    shapes: list[Any]
+
+
+def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
+    """Fill a shape with ones, including the pixels on its outline."""
+    points = np.array(shape.points, np.float64).reshape(-1, 2)
+    area = range(3, len(points) + 1)
+    expected = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}.get(shape.kind, area)
+    if len(points) not in expected:
+        raise ValueError(f"a {shape.kind} with {len(points)} points")
+    if shape.kind == "mask":
+        _paste(canvas, shape.mask, points[0])
+        return
+    if shape.kind == "circle":
+        centre, radius = np.rint(points[0]).astype(int), float(np.hypot(*(points[1] - points[0])))
+        cv2.circle(canvas, (int(centre[0]), int(centre[1])), round(radius), 1, thickness=cv2.FILLED)
+        return
+    if shape.kind == "rectangle" and len(points) == 2:
+        (x0, y0), (x1, y1) = points
+        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
+
+
+def _paste(canvas: NDArray[np.uint8], encoded: str | None, corner: NDArray[np.float64]) -> None:
+    """Set the pixels of a mask in base64, as labelme's AI tools store it, with its upper left corner at a point."""
+    data = np.frombuffer(base64.b64decode(encoded or "", validate=True), np.uint8)
+    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    x, y = (int(value) for value in np.rint(corner))
+    below, right = (slice(max(0, -start), None) for start in (y, x))
+    target = canvas[max(0, y) :, max(0, x) :]
+    if mask is None or not min(target.shape) or not min(mask[below, right].shape):
+        raise ValueError("a mask that is no image, or not inside the image")
+    height, width = (min(sizes) for sizes in zip(mask[below, right].shape, target.shape, strict=True))
+    target[:height, :width] |= (mask[below, right][:height, :width] > 0).view(np.uint8)
+
+
+@settings
+class Labelme(Drawings):
+    """JSON files of labelme and X-AnyLabeling: the union of all areas (polygons, rectangles, circles, masks).
+
+    Lines have no area. Points are prompts for a refiner. A point is on the object unless its flag `negative` is set.
+    A shape that cannot be read is left out.
+
+    Args:
+        root: the folder of the JSON files, a path or URI; by default each is beside its photo.
+        labels: use only shapes with these labels, or those of each category (`{red fox: [fox]}`); by default those of
+            the photograph's category, if some file has them, else all.
+    """
+
+    name: ClassVar[str] = "labelme"
+    summary: ClassVar[str] = "labelme JSON, beside the photos or in a folder"
+
+    root: str | None = None
+    labels: Labels = ()
+
+    def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """See `Annotations.attach`."""
+        matches = []
+        pairing = Pairing(self.root, ".json")
+        for candidate, uri in pairing.pair(candidates):
+            drawing = self.read_drawing(uri, _objects)
+            matches.append((candidate, replace(drawing, uri=uri) if isinstance(drawing, Drawing) else drawing))
+        known = {one.label for _, drawing in matches if isinstance(drawing, Drawing) for one in drawing.objects}
+        yield from self.attach_drawings(matches, self.labels, known, [*pairing.notes(), *self.other_files(matches)])
+
+    def document(self, drawing: Drawing, chosen: Sequence[Object]) -> dict[str, Any]:
+        """Return a labelme drawing with the chosen shapes."""
+        assert drawing.size is not None
+        width, height = drawing.size
+        return {"imageWidth": width, "imageHeight": height, "shapes": [one.outline for one in chosen]}
+
+    def read(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """See `Annotations.read`; a drawing that has only points is a missing mask."""
+        if data is None:
+            raise Rejected("missing_mask", "the photograph has no drawing, or one without an area of its label")
+        with refuse_corrupt("labelme"):
+            drawing = parse_json(_Drawing, data)
+            shapes, problems = _shapes(drawing)
+        orientation = orientation_of_mask(drawing.width, drawing.height, decoded)
+        always = () if isinstance(self.labels, dict) else self.labels
+        shapes = [shape for shape in shapes if not always or normal_name(shape.label or "") in map(normal_name, always)]
+        if shapes and all(shape.kind in _POINTS for shape in shapes):
+            raise Rejected("missing_mask", "labelme: only points: use a refiner that starts from points (sam)")
+        canvas = np.zeros((drawing.height, drawing.width), np.uint8)
+        drawn = 0
+        for shape in shapes:
+            if shape.kind in _WITHOUT_AREA:
+                continue
+            try:
+                _draw(canvas, shape)
+                drawn += 1
+            except ValueError as error:
+                problems.append(str(error))
+        if problems and not drawn:
+            raise Rejected("corrupt_mask", f"labelme: {problems[0]}")
+        mask, notes = apply_orientation(canvas.view(np.bool_), orientation)
+        return mask, ("mask_parts_left_out", *notes) if problems else notes
+
+
+def _shapes(drawing: _Drawing) -> tuple[list[_Shape], list[str]]:
+    """Return the shapes of a drawing, and what is wrong with those that cannot be read."""
+    shapes, problems = [], list[str]()
+    for number, content in enumerate(drawing.shapes):
+        try:
+            shapes.append(_Shape.model_validate(content))
+        except ValidationError as error:
+            problems.append(f"shapes.{number}.{first_problem(error)}")
+    return shapes, problems
+
+
+def _objects(data: bytes) -> Drawing:
+    """Return the objects of a labelme file; their outlines are its shapes, which `Labelme.read` draws."""
+    drawing = parse_json(_Drawing, data)
+    shapes, problems = _shapes(drawing)
+    if problems and not shapes:
+        raise ValueError(problems[0])
+    objects = []
+    for shape in shapes:
+        on_object = not (shape.flags or {}).get("negative", False)
+        points = tuple((x, y, on_object) for x, y in shape.points) if shape.kind in _POINTS else ()
+        outline = shape.model_dump(exclude_none=True)
+        objects.append(Object(shape.label or "", outline, points=points))
+    return Drawing((drawing.width, drawing.height), tuple(objects), tuple(problems))

@@ -1,0 +1,1 @@
+"""What annotation formats share: matching by name, the meaning of mask images, objects and their outlines."""

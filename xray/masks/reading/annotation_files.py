@@ -1,0 +1,91 @@
+"""Annotation files for many images: which they are, and which of their images are photographs of the source."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from urllib.parse import unquote
+
+from xray.core import files
+from xray.core.errors import ConfigError, Rejected, XrayError
+from xray.core.uri import short_name, to_uri
+from xray.masks.reading.objects import Drawing
+from xray.masks.reading.recognize import advice
+from xray.sources.base import Candidate, join_names
+from xray.sources.image_names import ImageNames, path_of
+from xray.sources.imagefolder import is_image
+
+_SHOWN = 5
+_LOOKED_AT = 20
+
+Match = tuple[Candidate, Drawing | Rejected | None]
+Images = tuple[Sequence[tuple[str, Drawing | Rejected]], Sequence[str]]
+"""The name and annotation of each image in a file, and notes."""
+
+
+def listed_files(file: str | tuple[str, ...]) -> list[str]:
+    """Return the URIs of files, given as such or by patterns with `*`; ConfigError if a pattern matches none."""
+    uris = list[str]()
+    for pattern in (file,) if isinstance(file, str) else file:
+        uri = to_uri(pattern)
+        if "*" not in pattern:
+            uris.append(uri)
+            continue
+        folder = to_uri(pattern.partition("*")[0].rpartition("/")[0] or ".")
+        matching = sorted(one for one in files.list_files(folder) if fnmatch.fnmatchcase(unquote(one), unquote(uri)))
+        if not matching:
+            raise ConfigError(f"no file is called like {pattern!r}")
+        uris += matching
+    return uris
+
+
+def other_files(folder: str, kind: str) -> list[str]:
+    """Return a note on files in a folder that look like another format; none if there are none."""
+    with contextlib.suppress(XrayError):
+        for uri in itertools.islice(files.list_files(folder), _LOOKED_AT):
+            if is_image(uri):
+                continue
+            with contextlib.suppress(Rejected):
+                if text := advice(files.read_bytes(uri), kind):
+                    return [f"no photograph has an annotation of kind {kind}. {short_name(uri)}{text}"]
+    return []
+
+
+def folder_of(uri: str) -> str:
+    """Return the decoded path of the folder of a file."""
+    return unquote(uri.partition("?")[0].rpartition("/")[0].partition("://")[2])
+
+
+def match_images(
+    candidates: Iterable[Candidate],
+    names: Sequence[str],
+    folders: Sequence[str],
+    drawing: Callable[[int], Drawing | Rejected],
+) -> tuple[Iterator[Match], list[str]]:
+    """Match photographs with the images of annotation files.
+
+    Args:
+        candidates: the photographs.
+        names: of the images, as the files write them.
+        folders: of the annotation files, one per image; they decide between images of the same name.
+        drawing: returns the annotation of the image with an index.
+
+    Returns:
+        Each photograph with its drawing or None, and notes on images that no photograph matches.
+    """
+    listed = list(candidates)
+    paths = [path_of(folder) + path_of(name) for folder, name in zip(folders, names, strict=True)]
+    found = ImageNames(paths).match(listed)
+    unused = sorted({*range(len(names))}.difference(index for index in found if index is not None))
+    notes = []
+    if unused:
+        notes.append(
+            f"{len(unused):,} of {len(names):,} images in the annotations are none of the photographs: "
+            f"{join_names((names[index] for index in unused), _SHOWN)}"
+        )
+    matches = (
+        (candidate, None if index is None else drawing(index)) for candidate, index in zip(listed, found, strict=True)
+    )
+    return matches, notes

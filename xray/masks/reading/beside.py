@@ -1,0 +1,111 @@
+"""Find the annotations that lie in or beside a folder of photographs, for a starter recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from xray.core.errors import Rejected, XrayError
+from xray.core.files import read_bytes
+from xray.core.images import Limits, decode
+from xray.core.plugins import build
+from xray.core.uri import local_path
+from xray.masks.base import Annotations
+from xray.masks.reading.recognize import recognize
+from xray.sources.base import Candidate
+
+_FOLDER = re.compile(r"mask|annot|label|segm|(^|[_-])gt$|json|xml", re.IGNORECASE)
+"""In names of folders that are worth a look."""
+_ONE_FILE = ("coco", "label_studio", "cvat")
+_PER_PHOTOGRAPH = ("png", "labelme", "voc", "yolo")
+_MAX_FILES, _MAX_BYTES, _SAMPLED = 20, 1 << 30, 16
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Annotations that some photographs have.
+
+    Args:
+        settings: the recipe's `annotations`.
+        photographs: number of photographs that have one.
+        masks: false if they are boxes or points only.
+    """
+
+    settings: Mapping[str, str]
+    photographs: int
+    masks: bool
+
+
+def propose(photos: Path, candidates: Sequence[Candidate]) -> list[Proposal]:
+    """Return the annotations in and beside a folder of photographs, those of most photographs first.
+
+    Every format is tried with its own reader, so that what is proposed can be read.
+
+    Args:
+        photos: the folder.
+        candidates: its photographs.
+    """
+    proposals = []
+    for settings in _settings(photos.resolve()):
+        try:
+            attached = list(build("annotation format", Annotations, settings).attach(candidates))
+        except XrayError:
+            continue  # looks like the format, and is not
+        masks = sum(candidate.mask_uri is not None for candidate in attached)
+        hints = sum(bool(one.mask_uri or one.boxes or one.points) for one in attached)
+        if hints:
+            proposals.append(Proposal(settings, hints, masks > 0))
+    if transparent := _transparent(candidates):
+        proposals.append(Proposal({"kind": "alpha"}, transparent, True))
+    return sorted(proposals, key=lambda one: (-one.photographs, not one.masks))
+
+
+def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
+    """Yield what may be annotations, by the first bytes of files."""
+    above = photos.parent
+    folders = [one for folder in (photos, above) for one in _subfolders(folder) if _FOLDER.search(one.name)]
+    for folder in (photos, above, *folders):
+        if (folder / "SegmentationClass").is_dir():
+            yield {"kind": "voc_masks", "root": str(folder)}
+        for file in islice(sorted(path for path in folder.iterdir() if path.suffix in (".json", ".xml")), _MAX_FILES):
+            if (kind := _kind(file)) in _ONE_FILE:
+                yield {"kind": kind, "file": str(file)}
+    for folder in folders:
+        inner = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+        kinds = {_kind(path) for path in islice(inner, _SAMPLED)}
+        yield from ({"kind": kind, "root": str(folder)} for kind in _PER_PHOTOGRAPH if kind in kinds)
+    beside = (path for folder in _subfolders(photos) for path in folder.iterdir() if path.suffix in (".json", ".xml"))
+    kinds = {_kind(path) for path in islice(beside, _SAMPLED)}
+    yield from ({"kind": kind} for kind in ("labelme", "voc") if kind in kinds)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _kind(file: Path) -> str | None:
+    """Return the kind of a file's format, or None."""
+    try:
+        if not file.is_file() or file.stat().st_size > _MAX_BYTES:
+            return None
+        seen = recognize(file.read_bytes())
+    except OSError:
+        return None
+    return seen[1] if seen is not None else None
+
+
+def _transparent(candidates: Sequence[Candidate]) -> int:
+    """Return the number of photographs if some of a sample are transparent, else 0."""
+    for candidate in candidates[:: max(1, len(candidates) // _SAMPLED)]:
+        path = local_path(candidate.uri)
+        if path is not None and path.suffix.lower() in (".jpg", ".jpeg"):
+            continue  # has no alpha channel
+        try:
+            if decode(read_bytes(candidate.uri), Limits()).alpha is not None:
+                return len(candidates)
+        except Rejected:
+            continue
+    return 0

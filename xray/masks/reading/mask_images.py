@@ -1,0 +1,188 @@
+"""Masks that are images: decoding, and the base of the annotation formats that read them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import struct
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from xray.core.errors import Rejected
+from xray.core.images import Decoded
+from xray.core.parts import unpack
+from xray.masks.base import AnnotationFile, Annotations, Mask
+from xray.masks.fitting import same_shape
+from xray.masks.mask_files import apply_orientation, orientation_of_mask
+from xray.masks.reading.values import Decision, Numbers, Seen, Values, decide
+
+Label = Annotated[int, Field(ge=0)]
+
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG", "GIF", "AVIF")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+_MAX_PIXELS = 1_000_000
+
+
+def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
+    """Decode a mask file; return the image and the EXIF orientation that must still be applied.
+
+    The size is checked first, so that a mask never has more decoded pixels than its photograph.
+
+    Raises:
+        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
+    """
+    if data is None:
+        raise Rejected("missing_mask")
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        orientation = orientation_of_mask(*image.size, decoded)
+        image.load()
+    except UnidentifiedImageError as error:
+        raise Rejected("corrupt_mask", f"not an image: begins with {data[:8]!r}") from error
+    except _BOMB as error:
+        raise Rejected("mask_wrong_size", str(error)) from error
+    except _DAMAGED as error:
+        raise Rejected("corrupt_mask", str(error)) from error
+    return image, orientation
+
+
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Return the width and height of a mask image, None if it is damaged or no image."""
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS).size
+    except (UnidentifiedImageError, *_BOMB, *_DAMAGED):
+        return None
+
+
+class MaskImages(Annotations):
+    """The base of formats whose masks are images; what the numbers mean is decided from all masks together.
+
+    Subclasses are `@settings` dataclasses with the settings below; `resolve` decides those that are None.
+    """
+
+    values: Values | None
+    ignore: tuple[Label, ...] | None
+    invert: bool
+
+    def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Self, list[str]]:
+        """See `Annotations.resolve` and `xray.masks.reading.values.decide`."""
+        parts = [(file, part) for file in files for part in unpack(file.data)]
+        opened = [(file, *image) for file, part in parts if (image := _open(part)) is not None]
+        images = [(file.name, image) for file, _, image in opened]
+        if self.values is None:
+            decision = decide([Seen.of(name, Numbers.of(image)) for name, image in images])
+        else:
+            decision = Decision(self.values)
+        changes = {"values": decision.values, "ignore": decision.ignore if self.ignore is None else self.ignore}
+        this: Any = self
+        resolved: Self = dataclasses.replace(this, **changes)
+        return resolved, [*decision.notes, *self._other_sizes([(file, size) for file, size, _ in opened])]
+
+    def read_image(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        """Read a mask of the shape of the upright photograph, or of its stored pixels (see `orientation_of_mask`).
+
+        Several files (`xray.core.parts`) are parts of one mask.
+
+        Returns:
+            The mask, shape (H, W), and its notes: `mask_converted` (16-bit or transparent), `mask_rotated_by_exif`.
+
+        Raises:
+            Rejected: missing_mask, corrupt_mask, mask_wrong_size, mask_ambiguous.
+        """
+        if data is None:
+            raise Rejected("missing_mask")
+        parts = unpack(data)
+        mask, notes = self._read_part(parts[0], decoded)
+        for part in parts[1:]:
+            other, more = self._read_part(part, decoded)
+            if other.shape != mask.shape:
+                raise Rejected("mask_wrong_size", f"parts of {_sizes(mask)} and {_sizes(other)}")
+            mask, notes = mask | other, tuple(dict.fromkeys((*notes, *more)))
+        return mask, notes
+
+    def _read_part(self, data: bytes, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
+        image, orientation = load_label_image(data, decoded)
+        mask, converted = self._mask(image)
+        mask, notes = apply_orientation(mask, orientation)
+        return mask, ("mask_converted", *notes) if converted else notes
+
+    def _mask(self, image: Image.Image) -> tuple[Mask, bool]:
+        """Return the mask in an image, and whether its numbers were converted."""
+        if self.values is None or self.values == "brightness":
+            mask, converted = _bright(image)
+            return (~mask if self.invert else mask), converted
+        numbers, ignore = Numbers.of(image), self.ignore or ()
+        mask = numbers.object(self.values, ignore)
+        return (~mask & ~np.isin(numbers.label_HW, ignore) if self.invert else mask), False
+
+    def _other_sizes(self, opened: Sequence[tuple[AnnotationFile, tuple[int, int]]]) -> list[str]:
+        """Return a note on masks that have neither their photograph's size nor, turned on its side, its stored size."""
+        others = [(file, size) for file, size in opened if {*size} != {file.width, file.height}]
+        if self.resize:
+            others = [(file, size) for file, size in others if not _alike(size, file)]
+        if not others:
+            return []
+        file, (width, height) = others[0]
+        note = (
+            f"{len(others):,} of {len(opened):,} masks do not have the size of their photographs and will be rejected: "
+            f"{file.name} is {width}×{height}, its photograph {file.width}×{file.height}"
+        )
+        alike = sum(_alike(size, file) for file, size in others)
+        return [f"{note}; `resize: true` scales the {alike:,} of the same shape" if alike else note]
+
+
+def _alike(size: tuple[int, int], file: AnnotationFile) -> bool:
+    """Return whether a mask has the shape of its photograph, upright or on its side."""
+    photo = (file.width, file.height)
+    return same_shape(size, photo) or same_shape((size[1], size[0]), photo)
+
+
+def _sizes(mask: Mask) -> str:
+    return f"{mask.shape[1]}×{mask.shape[0]}"
+
+
+def _thinned(image: Image.Image) -> Image.Image:
+    """Return every n-th pixel of a large image: a million say what the numbers mean, and are quick to sort."""
+    step = math.isqrt(image.width * image.height // _MAX_PIXELS) + 1
+    size = (max(1, image.width // step), max(1, image.height // step))
+    return image if step == 1 else image.resize(size, Image.Resampling.NEAREST)
+
+
+def _open(data: bytes) -> tuple[tuple[int, int], Image.Image] | None:
+    """Return the size of a mask and some of its pixels; None if it is damaged: its photograph is rejected later."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image.load()
+    except (*_BOMB, *_DAMAGED):
+        return None
+    return image.size, _thinned(image)
+
+
+def _bright(image: Image.Image) -> tuple[Mask, bool]:
+    """Return the pixels above half of the type's range, or above 0 if no value exceeds 1; True if converted.
+
+    1-bit, 8-bit and 16-bit grey count as they are (16-bit data that fits 8 bits as 8-bit), palettes and RGB by
+    luminance, RGBA by opacity times luminance.
+    """
+    values, maximum, converted = _one_channel(image)
+    return values > (0 if values.max(initial=0) <= 1 else maximum // 2), converted
+
+
+def _one_channel(image: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
+    """Reduce an image to one channel; return values, maximum of their type, and True if they were converted."""
+    if image.mode in _ALPHA or "transparency" in image.info:
+        luminance, alpha = image.convert("RGBA").convert("LA").split()
+        product = np.asarray(luminance).astype(np.uint16) * np.asarray(alpha)
+        return (product + 127) // 255, 255, True
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        return values, 65535 if values.max(initial=0) > 255 else 255, True
+    return np.asarray(image.convert("L")).astype(np.uint16), 255, False

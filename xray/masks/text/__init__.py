@@ -1,0 +1,1 @@
+"""Masks from words: a detector finds boxes for a phrase, and a refiner makes a mask of them."""

@@ -1,0 +1,97 @@
+"""Names of classes that a label file numbers."""
+
+from __future__ import annotations
+
+import io
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from xray.core import files, yaml
+from xray.core.errors import ConfigError, Rejected
+from xray.core.text import decode_text
+from xray.core.uri import base_name, to_uri
+from xray.sources.categories.imagenet1k import imagenet1k_classes
+from xray.sources.labels.base import unreadable
+
+BESIDE = (
+    *("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "names.txt", "class_names.txt"),
+    *("LOC_synset_mapping.txt", "synset_words.txt", "synsets.txt", "imagenet_class_index.json", "meta.mat"),
+)
+"""Names of files with names of classes that are recognized beside a label file, the first one first."""
+_NUMBERED = re.compile(r"(\d+)\s*[\s,:;=]\s*(\S.*)$")
+_WNID = re.compile(r"(n\d{8})\b")
+
+
+def find_names(folder: str) -> str | None:
+    """Return the URI of a file with class names in a folder or the two above it, None if there is none."""
+    for _ in range(3):
+        if not files.is_folder(folder):
+            return None
+        present = {base_name(uri): uri for uri in files.list_files(folder, recursive=False)}
+        for name in BESIDE:
+            if name in present:
+                return present[name]
+        folder = posixpath.dirname(folder.rstrip("/"))
+    return None
+
+
+def read_names(location: str) -> dict[int, str]:
+    """Return the names of classes by number.
+
+    Args:
+        location: `imagenet1k`, or a path or URI: lines of names (numbered from 0) or of `number name`, YOLO's
+            `data.yaml`, JSON by number, or ImageNet's `meta.mat`.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no names.
+    """
+    if location == "imagenet1k":
+        return {index: one.wnids[0] for index, one in enumerate(imagenet1k_classes())}
+    uri = location if "://" in location else to_uri(location)
+    name = base_name(uri)
+    try:
+        data = files.read_bytes(uri)
+        if name.endswith(".mat"):
+            return _meta(data)
+        text = decode_text(data)
+        if name.endswith((".yaml", ".yml")):
+            return _listed(_yaml_names(text, name))
+        if name.endswith(".json"):
+            return _listed(json.loads(text))
+    except (Rejected, ValueError, TypeError, KeyError) as error:
+        raise unreadable(location, "names of classes", error) from error
+    return _lines([line.strip() for line in text.splitlines() if line.strip()], location)
+
+
+def _yaml_names(text: str, file: str) -> Any:
+    """Return `names` of a data.yaml."""
+    value, _ = yaml.load(text, file)
+    if not isinstance(value, dict) or not isinstance(value.get("names"), list | dict):
+        raise ConfigError(f"{file!r} has no `names` of classes", ("labels",))
+    return value["names"]
+
+
+def _listed(value: Any) -> dict[int, str]:
+    pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+    return {int(number): str(name[0] if isinstance(name, list) else name) for number, name in pairs}
+
+
+def _lines(lines: list[str], file: str) -> dict[int, str]:
+    numbered = [_NUMBERED.match(line) for line in lines]
+    names = {int(match[1]): match[2] for match in numbered if match}
+    if len(names) != len(lines):
+        names = dict(enumerate(lines))
+    if not names:
+        raise ConfigError(f"{file!r} has no names of classes", ("labels",))
+    return {number: wnid[1] if (wnid := _WNID.match(name)) else name for number, name in names.items()}
+
+
+def _meta(data: bytes) -> dict[int, str]:
+    """Return the WordNet ids of ImageNet's ILSVRC2012 ids, which are in another order than the class indices."""
+    from scipy.io import loadmat  # slow to import
+
+    synsets = loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
+    return {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
