@@ -235,9 +235,8 @@ def test_links_in_circles_list_every_photograph_once(folder: Path) -> None:
         (folder / kind / "cup/itself").symlink_to("itself")
     assert xray("plan", "recipe.yaml", "run")[0] == 0
     source = RunFolder.open(str(folder / "run")).store.table("source").to_pylist()
-    assert {row["uri"].rpartition("/photos/")[2] for row in source} == {
-        f"{category}/{number}.jpg" for category in ("ball", "cup") for number in range(3)
-    } | {f"cup/up/ball/{number}.jpg" for number in range(3)}
+    photographs = sorted(row["uri"].rpartition("/photos/")[2] for row in source)
+    assert photographs == [f"{category}/{number}.jpg" for category in ("ball", "cup") for number in range(3)]
 
 
 NAMES = (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -104,6 +105,38 @@ def test_categories_of_a_flat_folder_are_read_from_the_file_beside_it(tmp_path: 
     assert categories(tmp_path / "s.yaml")["red fox"] == (277,)
 
 
+def test_the_commands_to_run_next_can_be_copied(tmp_path: Path) -> None:
+    write(tmp_path / "my photos/red fox/1.jpg", encode(drawn(0)[0]))
+    output = output_of("init", tmp_path / "my photos", "-o", tmp_path / "a recipe.yaml")
+    commands = [shlex.split(line) for line in output.splitlines() if line.startswith("  xray ")]
+    begin = ["xray", "pipeline", str(tmp_path / "a recipe.yaml"), "runs/my photos"]
+    assert commands == [[*begin, "--first", "2"], begin]
+
+
+def test_folders_without_photographs_are_named_and_no_categories(tmp_path: Path) -> None:
+    write_photos(tmp_path, "red fox")
+    (tmp_path / "photos/runs/photos").mkdir(parents=True)
+    assert "runs" in init(tmp_path).splitlines()[0]
+    assert categories(tmp_path / "r.yaml") == {"red fox": (277,)}
+
+
+def test_the_folder_above_the_photographs_is_refused_with_the_right_one(tmp_path: Path) -> None:
+    write_photos(tmp_path, "red fox")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ConfigError, match=rf"xray init {tmp_path}/photos\b.*1 photograph"):
+        output_of("init", tmp_path, "-o", tmp_path / "r.yaml")
+    assert not (tmp_path / "r.yaml").exists()
+
+
+@pytest.mark.parametrize("masks", ["nowhere", "empty", "photos/cello/1.jpg"])
+def test_masks_that_are_no_folder_of_images_are_refused(tmp_path: Path, masks: str) -> None:
+    write_photos(tmp_path, "cello")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=masks):
+        output_of("init", tmp_path / "photos", "--masks", tmp_path / masks, "-o", tmp_path / "r.yaml")
+    assert not (tmp_path / "r.yaml").exists()
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_a_folder_without_photographs_is_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
@@ -122,3 +155,20 @@ def test_a_folder_of_real_photographs(photos12: Path, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("\n".join(lines))
     sizes = {name: len(indices) for name, indices in categories(tmp_path / "r.yaml").items()}
     assert (sizes["dog"], sizes["bird"], sizes["instrument"], sizes["fruit_vegetable"]) == (118, 59, 26, 29)
+
+
+def test_a_data_set_with_a_label_file_per_split(tmp_path: Path) -> None:
+    categories = [{"id": 0, "name": "red fox"}, {"id": 1, "name": "cello"}]
+    for number, split in enumerate(("train", "valid")):
+        folder = tmp_path / "set" / split
+        write(folder / "1_jpg.rf.00ff.jpg", encode(drawn(number)[0]))
+        image = {"id": 0, "file_name": "1_jpg.rf.00ff.jpg", "width": 200, "height": 200}
+        polygon = {"id": 0, "image_id": 0, "category_id": number, "segmentation": [[1, 1, 90, 1, 90, 90]]}
+        content = {"images": [image], "annotations": [polygon], "categories": categories}
+        write(folder / "_annotations.coco.json", json.dumps(content).encode())
+    output_of("init", tmp_path / "set", "-o", tmp_path / "r.yaml")
+    recipe = load_recipe(str(tmp_path / "r.yaml"))
+    pattern = str(tmp_path / "set/*/_annotations.coco.json")
+    assert {one.name for one in recipe.categories or ()} == {"red fox", "cello"}
+    assert recipe.source.labels.file == pattern
+    assert recipe.masks.annotations.file == pattern

@@ -59,6 +59,15 @@ def test_photographs_of_one_folder_are_planned_by_their_labels(folder: Path) -> 
     assert sorted(source["category"].to_pylist()) == ["cello"] * 3 + ["red_fox"] * 3
 
 
+def test_a_range_of_classes_is_cut_at_its_end_alone(folder: Path) -> None:
+    with out.capture() as captured:
+        print_understood(survey(recipe_from(recipe_values(folder, categories={"ball": "dog"}))), annotated=True)
+    assert captured.get().splitlines()[0].split() == ["category", "class", "photographs", "annotated"]
+    (line,) = [line for line in captured.get().splitlines() if line.split()[:1] == ["ball"]]
+    assert "118 classes: 151 Chihuahua … 268 Mexi" in line
+    assert line.count("…") == 2
+
+
 def test_many_categories_and_long_names_fit_a_terminal(folder: Path) -> None:
     for number in range(30):
         name = f"[bold]{number} " + "x" * 60

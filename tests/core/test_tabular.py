@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -197,3 +199,33 @@ def test_several_words_are_as_many_options(factors: list[str], levels: list[str]
     words = ["t.csv", "--factors", *factors, "--force", "--reference", *levels]
     expected = ["t.csv", *(f"--factors={word}" for word in factors), "--force", *(f"--reference={w}" for w in levels)]
     assert list(repeated(words, {"--factors", "--reference"})) == expected
+
+
+ODD_TYPES = {
+    "list": pa.array([["a"], ["b"]]),
+    "struct": pa.array([{"x": "a"}, {"x": "b"}]),
+    "map": pa.array([[("x", 1)], []], pa.map_(pa.string(), pa.int8())),
+}
+
+
+@pytest.mark.parametrize("values", ODD_TYPES.values(), ids=ODD_TYPES)
+@pytest.mark.parametrize("column", ["model", "accuracy"])
+def test_parquet_columns_of_several_values_a_row_are_refused(column: str, values: pa.Array, tmp_path: Path) -> None:
+    columns = {"model": pa.array(["a", "b"]), "accuracy": pa.array([0.5, 1.0])} | {column: values}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(XrayError, match=f"{column!r} of .* holds {str(values.type)[:4]}"):
+        read_table(str(tmp_path / "t.parquet"), ["model"], ["accuracy"])
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(1)])
+def test_bytes_in_parquet_are_text(kind: pa.DataType, tmp_path: Path) -> None:
+    table = pa.table({"model": pa.array([b"a", b"b"], kind), "accuracy": [0.5, 1.0]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert read_table(str(tmp_path / "t.parquet"), ["model"], ["accuracy"])["model"].tolist() == ["a", "b"]
+
+
+def test_a_file_that_is_no_table_is_one_short_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "<table>" + "<td>x</td>" * 500 + "\n", "t.csv")
+    with pytest.raises(XrayError) as caught:
+        read_table(path, ["model"], ["accuracy"])
+    assert len(str(caught.value)) < 300

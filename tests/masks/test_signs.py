@@ -146,3 +146,11 @@ def test_small_and_narrow_images(shape: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     assert 0 <= Look.at("x", image, np.ones(shape, bool)).narrow <= 1
     assert Look.at("x", image, np.zeros(shape, bool)).area == 0
+
+
+@pytest.mark.parametrize("frame", [1, 2, 4])
+def test_inverted_masks_with_a_frame_cover_the_borders(frame: int) -> None:
+    mask = np.zeros((180, 240), bool)
+    mask[frame:-frame, frame:-frame] = True
+    mask[60:120, 80:160] = False
+    assert "covers the borders" in Look.at("1.jpg", np.zeros((180, 240, 3), np.uint8), mask).signs

@@ -142,7 +142,7 @@ def test_summary_lists_the_largest_drop_first():
     pattern = PATTERN | {"blur": [1, 1, 1, 1, 1, 0, 0, 0], "sharp": [1] * 8}
     lines = summary(score_predictions(predictions(pattern=pattern).to_pandas())).splitlines()
     assert [line.split()[1] for line in lines[1:5]] == ["original", "grey", "blur", "sharp"]
-    assert lines[1].split()[2:] == ["75.0", "%", "8"]
+    assert lines[1].split()[2:] == ["75.0", "%", "8", "reference"]
     assert "37.5" in lines[2]
     assert "-25.0" in lines[4]
     assert "cross term of S_robust 0.0729 [" in lines[-1]

@@ -63,6 +63,14 @@ def test_photographs_without_picture_mask_or_look():
     assert "1 box" in page(boxed).words
 
 
+def test_a_page_without_any_mask_says_how_to_make_them():
+    without = [Seen("1", "cup", "1.jpg", drawn(1)[0]), Seen("2", "cup", "2.jpg", reason="corrupt_image")]
+    assert "xray mask RUN" in page(*without).words
+    refused = Seen("3", "cup", "3.jpg", drawn(3)[0], reason="mask_missing")
+    for masked in (seen(1), refused):
+        assert "xray mask RUN" not in page(*without, masked).words
+
+
 @pytest.fixture
 def recipe(tmp_path):
     write_folder(tmp_path)
@@ -108,3 +116,12 @@ def test_findings_about_final_masks_are_kept_for_the_report(tmp_path):
     strange = Review((), 6, ("masks may be wrong: 6 of 6 cover the borders of their photographs",), final=True)
     write_masks_page(run, strange)
     assert run.store.table("mask_findings")["finding"].to_pylist() == list(strange.findings)
+
+
+def test_a_plan_of_guesses_says_how_to_make_the_masks(tmp_path):
+    write_folder(tmp_path)
+    path, run = tmp_path / "recipe.yaml", tmp_path / "a run"
+    path.write_text(yaml.dump(recipe_values(tmp_path, masks={"refine": "guess"}, scenarios=["original", "segmented"])))
+    said = CliRunner().invoke(app, ["plan", str(path), str(run)], catch_exceptions=False).output
+    assert f"`xray mask '{run}'`" in said
+    assert f"'{run}/masks.html'" in said

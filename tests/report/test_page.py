@@ -151,3 +151,10 @@ def test_eight_models_and_fifty_categories(make_run):
     assert len(found.all("svg")) == 10
     assert sum("open" in attributes for attributes in found.all("details")) == 1 + 2  # the table, two of eight maps
     assert len(text) < 3_000_000
+
+
+def test_numbers_of_a_single_photograph_have_no_interval(make_run):
+    words = page(make_run(kinds=KINDS[:2], categories=("fox",), photographs=1, models=("m",))).words
+    assert "the only one" in words
+    assert " , blur_background" not in words
+    assert "blur_background, n = 1" in words.replace("\xa0", " ")

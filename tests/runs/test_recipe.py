@@ -113,3 +113,10 @@ def test_recipes_of_windows_are_read_or_refused_by_their_encoding(encoding: str,
             load_recipe(str(tmp_path / "recipe.yaml"))
     else:
         assert load_recipe(str(tmp_path / "recipe.yaml")).name == "smoke"
+
+
+def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match=r"'.*nowhere\.yaml'.*xray init"):
+        load_recipe(str(tmp_path / "nowhere.yaml"))
+    with pytest.raises(XrayError, match=tmp_path.name):
+        load_recipe(str(tmp_path))

@@ -49,3 +49,18 @@ def test_one_image_belongs_to_the_photograph_whose_folders_agree_best() -> None:
     assert match(["cello/1.jpg"], "red fox/1.jpg", "cello/1.jpg") == [None, 0]
     assert match(["1.jpg"], "red fox/1.jpg", "cello/1.jpg") == [0, 0]  # the plan says that they share it
     assert match(["", "/", ".."], "1.jpg") == [None]
+
+
+def test_names_without_suffix_may_have_dots() -> None:
+    names = ["fox_jpg.rf.0a1b", "fox_jpg.rf.9c8d", "v1.2"]
+    assert match(names, "fox_jpg.rf.9c8d.jpg", "fox_jpg.rf.0a1b.jpg", "v1.2.png") == [1, 0, 2]
+
+
+def test_folders_that_only_say_a_kind_do_not_divide_splits() -> None:
+    names = ["train/labels/1", "valid/labels/1"]
+    assert match(names, "valid/images/1.jpg", "train/images/1.jpg") == [1, 0]
+    assert match(["images/1.jpg", "photos/1.jpg"], "photos/1.jpg", "images/1.jpg", uri="file:///set/x.jpg") == [1, 0]
+
+
+def test_the_photograph_with_the_exact_name_has_the_image() -> None:
+    assert match(["a/1.jpg"], "a/1.png", "a/1.jpg") == [None, 0]

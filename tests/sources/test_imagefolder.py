@@ -124,3 +124,42 @@ def test_real_photographs(photos12: Path) -> None:
     candidates = list(ImageFolder(root=str(photos12 / "images")).candidates(categories))
     assert {one.category for one in candidates} == {"bird", "dog"}
     assert read_header(files.read_bytes(candidates[0].uri)).format == "JPEG"
+
+
+def test_a_link_to_a_folder_above_the_category_brings_no_photographs_of_others(photos: Path) -> None:
+    (photos / "Cello/everything").symlink_to(photos)
+    (photos / "Cello/again").symlink_to(photos / "Cello")
+    candidates = ImageFolder(root=str(photos)).candidates([CELLO])
+    assert [one.key for one in candidates] == ["Cello/1.jpg"]
+
+
+def test_folders_within_categories_that_are_called_like_others_are_named(photos: Path, jpeg: bytes) -> None:
+    for name in ("Cello/red fox/2.jpg", "Cello/train/3.jpg", "Red_Fox/kit/4.jpg", "n02119022/red fox/5.jpg"):
+        put(photos, name, jpeg)
+    notes = ImageFolder(root=str(photos)).notes([FOX, CELLO])
+    assert [note.split(": ")[1] for note in notes if "within" in note] == ["Cello/red fox"]
+
+
+def test_a_folder_around_the_categories_is_not_one(tmp_path: Path, jpeg: bytes) -> None:
+    for name in ("101 Objects/red fox/1.jpg", "101 Objects/cello/2.jpg"):
+        put(tmp_path, name, jpeg)
+    with pytest.raises(XrayError, match=r"101 Objects.*cello, red fox"):
+        ImageFolder(root=str(tmp_path)).categories()
+    assert len(ImageFolder(root=str(tmp_path / "101 Objects")).categories()) == 2
+    put(tmp_path / "one", "dog/pug/1.jpg", jpeg)
+    put(tmp_path / "one", "dog/boxer/1.jpg", jpeg)
+    assert [one.name for one in ImageFolder(root=str(tmp_path / "one")).categories()] == ["dog"]
+
+
+def test_files_without_suffix_are_named_if_there_is_nothing_else(tmp_path: Path, jpeg: bytes) -> None:
+    put(tmp_path, "cello/photo", jpeg)
+    with pytest.raises(XrayError, match="no image extension: photo"):
+        list(ImageFolder(root=str(tmp_path)).candidates([CELLO]))
+
+
+def test_labels_of_other_things_are_shown(tmp_path: Path, jpeg: bytes) -> None:
+    put(tmp_path, "1.jpg", jpeg)
+    (tmp_path / "labels.csv").write_text("image,label\n1.jpg,walrus\n")
+    source = build("source", Source, {"kind": "imagefolder", "root": str(tmp_path), "labels": "labels.csv"})
+    with pytest.raises(XrayError, match="walrus"):
+        list(source.candidates([CELLO]))

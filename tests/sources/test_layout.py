@@ -26,6 +26,8 @@ COCO = b'{"images": [], "annotations": []}'
         (["val/1.jpg", "annotations/1.xml"], "val", "VOC"),
         (["val/1.jpg", "val/1.json"], "val", "labelme"),
         (["val/1.jpg", "labels.txt"], "val", "table"),
+        (["data/train-0.parquet"], ".", "kind: parquet"),
+        (["JPEGImages/1.jpg", "SegmentationClass/1.png", "ImageSets/Main/a.txt", "labelmap.txt"], ".", "as COCO, too"),
     ],
 )
 def test_folders_that_are_no_categories_are_refused_with_what_to_write(
@@ -38,6 +40,7 @@ def test_folders_that_are_no_categories_are_refused_with_what_to_write(
         "1.xml": b"<annotation></annotation>",
         "1.txt": b"0 .5 .5 .1 .1\n",
         "labels.txt": b"1.jpg fox\n",
+        "labelmap.txt": b"# label:color_rgb:parts:actions\nfox:1,2,3::\n",
         "data.yaml": b"nc: 1\nnames: [fox]\n",
     }
     for name in files:

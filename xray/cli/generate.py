@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xray.cli.options import BadRows, DryRun, RunPath
-from xray.cli.output import out, print_needs, print_outcomes, print_planned, print_pools
+from xray.cli.output import out, print_masks_page, print_needs, print_outcomes, print_planned, print_pools
 
 if TYPE_CHECKING:
     from xray.cluster.placement import PoolState
@@ -26,8 +26,6 @@ def generate(
     from xray.pipeline.generate.estimate import forecast
     from xray.pipeline.generate.generate import generate as generate_images
     from xray.pipeline.generate.retry import images_to_remake
-    from xray.pipeline.plan.look import review_run
-    from xray.report.masks_page import write_masks_page
     from xray.runs.counts import RowCounts
     from xray.runs.examples import examples
     from xray.runs.folder import RunFolder
@@ -49,5 +47,5 @@ def generate(
     print_outcomes("images", counts.by_outcome(), examples(folder, GENERATE, folder.store.receipts(GENERATE)))
     print_pools(pools)
     if folder.recipe.needs_masks and folder.recipe.masks.refiner.name != "given":
-        write_masks_page(folder, review_run(folder))
+        print_masks_page(folder)
     out.print(f"{counts.rows:,} images, {readable_bytes(counts.bytes)}: {folder.uri}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.init_masks import masks_block
+from xray.cli.init_masks import check_masks, masks_block
 from xray.cli.output import out, print_table
 from xray.core.errors import ConfigError
 from xray.core.text import printable
@@ -41,7 +42,9 @@ _NO_MODELS = "[]   # add models of your own: ImageNet models cannot be asked abo
 
 
 def init(
-    photos: Annotated[Path, typer.Argument(help="A folder of photographs, with a folder for each category.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="A folder of photographs, with a folder for each category.")
+    ],
     masks: Annotated[Path | None, typer.Option(help="A folder of PNG masks with the same layout.")] = None,
     labels: Annotated[
         str | None,
@@ -52,18 +55,28 @@ def init(
     """Write a recipe for your own folder of photographs, to be read and edited."""
     if output.exists():
         raise ConfigError(f"{str(output)!r} exists already; remove it, or choose another name with --output")
-    from xray.core.uri import check_utf8
+    from xray.core.uri import check_utf8, to_uri
+    from xray.sources.base import join_names
     from xray.sources.categories.from_labels import category_lines
+    from xray.sources.layout import inner_classes
 
     for path in filter(None, (photos, masks)):
         check_utf8(path.absolute())
     if not photos.is_dir():
         raise ConfigError(f"no folder {str(photos)!r}")
+    if masks is not None:
+        check_masks(masks)
     labels, counts = read_photographs(photos, labels)
     lines = category_lines(counts)
     block = masks_block(photos, masks, counts if labels is None else ())
     output.write_text(starter_recipe(photos, block.text, labels, lines), encoding="utf-8")
     _print_summary(lines, counts)
+    if labels is None and (inner := inner_classes(to_uri(photos), counts)):
+        out.print(
+            f"folders within folders are called like classes: {join_names(inner, 5)}. If they are the categories, "
+            f'write the folder above them as `root`, or `labels: {{pattern: "*/{{label}}/*"}}`',
+            markup=False,
+        )
     for message in block.messages:
         out.print(message, markup=False)
     _print_next(lines, output, photos.resolve().name)
@@ -76,28 +89,68 @@ def read_photographs(photos: Path, labels: str | None) -> tuple[str | None, dict
         ConfigError: neither the folders nor a single label file in or beside them say the categories.
     """
     from xray.core.uri import base_name, local_path, to_uri
+    from xray.sources.base import join_names
     from xray.sources.imagefolder import ImageFolder
     from xray.sources.labels import Labels
     from xray.sources.layout import is_part, label_files
 
     if labels is not None:
-        labels = str(Path(labels).resolve()) if Path(labels).exists() else labels
+        below = photos / labels if "://" not in labels and not _exists(Path(labels)) else Path(labels)
+        labels = str(below.absolute()) if _exists(below) else labels
         return labels, ImageFolder(root=str(photos), labels=Labels(file=labels)).label_counts()
     try:
         counts = ImageFolder(root=str(photos)).label_counts()
-    except ConfigError:
+    except ConfigError as problem:
         root = to_uri(photos)
         parts = [f"{root}/{folder.name}" for folder in photos.iterdir() if folder.is_dir()]
-        files = [uri for uri, _ in label_files(root, parts) if base_name(uri) not in ("data.yaml", "data.yml")]
-        if len(files) != 1:
+        files = [uri for uri, _ in label_files(root, parts)]
+        files = [uri for uri in files if base_name(uri) not in ("data.yaml", "data.yml")] or files
+        if not files or len({base_name(uri) for uri in files}) > 1:
             raise
-        labels = str(local_path(files[0]))
+        splits = len(files) > 1  # a file for each
+        labels = str(photos.resolve() / "*" / base_name(files[0]) if splits else local_path(files[0]))
+        try:
+            counts = ImageFolder(root=str(photos), labels=Labels(file=labels)).label_counts()
+        except ConfigError:
+            raise problem from None
         out.print(f"the categories are read from {labels}", markup=False)
-        return labels, ImageFolder(root=str(photos), labels=Labels(file=labels)).label_counts()
+        return labels, counts
     parts = [label for label in counts if is_part(label)]
     if parts:
         out.print(f"no categories, as parts of data sets have such names: {', '.join(parts)}", markup=False)
-    return None, {label: count for label, count in counts.items() if label not in parts}
+    counts = {label: count for label, count in counts.items() if label not in parts}
+    if not any(counts.values()):
+        raise ConfigError(no_photographs(photos, counts))
+    if empty := [label for label, count in counts.items() if not count]:
+        out.print(f"no categories, as there are no photographs in them: {join_names(empty)}", markup=False)
+    return None, {label: count for label, count in counts.items() if count}
+
+
+def no_photographs(photos: Path, counts: Mapping[str, int]) -> str:
+    """Explain that there are no photographs in the folders of categories, and name folders that have some.
+
+    Args:
+        photos: the folder.
+        counts: the number of photographs by category.
+    """
+    from xray.sources.base import join_names
+    from xray.sources.imagefolder import ImageFolder
+
+    inner = []
+    for folder in sorted(path for path in photos.iterdir() if path.is_dir() and path.name not in counts):
+        try:
+            found = sum(ImageFolder(root=str(folder)).label_counts().values())
+        except ConfigError:
+            continue
+        inner += [f"`xray init {shlex.quote(str(folder))}` ({found:,} photographs)"] if found else []
+    where = f"no photographs in the folders of {str(photos)!r} ({join_names(counts, 5)})"
+    return f"{where}: write {' or '.join(inner)}" if inner else f"{where}: expected {photos}/<category>/photo.jpg"
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is a file, or with `*` in its name the folder above the first."""
+    text = str(path)
+    return Path(text.partition("*")[0].rpartition("/")[0] or ".").is_dir() if "*" in text else path.exists()
 
 
 def starter_recipe(photos: Path, masks: str, labels: str | None, lines: Sequence[CategoryLine]) -> str:
@@ -139,7 +192,7 @@ def _print_summary(lines: Sequence[CategoryLine], counts: Mapping[str, int]) -> 
 def _print_next(lines: Sequence[CategoryLine], output: Path, name: str) -> None:
     """Print what to do next."""
     checks, undecided = sum(line.needs_check for line in lines), sum(line.is_open for line in lines)
-    out.print(f"wrote {output}", markup=False)
+    out.print(f"wrote {output}: read it, and change what is wrong", markup=False)
     if undecided:
         out.print(
             f"{undecided} open line(s), which `xray plan` refuses: choose from the comments, or search by "
@@ -147,4 +200,6 @@ def _print_next(lines: Sequence[CategoryLine], output: Path, name: str) -> None:
         )
     if checks:
         out.print(f"{checks} line(s) to check, marked '<- check'", markup=False)
-    out.print(f"{'then' if checks else 'next'}: xray pipeline {output} runs/{name}", markup=False)
+    command = f"xray pipeline {shlex.quote(str(output))} {shlex.quote(f'runs/{name}')}"
+    out.print(f"{'then' if checks else 'next'}, the first 2 photographs of each category, to look at:", markup=False)
+    out.print(f"  {command} --first 2\nthen all, which keeps what is made:\n  {command}", markup=False)

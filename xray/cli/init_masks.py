@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, XrayError
 from xray.core.yaml import quote
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DETECTOR, SEGMENTER = "grounding-dino-tiny", "sam2.1-hiera-large"
 _HUB_SECONDS = 3
 
 _TEXT = f"{{annotations: {{kind: text}}, refine: {{kind: sam, model: {SEGMENTER}}}}}"
-_OWN = "masks you have: `annotations: {kind: png, root: masks}`; docs/usage.md lists the formats"
+_OWN = "masks you have: `annotations: {kind: png, root: masks}`; docs/data.md lists the formats"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,19 @@ class MasksBlock:
 
     text: str
     messages: tuple[str, ...] = ()
+
+
+def check_masks(masks: Path) -> None:
+    """Refuse a folder of masks that is none, or has no images."""
+    from xray.core.files import list_files
+    from xray.core.uri import to_uri
+    from xray.sources.imagefolder import is_image
+
+    other = "without --masks, `xray init` looks for annotations of all formats in and beside the photographs"
+    if not masks.is_dir():
+        raise ConfigError(f"no folder {str(masks)!r}; {other}")
+    if not any(is_image(uri) for uri in list_files(to_uri(masks.resolve()))):
+        raise ConfigError(f"no images in {str(masks)!r}; {other}")
 
 
 def masks_block(photos: Path, masks: Path | None, folders: Collection[str]) -> MasksBlock:
@@ -119,7 +132,8 @@ def _guess() -> MasksBlock:
         "\n".join(lines),
         (
             "there are no masks, and no weights to find them by words: the recipe guesses them (a box in the middle, "
-            "cut out by colour). Look at `xray masks` before you believe a number; the recipe names better ways",
+            "cut out by colour). Look at them (masks.html of the run) before you believe a number; the recipe names "
+            "better ways",
         ),
     )
 

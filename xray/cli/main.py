@@ -30,7 +30,7 @@ from xray.core.errors import Rejected, XrayError
 app = typer.Typer(
     name="xray",
     help="X-rays vision models: what a model looks at when it should look at the object.",
-    epilog="From photos to a report: xray init PHOTOS, then xray pipeline recipe.yaml runs/mine",
+    epilog="From photos to a report: xray init PHOTOS, then xray pipeline recipe.yaml runs/mine --first 2",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -98,8 +99,15 @@ def print_masks_page(run: RunFolder, review: Review | None = None) -> None:
     uri = write_masks_page(run, review)
     for finding in review.findings if review.final else ():  # others are notes of the plan
         out.print(f"note: {finding}", markup=False)
-    place = uri if out.is_terminal else local_path(uri) or uri
-    out.print(f"look at {place} before anything expensive runs", markup=False)
+    local = local_path(uri)
+    place = shlex.quote(str(local)) if local is not None and not out.is_terminal else uri
+    if review.final:
+        out.print(f"the masks: {place}", markup=False)
+    elif review.has_masks:
+        out.print(f"look at {place} before anything expensive runs", markup=False)
+    else:
+        folder = shlex.quote(str(local_path(run.uri) or run.uri))
+        out.print(f"no masks yet: `xray mask {folder}` makes them, to look at in {place}", markup=False)
 
 
 def print_trials(wanted: Sequence[Trial], missing: Sequence[Trial]) -> None:

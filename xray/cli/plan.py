@@ -71,10 +71,15 @@ def plan(
 def _print_planned(run: RunFolder, inputs: Survey) -> None:
     import pyarrow.compute as pc
 
+    from xray.core.uri import local_path
+
     bad = pc.sum(pc.not_equal(inputs.source["status"], "ok")).as_py() or 0
+    photographs, shards = len(inputs.source) + len(inputs.known), len(run.plan.shards())
     out.print(
-        f"planned {run.plan.planned_rows():,} images of {len(inputs.source) + len(inputs.known):,} photographs "
-        f"({bad:,} of the new ones cannot be used) in {len(run.plan.shards()):,} shards: {run.uri}"
+        f"planned {run.plan.planned_rows():,} images of {photographs:,} photograph{'s' * (photographs != 1)}"
+        f"{f' ({bad:,} of the new ones cannot be used)' if bad else ''} in {shards:,} shard{'s' * (shards != 1)}: "
+        f"{local_path(run.uri) or run.uri}",
+        markup=False,
     )
 
 

@@ -40,10 +40,10 @@ def _accuracies(scores: Scores) -> str:
     table["order"] = -table["drop"].where(table["scenario"] != scores.reference, float("inf"))
     rows = [
         (series_name(row["model"], row["trained_on"]), row["scenario"], f"{100 * row['accuracy']:.1f} %",
-         f"{row['n']:,}", _drop(row))
+         f"{row['n']:,}", "reference" if row["scenario"] == scores.reference else _drop(row))
         for row in table.sort_values(["model", "trained_on", "order", "scenario"]).to_dict("records")
     ]  # fmt: skip
-    heads = ("model", "scenario", "accuracy", "n", f"points lost from {scores.reference} [95 %]")
+    heads = ("model", "scenario", "accuracy", "n", "points lost [95 %]")
     return _text_table(heads, rows, right=("accuracy", "n"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from xray.pipeline.plan.survey import Survey
     from xray.pipeline.plan.understood import Understood
 
-_MAX_ROWS, _MAX_CATEGORY, _MAX_CLASSES = 20, 20, 32
+_MAX_ROWS, _MAX_CATEGORY, _MIN_CLASSES = 20, 20, 12
 
 
 def print_understood(inputs: Survey, *, annotated: bool) -> None:
@@ -39,14 +40,17 @@ def print_understood(inputs: Survey, *, annotated: bool) -> None:
         )
         if shown
     ]
+    shown = rows if len(rows) <= _MAX_ROWS else [*rows[: _MAX_ROWS - 1], _others(totals(rows[_MAX_ROWS - 1 :]))]
+    shown = shown if len(rows) == 1 else [*shown, total]
+    categories = [printable(row.category, _MAX_CATEGORY) for row in shown]
+    taken = sum(2 + max(map(cell_len, column)) for column in (["category", *categories], *([name] for name in counted)))
     table = Table(box=None)
-    for name in ("category", "class"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    table.add_column("category", no_wrap=True, overflow="ellipsis")
+    table.add_column("class", no_wrap=True, overflow="ellipsis", max_width=max(_MIN_CLASSES, out.width - taken - 2))
     for name in counted:
         table.add_column(name, justify="right")
-    shown = rows if len(rows) <= _MAX_ROWS else [*rows[: _MAX_ROWS - 1], _others(totals(rows[_MAX_ROWS - 1 :]))]
-    for row in shown if len(rows) == 1 else [*shown, total]:
-        cells = (printable(row.category, _MAX_CATEGORY), printable(row.classes, _MAX_CLASSES))
+    for category, row in zip(categories, shown, strict=True):
+        cells = (category, printable(row.classes))
         table.add_row(*map(escape, cells), *(f"{getattr(row, name):,}" for name in counted))
     out.print(table)
 

@@ -6,6 +6,11 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
+from xray.core.text import printable
+
+_WIDTH = 80
+"""Characters of a choice that an error shows."""
+
 
 class XrayError(Exception):
     """An error that the user can fix; the message names the thing, the value and the choices.
@@ -81,4 +86,5 @@ def unknown(kind: str, value: object, choices: Iterable[str]) -> ConfigError:
     names = sorted(choices)
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return ConfigError(f"unknown {kind} {str(value)!r}; {hint}(choices: {', '.join(names)})")
+    choice = ", ".join(printable(name, _WIDTH) for name in names)
+    return ConfigError(f"unknown {kind} {str(value)!r}; {hint}(choices: {choice})")

@@ -183,7 +183,8 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
     """
     local = _local_folder(uri)
     if local is not None:
-        yield from _list_local(os.fsencode(local), recursive)
+        above = tuple(folder.stat() for folder in local.absolute().parents)
+        yield from _list_local(os.fsencode(local), recursive, above)
         return
     for name in sorted(_stored(uri, fs.FileType.File, recursive=recursive), key=str.encode):
         names = name.split("/")
@@ -253,17 +254,15 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _SYSTEM
 
 
-def _list_local(folder: bytes, recursive: bool, above: tuple[os.stat_result, ...] = ()) -> Iterator[str]:
-    """Yield the URIs of files; a link to a folder that it lies in is left out: its files are listed there."""
-    entries, here = _entries(folder), Path(os.fsdecode(folder)).stat()
-    if any(os.path.samestat(here, parent) for parent in above):
-        return
-    for entry in entries:
+def _list_local(folder: bytes, recursive: bool, above: tuple[os.stat_result, ...]) -> Iterator[str]:
+    """Yield the URIs of files; a link to a folder that it lies in is left out: its files are no further ones."""
+    above = (*above, Path(os.fsdecode(folder)).stat())
+    for entry in _entries(folder):
         if _is_hidden(os.fsdecode(entry.name)):
             continue
         if _is_folder(entry):
-            if recursive:
-                yield from _list_local(entry.path, recursive, (*above, here))
+            if recursive and not (entry.is_symlink() and any(os.path.samestat(entry.stat(), one) for one in above)):
+                yield from _list_local(entry.path, recursive, above)
         elif entry.is_symlink() or entry.is_file():  # a link that leads nowhere is a file that cannot be read
             yield "file://" + quote_from_bytes(entry.path)
 

@@ -16,6 +16,8 @@ _TRUTH = {"true": "1", "false": "0"}
 _SPACED_THOUSANDS = re.compile("(?<=\\d)[ '’\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 _NUMERAL = re.compile(r"[+-]?(?=[\d.,]*\d)[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
 _OTHER = {".": ",", ",": "."}
+_HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+"""Full-width forms of ASCII, as East Asian keyboards write digits."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _cells(column: pd.Series) -> dict[str, _Cell | None] | None:
     """Return the cell of each distinct text (None: missing); None if a text is not a number."""
     cells: dict[str, _Cell | None] = {}
     for text in column.dropna().unique():
-        word = text.strip().casefold()
+        word = text.translate(_HALF_WIDTH).strip().casefold()
         body = _SPACED_THOUSANDS.sub("", _TRUTH.get(word, word).replace("−", "-"))
         percent = body.endswith("%")
         body = body.rstrip("%").rstrip()

@@ -115,7 +115,20 @@ def _parquet(uri: str, wanted: Wanted) -> pa.Table:
         ]
         if problem := wanted.problem(schema.names, numeric, "read_parquet({!r})"):
             raise problem
-        return file.read(columns=wanted.columns).select(wanted.columns)
+        for name in wanted.columns:
+            if pa.types.is_nested(schema.field(name).type):
+                raise ConfigError(
+                    f"column {name!r} of {wanted.location!r} holds {schema.field(name).type}: one text or number a row "
+                    "is needed"
+                )
+        table = file.read(columns=wanted.columns).select(wanted.columns)
+    return table.cast(pa.schema([field.with_type(_as_text(field.type)) for field in table.schema]))
+
+
+def _as_text(kind: pa.DataType) -> pa.DataType:
+    """Return the type in which a column is read: bytes are UTF-8 text."""
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return pa.string() if is_bytes else kind
 
 
 def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:

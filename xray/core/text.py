@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -13,6 +16,8 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
+"""What reading a document of an unexpected form raises; XML's ParseError is a SyntaxError."""
 _LEGACY = ("cp1252", "gb18030", "shift_jis", "cp1251")
 _HEAD, _SHOWN = 4096, 20
 
@@ -48,6 +53,31 @@ def decode_text(data: bytes) -> str:
         if encoding != "utf-8-sig":
             raise ValueError(f"damaged {encoding.upper()} text: {error.reason} at byte {error.start:,}") from error
         raise ValueError(_other_encodings(data, error.start)) from error
+
+
+def load_json(data: bytes | str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Parse the JSON of a user's file; `object_hook` may replace each object, as of `json.loads`.
+
+    Raises:
+        ValueError: it is not JSON or no text, or is nested too deeply.
+
+    >>> load_json(b"[1]")
+    [1]
+    """
+    try:
+        return json.loads(decode_text(data) if isinstance(data, bytes) else data, object_hook=object_hook)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+
+
+def problem_of(error: BaseException) -> str:
+    """Return what is wrong with a document, from one of the errors of `MALFORMED`.
+
+    >>> problem_of(ValueError("no box")), problem_of(KeyError("label"))
+    ('no box', "not as expected (KeyError: 'label')")
+    """
+    unexpected = isinstance(error, TypeError | LookupError | AttributeError | ArithmeticError)
+    return f"not as expected ({type(error).__name__}: {error})" if unexpected else str(error)
 
 
 def _unicode_encoding(data: bytes) -> str:

@@ -17,6 +17,7 @@ from xray.sources.base import RELATIVE, Box, Point, join_names
 Size = tuple[int, int]
 Position = Literal["upright", "stored"]
 _ASPECT_TOLERANCE = 0.02
+_FAR = 1.1
 _POSITIONS: tuple[Position, ...] = ("upright", "stored")
 _ROTATED = "mask_rotated_by_exif"
 
@@ -66,11 +67,23 @@ def fit_to_photo(
         header: of the photograph.
 
     Raises:
-        Rejected: mask_wrong_size, if that image has another shape.
+        Rejected: mask_wrong_size, if that image has another shape, or boxes without a size do not fit the photograph.
     """
     if drawn_on is None:
+        _check_fits(boxes, header)
         return list(boxes), list(points)
     return _moved(boxes, points, _placing(drawn_on, header))
+
+
+def _check_fits(boxes: Sequence[Box], header: Header) -> None:
+    """Refuse boxes that are shares of width and height, or reach far beyond the photograph (`_FAR`)."""
+    for x0, y0, x1, y1 in boxes:
+        relative = max(x1, y1) <= 1 and min(header.width, header.height) > 2
+        if relative or x1 > _FAR * header.width or y1 > _FAR * header.height:
+            raise Rejected(
+                "mask_wrong_size",
+                f"a box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}), image {header.width}×{header.height} pixels",
+            )
 
 
 def turn_hints(

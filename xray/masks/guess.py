@@ -39,7 +39,7 @@ class Guess(Refiner):
     needs_hint: ClassVar[bool] = False
     caveat: ClassVar[str] = (
         "the masks are guesses (GrabCut from a box in the middle of each photograph, without any annotation), so every "
-        "number that depends on them is one too; look at `xray masks` before you use it"
+        "number that depends on them is one too; look at masks.html, which `xray mask RUN` writes, before you use it"
     )
 
     box: Annotated[float, Field(gt=0, lt=1)] = 0.8

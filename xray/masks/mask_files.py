@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from xray.core.errors import Rejected
 from xray.core.images import Decoded, upright
-from xray.core.text import decode_text
+from xray.core.text import MALFORMED, decode_text, problem_of
 from xray.masks.base import Mask
 from xray.masks.fitting import same_shape
 
@@ -46,8 +46,8 @@ def refuse_corrupt(format_name: str) -> Iterator[None]:
     """Turn an error while reading an annotation into the rejection corrupt_mask."""
     try:
         yield
-    except (ValueError, SyntaxError) as error:  # XML's ParseError is a SyntaxError
-        raise Rejected("corrupt_mask", f"{format_name}: {error}") from error
+    except MALFORMED as error:
+        raise Rejected("corrupt_mask", f"{format_name}: {problem_of(error)}") from error
 
 
 def normal_name(name: str) -> str:

@@ -5,7 +5,7 @@ the bright parts of an object, the object of another photograph. The thresholds 
 kinds of objects show with their right masks, and with wrong ones:
 
     measure    right masks: median, largest    wrong masks: median
-    border     0.00, 0.44                      1.00 (inverted)
+    border     0.00, 0.46                      1.00 (inverted)
     hollow     0.00, 0.41                      0.53–0.81 (bands along the outline)
     narrow     0.02, 0.41                      0.74 (bright parts of the object), 1.00 (narrow bands)
     misfit     0.00, 0.06                      0.50 (masks of other photographs), 0.41 (masks turned upside down)
@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from xray.core.types import Pixels
 from xray.masks.base import Mask
 from xray.masks.quality import fills_box
-from xray.masks.reading.values import share_of_border
 from xray.sources.base import join_names
 
 _SIDE = 192
 """Longer side of the copies that outlines are compared on, in pixels."""
 _NARROW = 0.012
 """Radius, as a share of the image's diagonal, of the disc that parts of a narrow mask do not hold."""
+_FRAME = 0.03
 _BORDER, _HOLLOW, _LARGEST_NARROW, _TINY, _HUGE, _MISFIT = 0.9, 0.45, 0.6, 0.01, 0.9, 0.5
 _SET_HOLLOW, _SET_NARROW, _SET_MISFIT = 0.3, 0.5, 0.25
 _MIN_SET, _MIN_FITS, _MAX_OTHERS = 3, 6, 24
@@ -45,7 +45,8 @@ class Look:
     Args:
         name: of the photograph, for people.
         area: share of the image, 0–1.
-        border: share of the image's outermost pixels that are on the object, 0–1.
+        border: share of the image's outermost pixels that are on the object, 0–1; or of those 3 % further inside, if it
+            is larger, because some masks have a frame.
         hollow: share of what the mask encloses that it does not mark, 0–1; of a ring nearly 1.
         narrow: share of the mask in which no disc of 1.2 % of the image's diagonal fits, 0–1.
         is_box: true if the mask fills its bounding box.
@@ -82,7 +83,7 @@ class Look:
         return cls(
             name,
             float(mask.mean()),
-            share_of_border(mask),
+            max(share_of_border(mask), share_of_border(_without_frame(mask))),
             _hollow(mask),
             _narrow(mask),
             fills_box(mask),
@@ -101,6 +102,22 @@ class Look:
             f"more than {_HUGE:.0%} of the image": self.area > _HUGE,
         }
         return tuple(sign for sign, present in signs.items() if present)
+
+
+def share_of_border(mask: Mask) -> float:
+    """Return the share of a mask's outermost pixels that are on the object, 0–1.
+
+    >>> share_of_border(np.eye(3, dtype=bool))
+    0.25
+    """
+    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
+    return float(border.mean())
+
+
+def _without_frame(mask: Mask) -> Mask:
+    """Leave out the outermost 3 % of a mask on each side; the mask itself if it is too small."""
+    down, across = (max(2, round(_FRAME * side)) for side in mask.shape)
+    return mask[down:-down, across:-across] if min(mask.shape) > 2 * max(down, across) else mask
 
 
 def _hollow(mask: Mask) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from xray.core.errors import ConfigError
-from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Labels, Trainable
+from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Labels, Trainable, check_classes
 from xray.models.head import resolve_side, with_weights
 from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
 from xray.models.weights.availability import check_header
@@ -13,6 +14,9 @@ from xray.models.weights.checkpoint import Weights, check_exists, read_weights
 
 if TYPE_CHECKING:
     import torch
+
+_ONE_NETWORK = threading.Lock()
+"""Checks load one network at a time: several may not fit in memory."""
 
 
 class Family(Classifier):
@@ -38,7 +42,18 @@ class Family(Classifier):
         if self.task == "segmentation":
             raise ConfigError(f"{self.title} is a segmenter: segmenters are trained, not loaded")
         self.check()
-        return self._check_published() if self.weights is None else None
+        if self.weights is None:
+            return self._check_published()
+        self._check_own_weights()
+        return None
+
+    def _check_own_weights(self) -> None:
+        """Refuse a file of weights that does not load into the network, or has other classes than ImageNet-1k's."""
+        import torch
+
+        with _ONE_NETWORK, torch.random.fork_rng(devices=[]):
+            _, _, classes = self._published()
+        check_classes(classes, self.title)
 
     def _check_published(self) -> Labels | None:
         """Refuse published weights that cannot be had here; return the labels of other classes than ImageNet-1k's."""

@@ -52,8 +52,8 @@ class Transformers(Family):
     @classmethod
     def parse(cls, rest: str) -> Self:
         """Parse `owner/name`, `owner/name@revision` or the path of a folder."""
-        if rest.startswith(("/", ".", "~")):
-            return cls(model=str(Path(rest).expanduser()))
+        if rest.startswith(("/", ".", "~")) or (Path(rest) / "config.json").is_file():
+            return cls(model=str(Path(rest).expanduser().absolute()))
         model, _, revision = rest.partition("@")
         return cls(model=model, revision=revision or None)
 

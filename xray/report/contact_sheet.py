@@ -76,7 +76,7 @@ def select(data: ReportData) -> list[Choice]:
         return _spread(no_errors, category, [0, 0, 0], ["the first photographs by id, without predictions"] * 3)
     ranked = errors.sort_index().sort_values(ascending=False, kind="stable")
     ranks = ("most errors", "typical", "fewest errors")
-    whys = [f"{rank} among {len(ranked):,} {candidates}" for rank in ranks]
+    whys = [f"{rank} among {len(ranked):,} {candidates}" if len(ranked) > 1 else "the only one" for rank in ranks]
     return _spread(ranked, category, [0, len(ranked) // 2, len(ranked) - 1], whys)
 
 

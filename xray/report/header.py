@@ -62,4 +62,4 @@ def _accuracy(label: str, row: Mapping[Hashable, Any], series: str) -> Card:
 
 
 def _note(row: Mapping[Hashable, Any], text: str) -> str:
-    return f"{interval(row['ci_low'], row['ci_high'])}, {text}"
+    return ", ".join(filter(None, (interval(row["ci_low"], row["ci_high"]), text)))

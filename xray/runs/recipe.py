@@ -14,7 +14,7 @@ from xray.backgrounds.base import Bank
 from xray.backgrounds.filtering.settings import Filter
 from xray.backgrounds.own_photos import OwnPhotos
 from xray.core import yaml
-from xray.core.errors import ConfigError, XrayError, unknown
+from xray.core.errors import ConfigError, Rejected, XrayError, unknown
 from xray.core.files import read_bytes
 from xray.core.images import Format, Limits
 from xray.core.plugins import available, checked, dump, field_of, settings, settings_of
@@ -276,12 +276,14 @@ def load_recipe(location: str) -> Recipe:
     """Read a recipe from a YAML file, by path or URI.
 
     Raises:
-        XrayError: the recipe is invalid; see `parse_recipe`.
-        Rejected: the file cannot be read.
+        XrayError: the file cannot be read, or the recipe is invalid; see `parse_recipe`.
     """
-    data = read_bytes(to_uri(location))
     try:
-        text = decode_text(data)
+        text = decode_text(read_bytes(to_uri(location)))
+    except Rejected as verdict:
+        if verdict.reason == "missing_file":
+            raise ConfigError(f"no recipe {location!r}; `xray init PHOTOS` writes one") from verdict
+        raise ConfigError(f"cannot read the recipe {location!r}: {verdict.detail}") from verdict
     except ValueError as error:
         raise ConfigError(f"{location}: {error}") from error
     return parse_recipe(text, location)

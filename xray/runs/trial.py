@@ -117,7 +117,8 @@ def check_training(training: Training, scenarios: Collection[str]) -> None:
         scenarios: the recipe's names.
 
     Raises:
-        XrayError: no such scenario or architecture, an unsupported `side`, or a missing weights file.
+        XrayError: no such scenario or architecture, an unsupported `side`, or weights in a file that is missing or does
+            not fit.
     """
     for name in training.scenarios or ():
         if name not in scenarios:
@@ -128,6 +129,8 @@ def check_training(training: Training, scenarios: Collection[str]) -> None:
             try:
                 model.check()
                 model.side(training.side)
+                if training.pretrained and getattr(model, "weights", None):
+                    model.trainable(2, training.side, pretrained=True)
             except XrayError as error:
                 raise ConfigError(f"`training: {{models: …}}`: {name}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import posixpath
 import re
 import unicodedata
@@ -14,6 +15,14 @@ from xray.sources.base import Candidate
 
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{6,12}-(?=.)")
 _ROBOFLOW = re.compile(r"^(.+)_(?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
+_Rank = tuple[int, int, int]
+
+KINDS = {
+    *("image", "images", "img", "imgs", "photo", "photos", "jpegimages", "data"),
+    *("mask", "masks", "label", "labels", "annotation", "annotations", "json", "xml", "gt"),
+    *("segmentation", "segmentations", "segmentationclass", "segmentationobject"),
+}
+"""Names of folders and files that say what kind they are, and not which."""
 
 
 def path_of(name: str) -> tuple[str, ...]:
@@ -55,6 +64,7 @@ _SPELLINGS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
     (str, str),
     (unquote, str),
     (str.casefold, str.casefold),
+    (str.casefold, _stem),  # a name without suffix, which may have dots
     (_stem, _stem),
     (_original_stem, _stem),
 )
@@ -74,14 +84,15 @@ class ImageNames:
     def match(self, candidates: Sequence[Candidate]) -> list[int | None]:
         """Return the index of each photograph's image; None if there is none, or several are as good.
 
-        If an image is found by several photographs, the one whose folders agree best has it.
+        If an image is found by several photographs, the one whose folders agree best has it, then the one whose name
+        does. Photographs that agree equally well have it together.
         """
         found = [self._find(candidate) for candidate in candidates]
-        best: dict[int, int] = {}
-        for index, depth in found:
+        best: dict[int, _Rank] = {}
+        for index, rank in found:
             if index is not None:
-                best[index] = max(best.get(index, 0), depth)
-        return [index if index is not None and depth == best[index] else None for index, depth in found]
+                best[index] = max(best.get(index, rank), rank)
+        return [index if index is not None and rank == best[index] else None for index, rank in found]
 
     def _index(self, spelling: int) -> dict[str, list[int]]:
         rewrite, _ = _SPELLINGS[spelling]
@@ -91,8 +102,8 @@ class ImageNames:
                 by_name[rewrite(path[-1])].append(index)
         return by_name
 
-    def _find(self, candidate: Candidate) -> tuple[int | None, int]:
-        """Return the image, and how many folders of its path agree with the photograph's."""
+    def _find(self, candidate: Candidate) -> tuple[int | None, _Rank]:
+        """Return the image, and how well it agrees: see `_shared_folders`, then by which spelling it was found."""
         paths = [path_of(candidate.key), path_of(unquote(candidate.key))]
         if "#" not in candidate.uri and not candidate.uri.startswith("data:"):
             paths.append(path_of(unquote(urlsplit(candidate.uri).path)))
@@ -100,18 +111,23 @@ class ImageNames:
             by_name = self._by_name(spelling)
             hits = {index for path in paths[:2] if path for index in by_name.get(rewrite(path[-1]), ())}
             if hits:
-                depths = {index: max(_shared_folders(self._paths[index], path) for path in paths) for index in hits}
-                deepest = max(depths.values())
-                best = [index for index, depth in depths.items() if depth == deepest]
-                return (best[0], deepest) if len(best) == 1 else (None, 0)
-        return None, 0
+                shared = {index: max(_shared_folders(self._paths[index], path) for path in paths) for index in hits}
+                most = max(shared.values())
+                best = [index for index, folders in shared.items() if folders == most]
+                return (best[0] if len(best) == 1 else None), (*most, -spelling)
+        return None, (0, 0, 0)
 
 
-def _shared_folders(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """Return the number of folders, from the file upwards, in which two paths agree."""
-    count = 0
-    for mine, yours in zip(reversed(one[:-1]), reversed(other[:-1]), strict=False):
-        if mine.casefold() != yours.casefold():
-            break
-        count += 1
-    return count
+def _shared_folders(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[int, int]:
+    """Return the number of folders, from the file upwards, in which two paths agree: without `KINDS`, and with them.
+
+    >>> _shared_folders(("set", "train", "labels", "1.txt"), ("set", "train", "images", "1.jpg"))
+    (2, 0)
+    """
+    folders = [[folder.casefold() for folder in reversed(path[:-1])] for path in (one, other)]
+    kindless = [[folder for folder in some if folder not in KINDS] for some in folders]
+    return _agreeing(*kindless), _agreeing(*folders)
+
+
+def _agreeing(mine: Sequence[str], yours: Sequence[str]) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(mine, yours, strict=False)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,10 +16,10 @@ from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.core.uri import base_name, to_uri
 from xray.sources.base import Candidate, Source, Split, counted_note, join_names
-from xray.sources.categories.base import Category, categories_by_label, category_of_folder
-from xray.sources.categories.from_labels import categories_from_labels
+from xray.sources.categories.base import Category
+from xray.sources.categories.from_labels import categories_from_labels, match_categories
 from xray.sources.labels import Assignment, Labelled, Labels, distinct_labels, labels_of, match_labels, read_labels
-from xray.sources.layout import layout_problem
+from xray.sources.layout import in_mask_folder, layout_problem, named_like_classes
 
 IMAGE_SUFFIXES = (
     "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
@@ -100,7 +101,9 @@ class ImageFolder(Source):
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the photographs of these categories, in the order of their paths."""
         if self.labels is not None:
-            yield from self._assigned(categories).candidates
+            if not (assigned := self._assigned(categories)).candidates:
+                raise ConfigError(f"no photograph has a label of the categories: {'; '.join(assigned.notes())}")
+            yield from assigned.candidates
             return
         empty = True
         for uri, category in self._files(categories):
@@ -111,7 +114,9 @@ class ImageFolder(Source):
             names = [base_name(folder) for folder, _ in self._folders(categories)]
             listed = join_names(category.name for category in categories)
             where = f"{self.root!r} (folders: {join_names(names)}; categories: {listed})"
-            problem = f"no photographs of the categories in {where}"
+            left_out = [base_name(uri) for uri, _ in self._files(categories)]
+            seen = counted_note(left_out, "file has no image extension", "files have no image extension")
+            problem = "; ".join([f"no photographs of the categories in {where}", *seen])
             layout = layout_problem(to_uri(self.root), names)
             raise ConfigError(f"{problem}; {layout}" if layout else problem)
 
@@ -122,7 +127,16 @@ class ImageFolder(Source):
     def notes(self, categories: Sequence[Category]) -> list[str]:
         """Return notes on folders without category, categories without folder, and files that are left out."""
         if self.labels is not None:
-            return self._assigned(categories).notes()
+            masks = [one.key for one in self._images() if in_mask_folder(one.key)]
+            used = {one.key for one in self._photographs()}
+            return [
+                *self._assigned(categories).notes(),
+                *counted_note(
+                    (key for key in masks if key not in used),
+                    "image in a folder of masks is no photograph",
+                    "images in folders of masks are no photographs",
+                ),
+            ]
         folders = self._folders(categories)
         unmatched = [base_name(folder) for folder, category in folders if category is None]
         with_folder = {category for _, category in folders}
@@ -132,9 +146,26 @@ class ImageFolder(Source):
         return [
             *counted_note(unmatched, "folder matches no category", "folders match no category"),
             *counted_note(absent, "category has no folder", "categories have no folder"),
+            *self._foreign(categories),
             *counted_note(map(base_name, loose), "file is in no category folder", "files are in no category folder"),
             *counted_note(map(base_name, others), "file has no image extension", "files have no image extension"),
         ]
+
+    def _foreign(self, categories: Sequence[Category]) -> list[str]:
+        """Return a note on folders within those of categories that are called like another, or several like classes."""
+        above: dict[str, Category] = {}
+        for uri, category in self._files(categories):
+            if is_image(uri, self.extensions):
+                *folders, _ = relative_key(uri, to_uri(self.root)).split("/")
+                above.update({"/".join(folders[:depth]): category for depth in range(2, len(folders) + 1)})
+        classes = named_like_classes({posixpath.basename(path) for path in above})
+        named = {path: classes[name] for path in above if (name := posixpath.basename(path)) in classes}
+        foreign = [path for path, indices in named.items() if not {*indices} <= {*above[path].indices}]
+        siblings = Counter(map(posixpath.dirname, foreign))
+        known = {one.indices for one in categories}
+        sure = [path for path in foreign if named[path] in known or siblings[posixpath.dirname(path)] > 1]
+        text = "within that of a category called like another, whose photographs count for the outer one"
+        return counted_note(sure, f"folder lies {text}", f"folders lie {text}")
 
     def _labelled(self) -> Labelled:
         """Return what the labels say about the photographs."""
@@ -148,16 +179,20 @@ class ImageFolder(Source):
         return Assignment(self._photographs(), self._labelled(), categories, self.labels.several)
 
     def _photographs(self) -> list[Candidate]:
-        """Return all photographs below the root, without category."""
+        """Return all photographs below the root, without category; no images in folders of masks beside them."""
+        images = self._images()
+        return [one for one in images if not in_mask_folder(one.key)] or images
+
+    def _images(self) -> list[Candidate]:
         uris = [uri for uri in files.list_files(to_uri(self.root)) if is_image(uri, self.extensions)]
         if not uris:
             raise ConfigError(f"no photographs in {self.root!r}", ("source", "root"))
         return [self._candidate(uri, "") for uri in uris]
 
     def _folders(self, categories: Sequence[Category]) -> list[tuple[str, Category | None]]:
-        by_label = categories_by_label(categories)
-        folders = files.list_folders(to_uri(self.root))
-        return [(folder, category_of_folder(base_name(folder), by_label)) for folder in folders]
+        folders = list(files.list_folders(to_uri(self.root)))
+        by_name = match_categories(map(base_name, folders), categories)
+        return [(folder, by_name[base_name(folder)]) for folder in folders]
 
     def _files(self, categories: Sequence[Category]) -> Iterator[tuple[str, Category]]:
         for folder, category in self._folders(categories):

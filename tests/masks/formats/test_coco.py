@@ -248,3 +248,76 @@ def test_panoptic_files_are_refused_with_advice(tmp_path: Path) -> None:
     ]
     with pytest.raises(XrayError, match="panoptic"):
         attach(Coco(file=dataset(tmp_path, panoptic)))
+
+
+HALF, REST = [0, 0, 30, 0, 30, 40, 0, 40], [30, 0, 60, 0, 60, 40, 30, 40]
+
+
+@pytest.mark.parametrize(
+    ("label", "stated"),
+    [
+        ("Vulpes vulpes", False), ("n02119022", False), ("redfox", False), ("Red-Fox", False),
+        ("foxes", True), ("object", True), ("277", True),
+    ],
+)  # fmt: skip
+def test_objects_of_other_categories_do_not_count(label: str, stated: bool, tmp_path: Path, photo: Decoded) -> None:
+    """Labels say a category by their meaning, too; where none does, the labels of other categories are left out."""
+    both = [annotation([HALF]), annotation([REST], category_id=2), annotation([REST], category_id=2, image_id=2)]
+    images = [image("1.jpg"), image("2.jpg", 2), image("3.jpg", 3)]
+    both += [annotation([REST], category_id=2, image_id=3)]
+    names = [{"id": 1, "name": label}, {"id": 2, "name": "cello"}]
+    coco = Coco(file=dataset(tmp_path, both, images=images, categories=names))
+    photos = [Candidate(f"{name}.jpg", category, f"file:///{name}.jpg") for name, category in
+              (("1", "red fox"), ("2", "cello"), ("3", "red fox"))]  # fmt: skip
+    fox, cello, other = coco.attach(photos)
+    assert [mask_of(coco, one, photo).any(axis=0).tolist() for one in (fox, cello)] == [
+        [True] * 30 + [False] * 30, [False] * 30 + [True] * 30
+    ]  # fmt: skip
+    assert other.mask_uri is None
+    assert any(label in note for note in coco.notes()) == stated
+
+
+@pytest.mark.parametrize(("used", "listed"), [((0, 1), (1, 2)), ((1, 2), (0, 1))])
+def test_category_ids_counted_from_another_start_are_refused(
+    used: tuple[int, int], listed: tuple[int, int], tmp_path: Path
+) -> None:
+    names = [{"id": number, "name": name} for number, name in zip(listed, ("fox", "grass"), strict=True)]
+    file = dataset(tmp_path, [annotation([HALF], category_id=number) for number in used], categories=names)
+    with pytest.raises(XrayError, match=f"{used[0]}–{used[1]}.*{listed[0]}–{listed[1]}"):
+        attach(Coco(file=file))
+
+
+def test_a_single_unknown_category_id_costs_only_itself(tmp_path: Path, mask: Mask, photo: Decoded) -> None:
+    coco = Coco(file=dataset(tmp_path, [annotation([L_POLYGON]), annotation([HALF], category_id=9)]))
+    (fox,) = coco.attach([Candidate("val/fox.jpg", "fox", "file:///1.jpg")])
+    assert (mask_of(coco, fox, photo) == mask).all()
+
+
+def test_an_image_that_different_photographs_match_belongs_to_none(tmp_path: Path) -> None:
+    coco = Coco(file=dataset(tmp_path, [annotation([HALF])], images=[image("1.jpg")]))
+    photos = []
+    for name, data in (("fox/train", b"one"), ("fox/val", b"two"), ("fox/copies", b"one")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.jpg").write_bytes(data)
+        photos.append(candidate(f"{name}/1.jpg", uri=(tmp_path / name / "1.jpg").as_uri()))
+    assert [one.mask_uri for one in coco.attach(photos)] == [None] * 3
+    assert any("fox/val/1.jpg" in note for note in coco.notes())
+    assert all(one.mask_uri for one in coco.attach([photos[0], photos[2]])), "copies of one photograph"
+
+
+def test_objects_of_other_lists_are_no_annotations(tmp_path: Path, mask: Mask, photo: Decoded) -> None:
+    path = Path(dataset(tmp_path, [annotation([L_POLYGON])]))
+    content = json.loads(path.read_bytes())
+    content |= {"predictions": [annotation([SQUARE_POLYGON], bbox=[0, 0, 5, 5])], "categories": 5}
+    path.write_text(json.dumps(content))
+    result = attach(Coco(file=str(path)))
+    assert result.mask_uri is not None
+    assert result.boxes == ()
+    assert (COCO.read(files.read_bytes(result.mask_uri), photo)[0] == mask).all()
+
+
+def test_a_placeholder_box_does_not_refuse_a_mask(tmp_path: Path, photo: Decoded) -> None:
+    coco = Coco(file=dataset(tmp_path, [annotation(rle(SQUARE), bbox=[0, 0, 1, 1])]))
+    one = attach(coco)
+    assert one.problem == ""
+    assert (mask_of(coco, one, photo) == SQUARE).all()

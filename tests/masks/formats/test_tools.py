@@ -264,7 +264,7 @@ def test_a_photographs_own_file_of_another_kind_is_recognized(kind: Any, content
 
 
 @pytest.mark.parametrize("kind", [Coco, LabelStudio, Cvat])
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b"[1]", b"\xff\xfe\xff", b"<annotations/>", b"[" * 9999])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b"[1]", b"\xff\xfe\xff", b"<annotations/>", b"[" * 99999])
 def test_files_of_nothing_are_refused_by_name(kind: Any, content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         save(tmp_path / "a.json", content)
@@ -336,7 +336,17 @@ def test_yolo_lines_are_boxes_oriented_boxes_polygons_or_keypoints(
 
 
 @pytest.mark.parametrize(
-    "line", ["0 320 240 50 60", "0 a b c d", "0 .1 .2 .3", "0.5 .1 .1 .1 .1", "0 .5 .5 0 .1", "x", "0 nan nan nan nan"]
+    "line",
+    [
+        "0 320 240 50 60",
+        "0 a b c d",
+        "0 .1 .2 .3",
+        "0.5 .1 .1 .1 .1",
+        "0 .5 .5 0 .1",
+        "x",
+        "0 nan nan nan nan",
+        "inf .1 .1 .1 .1",
+    ],
 )
 def test_bad_yolo_lines_are_problems_of_their_file_only(line: str, tmp_path: Path, photo: Decoded) -> None:
     save(tmp_path / "x.txt", line)
@@ -408,6 +418,10 @@ def test_palettes_of_voc_are_labels_and_unknown_colours_are_refused(tmp_path: Pa
         save(tmp_path / "labelmap.txt", bad)
         with pytest.raises(ConfigError, match="labelmap"):
             attach(voc)
+    background = "dog:64,0,128::\nbackground:192,128,128::"
+    save(tmp_path / "labelmap.txt", background)
+    save(tmp_path / "SegmentationClass/x.png", stream.getvalue())
+    assert np.array_equal(read(voc, attach(voc, "cat"), photo)[0], area(FOX))
     with pytest.raises(ConfigError, match="SegmentationClass"):
         attach(VocMasks(root=str(tmp_path / "SegmentationClass")))
 
@@ -430,3 +444,51 @@ def test_a_folder_with_files_of_another_kind_is_recognized(tmp_path: Path) -> No
     photo = candidate("x.jpg", uri=(tmp_path / "voc/x.jpg").as_uri())
     assert [one.mask_uri for one in beside.attach([photo])] == [None]
     assert any("kind: voc" in note for note in beside.notes())
+
+
+_TASK = '[{{"data": {{"image": "x.jpg"}}, "annotations": {}}}]'
+_REGION = '[{{"result": [{{"original_width": {}, "original_height": 40, "value": {{"x": 1, "y": 1}}}}]}}]'
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        ("label_studio", "a.json", _TASK.format(5)),
+        ("label_studio", "a.json", _TASK.format('[{"result": 5}]')),
+        ("label_studio", "a.json", _TASK.format(_REGION.format("1e999"))),
+        ("label_studio", "a.json", _TASK.format('[{"result": [{"id": [1], "value": {"x": 1, "keypointlabels": ["c"]}}]}]')),
+        ("cvat", "a.xml", '<annotations><image name="x.jpg" width="9" height="9"><mask left="inf" top="0" width="1" '
+         'height="1" rle="1"/></image></annotations>'),
+        ("segment_anything", "x.json", "[" * 99999),
+        ("segment_anything", "x.json", '[{"segmentation": {"size": [1e999, 2], "counts": "1"}, "bbox": [0, 0, 1, 1]}]'),
+        ("voc", "x.xml", "<annotation><size><width>inf</width><height>9</height></size></annotation>"),
+    ],
+)  # fmt: skip
+def test_what_no_tool_writes_is_refused_and_no_fault(kind: str, name: str, content: str, tmp_path: Path) -> None:
+    save(tmp_path / name, content)
+    place = {"root": str(tmp_path)} if name.startswith("x") else {"file": str(tmp_path / name)}
+    choose = {"choose": "largest"} if kind == "segment_anything" else {}
+    annotations = build("annotation format", Annotations, {"kind": kind, **place, **choose})
+    try:
+        problem = attach(annotations, "c").problem
+    except ConfigError as error:
+        problem = str(error)
+    assert problem.startswith("corrupt_mask") or name in problem
+
+
+def test_choices_of_a_region_are_not_its_label(tmp_path: Path) -> None:
+    size = {"original_width": WIDTH, "original_height": HEIGHT, "id": "r", "value": {}}
+    place = {"x": 10, "y": 10, "width": 50, "height": 50}
+    results = [
+        {**size, "value": {**place, name: [label]}} for name, label in (("rectanglelabels", "c"), ("choices", "d"))
+    ]
+    tasks = [{"data": {"image": "x.jpg"}, "annotations": [{"result": results}]}]
+    studio = LabelStudio(file=save(tmp_path / "a.json", tasks))
+    assert {*attach(studio, "c").boxes} == {(6, 4, 36, 24)}
+
+
+def test_class_names_that_are_an_alias_bomb_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "x.txt", "0 .5 .5 .1 .1")
+    save(tmp_path / "data.yaml", "a: &a [x, x]\nnames: [*a, *a]\n")
+    with pytest.raises(ConfigError, match="aliases"):
+        attach(Yolo(root=str(tmp_path)), "c")

@@ -70,3 +70,24 @@ def test_transparent_photographs_are_cut_outs(tmp_path: Path) -> None:
     candidate = Candidate("ball/1.png", "ball", to_uri(tmp_path / "photos/ball/1.png"))
     (proposal,) = propose(tmp_path / "photos", [candidate])
     assert (proposal.settings, proposal.photographs) == ({"kind": "alpha"}, 1)
+
+
+def test_splits_with_a_file_each_are_one_pattern(tmp_path: Path) -> None:
+    names = ["train/1.jpg", "valid/1.jpg"]
+    for seed, name in enumerate(names):
+        write(tmp_path / "set" / name, encode(drawn(seed)[0]))
+        polygon = coco("1.jpg", segmentation=[[1, 1, 90, 1, 90, 90]])
+        write(tmp_path / "set" / Path(name).with_name("_annotations.coco.json"), polygon)
+    candidates = [Candidate(name, "", to_uri(tmp_path / "set" / name)) for name in names]
+    (proposal,) = propose(tmp_path / "set", candidates)
+    assert proposal.settings == {"kind": "coco", "file": str(tmp_path / "set/*/_annotations.coco.json")}
+    assert (proposal.photographs, proposal.masks) == (2, True)
+
+
+def test_yolo_labels_in_splits(tmp_path: Path) -> None:
+    names = ["train/images/1.jpg", "valid/images/1.jpg"]
+    for seed, name in enumerate(names):
+        write(tmp_path / "set" / name, encode(drawn(seed)[0]))
+        write(tmp_path / "set" / Path(name).parents[1] / "labels/1.txt", b"0 .1 .1 .5 .1 .5 .5\n")
+    candidates = [Candidate(name, "", to_uri(tmp_path / "set" / name)) for name in names]
+    assert [(one.settings, one.photographs) for one in propose(tmp_path / "set", candidates)] == [({"kind": "yolo"}, 2)]

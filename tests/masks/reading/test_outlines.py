@@ -49,3 +49,10 @@ def test_a_bad_polygon_costs_only_itself(bad: Any) -> None:
 
 def test_rectangles_are_turned_clockwise() -> None:
     assert rectangle((0, 0, 2, 1), 90, (0, 0)) == [0, 0, 0, 2, -1, 2, -1, 0]
+
+
+def test_a_polygon_that_reaches_far_beyond_the_image_keeps_its_sides() -> None:
+    mask, problems = fill([[0, 0, 10_000, 100, 0, 100]], 100, 100)  # below the line from (0, 0) to (100, 1)
+    assert mask.sum() > 9900
+    assert not problems
+    assert not fill([[500, 500, 600, 500, 600, 600]], 100, 100)[0].any()

@@ -14,6 +14,7 @@ from xray.core.parts import split_uri
 from xray.core.uri import join
 from xray.masks.formats.labelme import Labelme
 from xray.masks.formats.png import ImageNetS, Png
+from xray.masks.reading.pairing import Pairing
 from xray.sources.base import Candidate
 from xray.sources.categories import load_categories
 from xray.sources.imagefolder import ImageFolder
@@ -161,3 +162,20 @@ def test_a_photograph_is_not_its_own_mask(tmp_path: Path) -> None:
     (note,) = found.notes()
     assert "2 annotations" in note
     assert 'suffix: "_mask.png"' in note
+
+
+def test_only_files_of_the_format_are_left_over(tmp_path: Path) -> None:
+    for name in ("1.txt", "2.txt", "2.jpg", "data.yaml"):
+        (tmp_path / name).write_bytes(b"")
+    pairing = Pairing(str(tmp_path), ".txt")
+    assert pairing.find(candidate("1.jpg")) == (tmp_path / "1.txt").as_uri()
+    (left,) = pairing.notes()
+    assert left.startswith("1 files")
+    assert left.endswith("2.txt")
+
+
+def test_a_suffix_of_many_asterisks_takes_no_time(tmp_path: Path) -> None:
+    for name in (f"{'a_' * 60}1.png", "fox_a_b_c_d_e_f_x.png"):
+        write_bytes(join(tmp_path.as_uri(), name), b"")
+    (fox,) = Png(root=str(tmp_path), suffix="_*_*_*_*_*_*_x.png").attach([candidate("fox.jpg")])
+    assert fox.mask_uri == (tmp_path / "fox_a_b_c_d_e_f_x.png").as_uri()

@@ -43,6 +43,9 @@ def test_other_files_are_recognized_and_their_own_kind_needs_no_advice(data: byt
     assert advice(data, kind) == ""
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"{}", b"\xff", b"<svg/>", b"text", b"1 2", b"[" * 9999])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"[1]", b"{}", b"\xff", b"<svg/>", b"text", b"1 2", b"[" * 9999, b"1" + b" -0.5" * 60 + b" x"],
+)
 def test_anything_else_is_unknown(data: bytes) -> None:
     assert recognize(data) is None

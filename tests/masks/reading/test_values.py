@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,12 +12,14 @@ from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Decoded
 from xray.masks.base import AnnotationFile
 from xray.masks.formats.png import Png
-from xray.masks.reading.values import Decision, Numbers, Seen, decide
+from xray.masks.reading.values import Decision, Numbers, Seen, decide, share_ignored
 
 OBJECT = np.zeros((20, 30), bool)
 OBJECT[5:15, 8:20] = True
 BAND = np.zeros_like(OBJECT)
 BAND[5:15, 8:10] = BAND[5:15, 18:20] = True
+SHARED = OBJECT & ~BAND
+SHARED[6:14, [9, 18]] = True  # ignored pixels that are nearer to the object
 PHOTO = Decoded(np.zeros((20, 30, 3), np.uint8), None, ())
 SOFT = np.where(OBJECT, np.linspace(140, 255, 30), np.linspace(0, 100, 30)).astype(np.uint8)
 
@@ -77,19 +80,19 @@ def test_one_meaning_is_certain(image: bytes) -> None:
         assert np.array_equal(mask, OBJECT)
 
 
-def test_an_ignored_band_is_no_object() -> None:
+def test_an_ignored_band_is_shared_between_object_and_background() -> None:
     banded = np.where(BAND, 255, OBJECT).astype(np.uint8)
     png, notes, first, second = read(saved(banded), saved(labels(OBJECT, 1)))
     assert (png.values, png.ignore) == ((1,), (255,))
     assert "0, 1, 255" in notes[0]
-    assert np.array_equal(first, OBJECT & ~BAND)
+    assert np.array_equal(first, SHARED)
     assert np.array_equal(second, OBJECT)
 
 
 def test_labels_may_differ_between_files() -> None:
     png, _, *masks = read(*(saved(np.where(BAND, 255, labels(OBJECT, label)).astype(np.uint8)) for label in (8, 12)))
     assert (png.values, png.ignore) == ("label", (255,))
-    assert all(np.array_equal(mask, OBJECT & ~BAND) for mask in masks)
+    assert all(np.array_equal(mask, SHARED) for mask in masks)
 
 
 def test_settings_override_what_is_seen() -> None:
@@ -154,6 +157,16 @@ def test_a_large_mask_is_decided_from_some_of_its_pixels() -> None:
     assert len(notes) == 1
 
 
-def test_ignored_pixels_are_no_object_in_inverted_masks_either() -> None:
+def test_an_ignored_band_is_shared_in_inverted_masks_too() -> None:
     image = saved(np.where(BAND, 255, ~OBJECT).astype(np.uint8))
-    assert np.array_equal(read(image, values=(1,), ignore=(255,), invert=True)[2], OBJECT & ~BAND)
+    assert np.array_equal(read(image, values=(1,), ignore=(255,), invert=True)[2], SHARED)
+
+
+def test_a_band_along_the_outline_gives_the_outline_back_and_a_large_region_nothing() -> None:
+    true = cv2.ellipse(np.zeros((200, 300), np.uint8), ((150, 100), (120, 80), 20), 1, -1)
+    band = cv2.dilate(true, np.ones((5, 5))) - cv2.erode(true, np.ones((5, 5)))
+    mask = share_ignored((true - band * true) > 0, band > 0)
+    assert np.count_nonzero(mask & (true > 0)) / np.count_nonzero(mask | (true > 0)) > 0.97
+    object_HW, region_HW = np.zeros((2, 200, 300), bool)
+    object_HW[50:150, 50:100], region_HW[50:150, 100:250] = True, True
+    assert np.count_nonzero(share_ignored(object_HW, region_HW)) <= np.count_nonzero(object_HW) + 8 * 100

@@ -128,3 +128,35 @@ def test_missing_weights_are_never_random(tmp_path: Path, hf_folder: Path) -> No
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(XrayError, match="cannot load"):
         parse_model(str(tmp_path)).load("cpu")
+
+
+def test_the_plan_refuses_files_of_weights_that_evaluation_would_refuse(tmp_path: Path, timm_file: Path) -> None:
+    model = "timm:test_efficientnet"
+    assert parse_model(f"{model}@{timm_file}").check_evaluation() is None
+    torch.save({"a": torch.zeros(3)}, tmp_path / "foreign.pth")
+    seven = parse_model(model).trainable(7).module.state_dict()
+    torch.save(seven, tmp_path / "seven.pth")
+    torch.save({"model": print, "state_dict": 1}, tmp_path / "code.pth")
+    (tmp_path / "folder.pth").mkdir()
+    messages = {"foreign": "1 unexpected", "seven": "of another shape", "code": "holds .*print", "folder": "a folder"}
+    for name, message in messages.items():
+        with pytest.raises(XrayError, match=message):
+            parse_model(f"{model}@{tmp_path / name}.pth").check_evaluation()
+
+
+def test_a_check_of_weights_leaves_the_random_state_of_torch(timm_file: Path) -> None:
+    before = torch.random.get_rng_state()
+    parse_model(f"timm:test_efficientnet@{timm_file}").check_evaluation()
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_relative_folder_of_transformers_is_a_folder(
+    tmp_path: Path, hf_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hf_folder.parent)
+    (tmp_path / "empty").mkdir()
+    for spec in (f"hf:./{hf_folder.name}", f"hf:{hf_folder.name}"):
+        assert parse_model(spec) == parse_model(f"hf:{hf_folder}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(XrayError, match=r"empty.config\.json"):
+        parse_model("hf:./empty").check_evaluation()

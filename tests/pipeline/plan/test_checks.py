@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -99,6 +102,17 @@ class TestModels:
         assert [line.partition(":")[2][2] for line in str(error.value).splitlines()] == ["a", "b", "c"]
         monkeypatch.setenv("RAY_ADDRESS", "auto")
         assert len(checks.check_models(models, TWO)) == 3
+
+    def test_models_of_several_libraries_are_checked_at_once_in_a_new_process(self, tmp_path: Path) -> None:
+        code = (
+            "from xray.pipeline.plan.checks import check_models\n"
+            "specs = ['timm:no_a', 'torchvision:no_b', 'hf:no c', 'timm:no_d', 'torchvision:no_e']\n"
+            "try: check_models({spec: spec for spec in specs}, ())\n"
+            "except ValueError as error: print(len(str(error).splitlines()))"
+        )
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout == "5\n"
 
     @pytest.mark.parametrize("data", [b"", b"not safetensors", b"\x08\0\0\0\0\0\0\0{"])
     def test_damaged_weights_are_refused_by_their_header(self, tmp_path: Path, data: bytes) -> None:

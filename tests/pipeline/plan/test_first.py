@@ -109,6 +109,17 @@ def test_replanning_the_first_and_the_whole(folder: Path) -> None:
     assert (run.plan.first, run.plan.planned_rows()) == (None, 8 * 5)
 
 
+def test_a_run_that_is_planned_whole_says_that_nothing_is_left_out(folder: Path) -> None:
+    run = plan(folder, "run")
+    inputs = surveyed(folder, run)
+    first = first_of_each(inputs, 1)
+    assert first.notes[1:] == inputs.notes
+    assert "--first 1" in first.notes[0]
+    assert "all 8" in first.notes[0]
+    assert first.left_out is inputs.left_out
+    assert first_of_each(inputs, 4) is inputs
+
+
 def test_folds_are_those_of_the_whole_run(folder: Path) -> None:
     training = {"models": ["reduced:resnet"], "folds": 2, "scenarios": ["original"]}
     whole, run = plan(folder, "whole", training=training), plan(folder, "run", first=1, training=training)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,15 @@ def test_a_bank_that_is_the_folder_of_the_source_is_not_read_twice(
     photographs = [uri for uri in reads if "/photos/" in uri]
     assert len(photographs) == len(set(photographs)) == len(found.source)
     assert sorted(found.backgrounds.column("uri").to_pylist()) == sorted(photographs)
+
+
+def test_backgrounds_that_are_photographs_of_the_run_are_never_behind_their_own_category(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "places").mkdir()
+    shutil.copy(tmp_path / "photos/ball/0.jpg", tmp_path / "places/room.jpg")
+    shutil.copy(tmp_path / "photos/cup/0.jpg", tmp_path / "places/hall.jpg")
+    bank = {"kind": "photos", "root": str(tmp_path / "places")}
+    values = recipe_values(tmp_path, scenarios=["original", "random_background"], backgrounds=bank)
+    found = survey(recipe_from(values))
+    assert found.backgrounds["category"].to_pylist() == ["cup", "ball"]
+    assert sum("2 of 2 backgrounds" in note and "room.jpg" in note for note in found.notes) == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xray.core.errors import ConfigError
 from xray.sources.categories import categories_by_label, category_of_folder, load_categories
-from xray.sources.categories.from_labels import CHECK, categories_from_labels, category_lines
+from xray.sources.categories.from_labels import CHECK, categories_from_labels, category_lines, match_categories
 from xray.sources.categories.wordnet import synsets
 
 
@@ -89,6 +89,32 @@ def test_open_lines_are_refused_with_the_choices_that_they_show(label: str) -> N
     with pytest.raises(ConfigError) as caught:
         load_categories(yaml.safe_load(line.text))
     assert all(choice in line.text and choice in str(caught.value) for choice in choices)
+
+
+@pytest.mark.parametrize(
+    ("labels", "opened"),
+    [
+        (["0", "1", "2"], True), (["1", "2"], True), (["class_0", "class_1"], True), (["1", "3"], False),
+        (["277", "486"], False), (["0", "1", "dog"], False), (["0"], False), ([str(k) for k in range(1000)], False),
+    ],
+)  # fmt: skip
+def test_numbers_that_count_from_the_start_may_be_of_ones_own(labels: list[str], opened: bool) -> None:
+    lines = category_lines(labels)
+    assert len(lines) == len(labels)
+    assert any(line.is_open for line in lines) == opened
+
+
+def test_labels_say_categories_by_name_else_by_their_classes() -> None:
+    categories = load_categories({"fox": 277, "cello": 486, "widget": {}, "dogs": "dog", "hound": "dog"})
+    labels = ["001.red_fox", "n02119022", "Cello", "violoncello", "dog", "my widget", "Widget", "0", "1"]
+    found = {label: one.name for label, one in match_categories(labels, categories).items() if one}
+    assert found == {"001.red_fox": "fox", "n02119022": "fox", "Cello": "cello", "Widget": "widget"}
+
+
+def test_numbers_of_ones_own_are_no_classes() -> None:
+    tench, fox = load_categories({"tench": 0, "fox": 277})
+    assert match_categories(["0", "1"], [tench]) == {"0": None, "1": None}
+    assert match_categories(["277", "486"], [fox]) == {"277": fox, "486": None}
 
 
 @given(st.lists(st.sampled_from([word for one in synsets().values() for word in one.words]) | st.text(max_size=12)))

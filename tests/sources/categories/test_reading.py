@@ -13,7 +13,8 @@ from xray.sources.categories.wordnet import class_synsets, meanings, synsets, wo
         ("1000", []), ("n0211902299", []), ("crane", []), ("King_Crab", [121]), ("unicorn", []), ("CARDIGAN", []),
         ("crane bird", [134]), ("tench, Tinca tinca", [0]), ("Red_Foxes", [277]), ("mice", []), ("geese", [99]),
         ("Pékinese", [154]), ("hot-dog", [934]), ("plane", []), ("airplane", [404]), ("grey wolves", [269]),
-        ("0277", [277]), ("RedFox", [277]), ("goldenretriever", [207]), ("001.Red_Fox", [277]), ("517_crane", []),
+        ("n02119022-cello", []), ("n02119022 (the red one)", [277]), ("class_277", [277]), ("label=277", [277]),
+        ("277.0", [277]), ("route 66", []), ("0277", [277]), ("RedFox", [277]), ("goldenretriever", [207]), ("001.Red_Fox", [277]), ("517_crane", []),
     ],
 )  # fmt: skip
 def test_labels_are_read_as_what_they_say(label: str, classes: list[int]) -> None:

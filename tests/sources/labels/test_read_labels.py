@@ -216,10 +216,23 @@ def test_files_of_several_splits(tmp_path: Path, jpeg: bytes) -> None:
         ("colour,label\nred,fox\n", "image_column"),
         ("{", "JSON"),
         ("[1, 2]", "neither COCO"),
-        ('{"images": [], "annotations": [1]}', "JSON"),
+        (
+            '[{"data": {"image": "1.jpg"}, "annotations": [], "predictions": [{"result": []}]}]',
+            "predictions of a model",
+        ),
+        ('{"images": [], "annotations": [1]}', "COCO annotations: entry 1"),
+        (
+            '{"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "category_id": 0}], '
+            '"categories": [{"id": 1, "name": "red fox"}]}',
+            "0–0, its categories are 1–1",
+        ),
         ("<a/>", "neither VOC"),
         ("<a", "XML"),
         ("other.jpg,fox\n", "no photograph has a label"),
+        ("[" * 99999, "nested"),
+        ('1.jpg,"red fox\n' + "x" * 200_000, "quotation mark"),
+        ('<annotations><track label="red fox"/></annotations>', "video"),
+        (f"1.jpg,{'9' * 5000}\n", "no photograph has a label|no category"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_words(photos: Path, content: str, words: str) -> None:
@@ -231,7 +244,7 @@ def test_what_is_not_understood_is_refused_in_words(photos: Path, content: str, 
 def test_a_missing_file_and_contradictory_settings_are_named(photos: Path) -> None:
     with pytest.raises(XrayError, match=r"gone\.csv"):
         labelled(photos, "gone.csv")
-    for labels in ({}, {"file": "a", "pattern": "{label}"}, {"pattern": "*"}):
+    for labels in ({}, {"file": "a", "pattern": "{label}"}, {"pattern": "*"}, {"pattern": "{label}/{label}"}):
         with pytest.raises(ValidationError, match=r"labels|pattern"):
             source(photos, labels)
 
@@ -284,3 +297,76 @@ def test_categories_come_from_the_labels(photos: Path) -> None:
     write(photos / "l.txt", b"1.jpg n02119022\n2.jpg cello\n")
     found = ImageFolder(root=str(photos), labels="l.txt")  # type: ignore[arg-type]
     assert {one.indices for one in found.categories()} == {(277,), (486,)}
+
+
+def test_a_label_file_of_one_split_says_nothing_of_another(tmp_path: Path, jpeg: bytes) -> None:
+    for split in ("train", "valid"):
+        write(tmp_path / f"photos/{split}/1.jpg", jpeg)
+    write(tmp_path / "photos/train/labels.csv", b"1.jpg,red fox\n")
+    file = str(tmp_path / "photos/train/labels.csv")
+    assert labelled(tmp_path / "photos", file) == {"train/1.jpg": "red fox"}
+    assert "1 photograph has no label: valid/1.jpg" in source(tmp_path / "photos", file).notes(CATEGORIES)
+
+
+def test_a_label_that_two_photographs_match_belongs_to_neither(tmp_path: Path, jpeg: bytes) -> None:
+    for name in ("a/1.jpg", "b/1.jpg", "a/2.jpg"):
+        write(tmp_path / "photos" / name, jpeg)
+    write(tmp_path / "labels.csv", b"1.jpg,red fox\n2.jpg,cello\n")
+    assert labelled(tmp_path / "photos", str(tmp_path / "labels.csv")) == {"a/2.jpg": "cello"}
+    assert any("a/1.jpg, b/1.jpg" in one for one in source(tmp_path / "photos", "../labels.csv").notes(CATEGORIES))
+
+
+def test_images_in_folders_of_masks_are_no_photographs(tmp_path: Path, jpeg: bytes) -> None:
+    for name in ("JPEGImages/1.jpg", "SegmentationClass/1.png", "SegmentationObject/1.png"):
+        write(tmp_path / "voc" / name, jpeg)
+    write(tmp_path / "voc/labels.csv", b"1.JPEG,red fox\n")
+    assert labelled(tmp_path / "voc", "labels.csv") == {"JPEGImages/1.jpg": "red fox"}
+    assert any(
+        one.startswith("2 images in folders of masks")
+        for one in source(tmp_path / "voc", "labels.csv").notes(CATEGORIES)
+    )
+
+
+def test_roboflow_yolo_has_one_name_in_several_splits(tmp_path: Path, jpeg: bytes) -> None:
+    for split, label in (("train", 0), ("valid", 1)):
+        write(tmp_path / f"set/{split}/images/1_jpg.rf.00ff.jpg", jpeg)
+        write(tmp_path / f"set/{split}/labels/1_jpg.rf.00ff.txt", f"{label} 0.5 0.5 0.2 0.2\n".encode())
+    write(tmp_path / "set/data.yaml", b"names: [red fox, cello]\n")
+    assert [*labelled(tmp_path / "set", str(tmp_path / "set/data.yaml")).values()] == ["red fox", "cello"]
+
+
+DAMAGED = {
+    "coco.json": '{"images": [5, {"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}], "annotations": [7, '
+    '{"image_id": "1", "category_id": "1", "bbox": ["a", 0, 1, 1]}, {"image_id": 2, "category_id": 2}], "categories": '
+    '[null, {"id": 1, "name": "red fox"}, {"id": 2, "name": "cello"}]}',
+    "createml.json": '[{"image": "3.jpg", "annotations": [{}]}, {"image": "1.jpg", "annotations": [{"label": "red fox", '
+    '"coordinates": {"width": "x", "height": 1}}]}, {"image": "2.jpg", "annotations": [{"label": "cello"}]}]',
+    "cvat.xml": '<annotations><image name="1.jpg"><polygon label="red fox" points="0,0;9,x;9,9"/></image>'
+    '<image name="2.jpg"><ellipse label="cello" cx="5" cy="5" rx="a" ry="2"/></image></annotations>',
+    "flags.csv": "filename,red fox,cello\n1.jpg,1,0\n2.jpg,0,1\n3.jpg\n",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_bad_part_costs_only_itself(photos: Path, name: str) -> None:
+    write(photos / name, DAMAGED[name].encode())
+    assert labelled(photos, name) == EXPECTED
+    said = any("entry 1" in note for note in source(photos, name).notes(CATEGORIES))
+    assert said == name.endswith("ml.json") or name == "coco.json"
+
+
+LABEL_STUDIO = {
+    "cancelled": '[{"data": {"text": "a", "image": "1.jpg"}, "annotations": [{"result": [{"value": {"choices": ["red fox"'
+    ']}}]}, {"was_cancelled": true, "result": [{"value": {"choices": ["cello"]}}]}]}]',
+    "min": '[{"image": "8a7bcdef-1.jpg", "label": [{"x": 1, "y": 1, "width": 5, "height": 5, "original_width": 9, '
+    '"original_height": 9, "rectanglelabels": ["red fox"]}]}]',
+    "min_choice": '[{"image": "8a7bcdef-1.jpg", "id": 7, "choice": "red fox"}]',
+    "ellipses": '[{"data": {"image": "1.jpg"}, "annotations": [{"result": [{"value": {"x": 1, "radiusX": 4, "radiusY": 4, '
+    '"ellipselabels": ["red fox"]}}, {"value": {"x": 1, "width": 3, "height": 3, "rectanglelabels": ["cello"]}}]}]}]',
+}
+
+
+@pytest.mark.parametrize("name", LABEL_STUDIO)
+def test_labels_of_label_studio_are_those_of_the_annotation_that_counts(photos: Path, name: str) -> None:
+    write(photos / "l.json", LABEL_STUDIO[name].encode())
+    assert [(one.category, one.problem) for one in source(photos, "l.json").candidates(CATEGORIES)] == [("red fox", "")]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from xray.core.errors import ConfigError
 from xray.statistics.regression.design import Design, Factor
+from xray.statistics.regression.result import regression
 
 
 def all_cells(design):
@@ -124,3 +125,29 @@ def test_levels_that_look_alike_are_refused_by_name(other: str) -> None:
         Design.of(table, ["scenario"])
     assert repr("Original") in str(caught.value)
     assert repr(other) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "alike", ["dog ", "dog\u00a0", "do\u200bg", "d\u043eg", "d\u03bfg", "\uff44og", "\u0501og", "dog\ufeff"]
+)
+def test_levels_that_look_alike_are_refused_with_their_codes(alike):
+    with pytest.raises(ConfigError) as error:
+        Factor.of(pd.Series(["dog", alike, "cat"], name="category"))
+    assert ascii(alike) in str(error.value)
+
+
+@pytest.mark.parametrize("other", ["Dog", "d\u00f6g", "dogs", "d-og"])
+def test_levels_that_look_different_are_two(other):
+    assert len(Factor.of(pd.Series(["dog", other], name="category")).levels) == 2
+
+
+def test_dashes_and_quotes_of_word_processors_are_those_of_keyboards():
+    for one, other in (("a-b", "a\u2013b"), ("a-b", "a\u2212b"), ("a-b", "a\u2011b"), ("a'b", "a\u2019b")):
+        with pytest.raises(ConfigError):
+            Factor.of(pd.Series([one, other], name="model"))
+
+
+def test_levels_that_differ_in_capital_letters_are_noted():
+    table = pd.DataFrame({"category": ["Dog", "dog"] * 4, "model": list("aabb") * 2, "accuracy": range(8)})
+    fit = regression(table, factors=["model", "category"], unit="any")
+    assert any("'Dog' and 'dog'" in note for note in fit.notes)

@@ -125,3 +125,27 @@ def test_every_statistic_validates_predictions_confidence_and_resamples(of):
     if of is not accuracy_table:
         with pytest.raises(ConfigError, match="not 0"):
             of(PREDICTIONS, resamples=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("89.3 ± 0.2", "89.3"), ("**97.3**", "97.3"), ("$1,5 \\pm 1$", "1,5"), ("\u22120.5 (1)", "\u22120.5")],
+)
+def test_text_around_a_number_is_refused_with_the_number_to_write(text, number):
+    with pytest.raises(ConfigError) as error:
+        validate_table(table_of(accuracy=["0.1", text, "0.3", "0.4"]), "accuracy", ["model"])
+    assert f"write {number} " in str(error.value)
+
+
+def test_rows_of_means_are_noted_and_rows_of_totals_refused():
+    assert any("'Average' (2 rows)" in note for note in notes(table_of(model=["a", "b", "Average", "Average"])))
+    assert not any("summarizes" in note for note in notes(table_of(model=["a", "b", "allium", "meander"])))
+    table = table_of(model=["a", "b", "a", "**Total**"], scenario=["x", "y", "mean", "all"])
+    with pytest.raises(ConfigError, match="row 3 summarizes"):
+        validate_table(table, "accuracy", ["model", "scenario"])
+
+
+def test_fractions_among_percentages_are_noted():
+    table = table_of(accuracy=[90.0, 0.85, 80.0, 0.0])
+    assert any("1 of 4 rows, the first with 0.85 in row 1" in note for note in notes(table, unit="percent"))
+    assert len(notes(table_of(accuracy=[90.0, 0.0, 80.0, 1.5]), unit="percent")) == 1

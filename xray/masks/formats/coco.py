@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import marshal
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, NamedTuple
 
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected
 from xray.core.plugins import settings
-from xray.core.text import decode_text
+from xray.core.text import load_json
 from xray.core.uri import base_name
 from xray.masks.reading.annotation_files import folder_of, listed_files, match_images
 from xray.masks.reading.drawings import Drawings
@@ -21,9 +21,15 @@ from xray.masks.reading.outlines import outline_of
 from xray.masks.reading.recognize import advice
 from xray.sources.base import Box, Candidate, join_names
 from xray.sources.image_names import path_of
+from xray.sources.labels.coco import category_names, check_category_ids, image_name
 
-_IMAGE_NAMES = ("file_name", "coco_url", "flickr_url", "path")
 _CONTENT = ("segmentation", "bbox", "category_id")
+
+
+class _Annotation(NamedTuple):
+    image_id: str
+    category_id: str
+    content: bytes
 
 
 class _File:
@@ -36,23 +42,22 @@ class _File:
     def __init__(self, uri: str) -> None:
         self.folder = folder_of(uri)
         self.annotations: dict[str, list[bytes]] = defaultdict(list)
-        content = _parse(uri, self._shrink)
-        categories = [one for one in content.get("categories") or () if isinstance(one, dict)]
-        self.labels = {str(one.get("id")): str(one["name"]) for one in categories if one.get("name") is not None}
-        self.images = [one for one in content["images"] if isinstance(one, dict) and "id" in one and _name(one)]
-        self.unreadable = sum(one is not True for one in content["annotations"])
+        content = _parse(uri)
+        self.labels = category_names(content)
+        used, self.unreadable = set[str](), 0
+        for one in content["annotations"]:
+            if not isinstance(one, _Annotation):
+                self.unreadable += 1
+                continue
+            self.annotations[one.image_id].append(one.content)
+            if one.category_id:
+                used.add(one.category_id)
+        check_category_ids(base_name(uri), self.labels, used)
+        self.images = [one for one in content["images"] if isinstance(one, dict) and "id" in one and image_name(one)]
         self.unreadable_images = len(content["images"]) - len(self.images)
         if not self.images:
             entries = len(content["images"])
             raise ConfigError(f"{base_name(uri)!r} lists no image with `id` and `file_name` ({entries} entries)")
-
-    def _shrink(self, item: dict[str, Any]) -> Any:
-        """Store an annotation as bytes as soon as it is parsed: as Python objects a million of them take gigabytes."""
-        if "image_id" not in item or not any(name in item for name in _CONTENT):
-            return item
-        content = [item.get(name) for name in ("category_id", "segmentation", "bbox", "iscrowd")]
-        self.annotations[str(item["image_id"])].append(marshal.dumps(content))
-        return True
 
     def objects(self, image_id: str) -> tuple[list[Object], list[str]]:
         """Return the objects of an image, and what is wrong with parts that are left out."""
@@ -76,12 +81,23 @@ class _File:
         return objects, problems
 
 
-def _parse(uri: str, shrink: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """Parse a COCO file, each of its objects replaced as `shrink` says."""
+def _shrink(item: dict[str, Any]) -> Any:
+    """Store an annotation as bytes as soon as it is parsed: as Python objects a million of them take gigabytes."""
+    if "image_id" not in item or not any(name in item for name in _CONTENT):
+        return item
+    content = [item.get(name) for name in ("category_id", "segmentation", "bbox", "iscrowd")]
+    category = item.get("category_id")
+    return _Annotation(
+        sys.intern(str(item["image_id"])), "" if category is None else sys.intern(str(category)), marshal.dumps(content)
+    )
+
+
+def _parse(uri: str) -> dict[str, Any]:
+    """Parse a COCO file, its annotations as `_Annotation`."""
     name = base_name(uri)
     try:
-        content = json.loads(decode_text(files.read_bytes(uri)), object_hook=shrink)
-    except (Rejected, ValueError, RecursionError) as error:
+        content = load_json(files.read_bytes(uri), _shrink)
+    except (Rejected, ValueError) as error:
         raise ConfigError(f"cannot read COCO annotations {name!r}: {error}{_look(uri)}") from error
     keys = [*content] if isinstance(content, dict) else []
     if not all(key in keys and isinstance(content[key], list) for key in ("images", "annotations")):
@@ -104,7 +120,7 @@ class _Index:
         by_path: dict[tuple[str, ...], int] = {}
         for file in read:
             for image in file.images:
-                name = _name(image)
+                name = image_name(image)
                 index = by_path.setdefault((file.folder, *path_of(name)), len(self.names))
                 if index == len(self.names):
                     self.names.append(name)
@@ -185,14 +201,12 @@ class Coco(Drawings):
         """See `Annotations.attach`."""
         read = [_File(uri) for uri in listed_files(self.file)]
         index = _Index(read)
-        matches, notes = match_images(candidates, index.names, index.folders, index.drawing)
+        listed = list(candidates)
+        matches, notes = match_images(listed, index.names, index.folders, index.drawing)
         known = {label for file in read for label in file.labels.values()}
-        yield from self.attach_drawings(matches, self.categories, known, notes)
+        categories = {one.category for one in listed}
+        yield from self.attach_drawings(matches, self.categories, known, notes, categories=categories)
         self._add_notes(index.notes())
-
-
-def _name(image: dict[str, Any]) -> str:
-    return next((str(image[name]) for name in _IMAGE_NAMES if image.get(name)), "")
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:

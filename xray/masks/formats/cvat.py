@@ -10,6 +10,7 @@ import numpy as np
 
 from xray.core.errors import Rejected, extra
 from xray.core.plugins import settings
+from xray.core.text import MALFORMED, problem_of
 from xray.masks.reading.annotation_files import Images
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Labels, Object
@@ -57,8 +58,8 @@ def _drawing(image: Element) -> Drawing | Rejected:
         label = element.get("label", "")
         try:
             one = _object(element, label, (width, height))
-        except (ValueError, TypeError) as error:
-            problems.append(f"<{element.tag}> of {label!r}: {error}")
+        except MALFORMED as error:
+            problems.append(f"<{element.tag}> of {label!r}: {problem_of(error)}")
             one = Object(label, left_out=True)
         if one is not None:
             objects.append(one)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
 
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
-from xray.core.text import decode_text
+from xray.core.text import MALFORMED, load_json, problem_of
 from xray.masks.reading.annotation_files import Images
 from xray.masks.reading.brush import decode_brush
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import box_around, ellipse, encode_runs, rectangle
 from xray.sources.base import Candidate
+from xray.sources.labels.label_studio import Result, labels_of_result, tasks_of
 
-_IMAGE = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])(\?|$)|^https?://|\?d=", re.IGNORECASE)
 _MAX_PIXELS = 1 << 28
-Values = Mapping[str, Any]
 
 
 def parse_label_studio(data: bytes) -> Images:
@@ -28,17 +25,16 @@ def parse_label_studio(data: bytes) -> Images:
     Raises:
         ValueError: it is no export of Label Studio.
     """
-    tasks = json.loads(decode_text(data))
+    tasks = load_json(data)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise ValueError(f"expected a list of tasks, not a {type(tasks).__name__}")
     images, notes, several, without = list[tuple[str, Drawing | Rejected]](), list[str](), 0, 0
-    for task in tasks:
-        name, results, count = _task(task)
-        if not name:
+    for task in tasks_of(tasks):
+        if not task.image:
             without += 1
             continue
-        several += count > 1
-        images.append((name, _drawing(results)))
+        several += task.annotations > 1
+        images.append((task.image, _drawing(task.results)))
     if tasks and not images:
         raise ValueError(f"no task has an image: the first has {', '.join(tasks[0])}")
     if several:
@@ -48,55 +44,31 @@ def parse_label_studio(data: bytes) -> Images:
     return images, notes
 
 
-def _task(task: dict[str, Any]) -> tuple[str, list[Values], int]:
-    """Return the image of a task, the results of one annotation, and how many annotations there are."""
-    data = task.get("data")
-    if not isinstance(data, dict):  # JSON-MIN: results are lists beside the image
-        lists = [some for some in task.values() if isinstance(some, list)]
-        return _image(task), [one for some in lists for one in some if isinstance(one, dict)], 1
-    annotations = [
-        one for one in task.get("annotations") or () if isinstance(one, dict) and not one.get("was_cancelled")
-    ]
-    chosen = next((one for one in annotations if one.get("ground_truth")), annotations[-1] if annotations else {})
-    name = _image(data) or str(task.get("file_upload") or "")
-    return name, [_flat(one) for one in chosen.get("result") or () if isinstance(one, dict)], len(annotations)
-
-
-def _image(data: Values) -> str:
-    return next((text for text in data.values() if isinstance(text, str) and _IMAGE.search(text)), "")
-
-
-def _flat(result: Values) -> Values:
-    """Return a result as JSON-MIN has it."""
-    value = result.get("value")
-    return {**result, **value} if isinstance(value, dict) else result
-
-
-def _drawing(results: Sequence[Values]) -> Drawing | Rejected:
-    by_region = {one["id"]: label for one in results if "id" in one and (label := _label(one))}
+def _drawing(results: Sequence[Result]) -> Drawing | Rejected:
+    by_region = {str(one["id"]): label for one in results if "id" in one and (label := _label(one))}
     objects, problems, sizes = list[Object](), list[str](), set[tuple[int, int]]()
     for one in results:
         if not {"x", "points", "rle"} & one.keys():  # choices, texts, relations
             continue
-        label = _label(one) or by_region.get(one.get("id"), "")
+        label = _label(one) or by_region.get(str(one.get("id")), "")
         try:
             size = _size(one)
             sizes.add(size)
             objects.append(_object(one, label, size))
-        except (ValueError, TypeError, KeyError) as error:
-            problems.append(str(error) if isinstance(error, ValueError) else f"a region that lacks {error}")
+        except MALFORMED as error:
+            problems.append(f"a region that lacks {error}" if isinstance(error, KeyError) else problem_of(error))
             objects.append(Object(label, left_out=True))
     if len(sizes) > 1:
         return Rejected("corrupt_mask", f"label_studio: regions of images of several sizes: {sorted(sizes)}")
     return Drawing(next(iter(sizes), None), tuple(objects), tuple(problems))
 
 
-def _label(one: Values) -> str:
-    labels = [value for key, value in one.items() if key.endswith("labels") and isinstance(value, list) and value]
-    return str(labels[0][0]) if labels else ""
+def _label(one: Result) -> str:
+    named = {name: value for name, value in one.items() if name != "choices"}  # which say what a region is like
+    return next(iter(labels_of_result(named)), "")
 
 
-def _size(one: Values) -> tuple[int, int]:
+def _size(one: Result) -> tuple[int, int]:
     width, height = int(one.get("original_width") or 0), int(one.get("original_height") or 0)
     if min(width, height) <= 0 or width * height > _MAX_PIXELS:
         raise ValueError(f"a region of an image of {width}×{height}: original_width and original_height are needed")
@@ -105,12 +77,12 @@ def _size(one: Values) -> tuple[int, int]:
     return width, height
 
 
-def _object(one: Values, label: str, size: tuple[int, int]) -> Object:
+def _object(one: Result, label: str, size: tuple[int, int]) -> Object:
     """Return the object of a region, whose coordinates are percent of width and height."""
     width, height = size
     x_scale, y_scale = width / 100, height / 100
     if "rle" in one:
-        return Object(label, encode_runs(decode_brush(bytes(one["rle"]), width, height)))
+        return Object(label, encode_runs(decode_brush(bytes([*one["rle"]]), width, height)))
     if "points" in one:
         polygon = [
             float(value) * scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -107,13 +107,12 @@ class Labelme(Drawings):
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """See `Annotations.attach`."""
-        matches = []
-        pairing = Pairing(self.root, ".json")
-        for candidate, uri in pairing.pair(candidates):
-            drawing = self.read_drawing(uri, _objects)
-            matches.append((candidate, replace(drawing, uri=uri) if isinstance(drawing, Drawing) else drawing))
-        known = {one.label for _, drawing in matches if isinstance(drawing, Drawing) for one in drawing.objects}
-        yield from self.attach_drawings(matches, self.labels, known, [*pairing.notes(), *self.other_files(matches)])
+        return self.attach_files(candidates, Pairing(self.root, ".json"), _objects, self.labels)
+
+    def read_drawing(self, uri: str | None, parse: Callable[[bytes], Drawing]) -> Drawing | Rejected | None:
+        """See `Drawings.read_drawing`; `read` also takes the file itself."""
+        drawing = super().read_drawing(uri, parse)
+        return replace(drawing, uri=uri) if isinstance(drawing, Drawing) else drawing
 
     def document(self, drawing: Drawing, chosen: Sequence[Object]) -> dict[str, Any]:
         """Return a labelme drawing with the chosen shapes."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 from xray.core.errors import ConfigError
 from xray.core.plugins import settings
-from xray.core.text import decode_text
+from xray.core.text import MALFORMED, load_json, problem_of
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Object
 from xray.masks.reading.outlines import fill_runs
@@ -24,7 +23,7 @@ def parse_segment_anything(data: bytes) -> Drawing:
     Raises:
         ValueError: it is neither, or holds no mask.
     """
-    content = json.loads(decode_text(data))
+    content = load_json(data)
     entries = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
         raise ValueError("expected a list of masks, or `annotations` with one")
@@ -32,8 +31,8 @@ def parse_segment_anything(data: bytes) -> Drawing:
     for one in entries:
         try:
             objects.append(_object(one))
-        except (ValueError, TypeError, KeyError) as error:
-            problems.append(f"a mask that lacks {error}" if isinstance(error, KeyError) else str(error))
+        except MALFORMED as error:
+            problems.append(f"a mask that lacks {error}" if isinstance(error, KeyError) else problem_of(error))
     sizes = {(one.outline["size"][1], one.outline["size"][0]) for one in objects}
     if len(sizes) != 1:
         raise ValueError(problems[0] if problems else f"masks of {len(sizes)} sizes")

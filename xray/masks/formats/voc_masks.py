@@ -16,6 +16,7 @@ from xray.core.plugins import settings
 from xray.core.text import decode_text
 from xray.core.uri import join, to_uri
 from xray.masks.reading.drawings import Drawings
+from xray.masks.reading.mask_images import BOMB, DAMAGED
 from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import encode_runs
 from xray.masks.reading.pairing import Pairing
@@ -70,10 +71,10 @@ def parse_colours(data: bytes, labels: Mapping[Colour, str]) -> Drawing:
     """
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG",))
-        rgb_HWC = np.asarray(image.convert("RGB")).astype(np.int64)
-    except (OSError, Image.DecompressionBombError) as error:
+        red_HW, green_HW, blue_HW = (np.asarray(channel).astype(np.uint32) for channel in image.convert("RGB").split())
+    except (*DAMAGED, *BOMB) as error:
         raise ValueError(f"no PNG image: {error}") from error
-    code_HW = rgb_HWC @ np.array([1 << 16, 1 << 8, 1])
+    code_HW = red_HW << 16 | green_HW << 8 | blue_HW
     codes = np.unique(code_HW)
     if len(codes) > _MAX_COLOURS:
         raise ValueError(f"{len(codes):,} colours, which are no labels")
@@ -84,7 +85,7 @@ def parse_colours(data: bytes, labels: Mapping[Colour, str]) -> Drawing:
     objects = [
         Object(labels[colour], encode_runs(code_HW == code))
         for code, colour in colours.items()
-        if colour in labels and colour not in (_BACKGROUND, _IGNORED)
+        if labels.get(colour, "background") != "background" and colour not in (_BACKGROUND, _IGNORED)
     ]
     return Drawing(image.size, tuple(objects))
 

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import yaml
-
-from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core import files, yaml
+from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.core.text import decode_text
 from xray.core.uri import base_name, to_uri
@@ -20,9 +18,8 @@ from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import box_around
 from xray.masks.reading.pairing import Pairing
 from xray.sources.base import RELATIVE, Box, Candidate, join_names
+from xray.sources.labels.names import find_names, read_names
 
-_NAME_FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "_darknet.labels")
-_LEVELS = 3
 _MARGIN = 0.02  # coordinates may be rounded a little beyond the image
 
 
@@ -47,22 +44,19 @@ class ClassNames:
         Raises:
             ConfigError: the file is missing, or has no names.
         """
-        name = base_name(uri)
         try:
-            text = decode_text(files.read_bytes(uri))
-            if not name.endswith((".yaml", ".yml")):
-                return cls(dict(enumerate(line.strip() for line in text.splitlines() if line.strip())), name)
-            content = yaml.safe_load(text)
-            names = content["names"]
-            pairs = names.items() if isinstance(names, dict) else enumerate(names)
-            by_id = {int(key): str(one) for key, one in pairs}
-            return cls(by_id, name, math.prod(content.get("kpt_shape") or (0,)))
-        except Rejected as error:
-            raise ConfigError(f"cannot read class names from {name!r}: {error}") from error
-        except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-            raise ConfigError(
-                f"cannot read class names from {name!r}: expected `names: [fox, …]` ({error!r:.80})"
-            ) from error
+            return cls(read_names(uri), base_name(uri), _keypoint_numbers(uri))
+        except ConfigError as error:
+            raise ConfigError(str(error)) from error  # at another place in the recipe
+
+
+def _keypoint_numbers(uri: str) -> int:
+    if not uri.endswith((".yaml", ".yml")):
+        return 0
+    content, _ = yaml.load(decode_text(files.read_bytes(uri)), base_name(uri))
+    shape = content.get("kpt_shape")
+    is_shape = isinstance(shape, list) and all(isinstance(one, int) for one in shape)
+    return math.prod(shape) if shape and is_shape else 0
 
 
 def parse_yolo(data: bytes, names: ClassNames) -> Drawing:
@@ -80,7 +74,7 @@ def parse_yolo(data: bytes, names: ClassNames) -> Drawing:
             continue
         try:
             objects.append(_object(line.split(), names))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             problems.append(f"line {number}: {error}")
     if problems and not objects:
         raise ValueError(problems[0])
@@ -174,15 +168,8 @@ class Yolo(Drawings):
         if self.names is not None:
             return ClassNames.read(to_uri(self.names))
         folder = uris[0].partition("?")[0].rpartition("/")[0] if uris else ""
-        for _ in range(_LEVELS + 1):
-            if not folder.partition("://")[2].strip("/"):
-                break
-            listed = {base_name(uri): uri for uri in files.list_files(folder, recursive=False)}
-            for name in _NAME_FILES:
-                if name in listed:
-                    return ClassNames.read(listed[name])
-            folder = folder.rpartition("/")[0]
-        return ClassNames()
+        found = find_names(folder) if folder else None
+        return ClassNames() if found is None else ClassNames.read(found)
 
 
 def _beside(candidates: Iterable[Candidate], pairing: Pairing) -> Iterator[tuple[Candidate, str | None]]:

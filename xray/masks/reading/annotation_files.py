@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
@@ -34,7 +36,8 @@ def listed_files(file: str | tuple[str, ...]) -> list[str]:
             uris.append(uri)
             continue
         folder = to_uri(pattern.partition("*")[0].rpartition("/")[0] or ".")
-        matching = sorted(one for one in files.list_files(folder) if fnmatch.fnmatchcase(unquote(one), unquote(uri)))
+        wanted = unquote(uri).replace("[", "[[]")
+        matching = sorted(one for one in files.list_files(folder) if fnmatch.fnmatchcase(unquote(one), wanted))
         if not matching:
             raise ConfigError(f"no file is called like {pattern!r}")
         uris += matching
@@ -58,6 +61,22 @@ def folder_of(uri: str) -> str:
     return unquote(uri.partition("?")[0].rpartition("/")[0].partition("://")[2])
 
 
+def _shared(candidates: Sequence[Candidate], found: Sequence[int | None]) -> dict[int, list[Candidate]]:
+    """Return the images that different photographs match equally well; copies of a photograph may share one."""
+    by_image = defaultdict[int, list[Candidate]](list)
+    for candidate, index in zip(candidates, found, strict=True):
+        if index is not None:
+            by_image[index].append(candidate)
+    return {index: some for index, some in by_image.items() if len(some) > 1 and not _are_copies(some)}
+
+
+def _are_copies(candidates: Sequence[Candidate]) -> bool:
+    try:
+        return len({hashlib.sha256(files.read_bytes(one.uri)).digest() for one in candidates}) == 1
+    except Rejected:
+        return False
+
+
 def match_images(
     candidates: Iterable[Candidate],
     names: Sequence[str],
@@ -73,13 +92,21 @@ def match_images(
         drawing: returns the annotation of the image with an index.
 
     Returns:
-        Each photograph with its drawing or None, and notes on images that no photograph matches.
+        Each photograph with its drawing or None, and notes on images that no photograph matches, or several do.
     """
     listed = list(candidates)
     paths = [path_of(folder) + path_of(name) for folder, name in zip(folders, names, strict=True)]
     found = ImageNames(paths).match(listed)
     unused = sorted({*range(len(names))}.difference(index for index in found if index is not None))
+    shared = _shared(listed, found)
+    found = [None if index in shared else index for index in found]
     notes = []
+    if shared:
+        notes.append(
+            f"{sum(map(len, shared.values())):,} photographs match the image of another, and get no annotation: "
+            f"{join_names((one.key for some in shared.values() for one in some), _SHOWN)}. Put the file with the "
+            "annotations of each folder into that folder, or the folders into the names of its images"
+        )
     if unused:
         notes.append(
             f"{len(unused):,} of {len(names):,} images in the annotations are none of the photographs: "

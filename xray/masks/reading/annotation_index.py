@@ -11,12 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-_KINDS = {
-    *("image", "images", "img", "imgs", "photo", "photos", "jpegimages", "data"),
-    *("mask", "masks", "label", "labels", "annotation", "annotations", "json", "xml", "gt"),
-    *("segmentation", "segmentations", "segmentationclass", "segmentationobject"),
-}
-"""Names of folders and files that say what kind they are, and not which."""
+from xray.sources.image_names import KINDS
 
 
 def spellings(key: str) -> Iterator[str]:
@@ -43,8 +38,8 @@ def without_kinds(path: str) -> str:
     ('train/1', 'train/1', '1')
     """
     *folders, name = path.split("/")
-    kept = [folder for folder in folders if folder.casefold() not in _KINDS]
-    return "/".join(kept if kept and name.casefold() in _KINDS else [*kept, name])
+    kept = [folder for folder in folders if folder.casefold() not in KINDS]
+    return "/".join(kept if kept and name.casefold() in KINDS else [*kept, name])
 
 
 class AnnotationIndex:
@@ -59,7 +54,7 @@ class AnnotationIndex:
     def __init__(self, paths: dict[str, str], prefix: str, suffix: str) -> None:
         self.paths = paths
         self._prefix, self._suffix = prefix, suffix
-        self._end = re.compile(re.escape(suffix).replace(r"\*", "[^/]+"), re.IGNORECASE)
+        self._end = _compiled(suffix)
         self._start = re.compile(f"(?={re.escape(suffix.partition('*')[0])})", re.IGNORECASE)
         self._exact: dict[str, list[str]] = defaultdict(list)
         for path in paths:
@@ -92,7 +87,7 @@ class AnnotationIndex:
                 if len(stems := index.get(name, [])) == 1:
                     return self._uris(stems[0])
         folder = posixpath.dirname(key)
-        if "*" in self._suffix and posixpath.basename(folder).casefold() in _KINDS:  # 1/images/a.png, 1/masks/*.png
+        if "*" in self._suffix and posixpath.basename(folder).casefold() in KINDS:  # 1/images/a.png, 1/masks/*.png
             stems = self._kindless.get(_kindless_path(posixpath.dirname(folder)), [])
             if len(stems) == 1:
                 return self._uris(stems[0])
@@ -103,6 +98,17 @@ class AnnotationIndex:
         if "*" not in self._suffix:  # 1.png rather than 1.PNG
             paths = sorted(paths, key=lambda path: not path.endswith(self._suffix))[:1]
         return stem, [self.paths[path] for path in paths]
+
+
+def _compiled(suffix: str) -> re.Pattern[str]:
+    """Compile a suffix, each `*` of which is some characters within a name.
+
+    All but the last take as few as possible and give none back, which finds every match and takes no more than linear
+    time.
+    """
+    first, *parts = map(re.escape, suffix.split("*"))
+    inner = "".join(f"(?>[^/]+?{part})" for part in parts[:-1])
+    return re.compile(first + inner + (f"[^/]+{parts[-1]}" if parts else ""), re.IGNORECASE)
 
 
 def _kindless_path(path: str) -> str:

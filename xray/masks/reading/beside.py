@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -67,12 +68,13 @@ def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
     """Yield what may be annotations, by the first bytes of files."""
     above = photos.parent
     folders = [one for folder in (photos, above) for one in _subfolders(folder) if _FOLDER.search(one.name)]
-    for folder in (photos, above, *folders):
+    for folder in dict.fromkeys((photos, above, *folders)):
         if (folder / "SegmentationClass").is_dir():
             yield {"kind": "voc_masks", "root": str(folder)}
         for file in islice(sorted(path for path in folder.iterdir() if path.suffix in (".json", ".xml")), _MAX_FILES):
             if (kind := _kind(file)) in _ONE_FILE:
                 yield {"kind": kind, "file": str(file)}
+    yield from _of_splits(photos, [one for one in _subfolders(photos) if one not in folders])
     for folder in folders:
         inner = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
         kinds = {_kind(path) for path in islice(inner, _SAMPLED)}
@@ -80,6 +82,19 @@ def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
     beside = (path for folder in _subfolders(photos) for path in folder.iterdir() if path.suffix in (".json", ".xml"))
     kinds = {_kind(path) for path in islice(beside, _SAMPLED)}
     yield from ({"kind": kind} for kind in ("labelme", "voc") if kind in kinds)
+
+
+def _of_splits(photos: Path, splits: Sequence[Path]) -> Iterator[Mapping[str, str]]:
+    """Yield annotations of data sets whose splits are folders: files of one name in several, or YOLO's `labels`."""
+    by_name: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for split in splits:
+        for file in islice(sorted(path for path in split.iterdir() if path.suffix in (".json", ".xml")), _MAX_FILES):
+            if (kind := _kind(file)) in _ONE_FILE:
+                by_name[str(kind), file.name].append(file)
+    for (kind, name), found in by_name.items():
+        yield {"kind": kind, "file": str(found[0] if len(found) == 1 else photos / "*" / name)}
+    if any((split / "labels").is_dir() for split in splits):
+        yield {"kind": "yolo"}
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, PositiveInt
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Decoded
+from xray.core.text import MALFORMED, problem_of
 from xray.core.uri import base_name, to_uri
 from xray.masks.base import Annotations, Mask
 from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
 from xray.masks.reading.annotation_files import Images, Match, folder_of, listed_files, match_images, other_files
+from xray.masks.reading.extents import Extents
 from xray.masks.reading.objects import Drawing, Labels, Object, Selection
 from xray.masks.reading.outlines import fill
 from xray.masks.reading.pairing import Pairing
@@ -55,7 +57,13 @@ class Drawings(Annotations):
         object.__setattr__(self, "_notes", (*self._notes, *notes))
 
     def attach_drawings(
-        self, matches: Iterable[Match], labels: Labels, known: Collection[str], notes: Sequence[str] = ()
+        self,
+        matches: Iterable[Match],
+        labels: Labels,
+        known: Collection[str],
+        notes: Sequence[str] = (),
+        *,
+        categories: Collection[str] = (),
     ) -> Iterator[Candidate]:
         """Yield candidates with the chosen objects of their drawings.
 
@@ -64,19 +72,22 @@ class Drawings(Annotations):
             labels: of the recipe.
             known: all labels in the annotations.
             notes: to add to those of the choice.
+            categories: of all photographs; by default those of `matches`, if it is a list.
         """
         object.__setattr__(self, "_notes", ())
-        selection = Selection(labels, known, self.name, self.labels_setting)
-        problems = list[str]()
+        if isinstance(matches, list):
+            categories = {candidate.category for candidate, _ in matches}
+        selection = Selection(labels, known, self.name, self.labels_setting, categories)
+        extents, problems = Extents(), list[str]()
         for candidate, drawing in matches:
             if isinstance(drawing, Drawing):
                 boxes = [one.box for one in drawing.objects if one.box and not _touches(one.box, drawing.size)]
                 outside = [f"box {box} outside of the image" for box in boxes]
                 problems += [f"{candidate.key}: {problem}" for problem in (*drawing.problems, *outside)]
-            yield self._attached(candidate, drawing, selection)
+            yield self._attached(candidate, drawing, selection, extents)
         if problems:
             problems = [f"{len(problems):,} parts of annotations are left out: {join_names(problems, _SHOWN)}"]
-        self._add_notes((*notes, *problems, *selection.notes()))
+        self._add_notes((*notes, *problems, *extents.notes(), *selection.notes()))
 
     def attach_files(
         self, candidates: Iterable[Candidate], pairing: Pairing, parse: Callable[[bytes], Drawing], labels: Labels
@@ -115,17 +126,19 @@ class Drawings(Annotations):
             notes += more
         drawings = [drawing for _, drawing in images]
         known = {one.label for drawing in drawings if isinstance(drawing, Drawing) for one in drawing.objects}
-        matches, unused = match_images(candidates, [name for name, _ in images], folders, drawings.__getitem__)
-        yield from self.attach_drawings(matches, labels, known, [*notes, *unused])
+        listed = list(candidates)
+        matches, unused = match_images(listed, [name for name, _ in images], folders, drawings.__getitem__)
+        categories = {one.category for one in listed}
+        yield from self.attach_drawings(matches, labels, known, [*notes, *unused], categories=categories)
 
     def _parse_file(self, uri: str, parse: Callable[[bytes], Images]) -> Images:
         data = b""
         try:
             data = files.read_bytes(uri)
             images, notes = parse(data)
-        except (Rejected, ValueError, SyntaxError, RecursionError) as error:  # XML's ParseError is a SyntaxError
-            look = advice(data, self.name)
-            raise ConfigError(f"cannot read {self.name} annotations {base_name(uri)!r}: {error}{look}") from error
+        except (Rejected, *MALFORMED) as error:
+            problem = f"{problem_of(error)}{advice(data, self.name)}"
+            raise ConfigError(f"cannot read {self.name} annotations {base_name(uri)!r}: {problem}") from error
         if not images:
             raise ConfigError(f"{base_name(uri)!r} has no image with annotations{advice(data, self.name)}")
         return images, notes
@@ -144,7 +157,9 @@ class Drawings(Annotations):
         except Rejected as rejected:
             return rejected
 
-    def _attached(self, candidate: Candidate, drawing: Drawing | Rejected | None, selection: Selection) -> Candidate:
+    def _attached(
+        self, candidate: Candidate, drawing: Drawing | Rejected | None, selection: Selection, extents: Extents
+    ) -> Candidate:
         if drawing is None:
             return replace(candidate, mask_uri=None)
         if isinstance(drawing, Rejected):
@@ -153,7 +168,8 @@ class Drawings(Annotations):
         chosen = self.narrow(candidate, drawing, selection.choose(candidate, drawing.objects))
         boxes = tuple(one.box for one in chosen if one.box is not None and _touches(one.box, drawing.size))
         points = tuple(point for one in chosen for point in one.points)
-        mask_uri, problem = self._mask_uri(drawing, chosen), candidate.problem
+        mask_uri = self._mask_uri(drawing, chosen)
+        problem = candidate.problem or extents.problem_of(candidate, drawing, chosen)
         if not (mask_uri or boxes or points or problem):
             problem = self._problem(drawing, chosen)
         return replace(candidate, mask_uri=mask_uri, boxes=boxes, points=points, drawn_on=drawing.size, problem=problem)

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from pydantic import Field
 
 from xray.core.errors import Rejected
@@ -20,14 +19,14 @@ from xray.core.parts import unpack
 from xray.masks.base import AnnotationFile, Annotations, Mask
 from xray.masks.fitting import same_shape
 from xray.masks.mask_files import apply_orientation, orientation_of_mask
-from xray.masks.reading.values import Decision, Numbers, Seen, Values, decide
+from xray.masks.reading.brightness import bright
+from xray.masks.reading.values import Decision, Numbers, Seen, Values, decide, share_ignored
 
 Label = Annotated[int, Field(ge=0)]
 
 _FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG", "GIF", "AVIF")
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
-_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
+BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _MAX_PIXELS = 1_000_000
 
 
@@ -43,22 +42,42 @@ def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image,
         raise Rejected("missing_mask")
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        orientation = orientation_of_mask(*image.size, decoded)
+        orientation = _own_orientation(image, decoded) or orientation_of_mask(*image.size, decoded)
+        _check(image)
         image.load()
     except UnidentifiedImageError as error:
         raise Rejected("corrupt_mask", f"not an image: begins with {data[:8]!r}") from error
-    except _BOMB as error:
+    except BOMB as error:
         raise Rejected("mask_wrong_size", str(error)) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise Rejected("corrupt_mask", str(error)) from error
     return image, orientation
+
+
+def _own_orientation(image: Image.Image, decoded: Decoded) -> int | None:
+    """Return a mask's own EXIF orientation, if the mask has the shape of its photograph when it is applied.
+
+    Pillow applies that of TIFF.
+    """
+    own = 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
+    width, height = image.size if own < 5 else image.size[::-1]
+    return own if own in range(2, 9) and same_shape((width, height), decoded.image.shape[1::-1]) else None
+
+
+def _check(image: Image.Image) -> None:
+    """Raise Rejected for images whose pixels do not say one mask."""
+    if image.mode == "LAB":
+        raise Rejected("corrupt_mask", "Lab colours: save it as grey")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise Rejected("mask_ambiguous", f"{frames} pages or frames: save each as a file, or one with their union")
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
     """Return the width and height of a mask image, None if it is damaged or no image."""
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS).size
-    except (UnidentifiedImageError, *_BOMB, *_DAMAGED):
+    except (UnidentifiedImageError, *BOMB, *DAMAGED):
         return None
 
 
@@ -117,11 +136,11 @@ class MaskImages(Annotations):
     def _mask(self, image: Image.Image) -> tuple[Mask, bool]:
         """Return the mask in an image, and whether its numbers were converted."""
         if self.values is None or self.values == "brightness":
-            mask, converted = _bright(image)
+            mask, converted = bright(image)
             return (~mask if self.invert else mask), converted
         numbers, ignore = Numbers.of(image), self.ignore or ()
-        mask = numbers.object(self.values, ignore)
-        return (~mask & ~np.isin(numbers.label_HW, ignore) if self.invert else mask), False
+        mask, ignored = numbers.object(self.values, ignore), np.isin(numbers.label_HW, ignore)
+        return share_ignored(~mask & ~ignored if self.invert else mask, ignored), False
 
     def _other_sizes(self, opened: Sequence[tuple[AnnotationFile, tuple[int, int]]]) -> list[str]:
         """Return a note on masks that have neither their photograph's size nor, turned on its side, its stored size."""
@@ -160,29 +179,8 @@ def _open(data: bytes) -> tuple[tuple[int, int], Image.Image] | None:
     """Return the size of a mask and some of its pixels; None if it is damaged: its photograph is rejected later."""
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check(image)
         image.load()
-    except (*_BOMB, *_DAMAGED):
+    except (Rejected, *BOMB, *DAMAGED):
         return None
     return image.size, _thinned(image)
-
-
-def _bright(image: Image.Image) -> tuple[Mask, bool]:
-    """Return the pixels above half of the type's range, or above 0 if no value exceeds 1; True if converted.
-
-    1-bit, 8-bit and 16-bit grey count as they are (16-bit data that fits 8 bits as 8-bit), palettes and RGB by
-    luminance, RGBA by opacity times luminance.
-    """
-    values, maximum, converted = _one_channel(image)
-    return values > (0 if values.max(initial=0) <= 1 else maximum // 2), converted
-
-
-def _one_channel(image: Image.Image) -> tuple[NDArray[np.uint16], int, bool]:
-    """Reduce an image to one channel; return values, maximum of their type, and True if they were converted."""
-    if image.mode in _ALPHA or "transparency" in image.info:
-        luminance, alpha = image.convert("RGBA").convert("LA").split()
-        product = np.asarray(luminance).astype(np.uint16) * np.asarray(alpha)
-        return (product + 127) // 255, 255, True
-    if image.mode.startswith("I"):
-        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
-        return values, 65535 if values.max(initial=0) > 255 else 255, True
-    return np.asarray(image.convert("L")).astype(np.uint16), 255, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import BeforeValidator
 from xray.core.errors import unknown
 from xray.masks.mask_files import normal_name
 from xray.sources.base import Box, Candidate, Point, join_names
+from xray.sources.categories.reading import index_in, read_label
 
 
 def _as_list(value: Any) -> Any:
@@ -69,20 +71,28 @@ class Drawing:
 
 
 class Selection:
-    """The choice of objects by label: those of the recipe, else the photograph's own category, else all.
+    """The choice of objects by label: of the recipe, else the photograph's category, else of no other category.
+
+    A label says the category if it is called like it, else if ImageNet's classes of both are the same (`Vulpes vulpes`,
+    `n02119022` and `red fox`).
 
     Args:
         labels: of the recipe; empty: no choice.
         known: all labels in the annotations.
         kind: name of the format, for messages.
         setting: name of the setting with the labels, for messages.
+        categories: of all photographs.
 
     Raises:
         ConfigError: a label of the recipe is in no annotation.
     """
 
-    def __init__(self, labels: Labels, known: Collection[str], kind: str, setting: str) -> None:
+    def __init__(
+        self, labels: Labels, known: Collection[str], kind: str, setting: str, categories: Collection[str] = ()
+    ) -> None:
         self._setting = setting
+        self._texts, self._categories = known, categories
+        self._named = functools.cache(self._labels_of)
         self._known = {normal_name(label) for label in known}
         by_category = labels if isinstance(labels, dict) else {}
         always = () if isinstance(labels, dict) else labels
@@ -100,15 +110,29 @@ class Selection:
         """Return the objects that show the photograph's object."""
         category = normal_name(candidate.category)
         self._unused = [name for name in self._unused if normal_name(name) != category]
-        labels = self._always or self._by_category.get(category) or ({category} & self._known)
-        chosen = [one for one in objects if not labels or normal_name(one.label) in labels]
+        labels = self._always or self._by_category.get(category) or self._named(candidate.category)
+        others = set[str]() if labels else self._of_others(category)
+        chosen = [
+            one for one in objects if (name := normal_name(one.label)) in labels or (not labels and name not in others)
+        ]
         single = [one for one in chosen if not one.crowd] or chosen
         if objects and not single:
             self._without.append(f"{candidate.key} ({join_names(sorted({one.label for one in objects}), 3)})")
-        if not labels and len({normal_name(one.label) for one in single}) > 1:
+        if not labels and single and len(self._known) > 1:
             self._united.update({one.label for one in single})
             self._example = self._example or candidate.key
         return single
+
+    def _labels_of(self, category: str) -> set[str]:
+        """Return the labels that say a category."""
+        if (name := normal_name(category)) in self._known:
+            return {name}
+        classes = _classes(category)
+        return {normal_name(label) for label in self._texts if _classes(label) == classes} if classes else set()
+
+    def _of_others(self, category: str) -> set[str]:
+        """Return the labels that say another category than this one."""
+        return {label for one in self._categories if normal_name(one) != category for label in self._named(one)}
 
     def notes(self) -> list[str]:
         """Return what the choice left out or united."""
@@ -123,7 +147,13 @@ class Selection:
         if self._united:
             seen = [f"{label or 'no label'} ({count:,})" for label, count in self._united.most_common()]
             notes.append(
-                f"no label is called like the category, so objects of several labels are united: {join_names(seen)}; "
+                f"no label says the category, so all objects without that of another count: {join_names(seen)}; "
                 f"the first photograph is {self._example}. To choose, write `{self._setting}: {{CATEGORY: [LABEL]}}`"
             )
         return notes
+
+
+@functools.cache
+def _classes(label: str) -> tuple[int, ...]:
+    """Return the classes of ImageNet that a label says; a number may count the labels of its file, so it says none."""
+    return () if index_in(label) else read_label(label, choices=False).classes

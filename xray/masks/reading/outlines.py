@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, NonNegativeInt, PositiveInt, ValidationError
 
 from xray.core.errors import extra
@@ -151,7 +152,7 @@ def box_around(polygon: Sequence[float]) -> tuple[float, float, float, float]:
     return min(polygon[::2]), min(polygon[1::2]), max(polygon[::2]), max(polygon[1::2])
 
 
-def _turn(offsets: np.ndarray[Any, Any], degrees: float, pivot: tuple[float, float]) -> list[float]:
+def _turn(offsets: NDArray[Any], degrees: float, pivot: tuple[float, float]) -> list[float]:
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     points = offsets @ np.array([(cosine, sine), (-sine, cosine)]) + pivot
     return [round(value, 3) for value in points.ravel().tolist()]
@@ -160,11 +161,35 @@ def _turn(offsets: np.ndarray[Any, Any], degrees: float, pivot: tuple[float, flo
 def _fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Mask:
     with extra("formats"):
         from pycocotools import mask as coco
-    # pycocotools allocates memory by the polygon's length: clip it to the neighbourhood of the image.
-    size = np.array([width, height])
-    clipped = [np.clip(np.reshape(polygon, (-1, 2)), -size, 2 * size).ravel().tolist() for polygon in polygons]
-    union = coco.merge(coco.frPyObjects(clipped, height, width))
+    # pycocotools allocates memory by the polygon's length: cut it to the neighbourhood of the image.
+    cut = [_cut(_cut(np.reshape(polygon, (-1, 2)), 0, width), 1, height).ravel().tolist() for polygon in polygons]
+    if not (inside := [polygon for polygon in cut if len(polygon) >= _MIN_COORDINATES]):
+        return np.zeros((height, width), bool)
+    union = coco.merge(coco.frPyObjects(inside, height, width))
     return fill_runs({"size": union["size"], "counts": union["counts"].decode()}, height, width)
+
+
+def _cut(points: NDArray[Any], axis: int, length: int) -> NDArray[Any]:
+    """Cut a polygon, shape (points, 2), where it is more than a length before or after an image of this length.
+
+    >>> _cut(np.array([(0, 0), (30, 30), (0, 30)]), 0, 10).tolist()
+    [[0.0, 0.0], [20.0, 20.0], [20.0, 30.0], [0.0, 30.0]]
+    """
+    for bound, sign in ((-length, 1), (2 * length, -1)):
+        inside = sign * (points[:, axis] - bound) >= 0
+        if inside.all():
+            continue
+        corners = list[NDArray[Any]]()
+        for index, point in enumerate(points):
+            before = points[index - 1]
+            if inside[index] != inside[index - 1]:
+                share = (bound - before[axis]) / (point[axis] - before[axis])
+                corners.append(before + share * (point - before))
+                corners[-1][axis] = bound
+            if inside[index]:
+                corners.append(point)
+        points = np.reshape(corners, (-1, 2))
+    return points
 
 
 def _is_number(value: object) -> bool:

@@ -113,7 +113,7 @@ class Pairing:
         own = [key for uri, key in self._own.items() if uri not in self._used]
         if missed := self._missed + own[:_MAX_KEPT]:
             notes.append(self._looked_for(missed, self._missing + len(own), unused))
-        ending = posixpath.splitext(self._suffix)[1].lower()
+        ending = posixpath.splitext(f"x{self._suffix}")[1].lower()
         if left := [unquote(path) for path in left if path.lower().endswith(ending)]:
             shown = join_names(left, _MAX_NAMES)
             notes.append(f"{len(left):,} files in {self._root!r} belong to no photograph of the run: {shown}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from xray.core.text import decode_text
+from xray.core.text import decode_text, load_json
 
 _XML = {"annotations": ("CVAT XML", "cvat"), "annotation": ("Pascal VOC XML", "voc")}
 _PANOPTIC = "write one mask per photograph from its PNG files and use `kind: png`"
@@ -39,10 +38,10 @@ def recognize(data: bytes) -> tuple[str, str] | None:
         return _XML.get(root[1]) if root else None
     if text.startswith(("{", "[")):
         try:
-            return _recognize_json(json.loads(text))
-        except (ValueError, RecursionError):
+            return _recognize_json(load_json(text))
+        except ValueError:
             return None
-    if re.match(r"\d+(\s+-?[\d.eE+-]+){4,}\s*(\n|$)", text):
+    if re.match(r"\d+([ \t]+[\d.eE+-]+){4,}[ \t\r]*(\n|$)", text):
         return "YOLO labels", "yolo"
     return None
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from xray.core.errors import ConfigError, Rejected
 from xray.masks.base import Mask
+from xray.masks.reading.brightness import MAX_LABELS, Shades, is_colourful, levels_of, opacity_of
 
 Values = Literal["brightness", "opacity", "label"] | tuple[int, ...]
 """`brightness`: the object is above half; `opacity`: it is what a cut-out shows; `label`: it has the one label that is
 not 0; numbers: it has these labels."""
 
-MAX_LABELS = 16
-"""A mask of more distinct values has soft edges, or is no mask."""
-_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _IGNORED = (255, 65535)
+_BAND = 0.02
+"""Width of half an ignored band, at most, as a share of the image's diagonal."""
+_VOC_IGNORED = 0xE0E0C0
 _UNKNOWN = {127, 128}
-_MIN_SPREAD, _MIN_SHARE = 24, 0.01
-_MAX_NOISE = 16
+_PHOTOGRAPHS = "more than masks have: give the folder of the masks, or save them as 0 and 255"
+_DULL = "all of it is below half of the range, or all above: save masks as 0 and 255, or as labels"
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,13 @@ class Numbers:
         >>> np.unique(Numbers.of(Image.fromarray(np.array([[0, 1, 255]], np.uint8))).label_HW).tolist()
         [0, 1, 255]
         """
-        opacity_HW = None
-        if image.mode in _ALPHA or "transparency" in image.info:
-            alpha_HW = np.asarray(image.convert("RGBA").getchannel("A"))
-            opacity_HW = alpha_HW if alpha_HW.min() < 128 <= alpha_HW.max() else None
-        if image.mode.startswith("I"):
-            return cls(np.asarray(image), opacity_HW)
-        if image.mode in ("1", "L") or not _is_colourful(rgb_HW3 := np.asarray(image.convert("RGBA").convert("RGB"))):
-            return cls(np.asarray(image.convert("L")), opacity_HW)
+        opacity_HW = opacity_of(image)
+        if not is_colourful(image):
+            return cls(levels_of(image), opacity_HW)
         if image.mode == "P":
             return cls(np.asarray(image), opacity_HW)
-        red_HW, green_HW, blue_HW = np.moveaxis(rgb_HW3.astype(np.uint32), 2, 0)
+        rgb_HW3 = np.asarray(image.convert("RGBA").convert("RGB")).astype(np.uint32)
+        red_HW, green_HW, blue_HW = np.moveaxis(rgb_HW3, 2, 0)
         return cls(red_HW << 16 | green_HW << 8 | blue_HW, opacity_HW, colours=True)
 
     def name(self, label: int) -> str:
@@ -69,7 +67,7 @@ class Numbers:
 
         Args:
             values: meaning of the labels; not `brightness`.
-            ignore: labels of pixels that are neither object nor background, and left to the background.
+            ignore: labels of pixels that are neither object nor background; left to the background here.
 
         Raises:
             Rejected: mask_ambiguous, with `label` and several labels, or none for the background.
@@ -88,9 +86,25 @@ class Numbers:
         return np.isin(self.label_HW, objects)
 
 
-def _is_colourful(rgb_HW3: NDArray[np.uint8]) -> bool:
-    """Return whether colours matter; JPEG gives grey pixels some colour."""
-    return bool(((rgb_HW3.max(axis=2) - rgb_HW3.min(axis=2)) >= _MIN_SPREAD).mean() >= _MIN_SHARE)
+def share_ignored(mask_HW: Mask, ignored_HW: Mask) -> Mask:
+    """Divide the ignored band along an outline: pixels nearer to the object than to the background are the object's.
+
+    Such a band lies on both sides of the true outline (5 pixels wide in Pascal VOC). Pixels further than 2 % of the
+    image's diagonal from the object stay background: a larger region is ignored for another reason.
+
+    >>> row = np.array([[1, 1, 255, 255, 0, 0]])
+    >>> share_ignored(row == 1, row == 255).tolist()
+    [[True, True, True, False, False, False]]
+    """
+    outside_HW = ~(mask_HW | ignored_HW)
+    if not (mask_HW.any() and ignored_HW.any() and outside_HW.any()):
+        return mask_HW
+    to_object, to_background = (
+        cv2.distanceTransform((~region).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for region in (mask_HW, outside_HW)
+    )
+    limit = max(1.0, _BAND * float(np.hypot(*mask_HW.shape)))
+    return mask_HW | (ignored_HW & (to_object < to_background) & (to_object <= limit))
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,7 @@ class Seen:
         labels: distinct values; None: more than `MAX_LABELS`.
         cut_out: true if the opacity varies.
         colours: true if labels are colours.
+        shades: how grey levels are distributed.
     """
 
     name: str
@@ -109,25 +124,36 @@ class Seen:
     cut_out: bool
     colours: bool
 
+    shades: Shades | None = None
+
     @classmethod
     def of(cls, name: str, numbers: Numbers) -> Seen:
         """Summarise the numbers of a file."""
+        shades = None if numbers.colours else Shades.of(numbers.label_HW)
         labels = np.unique(numbers.label_HW)
-        few = len(labels) <= MAX_LABELS and not (_is_noisy(labels) and not numbers.colours)
-        return cls(name, tuple(labels.tolist()) if few else None, numbers.opacity_HW is not None, numbers.colours)
+        few = len(labels) <= MAX_LABELS and not (shades is not None and shades.noisy)
+        return cls(
+            name, tuple(labels.tolist()) if few else None, numbers.opacity_HW is not None, numbers.colours, shades
+        )
+
+    @property
+    def is_photograph(self) -> bool:
+        """True if it has too many colours or shades for a mask."""
+        return self.labels is None and (self.colours or (self.shades is not None and self.shades.is_photograph))
+
+    @property
+    def has_labels(self) -> bool:
+        """True if its values can only be labels."""
+        return self.labels is not None and (self.colours or (self.shades is not None and self.shades.has_labels))
 
     @property
     def listed(self) -> str:
         """The values, for people."""
+        if self.shades is not None and self.labels is None:
+            return f"{self.shades.count} values from {self.shades.lowest} to {self.shades.highest}"
         if self.labels is None:
             return f"more than {MAX_LABELS} {'colours' if self.colours else 'values'}"
         return ", ".join(f"0x{label:06x}" if self.colours else str(label) for label in self.labels)
-
-
-def _is_noisy(labels: NDArray[np.integer[Any]]) -> bool:
-    """Return whether labels are black and white with the noise of lossy compression."""
-    dark, bright = labels <= _MAX_NOISE, (labels >= 255 - _MAX_NOISE) & (labels <= 255)
-    return bool((dark | bright).all() and (bright & (labels < 255)).any())
 
 
 @dataclass(frozen=True)
@@ -149,6 +175,7 @@ def decide(files: Iterable[Seen]) -> Decision:
     """Decide what the numbers of a set of masks mean.
 
     - Files that are transparent in part are cut-outs: their opacity is the mask.
+    - Photographs among masks, and masks unlike most others, are named, and rejected when they are read.
     - More than `MAX_LABELS` shades of grey, or only 0 and one highest value: brightness.
     - Otherwise labels. 0 is the background. 255 (16 bits: 65535) beside another label is ignored, as in VOC.
 
@@ -163,11 +190,31 @@ def decide(files: Iterable[Seen]) -> Decision:
         return Decision("brightness")
     if sum(file.cut_out for file in seen) * 2 > len(seen):
         return Decision("opacity", notes=("masks are cut-outs: what they show is the object",))
-    if colourful := [file for file in seen if file.colours and file.labels is None]:
-        raise _ambiguous(colourful, len(seen), "a colour image, not a mask: give the folder of the masks")
-    if any(file.labels is None for file in seen) or _is_black_and_white(seen):
-        return Decision("brightness")
-    return _decide_labels(seen)
+    photographs = [file for file in seen if file.is_photograph]
+    if len(photographs) * 2 > len(seen):
+        raise _ambiguous(photographs, len(seen), _PHOTOGRAPHS)
+    usable = [file for file in seen if file not in photographs]
+    labelled = [file for file in usable if file.has_labels]
+    if any(file.labels is None for file in usable) and len(labelled) * 2 <= len(usable):
+        decision, odd = _decide_brightness(usable), labelled
+    elif _is_black_and_white(usable):
+        decision, odd = Decision("brightness"), []
+    else:
+        decision, odd = _decide_labels(usable), []
+    if odd := [*photographs, *odd]:
+        note = str(_ambiguous(odd, len(seen), "unlike the others, and rejected"))
+        decision = replace(decision, notes=(*decision.notes, note))
+    return decision
+
+
+def _decide_brightness(seen: Sequence[Seen]) -> Decision:
+    dull = [file for file in seen if file.shades is not None and file.shades.is_dull]
+    if dull and all(file in dull or (file.shades is not None and file.shades.count == 1) for file in seen):
+        advice = (
+            "which is all on one side of half the range: write masks of 0 and 255, or `values: [NUMBER]` of the object"
+        )
+        raise _ambiguous(dull, len(seen), advice)
+    return Decision("brightness")
 
 
 def _is_black_and_white(seen: Sequence[Seen]) -> bool:
@@ -177,24 +224,35 @@ def _is_black_and_white(seen: Sequence[Seen]) -> bool:
 
 def _decide_labels(seen: Sequence[Seen]) -> Decision:
     union = sorted({label for file in seen for label in file.labels or ()})
-    ignore = tuple(
-        label for label in _IGNORED if any(label in _objects(file) and len(_objects(file)) > 1 for file in seen)
-    )
+    colours = any(file.colours for file in seen)
+    names = {label: f"0x{label:06x}" if colours else str(label) for label in union}
+    ignore = tuple(label for label in ((_VOC_IGNORED,) if colours else _IGNORED) if _is_ignored(label, seen))
     trimap = bool(ignore) and {*union} - {0, *ignore} <= _UNKNOWN
     unclear = [file for file in seen if trimap or _is_unclear(file, ignore)]
-    advice = "write which values are the object, such as `values: [1]`, and which to ignore, such as `ignore: [3]`"
+    advice = _advice([names[label] for label in union if label > 0])
     if len(unclear) == len(seen):
         raise _ambiguous(unclear, len(seen), advice)
     objects = sorted({label for file in seen if file not in unclear for label in _objects(file) if label not in ignore})
-    colours = any(file.colours for file in seen)
-    names = [f"0x{label:06x}" if colours else str(label) for label in union]
-    shown = ", ".join(names[:MAX_LABELS]) + (", …" if len(names) > MAX_LABELS else "")
-    meaning = f"{objects[0]} is the object" if len(objects) == 1 else "in each, the one that is not 0 is the object"
-    ignored = f", {', '.join(map(str, ignore))} is ignored" if ignore else ""
+    shown = ", ".join([*names.values()][:MAX_LABELS]) + (", …" if len(names) > MAX_LABELS else "")
+    single = len(objects) == 1
+    meaning = f"{names[objects[0]]} is the object" if single else "in each, the one that is not 0 is the object"
+    ignored = f", {', '.join(names[label] for label in ignore)} is ignored" if ignore else ""
     notes = [f"masks have the labels {shown}: {meaning}{ignored}"]
     if unclear:
         notes.append(str(_ambiguous(unclear, len(seen), advice)))
-    return Decision(tuple(objects) if len(objects) == 1 and not unclear else "label", ignore, tuple(notes))
+    return Decision(tuple(objects) if single and not unclear else "label", ignore, tuple(notes))
+
+
+def _advice(labels: Sequence[str]) -> str:
+    values = f"write which values are the object, such as `values: [{next(iter(labels), '1')}]`"
+    return f"{values}, and which to ignore, such as `ignore: [{labels[-1]}]`" if len(labels) > 1 else values
+
+
+def _is_ignored(label: int, seen: Sequence[Seen]) -> bool:
+    """Return whether a label that may mean "ignore" is seen beside an object as often as alone, or more often."""
+    with_it = [len(_objects(file)) for file in seen if label in _objects(file)]
+    beside = sum(count > 1 for count in with_it)
+    return beside > 0 and beside * 2 >= len(with_it)
 
 
 def _objects(file: Seen) -> list[int]:
@@ -203,7 +261,11 @@ def _objects(file: Seen) -> list[int]:
 
 def _is_unclear(file: Seen, ignore: Sequence[int]) -> bool:
     objects = [label for label in _objects(file) if label not in ignore]
-    return len(objects) > 1 or (bool(objects) and 0 not in (file.labels or ()) and len(file.labels or ()) > 1)
+    return (
+        file.labels is None
+        or len(objects) > 1
+        or (bool(objects) and 0 not in (file.labels or ()) and len(file.labels or ()) > 1)
+    )
 
 
 def _ambiguous(files: Sequence[Seen], total: int, advice: str) -> ConfigError:
@@ -211,13 +273,3 @@ def _ambiguous(files: Sequence[Seen], total: int, advice: str) -> ConfigError:
     return ConfigError(
         f"{len(files):,} of {total:,} masks are ambiguous: {first.name} has {first.listed}; {advice}", ("masks",)
     )
-
-
-def share_of_border(mask: Mask) -> float:
-    """Return the share of a mask's outermost pixels that are on the object, 0–1.
-
-    >>> share_of_border(np.eye(3, dtype=bool))
-    0.25
-    """
-    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    return float(border.mean())

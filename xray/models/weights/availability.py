@@ -22,14 +22,16 @@ _WEIGHTS = (
 
 
 def check_header(location: str) -> None:
-    """Refuse a local file of weights that cannot be a checkpoint; files elsewhere are not read.
+    """Refuse a local file of weights that cannot be a checkpoint; files elsewhere are not read here.
 
     Raises:
         ConfigError: the file is empty, or its beginning is neither that of safetensors nor of a torch checkpoint.
     """
     path = local_path(to_uri(location))
-    if path is None or not path.is_file():
+    if path is None:
         return
+    if path.is_dir():
+        raise ConfigError(f"the weights {location!r} are a folder: name the file in it")
     if location.endswith(".safetensors"):
         from safetensors import SafetensorError, safe_open
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
 import struct
+import warnings
 from typing import TYPE_CHECKING
 
 from xray.core import files
@@ -19,7 +21,7 @@ Weights = dict[str, "torch.Tensor"]
 
 # What torch.load raises on random, truncated and bit-flipped files, besides its own refusals.
 _DAMAGED = (
-    pickle.UnpicklingError, struct.error, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
+    struct.error, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
     TypeError, ValueError,
 )  # fmt: skip
 
@@ -50,9 +52,13 @@ def read_weights(location: str) -> Weights:
         data = files.read_bytes(to_uri(location))
         if location.endswith(".safetensors"):
             return safetensors.torch.load(data)
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Rejected as rejected:
         raise ConfigError(f"no weights at {location!r}: {rejected}") from rejected
+    except pickle.UnpicklingError as error:
+        raise _unsafe(location, error) from error
     except (safetensors.SafetensorError, *_DAMAGED) as error:
         first_line = str(error).partition("\n")[0]
         raise ConfigError(f"refused the weights {location!r}: damaged, or not only weights: {first_line}") from error
@@ -60,6 +66,16 @@ def read_weights(location: str) -> Weights:
     if not (isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values())):
         raise ConfigError(f"refused the weights {location!r}: not a dict of tensors")
     return state
+
+
+def _unsafe(location: str, error: Exception) -> ConfigError:
+    """Return an error that names what a pickle would run; torch's own message advises to run it."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    holds = f"holds {found[1]}" if found else "is damaged, or holds more than tensors"
+    return ConfigError(
+        f"refused the weights {location!r}: the file {holds}, which opening it could run. Save only the weights: "
+        "torch.save(model.state_dict(), 'weights.pth')"
+    )
 
 
 def load_strictly(module: torch.nn.Module, weights: Weights, what: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shutil
 from collections import Counter, defaultdict
@@ -32,6 +34,12 @@ _BYTES_PER_PIXEL = {"jpeg": 0.8, "png": 2.2}
 _TIGHT, _TOO_SMALL = 0.8, 2.0
 """Estimated need as a share of the free space: noted above the first, refused above the second."""
 _FEW_DONORS = 5
+_LIBRARIES = {
+    "torchvision.models": ("torchvision", "timm", "lite"),
+    "timm": ("timm", "lite"),
+    "huggingface_hub.hf_api": ("timm", "hf"),
+}
+"""Libraries that checks of model families import, in an order in which none imports a later one."""
 
 
 def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tuple[tuple[Category, ...], list[str]]:
@@ -89,6 +97,7 @@ def check_models(models: Mapping[str, str], categories: Sequence[Category]) -> l
     Raises:
         ConfigError: one line for each model that cannot be evaluated.
     """
+    _import_libraries(models.values())
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(models, pool.map(_labels, models.values()), strict=True))
     missing = [f"`models: {{{name}: {models[name]!r}}}`: {e}" for name, e in found.items() if isinstance(e, XrayError)]
@@ -104,6 +113,15 @@ def check_models(models: Mapping[str, str], categories: Sequence[Category]) -> l
     if problems or (missing and not on_cluster):
         raise ConfigError("\n".join([*problems, *missing]))
     return [f"{problem}. The cluster's machines must have it" for problem in missing]
+
+
+def _import_libraries(specs: Iterable[str]) -> None:
+    """Import the libraries of models one by one: imports in several threads find modules that are half initialized."""
+    families = {spec.partition(":")[0] for spec in specs}
+    for library, users in _LIBRARIES.items():
+        if not families.isdisjoint(users):
+            with contextlib.suppress(ImportError):  # the check of the model names what is not installed
+                importlib.import_module(library)
 
 
 def _labels(spec: str) -> Labels | XrayError | None:

@@ -23,13 +23,20 @@ def first_of_each(survey: Survey, count: int) -> Survey:
         count: of photographs of each category, 1 or more.
 
     Returns:
-        The survey with fewer photographs in `source`, the others in `left_out`, and a note with the numbers. It is
-        unchanged if no photograph is left out.
+        The survey with fewer photographs in `source`, the others in `left_out`, and a note with the numbers. If no
+        photograph is left out it is unchanged, with a note if more than `count` of a category were planned earlier.
     """
     kept, counts = _choose(survey, count)
     source, left_out = survey.source.filter(kept), survey.source.filter(pc.invert(kept))
     if not len(left_out):
-        return survey
+        planned = Counter(survey.known["category"].to_pylist())
+        if max(planned.values(), default=0) <= count:
+            return survey
+        note = (
+            f"--first {count:,} leaves nothing out: all {len(survey.known):,} photographs are planned already. Plan "
+            "another run for a part"
+        )
+        return replace(survey, notes=(note, *survey.notes))
     size, total = sum(counts.values()), len(survey.known) + len(survey.source)
     first = max(counts.values())
     note = (

@@ -87,6 +87,11 @@ class Review:
     findings: Sequence[str]
     final: bool
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether any photograph has a mask, or a reason why it has none."""
+        return any(one.mask is not None or (one.reason and one.picture is not None) for one in self.seen)
+
     def rejections(self, besides: Collection[str] = ()) -> list[str]:
         """Return a sentence on masks that cannot be used, if there are any; `besides`: reasons to leave out."""
         refused = [one for one in self.seen if one.reason and one.picture is not None]

@@ -14,7 +14,7 @@ from xray.sources.base import join_names
 _SAMPLED = 24
 
 _ADVICE = """\
-  masks: {annotations: {kind: png, root: masks}}   # masks that you have; docs/usage.md lists the formats
+  masks: {annotations: {kind: png, root: masks}}   # masks that you have; docs/data.md lists the formats
   masks: {annotations: {kind: text}, refine: {kind: sam, model: sam2.1-hiera-large}}   # found by words, with weights
   masks: {refine: guess}   # a box in the middle, cut out by colour: for a first look, not for numbers"""
 

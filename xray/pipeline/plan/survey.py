@@ -41,7 +41,7 @@ from xray.pipeline.plan.matching import match_masks
 from xray.pipeline.plan.position import TurnedPhotos, turned_photo
 from xray.runs.folder import RunFolder
 from xray.runs.recipe import Recipe
-from xray.sources.base import Candidate
+from xray.sources.base import Candidate, join_names
 from xray.sources.categories import Category
 
 _READERS, _CHUNK_ROWS, _SAMPLED_MASKS = 8, 4096, 64
@@ -308,13 +308,26 @@ def build_pool(recipe: Recipe, source: pa.Table) -> tuple[pa.Table, list[str]]:
             unusable.append(f"{base_name(candidate.uri)} ({row['reason']})")
             continue
         rows.append({**row, "donor_id": row["image_id"], "category": candidate.category or row["category"] or None})
+    photographs = _categories_by_hash(source, [row["sha256"] for row in rows])
+    rows = [{**row, "category": row["category"] or photographs.get(row["sha256"])} for row in rows]
     others = [{name: row[name] for name in schema.BACKGROUNDS.names} for row in rows]
     own = recipe.backgrounds.own(source)
     pool = pa.concat_tables([own, pa.Table.from_pylist(others, schema=schema.BACKGROUNDS)])
     if not len(pool):
         raise ConfigError(f"the background pool {recipe.backgrounds!r} has no usable photograph")
     notes = [f"unusable backgrounds: {', '.join(sorted(unusable)[:5])}"] if unusable else []
+    if same := sorted(base_name(row["uri"]) for row in rows if row["sha256"] in photographs):
+        notes.append(
+            f"{len(same):,} of {len(pool):,} backgrounds are photographs of the run, with their objects in them "
+            f"({join_names(same, 5)}): take them out of the backgrounds"
+        )
     return pool, notes
+
+
+def _categories_by_hash(source: pa.Table, hashes: Sequence[str]) -> dict[str, str]:
+    """Return the categories of the photographs with these SHA-256."""
+    found = source.filter(pc.is_in(source["sha256"], pa.array(hashes, pa.string())))
+    return dict(zip(found["sha256"].to_pylist(), found["category"].to_pylist(), strict=True))
 
 
 def usable_photographs(tables: Iterable[pa.Table]) -> dict[str, str]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xray.core.errors import ConfigError
 from xray.core.yaml import quote
-from xray.sources.categories.base import Category, normalize_label
-from xray.sources.categories.reading import Reading, class_name, describe_classes, describe_meaning, read_label
-from xray.sources.categories.wordnet import base_form, meanings
+from xray.sources.categories.base import Category, categories_by_label, category_of_folder, normalize_label
+from xray.sources.categories.reading import (
+    Reading,
+    class_name,
+    describe_classes,
+    describe_meaning,
+    index_in,
+    read_label,
+)
+from xray.sources.categories.wordnet import base_form, class_synsets, meanings
 
 CHECK = "<- check"
 """Marks the lines of a recipe that the user must check."""
@@ -59,7 +67,7 @@ def category_lines(labels: Iterable[str]) -> list[CategoryLine]:
     "red fox": {indices: [277], wnids: [n02119022]}  # 277 red fox; the common Old World fox
     "widget": {}  # no word of ImageNet: a category of your own, which only your own models can be asked about <- check
     """
-    readings = [read_label(label) for label in labels]
+    readings = _without_numbering([read_label(label) for label in labels])
     classes_of = {normalize_label(reading.label): reading.classes for reading in readings}
     lines: dict[tuple[str, tuple[int, ...]], CategoryLine] = {}
     wnids: set[str] = set()
@@ -93,6 +101,42 @@ def categories_from_labels(labels: Sequence[str], where: str) -> tuple[Category,
     if undecided:
         raise _unknown_classes(undecided[0], lines, where)
     return tuple(line.category for line in lines if line.category)
+
+
+def _without_numbering(readings: list[Reading]) -> list[Reading]:
+    """Leave numbers undecided if they count from 0 or 1: they number somebody's own classes, unless they are all 1,000.
+
+    `277` and `486` are indices of ImageNet; `0`, `1` and `2` could be cat, dog and fox.
+    """
+    numbers = sorted(int(number) for one in readings if (number := index_in(one.label)))
+    if len(numbers) != len(readings) or not 1 < len(numbers) < len(class_synsets()):
+        return readings
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
+        return readings
+    return [replace(one, classes=()) for one in readings]
+
+
+def match_categories(labels: Iterable[str], categories: Iterable[Category]) -> dict[str, Category | None]:
+    """Return the category that each label says: by its name or id, else by its classes if no label has the name.
+
+    >>> fox = Category(name="fox", indices=(277,))
+    >>> match_categories(["277-red_fox", "n02992211"], [fox])
+    {'277-red_fox': Category(name='fox', indices=(277,), wnids=(), prompts=()), 'n02992211': None}
+    """
+    categories = tuple(categories)
+    by_label = categories_by_label(categories)
+    found = {label: category_of_folder(label, by_label) for label in labels}
+    missing = [one for one in categories if one.indices and one not in found.values()]
+    if not missing:
+        return found
+    by_classes = defaultdict[tuple[int, ...], list[Category]](list)
+    for category in categories:
+        by_classes[tuple(sorted({*category.indices}))].append(category)
+    for reading in _without_numbering([read_label(label, choices=False) for label in found]):
+        alike = by_classes.get(reading.classes, [])
+        if found[reading.label] is None and len(alike) == 1 and alike[0] in missing:
+            found[reading.label] = alike[0]
+    return found
 
 
 def _is_wnid(reading: Reading) -> bool:
@@ -168,6 +212,8 @@ def choices_for(reading: Reading) -> list[str]:
 
 def _unknown_classes(reading: Reading, lines: Sequence[CategoryLine], where: str) -> ConfigError:
     problem = "has several meanings" if reading.certain else "is not a WordNet id or name of an ImageNet class"
+    if index_in(reading.label) and reading.meanings:
+        problem = "may be a number of your own or an ImageNet class"
     shown = [f"  {line.text}" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
         shown.append(f"  # … and {len(lines) - _MAX_LINES} more: `xray init` writes them all")

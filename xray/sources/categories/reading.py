@@ -21,6 +21,7 @@ from xray.sources.categories.wordnet import (
 
 _WNID = re.compile(r"[nN]\d{8}(?![0-9])")
 _NUMBERED = re.compile(r"\d+[ ._-]+(\D.*)")  # 001.red_fox
+_INDEX = re.compile(r"(?:(?:class|cls|category|label|index|target|y)[ _=:-]*)?([0-9]{1,5})(?:\.0)?", re.IGNORECASE)
 _OWN_NAMES = {
     "n02012849": "crane bird",
     "n03126707": "crane machine",
@@ -47,37 +48,58 @@ class Reading:
     certain: bool = True
 
 
-def read_label(label: str) -> Reading:
+def read_label(label: str, *, choices: bool = True) -> Reading:
     """Return what a label stands for: by WordNet id, also at its start, by index, or by the words of WordNet.
 
     A word with several meanings in ImageNet is decided only if capital letters tell them apart, if they are classes and
     it is the main word for one of them alone, or if they are all kinds of one thing and make up all of it (`cat`: true
     cats and big cats). A word whose more usual meaning ImageNet lacks (`mouse`) is undecided.
 
+    `choices`: look for similar words if ImageNet does not know the label, which is slow.
+
     >>> [read_label(label).classes for label in ("n02119022-fox", "277", "red_foxes", "Cardigan", "crane", "mouse")]
     [(277,), (277,), (277,), (264,), (), ()]
     """
     if wnid := _WNID.match(label):
         synset = synsets().get(wnid[0].lower())
-        return _decided(label, [synset]) if synset and synset.classes else Reading(label, (), (), certain=False)
-    if label.isascii() and label.isdecimal():
-        known = class_synsets()[int(label) : int(label) + 1] if len(label) <= 5 else ()
+        if synset is None or not synset.classes:
+            return Reading(label, (), (), certain=False)
+        rivals = _contradiction(label[wnid.end() :], synset)
+        return Reading(label, (), (synset, *rivals)) if rivals else _decided(label, [synset])
+    if number := index_in(label):
+        known = class_synsets()[int(number) : int(number) + 1]
         return _decided(label, known, certain=False) if known else Reading(label, (), (), certain=False)
     if synset := _by_full_name().get(normalize_label(label)):
         return _decided(label, [synset])
     if (numbered := _NUMBERED.fullmatch(label)) and not meanings(label) and meanings(numbered[1]):
-        return replace(_read_word(numbered[1]), label=label, certain=False)
-    return _read_word(label)
+        return replace(_read_word(numbered[1], choices), label=label, certain=False)
+    return _read_word(label, choices)
 
 
-def _read_word(label: str) -> Reading:
+def index_in(label: str) -> str | None:
+    """Return the digits of a label that is nothing but a number, such as `277`, `class_277` or `label=277`.
+
+    >>> index_in("class_277"), index_in("277.0"), index_in("route 66")
+    ('277', '277', None)
+    """
+    match = _INDEX.fullmatch(label.strip())
+    return match[1] if match else None
+
+
+def _contradiction(rest: str, synset: Synset) -> tuple[Synset, ...]:
+    """Return the meanings of what follows a WordNet id in a label, if it is a word for something else."""
+    known = tuple(one for one in meanings(rest) if one.classes)
+    return () if any({*one.classes} & {*synset.classes} for one in known) else known
+
+
+def _read_word(label: str, choices: bool) -> Reading:
     known = meanings(label)
     inside = [one for one in known if one.classes]
     if not inside:
         joined = joined_meanings(label)
         if len(joined) == 1:
             return _decided(label, joined, certain=False)
-        return Reading(label, (), joined or tuple(similar_meanings(label)), certain=False)
+        return Reading(label, (), joined or tuple(similar_meanings(label) if choices else ()), certain=False)
     if len(inside) == len(known) == 1:
         return _decided(label, inside)
     if len(inside) < len(known):

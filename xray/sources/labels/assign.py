@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from xray.core.errors import ConfigError
 from xray.sources.base import Candidate, counted_note, join_names
-from xray.sources.categories.base import Category, categories_by_label, category_of_folder
+from xray.sources.categories.base import Category
+from xray.sources.categories.from_labels import match_categories
 from xray.sources.image_names import ImageNames, path_of
 from xray.sources.labels.base import Entry, LabelFile
 
@@ -41,6 +42,7 @@ class Labelled:
         without: keys of photographs without a label.
         unused: images of the label file that are no photograph.
         problems: parts of the labels that cannot be read.
+        shared: keys of photographs that match the same image as another, and so have no label either.
     """
 
     format: str
@@ -48,6 +50,7 @@ class Labelled:
     without: Sequence[str]
     unused: Sequence[str]
     problems: Sequence[str] = ()
+    shared: Sequence[str] = ()
 
 
 def match_labels(file: LabelFile, photographs: Sequence[Candidate]) -> Labelled:
@@ -56,28 +59,33 @@ def match_labels(file: LabelFile, photographs: Sequence[Candidate]) -> Labelled:
     Raises:
         ConfigError: no photograph has a label; shows names of both.
     """
-    by_image: dict[str, list[Entry]] = defaultdict(list)
+    by_path: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
     for entry in file.entries:
-        by_image[entry.image].append(entry)
-    images = list(by_image)
-    matches = ImageNames([path_of(image) for image in images]).match(photographs)
-    labels: dict[str, dict[str, float | None]] = {}
-    for photograph, match in zip(photographs, matches, strict=True):
-        if match is not None:
-            labels[photograph.key] = _largest(by_image[images[match]])
-    if photographs and not labels:
+        by_path[path_of(entry.folder) + path_of(entry.image)].append(entry)
+    images = list(by_path.values())
+    names = [entries[0].image for entries in images]
+    matches = ImageNames(list(by_path)).match(photographs)
+    if photographs and all(match is None for match in matches):
         raise ConfigError(
-            f"no photograph has a label: {file.format} names {join_names(images, 3)}; the photographs are called "
+            f"no photograph has a label: {file.format} names {join_names(names, 3)}; the photographs are called "
             f"{join_names((one.key for one in photographs), 3)}",
             ("labels",),
         )
-    used = {match for match in matches if match is not None}
+    times = Counter(matches)
+    labels: dict[str, dict[str, float | None]] = {}
+    shared = list[str]()
+    for photograph, match in zip(photographs, matches, strict=True):
+        if match is not None and times[match] == 1:
+            labels[photograph.key] = _largest(images[match])
+        elif match is not None:
+            shared.append(photograph.key)
     return Labelled(
         file.format,
         labels,
-        [one.key for one in photographs if one.key not in labels],
-        [image for index, image in enumerate(images) if index not in used],
+        [one.key for one, match in zip(photographs, matches, strict=True) if match is None],
+        [name for index, name in enumerate(names) if index not in times],
         file.problems,
+        shared,
     )
 
 
@@ -108,7 +116,7 @@ class Assignment:
     ) -> None:
         self._labelled = labelled
         self._several = several
-        self._by_label = categories_by_label(categories)
+        self._categories = match_categories(_labels(labelled), categories)
         self._chosen: list[str] = []
         self._refused: list[str] = []
         self.candidates = [one for photo in photographs if (one := self._assign(photo)) is not None]
@@ -118,7 +126,7 @@ class Assignment:
         """Return a photograph with its category, or with a problem; None if it shows none of the categories."""
         areas: dict[str, float | None] = {}
         for label, area in self._labelled.labels.get(photograph.key, {}).items():
-            if category := category_of_folder(label, self._by_label):
+            if category := self._categories[label]:
                 areas[category.name] = max(area or 0.0, areas.get(category.name) or 0.0) if area is not None else None
         if not areas:
             return None
@@ -136,15 +144,20 @@ class Assignment:
     def notes(self) -> list[str]:
         """Return notes on where labels come from, and what has none or is left out."""
         labelled = self._labelled
-        others = [label for label in _labels(labelled) if category_of_folder(label, self._by_label) is None]
+        others = [label for label, category in self._categories.items() if category is None]
         one, many = "photograph shows several categories", "photographs show several categories"
         return [
             f"categories are read from {labelled.format}: {len(labelled.labels):,} photographs have labels",
             *counted_note(self._chosen, f"{one} and counts as the largest", f"{many} and count as the largest"),
             *counted_note(self._refused, f"{one} and is refused", f"{many} and are refused"),
             *counted_note(map(unquote, labelled.without), "photograph has no label", "photographs have no label"),
+            *counted_note(
+                map(unquote, labelled.shared),
+                "photograph shares its label",
+                "photographs share their label with another of the same name, which none of them gets",
+            ),
             *counted_note(others, "label is no category of the recipe", "labels are no category of the recipe"),
             *counted_note(self._absent, "category has no photograph", "categories have no photograph"),
-            *counted_note(labelled.problems, "label file is left out", "label files are left out"),
+            *counted_note(labelled.problems, "part of the labels is left out", "parts of the labels are left out"),
             *counted_note(labelled.unused, "labelled image is no photograph", "labelled images are no photographs"),
         ]

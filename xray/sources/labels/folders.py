@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected
-from xray.core.text import decode_text
+from xray.core.text import MALFORMED, decode_text, load_json, problem_of
 from xray.core.uri import base_name
-from xray.sources.labels.base import Entry, LabelFile, unreadable
-from xray.sources.labels.json_files import box_area, labelme_entries
+from xray.sources.labels.base import Entry, LabelFile, box_area, read_parts, side_area, unreadable
+from xray.sources.labels.json_files import read_labelme
 from xray.sources.labels.names import BESIDE
 from xray.sources.labels.xml_files import read_xml
 
@@ -41,14 +40,17 @@ def read_folder(uri: str, suffix: str | None = None) -> LabelFile:
             ("labels",),
         )
     chosen = [file for file in listed if base_name(file).lower().endswith(f".{suffix}")]
-    read = _yolo if suffix == "txt" else functools.partial(_entries, suffix)
-    entries, problems = list[Entry](), list[str]()
+    read = _yolo if suffix == "txt" else functools.partial(_drawn, suffix)
+    entries, problems, damaged = list[Entry](), list[str](), 0
     for file in chosen:
         try:
-            entries += read(file, uri)
+            part = read(file, uri)
+            entries += part.entries
+            problems += part.problems
         except ConfigError as error:
             problems.append(str(error))
-    if len(problems) == len(chosen):
+            damaged += 1
+    if damaged == len(chosen):
         raise ConfigError(problems[0], ("labels",))
     return LabelFile(_FORMATS[suffix], entries, problems=tuple(problems))
 
@@ -59,20 +61,17 @@ def _path(file: str, folder: str) -> str:
     return posixpath.splitext(file.partition("?")[0][start:])[0]
 
 
-def _entries(suffix: str, file: str, folder: str) -> Sequence[Entry]:
-    name = base_name(file)
+def _drawn(suffix: str, file: str, folder: str) -> LabelFile:
+    name, image, text = base_name(file), _path(file, folder), _text(file)
+    if suffix == "xml":
+        return read_xml(text, name, image)
     try:
-        text = _text(file)
-        if suffix == "xml":
-            return read_xml(text, name, _path(file, folder)).entries
-        drawing = json.loads(text)
-        if not isinstance(drawing, dict) or not isinstance(drawing.get("shapes"), list):
-            return []  # settings of a tool
-        return list(labelme_entries(drawing, _path(file, folder)))
-    except ConfigError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise unreadable(name, _FORMATS[suffix], error) from error
+        drawing = load_json(text)
+    except MALFORMED as error:
+        raise unreadable(name, _FORMATS[suffix], problem_of(error)) from error
+    if not isinstance(drawing, dict) or not isinstance(drawing.get("shapes"), list):
+        return LabelFile(_FORMATS[suffix], [])  # settings of a tool
+    return read_labelme(drawing, image, name)
 
 
 def _text(file: str) -> str:
@@ -82,17 +81,16 @@ def _text(file: str) -> str:
         raise unreadable(base_name(file), "text", error) from error
 
 
-def _yolo(file: str, folder: str) -> Iterator[Entry]:
-    for number, line in enumerate(_text(file).splitlines(), 1):
-        cells = line.split()
-        if not cells:
-            continue
-        try:
-            label, *numbers = int(float(cells[0])), *map(float, cells[1:])
-        except ValueError as error:
-            raise unreadable(base_name(file), "YOLO", f"line {number} is {line[:60]!r}") from error
-        if len(numbers) in (4, 5):
-            area = numbers[2] * numbers[3]
-        else:
-            area = box_area(zip(numbers[0::2], numbers[1::2], strict=False))
-        yield Entry(_path(file, folder), str(label), area)
+def _yolo(file: str, folder: str) -> LabelFile:
+    lines = [line for line in _text(file).splitlines() if line.strip()]
+    return read_parts(base_name(file), "YOLO", lines, functools.partial(_yolo_object, _path(file, folder)))
+
+
+def _yolo_object(image: str, line: str) -> Sequence[Entry]:
+    try:
+        label, *numbers = (float(cell) for cell in line.split())
+        whole = int(label)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{line[:60]!r} is no line of numbers") from error
+    points = zip(numbers[0::2], numbers[1::2], strict=False)
+    return [Entry(image, str(whole), side_area(*numbers[2:4]) if len(numbers) in (4, 5) else box_area(points))]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from xray.core.errors import ConfigError
-from xray.sources.labels.base import Entry, LabelFile, unreadable
+from xray.core.text import MALFORMED, load_json, problem_of
+from xray.sources.labels.base import Entry, LabelFile, box_area, read_parts, side_area, unreadable
+from xray.sources.labels.coco import read_coco, without_outlines
+from xray.sources.labels.label_studio import Result, Task, is_label_studio, labels_of_result, tasks_of
 from xray.sources.labels.tables import from_records
 
 _LABELS = "labels"
@@ -25,32 +27,32 @@ def read_json(text: str, file: str, columns: tuple[str | None, str | None] = (No
         ConfigError: the text is not JSON, or says nothing about images and labels.
     """
     try:
-        value = json.loads(text)
+        value = load_json(text, without_outlines)
     except ValueError as error:
         try:
-            value = [json.loads(line) for line in text.splitlines() if line.strip()]
+            value = [load_json(line) for line in text.splitlines() if line.strip()]
         except ValueError:
             raise unreadable(file, "JSON", error) from error
     try:
         return _read(value, file, columns)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except MALFORMED as error:
         if isinstance(error, ConfigError):
             raise
-        problem = f"{type(error).__name__} {error}"
-        raise unreadable(file, "labels in JSON", f"an entry is not as expected ({problem})") from error
+        raise unreadable(file, "labels in JSON", problem_of(error)) from error
 
 
 def _read(value: Any, file: str, columns: tuple[str | None, str | None]) -> LabelFile:
     if isinstance(value, dict) and isinstance(value.get("images"), list) and "annotations" in value:
-        return LabelFile("COCO annotations", list(_coco(value)))
+        return read_coco(value, file)
     if isinstance(value, dict) and isinstance(value.get("shapes"), list):
-        return LabelFile("a labelme drawing", list(labelme_entries(value, str(value.get("imagePath") or file))))
-    records = value if isinstance(value, list) else []
-    if any(isinstance(one, dict) and isinstance(one.get("annotations"), list) and "image" in one for one in records):
-        return LabelFile("CreateML", list(_createml(records)))
-    if any(isinstance(one, dict) and isinstance(one.get("data"), dict) for one in records):
-        return LabelFile("a Label Studio export", list(_label_studio(records)))
-    if records and all(isinstance(one, dict) for one in records):
+        return read_labelme(value, str(value.get("imagePath") or file), file)
+    records = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if any(isinstance(one.get("annotations"), list) and "image" in one for one in records):
+        return read_parts(file, "CreateML", records, _createml)
+    if is_label_studio(records):
+        _check_annotated(records, file)
+        return read_parts(file, "a Label Studio export", tasks_of(records), _label_studio)
+    if records and len(records) == len(value):
         return from_records(records, file, "JSON records", columns)
     if isinstance(value, dict) and value and all(isinstance(one, str | int | list) for one in value.values()):
         pairs = [(str(image), label) for image, labels in value.items() for label in _listed(labels)]
@@ -62,65 +64,46 @@ def _read(value: Any, file: str, columns: tuple[str | None, str | None]) -> Labe
     )
 
 
+def _check_annotated(records: Iterable[Mapping[str, Any]], file: str) -> None:
+    if any(one.get("predictions") for one in records) and not any(one.get("annotations") for one in records):
+        raise ConfigError(
+            f"{file!r} has predictions of a model, but no annotations: accept them in Label Studio, and export again",
+            (_LABELS,),
+        )
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _coco(data: Mapping[str, Any]) -> Iterator[Entry]:
-    files = {one.get("id"): str(one.get("file_name") or one.get("coco_url") or "") for one in data["images"]}
-    names = {one.get("id"): str(one.get("name")) for one in data.get("categories") or []}
-    for one in data["annotations"]:
-        image, category = files.get(one.get("image_id")), one.get("category_id")
-        if image and category is not None:
-            yield Entry(image, names.get(category, str(category)), _coco_area(one))
+def read_labelme(drawing: Mapping[str, Any], image: str, file: str) -> LabelFile:
+    """Return the labels of a labelme drawing of an image: of its shapes, and the flags that are set."""
+
+    def read(shape: Mapping[str, Any]) -> Iterable[Entry]:
+        return [Entry(image, str(shape["label"]), box_area(shape.get("points") or []))]
+
+    flags = [{"label": name} for name, isset in (drawing.get("flags") or {}).items() if isset]
+    return read_parts(file, "a labelme drawing", [*flags, *drawing["shapes"]], read)
 
 
-def _coco_area(annotation: Mapping[str, Any]) -> float | None:
-    box, area = annotation.get("bbox"), annotation.get("area")
-    known = float(area) if isinstance(area, int | float) else None
-    if (known is None or known <= 1) and isinstance(box, list) and len(box) == 4:  # some tools write no area
-        width, height = box[2:]
-        return width * height if isinstance(width, int | float) and isinstance(height, int | float) else known
-    return known
+def _createml(record: Mapping[str, Any]) -> Iterator[Entry]:
+    for one in record["annotations"]:
+        size = one.get("coordinates") or {}
+        yield Entry(str(record["image"]), str(one["label"]), side_area(size.get("width"), size.get("height")))
 
 
-def labelme_entries(drawing: Mapping[str, Any], image: str) -> Iterator[Entry]:
-    """Yield the labels of a labelme drawing: of its shapes, and the flags that are set."""
-    for name, isset in (drawing.get("flags") or {}).items():
-        if isset:
-            yield Entry(image, str(name))
-    for shape in drawing["shapes"]:
-        yield Entry(image, str(shape["label"]), box_area(shape.get("points") or []))
+def _label_studio(task: Task) -> Iterator[Entry]:
+    for result in task.results if task.image else ():
+        is_region = not {"x", "points", "rle"}.isdisjoint(result)  # its choices say what it is like, not what it is
+        named = {name: value for name, value in result.items() if name != "choices"} if is_region else result
+        for label in labels_of_result(named):
+            yield Entry(task.image, label, _region_area(result))
 
 
-def box_area(points: Iterable[Iterable[float]]) -> float:
-    """Return the area of the box around points.
-
-    >>> box_area([(0, 0), (2, 3)])
-    6.0
-    """
-    xs, ys = zip(*((float(x), float(y)) for x, y in points), strict=True) if (points := [*points]) else ((0,), (0,))
-    return float((max(xs) - min(xs)) * (max(ys) - min(ys)))
-
-
-def _createml(records: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
-    for record in records:
-        for one in record["annotations"]:
-            size = one.get("coordinates") or {}
-            area = float(size["width"]) * float(size["height"]) if {"width", "height"} <= size.keys() else None
-            yield Entry(str(record["image"]), str(one["label"]), area)
-
-
-def _label_studio(records: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
-    for record in records:
-        image = next((value for value in record["data"].values() if isinstance(value, str)), None)
-        results = [result for one in record.get("annotations") or [] for result in one.get("result") or []]
-        for result in results if image else []:
-            value = result.get("value") or {}
-            width, height = value.get("width"), value.get("height")
-            area = width * height if isinstance(width, int | float) and isinstance(height, int | float) else None
-            if "points" in value:
-                area = box_area(value["points"])
-            for key in ("choices", *(key for key in value if key.endswith("labels"))):
-                for label in _listed(value.get(key) or []):
-                    yield Entry(str(image), str(label), area)
+def _region_area(result: Result) -> float | None:
+    """Return the area of a region, in percent of width times percent of height."""
+    if "points" in result:
+        return box_area(result["points"])
+    if "radiusX" in result:
+        return box_area([(0, 0), (result["radiusX"], result.get("radiusY"))], scale=2)
+    return side_area(result.get("width"), result.get("height"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import posixpath
 import re
 from collections.abc import Mapping
@@ -11,24 +10,25 @@ from typing import Any
 
 from xray.core import files, yaml
 from xray.core.errors import ConfigError, Rejected
-from xray.core.text import decode_text
+from xray.core.text import decode_text, load_json
 from xray.core.uri import base_name, to_uri
 from xray.sources.categories.imagenet1k import imagenet1k_classes
 from xray.sources.labels.base import unreadable
 
 BESIDE = (
     *("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "names.txt", "class_names.txt"),
+    "_darknet.labels",
     *("LOC_synset_mapping.txt", "synset_words.txt", "synsets.txt", "imagenet_class_index.json", "meta.mat"),
 )
 """Names of files with names of classes that are recognized beside a label file, the first one first."""
-_NUMBERED = re.compile(r"(\d+)\s*[\s,:;=]\s*(\S.*)$")
+_NUMBERED = re.compile(r"(\d{1,9})\s*[\s,:;=]\s*(\S.*)$")
 _WNID = re.compile(r"(n\d{8})\b")
 
 
 def find_names(folder: str) -> str | None:
-    """Return the URI of a file with class names in a folder or the two above it, None if there is none."""
-    for _ in range(3):
-        if not files.is_folder(folder):
+    """Return the URI of a file with class names in a folder or the three above it, None if there is none."""
+    for _ in range(4):
+        if not folder.partition("://")[2].strip("/") or not files.is_folder(folder):
             return None
         present = {base_name(uri): uri for uri in files.list_files(folder, recursive=False)}
         for name in BESIDE:
@@ -60,8 +60,10 @@ def read_names(location: str) -> dict[int, str]:
         if name.endswith((".yaml", ".yml")):
             return _listed(_yaml_names(text, name))
         if name.endswith(".json"):
-            return _listed(json.loads(text))
+            return _listed(load_json(text))
     except (Rejected, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise unreadable(location, "names of classes", error) from error
     return _lines([line.strip() for line in text.splitlines() if line.strip()], location)
 

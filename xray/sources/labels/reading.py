@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected
@@ -22,6 +22,7 @@ from xray.sources.labels.settings import Labels
 from xray.sources.labels.tables import GROUND_TRUTH, read_table
 from xray.sources.labels.xml_files import read_xml
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _IMAGENET = re.compile(r"ILSVRC2012_val_\d{8}")
 
 
@@ -47,17 +48,19 @@ def read_labels(labels: Labels, root: str, keys: Sequence[str]) -> LabelFile:
         raise ConfigError(f"no labels {labels.file!r}: neither here nor in {folder!r}", ("labels",))
     parts = [_named(_read(labels, uri), labels, uri) for uri in uris]
     formats = ", ".join(dict.fromkeys(part.format for part in parts))
-    entries = [entry for part in parts for entry in part.entries if entry.label]
-    if len(uris) > 1:  # a split each, where one name may occur twice
-        folders = [base_name(posixpath.dirname(uri)) for uri in uris]
-        entries = [
-            entry._replace(image=f"{folder}/{entry.image}")
-            for part, folder in zip(parts, folders, strict=True)
-            for entry in part.entries
-            if entry.label
-        ]
+    entries = [
+        entry._replace(folder=_folder(uri))
+        for uri, part in zip(uris, parts, strict=True)
+        for entry in part.entries
+        if entry.label
+    ]
     problems = tuple(problem for part in parts for problem in part.problems)
     return LabelFile(f"{formats} in {join_names(map(short_name, uris), 3)}", entries, problems=problems)
+
+
+def _folder(uri: str) -> str:
+    """Return the path of a folder of label files, or of the folder of one."""
+    return unquote(urlsplit(uri if files.is_folder(uri) else posixpath.dirname(uri)).path)
 
 
 def _matching(location: str) -> list[str]:
@@ -65,7 +68,7 @@ def _matching(location: str) -> list[str]:
     if "*" not in location:
         return [uri] if files.exists(uri := to_uri(location)) else []
     folder = to_uri(location.partition("*")[0].rpartition("/")[0] or ".")
-    pattern = unquote(to_uri(location))
+    pattern = unquote(to_uri(location)).replace("[", "[[]")
     listed = files.list_files(folder) if files.is_folder(folder) else ()
     return [uri for uri in listed if fnmatch.fnmatchcase(unquote(uri), pattern)]
 
@@ -92,8 +95,9 @@ def _named(part: LabelFile, labels: Labels, uri: str) -> LabelFile:
 
     Numbers without names stay: the recipe's categories may be called like that.
     """
-    numbers = sorted({int(entry.label) for entry in part.entries if entry.label.isdecimal()})
-    if not numbers or not all(entry.label.isdecimal() for entry in part.entries):
+    labels_given = {entry.label for entry in part.entries}
+    numbers = sorted(int(label) for label in labels_given if _NUMBER.fullmatch(label))
+    if not numbers or len(numbers) < len(labels_given):
         return part
     location = labels.names or _names_beside(part, uri)
     if location is None and part.names is None:

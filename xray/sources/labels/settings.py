@@ -33,8 +33,8 @@ class Labels:
     def __post_init__(self) -> None:
         if (self.file is None) == (self.pattern is None):
             raise ConfigError("`labels` is a file or folder, or `{pattern: …}`, such as {label}_*")
-        if self.pattern is not None and "{label}" not in self.pattern:
-            raise ConfigError(f"`pattern: {self.pattern}` has no {{label}}, such as {{label}}_* for red_fox_001.jpg")
+        if self.pattern is not None and self.pattern.count("{label}") != 1:
+            raise ConfigError(f"`pattern: {self.pattern}` needs one {{label}}, such as {{label}}_* for red_fox_001.jpg")
 
 
 def labels_of(value: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xray.core.errors import ConfigError
-from xray.sources.labels.base import Entry, LabelFile
+from xray.sources.labels.base import Entry, LabelFile, unreadable
 
 Columns = tuple[str | None, str | None]
 _IMAGE = (
@@ -19,7 +19,7 @@ _IMAGE = (
 )
 _LABEL = (
     *("label", "class", "category", "class_name", "category_name", "label_name", "classname", "wnid", "synset"),
-    *("species", "breed", "target", "annotation", "predictionstring"),
+    *("species", "breed", "target", "choice", "annotation", "predictionstring"),
     *("class_id", "classid", "category_id", "label_id", "labelid", "class_index", "index", "y"),
 )
 GROUND_TRUTH = "ImageNet's ground truth"
@@ -48,9 +48,11 @@ def read_table(text: str, file: str, columns: Columns = (None, None)) -> LabelFi
     if delimiter == " ":
         rows = [_words(line) for line in lines]
     else:
-        rows = [
-            [cell.strip() for cell in row] for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
-        ]
+        try:
+            cells = [*csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)]
+        except csv.Error as error:
+            raise unreadable(file, "a table", f"{error}; is a quotation mark not closed?") from error
+        rows = [[cell.strip() for cell in row] for row in cells]
     width = max(map(len, rows))
     if width == 1:
         return _single(lines, file)
@@ -132,14 +134,19 @@ def from_records(
         pairs = [(name, one) for name, cell in cells for one in (cell if isinstance(cell, list) else [cell])]
         entries = [_entry(name, str(one)) for name, one in pairs if name and one is not None]
         return LabelFile(f"{format_name} (columns {image!r}, {label!r})", entries)
-    flags = [name for name in names if name in numbers and {str(record.get(name)) for record in records} <= _FLAGS]
+    flags = [name for name in names if name in numbers and {_text(record, name) for record in records} <= _FLAGS]
     if len(flags) > 1:
-        marked = [(str(record[image]), name) for record in records for name in flags if str(record[name]) in _SET]
+        marked = [(_text(record, image), name) for record in records for name in flags if _text(record, name) in _SET]
         return LabelFile(f"{format_name} with a column per label", [Entry(*pair) for pair in marked])
     raise _unknown_columns(file, names, "label", "label_column")
 
 
-_FLAGS, _SET = {"0", "1", "0.0", "1.0"}, {"1", "1.0"}
+_FLAGS, _SET = {"", "0", "1", "0.0", "1.0"}, {"1", "1.0"}
+
+
+def _text(record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
+    return "" if value is None else str(value)
 
 
 def _entry(image: str, label: str) -> Entry:

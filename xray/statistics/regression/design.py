@@ -22,6 +22,11 @@ from xray.core.errors import ConfigError, unknown
 
 Codes = NDArray[np.intp]
 INTERCEPT = "Intercept"
+_LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2212\u2018\u2019\u201c\u201d",
+    "aeopcyxijsdhqwABEKMHOPCTXIJSovaABEZHIKMNOPTYX-''\"\"",
+)
+"""Letters of Cyrillic and Greek that look like Latin ones, and marks of word processors."""
 
 
 @dataclass(frozen=True)
@@ -209,19 +214,36 @@ class Design:
 
 
 def _check_spelling(name: str, levels: Sequence[str]) -> None:
-    """Refuse levels that differ only by white space or the form of their characters, which nobody sees.
+    """Refuse levels that differ only in what nobody sees: white space, invisible or look-alike characters.
 
     Raises:
         ConfigError: names two such levels.
     """
     seen: dict[str, str] = {}
     for level in levels:
-        other = seen.setdefault(" ".join(unicodedata.normalize("NFKC", level).split()), level)
+        other = seen.setdefault(_appearance(level), level)
         if other != level:
             raise ConfigError(
-                f"factor {name!r} has the levels {other!r} and {level!r}, which differ only in white space or the form "
-                "of their characters: write them alike"
+                f"factor {name!r} has the levels {_shown(other)} and {_shown(level)}, which differ only in white "
+                "space or the form of their characters: write them alike"
             )
+
+
+def _shown(text: str) -> str:
+    """Quote a text, with the codes of its letters that are not ASCII."""
+    return repr(text) if repr(text) == ascii(text) else f"{text!r} ({text!a})"
+
+
+def _appearance(text: str) -> str:
+    r"""Return one text for all that look alike.
+
+    >>> _appearance("d\u043e\u200bg ") == "dog"
+    True
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    seen = (character for character in plain if unicodedata.category(character) != "Cf")
+    dashed = ("-" if unicodedata.category(character) == "Pd" else character for character in seen)
+    return " ".join("".join(dashed).translate(_LOOK_ALIKES).split())
 
 
 def _sorted_values(values: pd.Series) -> list[object]:

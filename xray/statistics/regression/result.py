@@ -123,6 +123,15 @@ def _stacked(by_factor: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _design_notes(cells: Cells, design: Design) -> Iterator[str]:
+    for factor in design.factors:
+        spellings: dict[str, str] = {}
+        for level in factor.levels:
+            other = spellings.setdefault(level.casefold(), level)
+            if other != level:
+                yield (
+                    f"{factor.name} has the levels {other!r} and {level!r}, which differ only in capital letters: they "
+                    "count as two"
+                )
     possible = math.prod(design.shape)
     low, high = cells.rows_C.min(), cells.rows_C.max()
     if len(cells.rows_C) < possible:

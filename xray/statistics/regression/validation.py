@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from xray.core.errors import ConfigError, unknown
 Unit = Literal["fraction", "percent", "any"]
 Missing = Literal["error", "drop"]
 _MAX_ROWS_FOR_DUPLICATES = 10_000
+_FIRST_NUMBER = re.compile(r"[+\-\u2212]?\d+([.,]\d+)?%?")
+_SUMMARIES = {"total", "totals", "subtotal", "sum", "all", "overall", "mean", "average", "avg", "avg.", "median"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def validate_table(
     if not len(used):
         raise ConfigError("the table has no rows")
     used, note = _to_fraction(used, response, unit)
-    notes += note
+    notes += [*note, *_summary_notes(used[[*factors]])]
     if weights and not (used[weights].min() > 0 and used[weights].max() < np.inf):
         low, high = float(used[weights].min()), float(used[weights].max())
         value = f"column {weights!r} has {low if low <= 0 else high:g}"
@@ -143,7 +146,9 @@ def _check_numeric(values: pd.Series) -> None:
     text = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
     example = f", for example {str(text.iloc[0])!r} in row {text.index[0]}" if len(text) else ""
     kind = "text" if pd.api.types.is_string_dtype(values) else f"of type {values.dtype}"
-    raise ConfigError(f"column {values.name!r} is {kind}{example}; numbers are needed")
+    number = _FIRST_NUMBER.search(str(text.iloc[0])) if kind == "text" and len(text) else None
+    advice = f": write {number[0]} if that is the value, and the rest into a column of its own" if number else ""
+    raise ConfigError(f"column {values.name!r} is {kind}{example}; numbers are needed{advice}")
 
 
 def _to_fraction(used: pd.DataFrame, response: str, unit: Unit) -> tuple[pd.DataFrame, list[str]]:
@@ -162,5 +167,40 @@ def _to_fraction(used: pd.DataFrame, response: str, unit: Unit) -> tuple[pd.Data
     if unit != "percent":
         return used, []
     notes = [f"{response} was divided by 100"]
-    notes += [] if high > 1 else [f"{response} was taken as percentages although no value is above 1"]
+    small = used.index[(values > 0) & (values <= 1)]
+    if high <= 1:
+        notes.append(f"{response} was taken as percentages although no value is above 1")
+    elif len(small):
+        value = used[response][small[0]]
+        notes.append(
+            f"{response} is at most 1 in {len(small):,} of {len(used):,} rows, the first with {value:g} in row "
+            f"{small[0]}: are these fractions, not percentages?"
+        )
     return used.assign(**{response: used[response] / 100}), notes
+
+
+def _summary_notes(factors: pd.DataFrame) -> Iterator[str]:
+    """Yield a note for each level that is called like a mean or total of the others.
+
+    Raises:
+        ConfigError: a row has such levels of several factors.
+    """
+    levels = {name: [level for level in factors[name].unique() if _is_summary(str(level))] for name in factors.columns}
+    levels = {name: some for name, some in levels.items() if some}
+    if len(levels) > 1:
+        found_NF = np.column_stack([factors[name].isin(some) for name, some in levels.items()])
+        if (rows_N := found_NF.sum(axis=1) > 1).any():
+            row = factors[[*levels]][rows_N].iloc[0]
+            raise ConfigError(
+                f"row {row.name} summarizes others ({', '.join(f'{name} {row[name]}' for name in row.index)}): leave "
+                "such rows out"
+            )
+    for name, some in levels.items():
+        yield (
+            f"{name} has the level {some[0]!r} ({int(factors[name].isin(some).sum()):,} rows): if it summarizes the "
+            "others, they are counted twice; leave these rows out"
+        )
+
+
+def _is_summary(level: str) -> bool:
+    return level.strip("*_ ").casefold() in _SUMMARIES
