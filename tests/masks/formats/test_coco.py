@@ -242,6 +242,15 @@ def test_boxes_of_two_corners_are_noted(tmp_path: Path) -> None:
     assert not any("corners" in note for note in coco.notes())
 
 
+@pytest.mark.parametrize(("box", "noted"), [([0.2, 0.1, 0.5, 0.4], True), ([0, 0, 1, 1], False)])
+def test_boxes_of_shares_are_noted_and_placeholders_beside_outlines_are_not(
+    tmp_path: Path, box: list[float], noted: bool
+) -> None:
+    coco = Coco(file=dataset(tmp_path, [annotation(bbox=box, segmentation=[[0, 0, 30, 0, 30, 40, 0, 40]])]))
+    attach(coco)
+    assert any("shares" in note for note in coco.notes()) is noted
+
+
 def test_panoptic_files_are_refused_with_advice(tmp_path: Path) -> None:
     panoptic = [
         {"image_id": 1, "file_name": "x.png", "segments_info": [{"id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}]}

@@ -24,6 +24,8 @@ from xray.sources.image_names import path_of
 from xray.sources.labels.coco import category_names, check_category_ids, image_name
 
 _CONTENT = ("segmentation", "bbox", "category_id")
+_NO_BOX = (0, 0, 1, 1)
+"""What tools write that have only an outline."""
 
 
 class _Annotation(NamedTuple):
@@ -149,7 +151,7 @@ class _Index:
         """Count boxes that leave the image, but would not if they were two corners, and those within one pixel."""
         for x0, y0, x1, y1 in (one.box for one in objects if one.box is not None):
             self.boxes += 1
-            self.relative_boxes += max(x1, y1) <= 1
+            self.relative_boxes += max(x1, y1) <= 1 and (x0, y0, x1, y1) != _NO_BOX
             outside = x1 > size[0] + 1 or y1 > size[1] + 1
             self.corner_boxes += outside and x0 < x1 - x0 <= size[0] and y0 < y1 - y0 <= size[1]
 
