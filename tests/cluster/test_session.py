@@ -23,6 +23,17 @@ def test_an_unreachable_cluster_is_refused_by_its_address(monkeypatch: pytest.Mo
         pass
 
 
+def test_a_node_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(**options: object) -> None:
+        raise Exception("The current node timed out during startup.")  # as Ray does
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", time_out)
+    with pytest.raises(ResourceError, match="timed out during startup"), session.connected():
+        pass
+
+
 def test_a_temporary_folder_too_long_for_sockets_is_named(tmp_path: Path) -> None:
     folder = tmp_path / ("a" * 60) / ("b" * 60)
     folder.mkdir(parents=True)

@@ -84,6 +84,13 @@ def connected(workers: int | None = None) -> Iterator[None]:
                 f"Ray cannot use the temporary folder {folder} ({error}). Set RAY_TMPDIR to a short path on a local "
                 "disk, such as /tmp; it replaces TMPDIR for Ray alone"
             ) from error
+        except Exception as error:
+            if type(error) not in (Exception, RuntimeError):  # Ray has no class for a node that does not start in time
+                raise
+            message = " ".join(str(error).split())
+            raise ResourceError(
+                f"Ray did not start: {message} Committed data is safe; run the command again"
+            ) from error
     try:
         _refuse_if_open()
         yield
