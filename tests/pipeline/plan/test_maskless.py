@@ -38,12 +38,12 @@ def test_a_recipe_without_masks_is_refused_with_the_lines_to_write(folder: Path,
 
 
 def test_scenarios_without_masks_and_transparent_photographs_pass(folder: Path) -> None:
-    surveyed(folder, {}, "original")
+    assert len(surveyed(folder, {}, "original").source) == 3
     image = drawn(0)[0]
     alpha = np.zeros(image.shape[:2], np.uint8)
     alpha[20:60, 20:60] = 255
     write(folder / "ball/cut.png", encode(np.dstack([image, alpha]), "png"))
-    surveyed(folder, {})
+    assert len(surveyed(folder, {}).source) == 4
 
 
 def test_a_guess_is_named_in_the_notes_of_the_run(folder: Path) -> None:
