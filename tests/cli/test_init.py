@@ -4,8 +4,12 @@ import json
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from support.drawn_photos import drawn, write
 from typer.testing import CliRunner
 
@@ -103,6 +107,44 @@ def test_categories_of_a_flat_folder_are_read_from_the_file_beside_it(tmp_path: 
         output_of("init", tmp_path / "photos", "-o", tmp_path / "s.yaml")
     output_of("init", tmp_path / "photos", "--labels", tmp_path / "other.json", "-o", tmp_path / "s.yaml")
     assert categories(tmp_path / "s.yaml")["red fox"] == (277,)
+
+
+def write_table(path: Path, **columns: Any) -> None:
+    """Write a Parquet file with a drawn photograph in each row, labels as Hugging Face writes them, and more columns."""
+    features = {"label": {"_type": "ClassLabel", "names": ["red fox", "cello"]}}
+    photographs = [{"bytes": encode(drawn(seed)[0]), "path": None} for seed in range(3)]
+    table = pa.table({"image": photographs, "label": [0, 1, 1], **columns})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}), path)
+
+
+@pytest.mark.parametrize("photos", ["set", "set/data/train-0.parquet"])
+def test_columns_of_parquet_files_become_the_source(photos: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "set/data/train-0.parquet", mask=[encode(drawn(seed)[1], "png") for seed in range(3)])
+    output = output_of("init", tmp_path / photos, "-o", tmp_path / "r.yaml")
+    assert "column 'mask'" in output
+    recipe = yaml.safe_load((tmp_path / "r.yaml").read_text())
+    assert {key: recipe["source"][key] for key in ("kind", "uri", "image", "category", "mask")} == {
+        "kind": "parquet",
+        "uri": str(tmp_path / photos),
+        "image": "image",
+        "category": "label",
+        "mask": "mask",
+    }
+    assert recipe["masks"] == {"annotations": {"kind": "source"}}
+    assert categories(tmp_path / "r.yaml") == {"red fox": (277,), "cello": (486,)}
+    planned = output_of("plan", tmp_path / "r.yaml", tmp_path / "run", "--dry-run")
+    assert "3 new photographs of 2 categories" in planned
+
+
+def test_parquet_files_without_masks_get_what_works_here(tmp_path: Path) -> None:
+    write_table(tmp_path / "set/train.parquet")
+    output_of("init", tmp_path / "set", "-o", tmp_path / "r.yaml")
+    recipe = yaml.safe_load((tmp_path / "r.yaml").read_text())
+    assert "mask" not in recipe["source"]
+    assert recipe["masks"].get("refine")
+    assert recipe["masks"].get("annotations") != {"kind": "source"}
+    assert recipe["bad_rows"] == 0.25
 
 
 def test_the_commands_to_run_next_can_be_copied(tmp_path: Path) -> None:

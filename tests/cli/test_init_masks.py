@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ def test_without_weights_and_hub_it_is_a_guess(photos: Path, here: dict[str, Any
     masks, said = block(photos)
     assert masks == {"refine": "guess"}
     assert "guess" in said
+    assert masks_block(photos, None, ["ball"]).bad_rows > masks_block(photos, photos, ["ball"]).bad_rows
     assert "xray weights pull grounding-dino-tiny sam2.1-hiera-large" in said
 
 
@@ -62,6 +65,14 @@ def test_masks_beside_the_folder_come_first(photos: Path, here: dict[str, Any]) 
     assert block(photos, photos.parent / "masks")[0] == masks
 
 
+def test_images_in_folders_of_masks_are_not_counted_as_photographs(photos: Path, here: dict[str, Any]) -> None:
+    flat = photos.parent / "set"
+    for name in ("JPEGImages/1.jpg", "SegmentationClass/1.png", "SegmentationObject/1.png"):
+        write(flat / name, encode(drawn(0)[1], "png") if name.endswith("png") else encode(drawn(0)[0]))
+    (said,) = masks_block(flat, None, ()).messages
+    assert "1 photographs" in said
+
+
 @pytest.mark.parametrize(("weights", "refine"), [(set(), "grabcut"), ({"sam2.1-hiera-large"}, "sam")])
 def test_boxes_become_masks_by_what_is_here(photos: Path, here: dict[str, Any], weights: set[str], refine: str) -> None:
     here["weights"] = weights
@@ -73,14 +84,44 @@ def test_boxes_become_masks_by_what_is_here(photos: Path, here: dict[str, Any], 
     assert (masks["refine"] if isinstance(masks["refine"], str) else masks["refine"]["kind"]) == refine
 
 
-def test_the_hub_is_asked_unless_the_environment_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert hub_answers()
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        assert not hub_answers()
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    started = time.monotonic()
+class _NoHeads(BaseHTTPRequestHandler):
+    """Answers every question with 501."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _NoHeads) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("online")
+def test_the_hub_is_asked_unless_the_environment_is_offline(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    assert hub_answers()
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
     assert not hub_answers()
-    assert time.monotonic() - started < 4
+    monkeypatch.setenv("http_proxy", server)
+    assert hub_answers()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not hub_answers()
+
+
+@pytest.mark.usefixtures("online")
+def test_a_hub_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(init_masks, "_HUB_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert not hub_answers()
+        assert time.monotonic() - started < 3

@@ -75,6 +75,16 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
         to_uri("ftp://host/x")
 
 
+def test_files_are_found_by_patterns(tmp_path: Path) -> None:
+    for name in ("a[1]/x.json", "a[1]/y.txt", "b c/x.json", "x.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = files.matching_files(f"{tmp_path}/*/x.json")
+    assert [base_name(uri.rpartition("/")[0]) for uri in found] == ["a[1]", "b c"]
+    assert files.matching_files(f"{tmp_path}/a[1]/*.txt") == [to_uri(tmp_path / "a[1]/y.txt")]
+    assert files.matching_files(f"{tmp_path}/no/*.txt") == []
+
+
 def test_writing_replaces_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
     uri = join(to_uri(tmp_path), "new folder", "x.bin")
     files.write_bytes(uri, b"1")

@@ -101,6 +101,16 @@ def test_real_masks_of_other_photographs_are_questioned(photos12: Path) -> None:
     assert any("edges" in finding for finding in question(looks(of_another(real_photographs(photos12)))))
 
 
+def test_a_single_real_mask_of_another_photograph_is_named(photos12: Path) -> None:
+    pairs = real_photographs(photos12)[:24]
+    found = 0
+    for number, (name, image, mask) in enumerate(pairs[:8]):
+        other = cv2.resize(pairs[number + 9][2].astype(np.uint8), mask.shape[::-1]) > 0
+        seen = looks([*pairs[:number], (name, image, other), *pairs[number + 1 :]])
+        found += any("unlike the others" in finding and name in finding for finding in question(seen))
+    assert found >= 2  # about half of those whose outlines happen to lie on no edges
+
+
 def test_a_few_inverted_masks_are_named_and_setting_is_offered_only_if_all_are() -> None:
     pairs = [(name, image, ~mask if name in ("3.jpg", "7.jpg") else mask) for name, image, mask in photographs()]
     (few,) = question(looks(pairs), can_invert=True)

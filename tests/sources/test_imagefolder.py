@@ -59,6 +59,13 @@ def test_notes_name_what_is_left_out(photos: Path) -> None:
     assert ImageFolder(root=str(photos)).notes([FOX, CELLO]) == []
 
 
+def test_annotations_beside_their_photographs_are_not_noted(tmp_path: Path, jpeg: bytes) -> None:
+    for name in ("1.jpg", "1.json", "IMG_2.JPG", "IMG_2.AAE", "3.json", "1.cr2"):
+        put(tmp_path, f"cello/{name}", jpeg)
+    (note,) = ImageFolder(root=str(tmp_path)).notes([CELLO])
+    assert note.split(": ")[1] == "1.cr2, 3.json"
+
+
 def test_any_file_name_is_listed(tmp_path: Path, jpeg: bytes) -> None:
     for name in [b"two\nlines.jpg", b"no-utf8-\xff\xfe.jpg", b"100%25 #1?.JPG"]:
         put(tmp_path / "cello", name, jpeg)

@@ -27,7 +27,11 @@ COCO = b'{"images": [], "annotations": []}'
         (["val/1.jpg", "val/1.json"], "val", "labelme"),
         (["val/1.jpg", "labels.txt"], "val", "table"),
         (["data/train-0.parquet"], ".", "kind: parquet"),
-        (["JPEGImages/1.jpg", "SegmentationClass/1.png", "ImageSets/Main/a.txt", "labelmap.txt"], ".", "as COCO, too"),
+        (
+            ["JPEGImages/1.jpg", "SegmentationClass/1.png", "ImageSets/Main/a.txt", "labelmap.txt"],
+            ".",
+            "SegmentationClass .colours",
+        ),
     ],
 )
 def test_folders_that_are_no_categories_are_refused_with_what_to_write(

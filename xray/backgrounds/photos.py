@@ -11,9 +11,9 @@ from xray.backgrounds.base import Bank
 from xray.core import files
 from xray.core.errors import ConfigError
 from xray.core.plugins import settings
-from xray.core.uri import base_name, to_uri
+from xray.core.uri import base_name, is_image, to_uri
 from xray.sources.base import Candidate
-from xray.sources.imagefolder import is_image, relative_key
+from xray.sources.imagefolder import relative_key
 
 
 @settings

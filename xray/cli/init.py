@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.init_masks import check_masks, masks_block
+from xray.cli.init_masks import MasksBlock, check_masks, masks_block, masks_of_table
 from xray.cli.output import out, print_table
 from xray.core.errors import ConfigError
 from xray.core.text import printable
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 _MAX_ROWS = 40
 
 _TEMPLATE = """\
-# `xray plan recipe.yaml RUN` writes all defaults to RUN/recipe.yaml; `xray list scenarios` lists the scenarios.
+# `xray plan recipe.yaml RUN` writes all defaults to RUN/recipe.yaml.
 name: {name}
 source:
-  kind: imagefolder
-  root: {root}{labels}
+{source}
   split: unknown     # train | val | test: have pretrained models seen these photographs? shown in the report
   licence: unknown
 {masks}
 categories:          # the ImageNet classes that count as right: `xray list categories dog` searches them
 {categories}
-bad_rows: 0.05       # stop if a larger share of the images fails
+bad_rows: {bad_rows:<10} # stop if a larger share of the images fails
 models: {models}
+# scenarios: [original, blur_background, segmented]   # by default all that need no GPU, see `xray list scenarios`
 """
 _IMAGENET_MODELS = (
     '["lite:efficientnet-lite0"]   # or timm:resnet50, torchvision:vgg16, hf:google/vit-base-patch16-224, …'
@@ -43,7 +43,10 @@ _NO_MODELS = "[]   # add models of your own: ImageNet models cannot be asked abo
 
 def init(
     photos: Annotated[
-        Path, typer.Argument(metavar="PHOTOS", help="A folder of photographs, with a folder for each category.")
+        Path,
+        typer.Argument(
+            metavar="PHOTOS", help="A folder of photographs, with a folder for each category; or of Parquet files."
+        ),
     ],
     masks: Annotated[Path | None, typer.Option(help="A folder of PNG masks with the same layout.")] = None,
     labels: Annotated[
@@ -62,16 +65,23 @@ def init(
 
     for path in filter(None, (photos, masks)):
         check_utf8(path.absolute())
-    if not photos.is_dir():
+    tables = masks is None and labels is None and has_tables(photos)
+    if not photos.is_dir() and not tables:
         raise ConfigError(f"no folder {str(photos)!r}")
     if masks is not None:
         check_masks(masks)
-    labels, counts = read_photographs(photos, labels)
+    if tables:
+        source, counts = read_tables(photos)
+        block = masks_of_table(source, sum(counts.values()))
+    else:
+        labels, counts = read_photographs(photos, labels)
+        source = {"kind": "imagefolder", "root": str(photos.resolve()), **({"labels": labels} if labels else {})}
+        block = masks_block(photos, masks, counts if labels is None else ())
+    name = photos.resolve().stem if photos.is_file() else photos.resolve().name
     lines = category_lines(counts)
-    block = masks_block(photos, masks, counts if labels is None else ())
-    output.write_text(starter_recipe(photos, block.text, labels, lines), encoding="utf-8")
+    output.write_text(starter_recipe(name, source, block, lines), encoding="utf-8")
     _print_summary(lines, counts)
-    if labels is None and (inner := inner_classes(to_uri(photos), counts)):
+    if labels is None and not tables and (inner := inner_classes(to_uri(photos), counts)):
         out.print(
             f"folders within folders are called like classes: {join_names(inner, 5)}. If they are the categories, "
             f'write the folder above them as `root`, or `labels: {{pattern: "*/{{label}}/*"}}`',
@@ -79,7 +89,7 @@ def init(
         )
     for message in block.messages:
         out.print(message, markup=False)
-    _print_next(lines, output, photos.resolve().name)
+    _print_next(lines, output, name)
 
 
 def read_photographs(photos: Path, labels: str | None) -> tuple[str | None, dict[str, int]]:
@@ -153,21 +163,51 @@ def _exists(path: Path) -> bool:
     return Path(text.partition("*")[0].rpartition("/")[0] or ".").is_dir() if "*" in text else path.exists()
 
 
-def starter_recipe(photos: Path, masks: str, labels: str | None, lines: Sequence[CategoryLine]) -> str:
-    """Return the text of a recipe for a folder of photographs.
+def has_tables(photos: Path) -> bool:
+    """Return whether photographs are in Parquet files: in a file, or a folder with such files and no images."""
+    from xray.core.files import list_files
+    from xray.core.uri import is_image, to_uri
+
+    if not photos.is_dir():
+        return photos.is_file() and photos.suffix == ".parquet"
+    uris = list(list_files(to_uri(photos.resolve())))
+    return any(uri.endswith(".parquet") for uri in uris) and not any(map(is_image, uris))
+
+
+def read_tables(photos: Path) -> tuple[dict[str, str | None], dict[str, int]]:
+    """Return the settings of the source for Parquet files, and the number of photographs by label.
+
+    Raises:
+        ConfigError: no column is certain.
+    """
+    from xray.sources.parquet import Parquet
+    from xray.sources.parquet.proposal import propose_columns
+
+    columns = propose_columns(str(photos.resolve()))
+    counts = Parquet(**columns).label_counts()  # type: ignore[arg-type]
+    if not counts:
+        raise ConfigError(f"no row of {str(photos)!r} has a label in {columns['category'] or columns['objects']!r}")
+    return {"kind": "parquet", **columns}, counts
+
+
+def starter_recipe(
+    name: str, source: Mapping[str, str | None], masks: MasksBlock, lines: Sequence[CategoryLine]
+) -> str:
+    """Return the text of a recipe.
 
     Args:
-        photos: the folder.
-        masks: the key `masks`, see `masks_block`.
-        labels: a file that says the categories.
+        name: of the recipe.
+        source: settings of the source.
+        masks: see `masks_block`.
         lines: of the categories.
     """
     own = [printable(line.reading.label, 24) for line in lines if line.is_own]
+    settings = [f"{key}: {'null' if value is None else quote(value)}" for key, value in source.items() if key != "kind"]
     return _TEMPLATE.format(
-        name=quote(photos.resolve().name),
-        root=quote(str(photos.resolve())),
-        labels=f"\n  labels: {quote(labels)}" if labels else "",
-        masks=masks,
+        name=quote(name),
+        source="\n".join(f"  {line}" for line in (f"kind: {source['kind']}", *settings)),
+        masks=masks.text,
+        bad_rows=masks.bad_rows,
         categories="\n".join(f"  {line.text}" for line in lines),
         models=_NO_MODELS.format(", ".join(own[:3]) + (" …" if len(own) > 3 else "")) if own else _IMAGENET_MODELS,
     )

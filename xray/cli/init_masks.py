@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from xray.core.errors import ConfigError, XrayError
 from xray.core.yaml import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from xray.masks.reading.beside import Proposal
 
 DETECTOR, SEGMENTER = "grounding-dino-tiny", "sam2.1-hiera-large"
 """The weights of masks from text."""
 _HUB_SECONDS = 3
+_WITHOUT_ANNOTATIONS = 0.25
 
 _TEXT = f"{{annotations: {{kind: text}}, refine: {{kind: sam, model: {SEGMENTER}}}}}"
+_NO_MASKS = "  # none at all: `scenarios: [original, image_grey]`, which need none"
 _OWN = "masks you have: `annotations: {kind: png, root: masks}`; docs/data.md lists the formats"
 
 
 @dataclass(frozen=True)
 class MasksBlock:
-    """The key `masks` of a recipe, as text, and what to tell about it, one sentence each."""
+    """The masks of a starter recipe.
+
+    Args:
+        text: the key `masks`.
+        messages: what to tell about it, one sentence each.
+        bad_rows: share of images that may fail. A model finds no object in some photographs, which then fail in most
+            scenarios.
+    """
 
     text: str
     messages: tuple[str, ...] = ()
+    bad_rows: float = 0.05
 
 
 def check_masks(masks: Path) -> None:
     """Refuse a folder of masks that is none, or has no images."""
     from xray.core.files import list_files
-    from xray.core.uri import to_uri
-    from xray.sources.imagefolder import is_image
+    from xray.core.uri import is_image, to_uri
 
     other = "without --masks, `xray init` looks for annotations of all formats in and beside the photographs"
     if not masks.is_dir():
@@ -62,6 +70,25 @@ def masks_block(photos: Path, masks: Path | None, folders: Collection[str]) -> M
         return MasksBlock(f"masks:\n  annotations: {{kind: png, root: {quote(str(masks.resolve()))}}}")
     if proposals := _proposals(photos, folders):
         return _annotated(proposals)
+    return _without_annotations()
+
+
+def masks_of_table(columns: Mapping[str, str | None], rows: int) -> MasksBlock:
+    """Return the masks of a starter recipe for Parquet files: their own, those of boxes, or as without annotations.
+
+    Args:
+        columns: settings of the source.
+        rows: the number of photographs.
+    """
+    if not (column := columns.get("mask") or columns.get("objects")):
+        return _without_annotations()
+    from xray.masks.reading.beside import Proposal
+
+    block = _annotated([Proposal({"kind": "source"}, rows, masks="mask" in columns)])
+    return MasksBlock(block.text, (f"masks: column {column!r}{'' if 'mask' in columns else ' (boxes)'}",))
+
+
+def _without_annotations() -> MasksBlock:
     if not _can_detect():
         return _guess()
     missing = _missing(DETECTOR, SEGMENTER)
@@ -70,17 +97,18 @@ def masks_block(photos: Path, masks: Path | None, folders: Collection[str]) -> M
 
 def _proposals(photos: Path, folders: Collection[str]) -> list[Proposal]:
     from xray.core.files import list_files
-    from xray.core.uri import to_uri
+    from xray.core.uri import is_image, to_uri
     from xray.masks.reading.beside import propose
     from xray.sources.base import Candidate
-    from xray.sources.imagefolder import ImageFolder, is_image, relative_key
+    from xray.sources.imagefolder import ImageFolder, relative_key
+    from xray.sources.layout import in_mask_folder
 
     root, extensions = to_uri(photos.resolve()), ImageFolder(root=str(photos)).extensions
     candidates = []
     for uri in (uri for uri in list_files(root) if is_image(uri, extensions)):
         key = relative_key(uri, root)
         folder = unquote(key.partition("/")[0]) if "/" in key else ""
-        if not folders or folder in folders:
+        if folder in folders or not (folders or in_mask_folder(key)):
             candidates.append(Candidate(key, folder if folders else "", uri))
     return propose(photos, candidates)
 
@@ -115,9 +143,11 @@ def _from_text(missing: Sequence[str]) -> MasksBlock:
         f"  refine: {{kind: sam, model: {SEGMENTER}}}   # without a GPU, slow: some ten seconds a photograph",
         f"  # {_OWN}",
         "  # a guess, without weights: `refine: guess` and no annotations",
+        _NO_MASKS,
     ]
     first = "there are no masks: the recipe finds them by words (Grounding DINO, then SAM 2.1)"
-    return MasksBlock("\n".join(lines), (first, *([f"first get the weights: {pull}"] if missing else ())))
+    messages = (first, *([f"first get the weights: {pull}"] if missing else ()))
+    return MasksBlock("\n".join(lines), messages, bad_rows=_WITHOUT_ANNOTATIONS)
 
 
 def _guess() -> MasksBlock:
@@ -127,6 +157,7 @@ def _guess() -> MasksBlock:
         f"  # better, found by words: `masks: {_TEXT}`,",
         f"  # after `xray weights pull {DETECTOR} {SEGMENTER}`",
         f"  # best, {_OWN}",
+        _NO_MASKS,
     ]
     return MasksBlock(
         "\n".join(lines),
@@ -135,6 +166,7 @@ def _guess() -> MasksBlock:
             "cut out by colour). Look at them (masks.html of the run) before you believe a number; the recipe names "
             "better ways",
         ),
+        bad_rows=_WITHOUT_ANNOTATIONS,
     )
 
 
@@ -160,10 +192,6 @@ def hub_answers() -> bool:
     settings = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
     if any(value.upper() in ("1", "TRUE", "YES", "ON") for value in settings):
         return False
-    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname or "", port), timeout=_HUB_SECONDS):
-            return True
-    except OSError:
-        return False
+    from xray.models.weights.availability import answers
+
+    return answers(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", _HUB_SECONDS)

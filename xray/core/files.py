@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote
 from urllib.request import urlopen
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from xray.core.cells import read_cell
 from xray.core.errors import Rejected, StorageError
 from xray.core.parts import pack, split_uri
 from xray.core.progress import readable_bytes
-from xray.core.uri import join, local_path, open_store, translate_errors
+from xray.core.uri import join, local_path, open_store, to_uri, translate_errors
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives and file servers: copies, thumbnails, waste
@@ -190,6 +191,14 @@ def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
         names = name.split("/")
         if not any(map(_is_hidden, names)):
             yield join(uri, *names)
+
+
+def matching_files(pattern: str) -> list[str]:
+    """Return the URIs of files by a path or URI with `*`, any text, sorted; none if there is no such folder."""
+    folder = to_uri(pattern.partition("*")[0].rpartition("/")[0] or ".")
+    wanted = unquote(to_uri(pattern)).replace("[", "[[]")
+    listed = list_files(folder) if is_folder(folder) else ()
+    return sorted(uri for uri in listed if fnmatch.fnmatchcase(unquote(uri), wanted))
 
 
 def list_folders(uri: str) -> Iterator[str]:

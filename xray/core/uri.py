@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote_to_bytes, urlencode, urlsplit
 
@@ -17,6 +17,10 @@ from pyarrow import fs
 
 from xray.core.errors import ConfigError, StorageError, UnreachableError
 
+IMAGE_SUFFIXES = (
+    "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
+)  # fmt: skip
+"""Of file names of photographs, in lower case."""
 _SCHEMES = ("file", "s3", "gs", "gcs")
 _SECRETS = ("key", "secret", "token", "password", "credential", "signature")
 
@@ -78,6 +82,12 @@ def base_name(uri: str) -> str:
     return unquote_to_bytes(posixpath.basename(urlsplit(uri).path)).decode("utf-8", "replace")
 
 
+def is_image(uri: str, suffixes: Collection[str] = IMAGE_SUFFIXES) -> bool:
+    """Return True if a file name has one of the suffixes, in upper or lower case."""
+    _, dot, suffix = base_name(uri).rpartition(".")
+    return bool(dot) and suffix.lower() in suffixes
+
+
 def short_name(uri: str) -> str:
     """The decoded last two parts of a URI's path, for people.
 
@@ -97,6 +107,15 @@ def short_name(uri: str) -> str:
 def local_path(uri: str) -> Path | None:
     """The path of a `file://` URI; None for others."""
     return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))) if uri.startswith("file://") else None
+
+
+def location(uri: str) -> str:
+    """Return a path if the URI is one of a local file, else the URI: for messages, and to be pasted.
+
+    >>> location("file:///a%20b"), location("s3://bucket/a")
+    ('/a b', 's3://bucket/a')
+    """
+    return str(local_path(uri) or uri)
 
 
 def open_store(uri: str) -> tuple[fs.FileSystem, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -67,11 +67,11 @@ class Annotations:
         """Return notes on what the latest `attach` left unused or undecided, one sentence each; for `xray plan`."""
         return []
 
-    def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Annotations, list[str]]:
-        """Decide what was left open, from a sample of the annotations; called by `xray plan`.
+    def resolve(self, files: Iterable[AnnotationFile]) -> tuple[Annotations, list[str]]:
+        """Decide what was left open, from the annotations; called by `xray plan`.
 
         Args:
-            files: some of the files at `mask_uri`.
+            files: those at `mask_uri`, read one after the other; of very many, an even sample.
 
         Returns:
             The format with all settings that `read` needs, and notes for the user.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from xray.core.errors import Rejected
@@ -14,9 +15,11 @@ from xray.core.plugins import settings
 from xray.masks.base import Mask, RefinedMask
 from xray.sources.base import Box
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Share = Annotated[float, Field(ge=0, le=1)]
 _UNREFINED = ("given", "alpha")
 """Origins of masks that no refiner has changed."""
+_FRAME = 0.03
 _MIN_BOX_FILL = 0.95
 """Share of its bounding box above which a part of a given mask is taken for a drawn box."""
 
@@ -73,6 +76,17 @@ def box_of(mask: Mask) -> Box | None:
     """
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     return (float(left), float(top), float(left + width), float(top + height)) if width else None
+
+
+def border_of(values_HW: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return the outermost pixels of a mask or image, shape (2 H + 2 W - 4,)."""
+    return np.concatenate([values_HW[0], values_HW[-1], values_HW[1:-1, 0], values_HW[1:-1, -1]])
+
+
+def without_frame(values_HW: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Leave out the outermost 3 % of a mask or image on each side; return it as it is if it is too small."""
+    down, across = (max(2, round(_FRAME * side)) for side in values_HW.shape)
+    return values_HW[down:-down, across:-across] if min(values_HW.shape) > 2 * max(down, across) else values_HW
 
 
 def iou(a: Mask, b: Mask) -> float:

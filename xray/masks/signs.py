@@ -24,18 +24,19 @@ from numpy.typing import NDArray
 
 from xray.core.types import Pixels
 from xray.masks.base import Mask
-from xray.masks.quality import fills_box
+from xray.masks.quality import border_of, fills_box, without_frame
 from xray.sources.base import join_names
 
 _SIDE = 192
 """Longer side of the copies that outlines are compared on, in pixels."""
 _NARROW = 0.012
 """Radius, as a share of the image's diagonal, of the disc that parts of a narrow mask do not hold."""
-_FRAME = 0.03
 _BORDER, _HOLLOW, _LARGEST_NARROW, _TINY, _HUGE, _MISFIT = 0.9, 0.45, 0.6, 0.01, 0.9, 0.5
 _SET_HOLLOW, _SET_NARROW, _SET_MISFIT = 0.3, 0.5, 0.25
 _MIN_SET, _MIN_FITS, _MAX_OTHERS = 3, 6, 24
 _MAX_NAMES = 3
+BORDERS = "cover the borders of their photographs"
+"""In sentences on masks that may show the background."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Look:
         return cls(
             name,
             float(mask.mean()),
-            max(share_of_border(mask), share_of_border(_without_frame(mask))),
+            max(share_of_border(mask), share_of_border(without_frame(mask))),
             _hollow(mask),
             _narrow(mask),
             fills_box(mask),
@@ -110,14 +111,7 @@ def share_of_border(mask: Mask) -> float:
     >>> share_of_border(np.eye(3, dtype=bool))
     0.25
     """
-    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    return float(border.mean())
-
-
-def _without_frame(mask: Mask) -> Mask:
-    """Leave out the outermost 3 % of a mask on each side; the mask itself if it is too small."""
-    down, across = (max(2, round(_FRAME * side)) for side in mask.shape)
-    return mask[down:-down, across:-across] if min(mask.shape) > 2 * max(down, across) else mask
+    return float(border_of(mask).mean())
 
 
 def _hollow(mask: Mask) -> float:
@@ -199,9 +193,15 @@ def _borders(looks: Sequence[Look], can_invert: bool) -> str:
     if not affected:
         return ""
     few = len(affected) < len(looks) / 2
-    text = f"{len(affected):,} of {len(looks):,} cover the borders of their photographs"
-    advice = "; if they show the background, write `invert: true`" if can_invert else "; do they show the background?"
-    return f"{text}, unlike the others: {_names(affected)}" if few else text + advice
+    if few:
+        return covers_borders([look.name for look in affected], len(looks))
+    advice = "if they show the background, write `invert: true`" if can_invert else "do they show the background?"
+    return f"{len(affected):,} of {len(looks):,} {BORDERS}; {advice}"
+
+
+def covers_borders(names: Sequence[str], total: int) -> str:
+    """Return a sentence on single masks that cover the borders of their photographs."""
+    return f"{len(names):,} of {total:,} {BORDERS}, unlike the others: {join_names(names, _MAX_NAMES)}"
 
 
 def _bands(looks: Sequence[Look]) -> str:
@@ -215,8 +215,12 @@ def _bands(looks: Sequence[Look]) -> str:
 
 def _others(looks: Sequence[Look]) -> str:
     fits = [look.misfit for look in looks if look.misfit is not None and not look.is_box]
-    if len(fits) < _MIN_FITS or (misfit := float(np.mean(fits))) < _SET_MISFIT:
+    if len(fits) < _MIN_FITS:
         return ""
+    if (misfit := float(np.mean(fits))) < _SET_MISFIT:
+        few = [look for look in looks if look.misfit is not None and look.misfit >= _MISFIT and not look.is_box]
+        text = f"{len(few):,} of {len(looks):,} have outlines on no edges of their photographs, unlike the others"
+        return f"{text}: {_names(few)}" if few else ""
     return (
         f"their outlines do not lie on edges of their photographs: {misfit:.0%} of the outlines of other photographs "
         "fit as well. They may be of other photographs, turned, shifted or coarse"

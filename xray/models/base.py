@@ -115,6 +115,14 @@ class Classifier:
         self.check()
         return None
 
+    def check_pretrained(self) -> None:
+        """Refuse, without loading weights, a training that starts from weights which cannot be had here.
+
+        Raises:
+            XrayError: as `check`; weights that cannot be had.
+        """
+        self.check()
+
     def load(self, device: str) -> Loaded:
         """Load the weights onto a device (`cpu`, `cuda`, `cuda:1`), in evaluation mode.
 

@@ -47,6 +47,12 @@ class Family(Classifier):
         self._check_own_weights()
         return None
 
+    def check_pretrained(self) -> None:
+        """See `Classifier.check_pretrained`."""
+        self.check()
+        if self.weights is None:
+            self._check_available()
+
     def _check_own_weights(self) -> None:
         """Refuse a file of weights that does not load into the network, or has other classes than ImageNet-1k's."""
         import torch
@@ -57,7 +63,11 @@ class Family(Classifier):
 
     def _check_published(self) -> Labels | None:
         """Refuse published weights that cannot be had here; return the labels of other classes than ImageNet-1k's."""
+        self._check_available()
         return None
+
+    def _check_available(self) -> None:
+        """Refuse published weights that cannot be had here."""
 
     def _labels(self, module: torch.nn.Module) -> Labels | None:
         """Return the labels of a loaded network's outputs if its classes are not ImageNet-1k's."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xray.core.errors import ConfigError
-from xray.core.plugins import find
+from xray.core.errors import ConfigError, XrayError
+from xray.core.plugins import find, settings_of
 from xray.core.uri import local_path
 from xray.models.base import Classifier
 
@@ -79,6 +79,28 @@ def model_name(spec: str) -> str:
     """
     name = spec.partition("@")[0].rstrip("/").rpartition("/")[2]
     return name.rpartition(":")[2].removesuffix(".safetensors")
+
+
+def same_model(one: str, other: str) -> bool:
+    """Return whether two model strings mean the same model; False if that is not known here.
+
+    >>> same_model("timm:resnet50", "timm:resnet50"), same_model("timm:resnet50", "timm:resnet18")
+    (True, False)
+    """
+    try:
+        return one == other or parse_model(one) == parse_model(other)
+    except XrayError:  # a model of the machine that will evaluate it
+        return False
+
+
+def local_weights(spec: str) -> str | None:
+    """Return the local file or folder of weights that a model string names, if it names one."""
+    texts = [value for value in settings_of(parse_model(spec)).values() if isinstance(value, str)]
+    for text in (text.removeprefix("local-dir:") for text in texts):
+        path = local_path(text) or Path(text).expanduser()
+        if path.is_file() or ("/" in text and path.is_dir()):  # a folder `resnet50` is not the weights of timm:resnet50
+            return str(path)
+    return None
 
 
 def _parse_folder(folder: Path) -> Classifier:

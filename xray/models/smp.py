@@ -10,7 +10,13 @@ from xray.core.plugins import settings
 from xray.models.base import Colour, Task
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE
-from xray.models.smp_network import ARCHITECTURES, build_segmenter, check_encoder, encoder_normalisation
+from xray.models.smp_network import (
+    ARCHITECTURES,
+    build_segmenter,
+    check_encoder,
+    check_encoder_weights,
+    encoder_normalisation,
+)
 from xray.models.weights.checkpoint import weights_unavailable
 
 if TYPE_CHECKING:
@@ -58,6 +64,9 @@ class Smp(Family):
         """See `Classifier.check`."""
         check_encoder(self.architecture, self.encoder)
         super().check()
+
+    def _check_available(self) -> None:
+        check_encoder_weights(self.encoder, self.title)
 
     def _sides(self) -> tuple[int, int | None, int]:
         self.check()

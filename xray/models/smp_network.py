@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError, extra
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, unknown_architecture
-from xray.models.timm import check_architecture
+from xray.models.timm import check_architecture, check_weights
+from xray.models.weights.availability import cached_folder, check_hub
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,24 @@ def check_encoder(architecture: str, encoder: str) -> None:
             raise ConfigError(f"{model} cannot be built: only dpt and upernet accept a vision transformer of one scale")
     elif architecture == "dpt":
         raise ConfigError(f"{model} cannot be built: dpt needs a vision transformer, such as tu-vit_base_patch16_224")
+
+
+def check_encoder_weights(encoder: str, title: str) -> None:
+    """Refuse an encoder, see `check_encoder`, whose published weights cannot be had here.
+
+    Raises:
+        ConfigError: says why.
+    """
+    import segmentation_models_pytorch as smp
+
+    if encoder.startswith("tu-"):
+        check_weights(encoder.removeprefix("tu-"), title)
+        return
+    published = smp.encoders.encoders[encoder]["pretrained_settings"].get("imagenet")
+    if published is None:
+        raise ConfigError(f"{title} has no published weights of ImageNet: it is only trained from scratch")
+    if cached_folder(published["repo_id"], published["revision"]) is None:
+        check_hub(published["repo_id"], published["revision"], title)
 
 
 def encoder_normalisation(encoder: str) -> tuple[Colour, Colour]:

@@ -54,6 +54,24 @@ def check_architecture(family: str, architecture: str) -> None:
         raise unknown_architecture(family, architecture, tagged)
 
 
+def check_weights(architecture: str, title: str) -> None:
+    """Refuse an architecture of timm whose published weights cannot be had here.
+
+    Raises:
+        ConfigError: says why.
+    """
+    kind, _, rest = architecture.partition(":")
+    if kind == "local-dir":
+        read_config(Path(rest), title)
+        return
+    published = {"hf_hub_id": rest} if rest else _config(architecture)
+    if repo := published.get("hf_hub_id"):
+        if cached_folder(repo, None) is None:
+            check_hub(repo, None, title)
+    elif not published.get("url"):
+        raise ConfigError(f"{title} has no published weights: it is only trained from scratch")
+
+
 def _config(architecture: str) -> dict[str, Any]:
     """Return timm's configuration of an architecture: input_size, fixed_input_size, mean, std."""
     import timm
@@ -121,15 +139,12 @@ class Timm(Family):
         kind, _, rest = self.architecture.partition(":")
         if kind == "local-dir":
             return _local_labels(Path(rest), self.title)
-        if rest:
-            if cached_folder(rest, None) is None:
-                check_hub(rest, None, self.title)
-            return None
-        published = _config(self.architecture)
-        check_classes(published.get("num_classes"), self.title)
-        if (repo := published.get("hf_hub_id")) and cached_folder(repo, None) is None:
-            check_hub(repo, None, self.title)
-        return None
+        if not rest:
+            check_classes(_config(self.architecture).get("num_classes"), self.title)
+        return super()._check_published()
+
+    def _check_available(self) -> None:
+        check_weights(self.architecture, self.title)
 
     def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         self.check()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xray.core.errors import unknown
 from xray.core.plugins import settings
-from xray.models.base import CLASSES, Colour, Labels, unknown_architecture
+from xray.models.base import CLASSES, Colour, unknown_architecture
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE, with_weights
 from xray.models.loaded import Preprocessing
@@ -74,13 +74,12 @@ class Torchvision(Family):
         self._member()
         super().check()
 
-    def _check_published(self) -> Labels | None:
+    def _check_available(self) -> None:
         import torch
 
         url = self._member().url
         if not (Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]).exists():
             check_url(url, self.title)
-        return None
 
     def _member(self) -> Any:
         """Return the member of torchvision's enumeration of weights."""

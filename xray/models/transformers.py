@@ -72,11 +72,9 @@ class Transformers(Family):
         return own_labels(module.config.id2label, self.title)
 
     def _check_published(self) -> Labels | None:
-        local = Path(self.model) if self.model.startswith("/") else cached_folder(self.model, self.revision)
-        if local is None:
-            check_hub(self.model, self.revision, self.title)
+        config = self._checked_config()
+        if config is None:
             return None
-        config = read_config(local, self.title)
         kinds = config.get("architectures") or []
         if not any(str(kind).endswith("ForImageClassification") for kind in kinds):
             raise ConfigError(f"{self.title!r} is not an image classifier: its config.json says {kinds}")
@@ -86,6 +84,17 @@ class Transformers(Family):
             return None
         imagenet_order(labels, self.title)
         return own_labels(labels, self.title)
+
+    def _check_available(self) -> None:
+        self._checked_config()
+
+    def _checked_config(self) -> dict[str, Any] | None:
+        """Return the configuration of weights that are here; None: the hub has them."""
+        local = Path(self.model) if self.model.startswith("/") else cached_folder(self.model, self.revision)
+        if local is not None:
+            return read_config(local, self.title)
+        check_hub(self.model, self.revision, self.title)
+        return None
 
     def _from_pretrained(self, cls: Any, **options: Any) -> Any:
         """Call `from_pretrained` of a class of transformers at the pinned revision."""

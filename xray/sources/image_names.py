@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from xray.core.uri import IMAGE_SUFFIXES
 from xray.sources.base import Candidate
 
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{6,12}-(?=.)")
-_ROBOFLOW = re.compile(r"^(.+)_(?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
+_ROBOFLOW = re.compile(rf"^(.+)_(?:{'|'.join(IMAGE_SUFFIXES)})\.rf\.\w+$", re.IGNORECASE)
 _Rank = tuple[int, int, int]
 
 KINDS = {
@@ -55,8 +56,17 @@ def _original_stem(name: str) -> str:
     ('12', 'fox')
     """
     stem = _stem(_UPLOAD_PREFIX.sub("", name))
+    return roboflow_original(stem) or stem
+
+
+def roboflow_original(stem: str) -> str | None:
+    """Return the stem of the photograph that a file of a Roboflow export is a version of; None if it is no such file.
+
+    >>> roboflow_original("fox_jpg.rf.0a1b2c"), roboflow_original("fox")
+    ('fox', None)
+    """
     match = _ROBOFLOW.match(stem)
-    return match[1] if match else stem
+    return match[1] if match else None
 
 
 # Pairs of functions of the file name in the annotations and of the photograph's: the first pair that matches counts.

@@ -14,22 +14,15 @@ from pydantic import BeforeValidator, Field
 from xray.core import files
 from xray.core.errors import ConfigError
 from xray.core.plugins import settings
-from xray.core.uri import base_name, to_uri
+from xray.core.uri import IMAGE_SUFFIXES, base_name, is_image, to_uri
 from xray.sources.base import Candidate, Source, Split, counted_note, join_names
 from xray.sources.categories.base import Category
 from xray.sources.categories.from_labels import categories_from_labels, match_categories
 from xray.sources.labels import Assignment, Labelled, Labels, distinct_labels, labels_of, match_labels, read_labels
 from xray.sources.layout import in_mask_folder, layout_problem, named_like_classes
 
-IMAGE_SUFFIXES = (
-    "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
-)  # fmt: skip
-
-
-def is_image(uri: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> bool:
-    """Return True if a file name has one of the suffixes, in upper or lower case."""
-    _, dot, suffix = base_name(uri).rpartition(".")
-    return bool(dot) and suffix.lower() in suffixes
+_SIDECARS = (".json", ".xml", ".txt", ".aae", ".xmp")
+"""Of annotations, and of what telephones and editors of photographs write, each beside its photograph."""
 
 
 def relative_key(uri: str, root: str) -> str:
@@ -142,7 +135,14 @@ class ImageFolder(Source):
         with_folder = {category for _, category in folders}
         absent = [category.name for category in categories if category not in with_folder]
         loose = list(files.list_files(to_uri(self.root), recursive=False))
-        others = [uri for uri, _ in self._files(categories) if not is_image(uri, self.extensions)]
+        listed = [uri for uri, _ in self._files(categories)]
+        stems = {posixpath.splitext(uri)[0] for uri in listed if is_image(uri, self.extensions)}
+        others = [
+            uri
+            for uri in listed
+            if not is_image(uri, self.extensions)
+            and not (uri.lower().endswith(_SIDECARS) and posixpath.splitext(uri)[0] in stems)
+        ]
         return [
             *counted_note(unmatched, "folder matches no category", "folders match no category"),
             *counted_note(absent, "category has no folder", "categories have no folder"),

@@ -9,9 +9,10 @@ from urllib.parse import unquote
 
 from xray.core import files
 from xray.core.errors import Rejected
-from xray.core.uri import base_name, join, local_path
+from xray.core.uri import base_name, is_image, join, local_path
 from xray.sources.base import join_names
 from xray.sources.categories.reading import index_in, read_label
+from xray.sources.recognize import Format, read_head, recognize
 
 _PARTS = {
     *("train", "training", "val", "valid", "validation", "test", "testing", "dev"),
@@ -21,12 +22,12 @@ _PARTS = {
 """Names of folders that are parts of data sets, and no categories."""
 _MASKS = {"mask", "masks", "labels", "annotations", "segmentation", "segmentationclass", "segmentationobject"}
 _BESIDE = ("annotations", "labels", "Annotations", "xml", "xmls")
-_IMAGE = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|jfif|heic|heif|avif)$", re.IGNORECASE)
+_PER_IMAGE = ("voc", "labelme", "yolo")
+"""Formats with a file for each image."""
 _TEXT = re.compile(r"\.(json|jsonl|csv|tsv|txt|xml|ya?ml)$", re.IGNORECASE)
 _NO_LABELS = re.compile(
     r"^(recipe.*\.ya?ml|labelmap\.txt|readme.*|licen[cs]e.*|requirements.*|pyproject.*)$", re.IGNORECASE
 )
-_HEAD = 1 << 16
 _TOO_GENERAL = 400  # classes: `animal` has fewer, `object` more
 
 
@@ -75,9 +76,7 @@ def layout_problem(root: str, folders: Sequence[str]) -> str | None:
         inner = _folders(root, name)
         if inner and _has_photographs(root, name) and layout_problem(join(root, name), inner) is None:
             return f"{parts}; write `root: {_shown(join(root, name))}`, where the folders are {join_names(inner, 5)}"
-    coloured = "SegmentationClass" in folders
-    hint = "; colours in SegmentationClass say no category: export the labels as COCO, too" if coloured else ""
-    return f"{parts}; {_advice(root, [join(root, name) for name in folders])}{hint}"
+    return f"{parts}; {_advice(root, [join(root, name) for name in folders])}"
 
 
 def _wrapped(root: str, folders: Sequence[str]) -> list[str]:
@@ -117,47 +116,39 @@ def label_files(root: str, more: Sequence[str] = ()) -> list[tuple[str, str]]:
     above = root.rpartition("/")[0]
     folders = [root, *more, above]
     folders += [f"{folder}/{name}" for folder in (root, above) for name in _BESIDE]
-    return list(dict.fromkeys(hit for folder in folders if files.is_folder(folder) for hit in _labels_in(folder)))
+    hits = list(dict.fromkeys(hit for folder in folders if files.is_folder(folder) for hit in _labels_in(folder)))
+    coloured = [join(folder, "SegmentationClass") for folder in (root, above)]
+    return hits or [(folder, "colours of masks") for folder in coloured if files.is_folder(folder)][:1]
 
 
 def _labels_in(folder: str) -> Iterator[tuple[str, str]]:
     """Yield the label files in a folder; of many files of one kind, the folder itself."""
     uris = [uri for uri in files.list_files(folder, recursive=False) if _TEXT.search(base_name(uri))]
-    hits = [(uri, kind) for uri in uris[:50] if (kind := _kind(uri)) is not None]
-    for kind in dict.fromkeys(kind for _, kind in hits):
-        same = [uri for uri, other in hits if other == kind]
-        per_image = kind in ("Pascal VOC", "labelme", "YOLO")
-        yield from [(folder, kind)] if per_image else [(uri, kind) for uri in same]
+    hits = [(uri, seen) for uri in uris[:50] if (seen := _format_of(uri)) is not None]
+    for seen in dict.fromkeys(seen for _, seen in hits):
+        same = [uri for uri, other in hits if other == seen]
+        yield from [(folder, seen.name)] if seen.kind in _PER_IMAGE else [(uri, seen.name) for uri in same]
 
 
-def _kind(uri: str) -> str | None:
+def _format_of(uri: str) -> Format | None:
     """Return the format of a file that may say categories, by its beginning."""
     name = base_name(uri)
     if _NO_LABELS.match(name):
         return None
     try:
-        head = _head(uri)
+        data = read_head(uri)
     except (Rejected, OSError):
         return None
+    head = data.decode("utf-8-sig", "replace").lstrip()
     if name.endswith((".yaml", ".yml")):
-        return "YOLO data.yaml" if re.search(r"^names\s*:", head, re.MULTILINE) else None
-    if head.lstrip().startswith(("{", "[")):
-        coco, labelme = '"images"' in head or '"annotations"' in head, '"shapes"' in head
-        return "labelme" if labelme else "COCO" if coco else "JSON"
-    if head.lstrip().startswith("<"):
-        return "Pascal VOC" if "<annotation>" in head else "CVAT" if "<annotations>" in head else None
-    if re.match(r"\s*\d+( [-\d.e]+){4,}\s*$", head.partition("\n")[0]):
-        return "YOLO"
+        return Format("YOLO data.yaml", "") if re.search(r"^names\s*:", head, re.MULTILINE) else None
+    if (seen := recognize(data)) is not None:
+        return seen
+    if head.startswith(("{", "[")):
+        return Format("JSON", "")
     lines = head.splitlines()[:20] if re.search(r"\.(csv|tsv|txt)$", name, re.IGNORECASE) else []
-    return "table" if sum(bool(re.search(r"\S[\s,;]+\S", line)) for line in lines) == len(lines) > 0 else None
-
-
-def _head(uri: str) -> str:
-    local = local_path(uri)
-    if local is None:
-        return files.read_bytes(uri)[:_HEAD].decode("utf-8", "replace")
-    with local.open("rb") as stream:
-        return stream.read(_HEAD).decode("utf-8-sig", "replace")
+    is_table = lines and all(re.search(r"\S[\s,;]+\S", line) for line in lines)
+    return Format("table", "") if is_table and not head.startswith("<") else None
 
 
 def _advice(root: str, more: Sequence[str] = ()) -> str:
@@ -190,18 +181,18 @@ def _shown(uri: str) -> str:
 
 
 def _photographs(root: str) -> int:
-    return sum(bool(_IMAGE.search(base_name(uri))) for uri in files.list_files(root, recursive=False))
+    return sum(map(is_image, files.list_files(root, recursive=False)))
 
 
 def _has_photographs(root: str, name: str) -> bool:
     listed = () if name.casefold() in _MASKS else files.list_files(f"{root}/{name}")
-    return any(_IMAGE.search(base_name(uri)) for uri in listed)
+    return any(map(is_image, listed))
 
 
 def _tables(root: str) -> int:
     """Return the number of Parquet files below a folder without images."""
-    names = [base_name(uri) for uri in files.list_files(root)]
-    return 0 if any(map(_IMAGE.search, names)) else sum(name.lower().endswith(".parquet") for name in names)
+    uris = list(files.list_files(root))
+    return 0 if any(map(is_image, uris)) else sum(base_name(uri).lower().endswith(".parquet") for uri in uris)
 
 
 def _folders(root: str, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from pycocotools import mask as pycoco
 from support.mask_inputs import HEIGHT, WIDTH, candidate
 
 from xray.core import files
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import ConfigError, Rejected, XrayError
 from xray.core.images import Decoded
 from xray.masks import Mask
 from xray.masks.formats.coco import Coco
@@ -233,13 +233,15 @@ def test_what_no_photograph_uses_is_counted_and_named(tmp_path: Path) -> None:
     assert attach(coco, "bear.jpg").problem.startswith("corrupt_mask")
 
 
-def test_boxes_of_two_corners_are_noted(tmp_path: Path) -> None:
-    coco = Coco(file=dataset(tmp_path, [annotation(bbox=[20, 10, 55, 38]), annotation(bbox=[30, 20, 58, 39])]))
-    attach(coco)
-    assert any("corners" in note for note in coco.notes())
-    coco = Coco(file=dataset(tmp_path, [annotation(bbox=[20, 10, 35, 28])]))
-    attach(coco)
-    assert not any("corners" in note for note in coco.notes())
+def test_boxes_of_two_corners_are_refused_unless_the_recipe_says_so(tmp_path: Path) -> None:
+    corners = [[20, 10, 55, 38], [30, 20, 58, 39]]
+    coco = Coco(file=dataset(tmp_path, [annotation(bbox=bbox) for bbox in corners]))
+    with pytest.raises(ConfigError, match=r"2 of 2 boxes .* 20, 10, 55, 38 .*60×40.*`boxes: xyxy`"):
+        attach(coco)
+    assert attach(Coco(file=coco.file, boxes="xyxy")).boxes == tuple(map(tuple, corners))
+    assert len(attach(Coco(file=coco.file, boxes="xywh")).boxes) == 2
+    attach(coco := Coco(file=dataset(tmp_path, [annotation(bbox=[20, 10, 35, 28])])))
+    assert not any("xyxy" in note for note in coco.notes())
 
 
 @pytest.mark.parametrize(("box", "noted"), [([0.2, 0.1, 0.5, 0.4], True), ([0, 0, 1, 1], False)])

@@ -19,7 +19,8 @@ from support.exports import (
 
 from xray.core.errors import ConfigError
 from xray.core.images import Decoded
-from xray.masks.formats.voc_masks import VocMasks, voc_colour
+from xray.masks.formats.voc_masks import VocMasks
+from xray.sources.labels.colours import voc_colour
 
 
 def test_palettes_of_voc_are_labels_and_unknown_colours_are_refused(tmp_path: Path, photo: Decoded) -> None:

@@ -58,6 +58,17 @@ def test_labelme_files_beside_the_photographs(photos: Path) -> None:
     assert found(photos) == [("labelme", 1, True)]
 
 
+def test_annotations_in_the_folder_come_before_those_of_other_data_sets_beside_it(photos: Path) -> None:
+    for name in NAMES:
+        shape = {"label": name.partition("/")[0], "shape_type": "polygon", "points": [[1, 1], [90, 1], [90, 90]]}
+        write(photos.parent / "other_masks" / Path(name).with_suffix(".png"), encode(np.eye(200, dtype=bool), "png"))
+        content = {"shapes": [shape], "imagePath": Path(name).name, "imageWidth": 200, "imageHeight": 200}
+        if name != NAMES[0]:
+            write(photos / Path(name).with_suffix(".json"), json.dumps(content).encode())
+    write(photos.parent / "annotations/a.json", coco(*NAMES, bbox=[10, 10, 50, 50]))
+    assert found(photos) == [("labelme", 2, True), ("png", 3, True), ("coco", 3, False)]
+
+
 def test_damaged_files_are_not_proposed(photos: Path) -> None:
     write(photos.parent / "annotations/a.json", b'{"images": [')
     write(photos.parent / "masks/1.png", b"\x89PNG broken")

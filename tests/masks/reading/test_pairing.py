@@ -96,6 +96,13 @@ def names(paired: Iterable[Candidate], folder: Path) -> list[list[str]]:
         ("train/masks/1.png", "train/images/1.jpg"),
         ("masks/train/1.png", "images/train/1.jpg"),
         ("7/mask.png", "7/image.jpg"),
+        ("11.png", "red fox/11.JPEG.jpg"),
+        ("red fox/x.jpg.png", "red fox/x.png"),
+        ("x_mask.png", "x.jpg"),
+        ("x.JPEG_mask.png", "x.JPEG"),
+        ("mask_7.png", "image_7.jpg"),
+        ("gt-x.png", "x.jpg"),
+        ("val_masks/x.png", "val_images/x.jpg"),
     ],
 )
 def test_spellings_of_one_name_match(tmp_path: Path, file: str, key: str) -> None:
@@ -107,6 +114,48 @@ def test_a_name_that_two_files_may_mean_matches_neither(tmp_path: Path) -> None:
     folder = masks(tmp_path, "a/IMG.png", "A/img.png")
     paired = Png(root=str(folder)).attach([candidate("a/img.jpg"), candidate("A/img.jpg")])
     assert names(paired, folder) == [[], ["A/img.png"]]
+
+
+def test_the_photograph_of_the_same_case_has_the_file(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "a.png", "B_0.png", "c.png", "1.png")
+    photos = [*map(candidate, ("A.jpg", "a.jpg", "sub/c.jpg", "c.jpg", "1.JPEG.jpg", "1.jpg"))]
+    found = Png(root=str(folder))
+    assert names(found.attach(photos), folder) == [[], ["a.png"], [], ["c.png"], [], ["1.png"]]
+    assert any(note.startswith("3 annotations are not in") for note in found.notes())
+    several = Png(root=str(folder), suffix="_*.png").attach([candidate("b.jpg"), candidate("B.jpg")])
+    assert names(several, folder) == [[], ["B_0.png"]]
+
+
+def test_names_that_agree_in_plain_form_only_are_noted_and_never_ambiguous(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "x_mask.png", "y_mask.png", "mask_y.png", "z.png", "z_mask.png")
+    found = Png(root=str(folder))
+    paired = found.attach(map(candidate, ("x.jpg", "y.jpg", "z.jpg", "mask.jpg")))
+    assert names(paired, folder) == [["x_mask.png"], [], ["z.png"], []]
+    assert any(note.startswith("1 photographs have annotations of another spelling: x.jpg") for note in found.notes())
+
+
+def test_splits_are_found_by_the_folders_of_the_photograph(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "masks/val/x.png", "masks/train/x.png", "masks/train/y.png")
+    photos = [
+        candidate("x.jpg", "file:///any/data/val/x.jpg"),
+        candidate("y.jpg", "file:///any/data/val/y.jpg"),  # the one of another split is not its own
+        candidate("x.jpg", "file:///any/train_images/x.jpg"),
+    ]
+    found = Png(root=str(folder / "masks"))
+    assert names(found.attach(photos), folder) == [["masks/val/x.png"], [], ["masks/train/x.png"]]
+
+
+def test_the_folder_with_files_of_the_same_names_is_proposed(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "validation/x.png", "validation/y.png", "train/x.png")
+    found = Png(root=str(folder))
+    list(found.attach([candidate(name, f"file:///any/data/val/{name}") for name in ("x.jpg", "y.jpg")]))
+    assert f"`root: {folder}/validation`" in found.notes()[0]
+
+
+def test_masks_beside_photographs_go_to_these(tmp_path: Path) -> None:
+    folder = masks(tmp_path, "x.jpg", "x_mask.png")
+    photos = [candidate(key, (folder / key).as_uri()) for key in ("x.jpg", "x_mask.png")]
+    assert names(Png(root=str(folder)).attach(photos), folder) == [["x_mask.png"], []]
 
 
 def test_all_files_of_a_photograph_are_united(tmp_path: Path) -> None:
@@ -137,14 +186,14 @@ def test_names_may_begin_with_a_prefix(tmp_path: Path) -> None:
 
 
 def test_notes_propose_a_name_and_count_what_is_left(tmp_path: Path) -> None:
-    folder = masks(tmp_path, "a/1_mask.png", "a/2_mask.png", "a/9.png")
+    folder = masks(tmp_path, "a/1_obj.png", "a/2_obj.png", "a/9.png")
     found = Png(root=str(folder))
     list(found.attach([candidate("a/1.jpg"), candidate("a/2.jpg"), candidate("a/9.jpg")]))
     looked, left = found.notes()
     assert "2 annotations" in looked
-    assert 'suffix: "_mask.png"' in looked
+    assert 'suffix: "_obj.png"' in looked
     assert "2 files" in left
-    assert "a/1_mask.png" in left
+    assert "a/1_obj.png" in left
 
 
 def test_photographs_in_the_folder_of_masks_are_not_left_over(tmp_path: Path) -> None:

@@ -170,3 +170,65 @@ def test_a_band_along_the_outline_gives_the_outline_back_and_a_large_region_noth
     object_HW, region_HW = np.zeros((2, 200, 300), bool)
     object_HW[50:150, 50:100], region_HW[50:150, 100:250] = True, True
     assert np.count_nonzero(share_ignored(object_HW, region_HW)) <= np.count_nonzero(object_HW) + 8 * 100
+
+
+def resolved(*images: bytes, **settings: Any) -> tuple[Png, list[str]]:
+    files = (AnnotationFile(f"{k}.png", data, 30, 20) for k, data in enumerate(images))
+    png, notes = Png(root="masks", **settings).resolve(files)
+    return png, notes
+
+
+def test_one_inverted_mask_among_hundreds_is_named() -> None:
+    right, wrong = labels(OBJECT, 255), labels(~OBJECT, 255)
+    framed = np.pad(wrong[1:-1, 1:-1], 1)
+    for odd in (wrong, framed):
+        _, notes = resolved(*[saved(right)] * 100, saved(odd), *[saved(right)] * 99)
+        assert any("1 of 200 cover the borders" in note and "100.png" in note for note in notes)
+    _, notes = resolved(*[saved(wrong)] * 20, saved(right), invert=True)
+    assert any("1 of 21 cover the borders" in note and "20.png" in note for note in notes)
+    for same in (right, wrong):  # if all do, the review of the masks says so
+        assert not any("borders" in note for note in resolved(*[saved(same)] * 20)[1])
+
+
+def test_borders_of_labels_cut_outs_and_ignored_frames() -> None:
+    banded = [saved(np.where(BAND, 255, OBJECT).astype(np.uint8))] * 5
+    void = labels(OBJECT, 1)
+    void[[0, -1]] = void[:, [0, -1]] = 255
+    _, notes = resolved(*banded, saved(void))
+    assert not any("borders" in note for note in notes)
+    _, notes = resolved(*banded, saved(labels(~OBJECT, 1)))
+    assert any("1 of 6 cover the borders" in note for note in notes)
+    _, notes = resolved(*[saved(cut_out(OBJECT))] * 5, saved(cut_out(~OBJECT)))
+    assert any("1 of 6 cover the borders" in note for note in notes)
+
+
+def test_a_file_of_other_values_among_hundreds_costs_only_itself() -> None:
+    three = OBJECT.astype(np.uint8)
+    three[:3] = 2
+    png, notes = resolved(*[saved(labels(OBJECT, 1))] * 150, saved(three), *[saved(labels(OBJECT, 1))] * 149)
+    assert any("1 of 300 masks are ambiguous: 150.png has 0, 1, 2" in note for note in notes)
+    assert np.array_equal(png.read(saved(labels(OBJECT, 1)), PHOTO)[0], OBJECT)
+    with pytest.raises(Rejected) as caught:
+        png.read(saved(three), PHOTO)
+    assert caught.value.reason == "mask_ambiguous"
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "seen"),
+    [
+        (labels(OBJECT, 7), {"values": (1,)}, "0, 7, and the object has 1"),
+        (labels(OBJECT, 90), {"values": "brightness"}, "0, 90, and the object is above half"),
+        (np.dstack([labels(OBJECT, 200), *[labels(OBJECT, 0)] * 2]), {"values": "brightness"}, "0xc80000"),
+    ],
+)
+def test_a_mask_without_the_object_says_what_it_has(image: np.ndarray, settings: Any, seen: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        Png(root="masks", **settings).read(saved(image), PHOTO)
+    assert (caught.value.reason, seen in caught.value.detail) == ("mask_empty", True)
+
+
+def test_the_advice_names_values_of_the_file_that_it_names() -> None:
+    trimap = np.resize(np.array([1, 2, 3], np.uint8), (20, 30))
+    _, notes = resolved(saved(trimap), saved(labels(OBJECT, 2)), saved(labels(OBJECT, 26001, np.uint16)))
+    assert any("`values: [1]`" in note and "`ignore: [3]`" in note for note in notes)
+    assert not any("borders" in note for note in notes)  # it is rejected

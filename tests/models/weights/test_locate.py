@@ -57,6 +57,7 @@ def test_pulled_weights_win_over_a_path_without_a_dot(
         ("lab/model", r"'lab/model'.*xray weights pull lab/model"),
         ("sam-vit-hug", r"'sam-vit-hug'; did you mean 'sam-vit-h.*choices: "),
         ("./nowhere", r"no weights at '\./nowhere'"),
+        ("nowhere.onnx", r"no weights at 'nowhere\.onnx'"),
         ("", "unknown weights ''"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,13 +14,15 @@ from xray.core.plugins import settings
 from xray.core.text import load_json
 from xray.core.uri import base_name
 from xray.masks.reading.annotation_files import folder_of, listed_files, match_images
+from xray.masks.reading.boxes import BoxLayout, BoxSettings, corners_of, numbers_of
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import outline_of
-from xray.masks.reading.recognize import advice
+from xray.masks.reading.run_order import RunSettings
 from xray.sources.base import Box, Candidate, join_names
 from xray.sources.image_names import path_of
 from xray.sources.labels.coco import category_names, check_category_ids, image_name
+from xray.sources.recognize import advice
 
 _CONTENT = ("segmentation", "bbox", "category_id")
 _NO_BOX = (0, 0, 1, 1)
@@ -41,8 +42,8 @@ class _File:
         ConfigError: it is no COCO file, or lists no image.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.folder = folder_of(uri)
+    def __init__(self, uri: str, layout: BoxLayout) -> None:
+        self.folder, self.layout = folder_of(uri), layout
         self.annotations: dict[str, list[bytes]] = defaultdict(list)
         content = _parse(uri)
         self.labels = category_names(content)
@@ -74,12 +75,13 @@ class _File:
                 problems.append(str(error))
             left_out = len(problems) > before
             try:
-                box = _corners(bbox)
+                box = _corners(bbox, self.layout)
             except ValueError as error:
                 problems.append(str(error))
                 left_out = left_out or outline is None
             label = "" if category is None else self.labels.get(str(category), str(category))
-            objects.append(Object(label, outline, box, crowd=crowd in (1, True), left_out=left_out))
+            numbers = numbers_of(bbox)
+            objects.append(Object(label, outline, box, crowd=crowd in (1, True), left_out=left_out, numbers=numbers))
         return objects, problems
 
 
@@ -130,7 +132,7 @@ class _Index:
                     self._entries.append([])
                 if (file, image["id"]) not in [(other, one["id"]) for other, one in self._entries[index]]:
                     self._entries[index].append((file, image))
-        self.boxes = self.corner_boxes = self.relative_boxes = 0
+        self.boxes = self.relative_boxes = 0
 
     def drawing(self, index: int) -> Drawing | Rejected:
         """Return the annotation of an image."""
@@ -144,16 +146,14 @@ class _Index:
             some, wrong = file.objects(str(image["id"]))
             objects += some
             problems += wrong
-        self._count_boxes(objects, size)
+        self._count_boxes(objects)
         return Drawing(size, tuple(objects), tuple(problems))
 
-    def _count_boxes(self, objects: Iterable[Object], size: tuple[int, int]) -> None:
-        """Count boxes that leave the image, but would not if they were two corners, and those within one pixel."""
+    def _count_boxes(self, objects: Iterable[Object]) -> None:
+        """Count boxes, and those within one pixel."""
         for x0, y0, x1, y1 in (one.box for one in objects if one.box is not None):
             self.boxes += 1
             self.relative_boxes += max(x1, y1) <= 1 and (x0, y0, x1, y1) != _NO_BOX
-            outside = x1 > size[0] + 1 or y1 > size[1] + 1
-            self.corner_boxes += outside and x0 < x1 - x0 <= size[0] and y0 < y1 - y0 <= size[1]
 
     def notes(self) -> list[str]:
         """Return what the files have that no photograph uses."""
@@ -167,11 +167,6 @@ class _Index:
             (orphans, "annotations belong to no image in the file"),
         )
         notes = [f"{count:,} COCO {what}, and are left out" for count, what in counts if count]
-        if self.corner_boxes * 2 > self.boxes:
-            notes.append(
-                f"{self.corner_boxes:,} of {self.boxes:,} COCO boxes leave their images: `bbox` is x, y, width, height "
-                "(these look like corners x0, y0, x1, y1)"
-            )
         if self.relative_boxes * 2 > self.boxes:
             notes.append(
                 f"{self.relative_boxes:,} of {self.boxes:,} COCO boxes look like shares of width and height, not pixels"
@@ -180,7 +175,7 @@ class _Index:
 
 
 @settings
-class Coco(Drawings):
+class Coco(BoxSettings, RunSettings, Drawings):
     """COCO annotations: the mask is the union of an image's segmentations; boxes are passed on.
 
     An image is found by its `file_name`: the folders and name of the photograph, else its name alone. Regions with
@@ -193,6 +188,7 @@ class Coco(Drawings):
     """
 
     name: ClassVar[str] = "coco"
+    box_layout: ClassVar[BoxLayout] = "xywh"
     summary: ClassVar[str] = "a COCO annotations file (polygons or run lengths)"
     labels_setting: ClassVar[str] = "categories"
 
@@ -201,7 +197,7 @@ class Coco(Drawings):
 
     def attach(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         """See `Annotations.attach`."""
-        read = [_File(uri) for uri in listed_files(self.file)]
+        read = [_File(uri, self.layout) for uri in listed_files(self.file)]
         index = _Index(read)
         listed = list(candidates)
         matches, notes = match_images(listed, index.names, index.folders, index.drawing)
@@ -219,17 +215,16 @@ def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     return (width, height) if min(width, height) > 0 else None
 
 
-def _corners(bbox: Any) -> Box | None:
+def _corners(bbox: Any, layout: BoxLayout) -> Box | None:
     """Return the corners of a `bbox`; ValueError if it is none or is empty."""
     if bbox is None or bbox == []:
         return None
-    try:
-        x, y, width, height = map(float, bbox)
-    except (TypeError, ValueError):
-        raise ValueError(f"a bbox that is no x, y, width, height: {bbox!r:.60}") from None
-    if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+    if (numbers := numbers_of(bbox)) is None:
+        raise ValueError(f"a bbox that is no four numbers, {layout}: {bbox!r:.60}")
+    x0, y0, x1, y1 = corners_of(numbers, layout)
+    if x1 <= x0 or y1 <= y0:
         raise ValueError(f"a bbox without area: {bbox}")
-    return x, y, x + width, y + height
+    return x0, y0, x1, y1
 
 
 def _look(uri: str) -> str:

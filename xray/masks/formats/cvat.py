@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from xray.core.errors import Rejected, extra
+from xray.core.errors import Rejected
 from xray.core.plugins import settings
 from xray.core.text import MALFORMED, problem_of
 from xray.masks.reading.annotation_files import Images
@@ -16,9 +16,7 @@ from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import box_around, ellipse, encode_runs, rectangle
 from xray.sources.base import Candidate
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from xray.sources.labels.xml_files import cvat_images
 
 _MAX_PIXELS = 1 << 28
 
@@ -29,21 +27,7 @@ def parse_cvat(data: bytes) -> Images:
     Raises:
         ValueError, SyntaxError: it is no XML of CVAT for images.
     """
-    with extra("formats"):
-        from defusedxml.ElementTree import iterparse
-
-    images = list[tuple[str, Drawing | Rejected]]()
-    root = None
-    for event, element in iterparse(io.BytesIO(data), events=("start", "end")):
-        root = root if root is not None else element
-        if root.tag != "annotations":
-            raise ValueError(f"expected <annotations>, not <{root.tag}>")
-        if element.tag == "track":
-            raise ValueError("this is CVAT for video: export the task as CVAT for images, or as COCO")
-        if event == "end" and element.tag == "image":
-            images.append((element.get("name", ""), _drawing(element)))
-            root.clear()
-    return images, []
+    return [(image.get("name", ""), _drawing(image)) for image in cvat_images(data)], []
 
 
 def _drawing(image: Element) -> Drawing | Rejected:

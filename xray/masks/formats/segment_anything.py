@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Literal
 from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.core.text import MALFORMED, load_json, problem_of
+from xray.masks.reading.boxes import overlap_of
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Object
 from xray.masks.reading.outlines import fill_runs
 from xray.masks.reading.pairing import Pairing
+from xray.masks.reading.run_order import RunSettings
 from xray.sources.base import Box, Candidate
 
 _MIN_OVERLAP = 0.3
@@ -59,17 +61,8 @@ def _area(one: Object) -> float:
     return 0.0 if one.box is None else (one.box[2] - one.box[0]) * (one.box[3] - one.box[1])
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return shared / (sum(areas) - shared) if shared else 0.0
-
-
 @settings
-class SegmentAnything(Drawings):
+class SegmentAnything(RunSettings, Drawings):
     """Automatic masks of Segment Anything; `choose` says which of them is the object, since the files do not.
 
     Masks whose box touches three sides of the image are background, except for `box`.
@@ -117,7 +110,7 @@ def _by_box(candidate: Candidate, size: tuple[int, int], objects: Sequence[Objec
     chosen = list[Object]()
     for box in candidate.boxes:
         x0, y0, x1, y1 = (value * factor for value, factor in zip(box, scale, strict=True))
-        overlaps = [(_overlap(one.box, (x0, y0, x1, y1)), number) for number, one in enumerate(objects) if one.box]
+        overlaps = [(overlap_of(one.box, (x0, y0, x1, y1)), number) for number, one in enumerate(objects) if one.box]
         overlap, number = max(overlaps, default=(0.0, 0))
         if overlap >= _MIN_OVERLAP:
             chosen.append(objects[number])

@@ -13,6 +13,7 @@ from xray.core.errors import ConfigError
 from xray.core.plugins import settings
 from xray.core.text import decode_text
 from xray.core.uri import base_name, to_uri
+from xray.masks.reading.boxes import BoxLayout, BoxSettings, corners_of, numbers_of
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Labels, Object
 from xray.masks.reading.outlines import box_around
@@ -59,7 +60,7 @@ def _keypoint_numbers(uri: str) -> int:
     return math.prod(shape) if shape and is_shape else 0
 
 
-def parse_yolo(data: bytes, names: ClassNames) -> Drawing:
+def parse_yolo(data: bytes, names: ClassNames, layout: BoxLayout = "cxcywh") -> Drawing:
     """Return the objects in a label file; lines that cannot be read are left out.
 
     Raises:
@@ -73,7 +74,7 @@ def parse_yolo(data: bytes, names: ClassNames) -> Drawing:
         if not line.strip():
             continue
         try:
-            objects.append(_object(line.split(), names))
+            objects.append(_object(line.split(), names, layout))
         except (ValueError, OverflowError) as error:
             problems.append(f"line {number}: {error}")
     if problems and not objects:
@@ -85,7 +86,7 @@ def parse_yolo(data: bytes, names: ClassNames) -> Drawing:
     return Drawing(RELATIVE, tuple(objects), tuple(problems))
 
 
-def _object(words: list[str], names: ClassNames) -> Object:
+def _object(words: list[str], names: ClassNames, layout: BoxLayout) -> Object:
     number = float(words[0])
     values = [float(word) for word in words[1:]]
     outside = [value for value in values if not -_MARGIN <= value <= 1 + _MARGIN]
@@ -100,7 +101,7 @@ def _object(words: list[str], names: ClassNames) -> Object:
     if outside:
         raise ValueError(f"{outside[0]:g} is no share of width or height (0–1): YOLO has no pixels")
     if count == 4:
-        return Object(label, box=_box(values))
+        return Object(label, box=_box(values, layout), numbers=numbers_of(values))
     if count < 6 or count % 2:
         raise ValueError(
             f"{count} numbers after the class: expected 4 (box), 8 (oriented box), an even number from 6 (polygon), or "
@@ -111,12 +112,10 @@ def _object(words: list[str], names: ClassNames) -> Object:
     return Object(label, [values])
 
 
-def _box(values: list[float]) -> Box:
-    x, y, width, height = values
-    if width <= 0 or height <= 0:
-        raise ValueError(f"a box of {width:g}×{height:g}")
-    edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    x0, y0, x1, y1 = (round(edge, 9) for edge in edges)
+def _box(values: list[float], layout: BoxLayout) -> Box:
+    x0, y0, x1, y1 = (round(edge, 9) for edge in corners_of(values, layout))
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"a box of {x1 - x0:g}×{y1 - y0:g}")
     return x0, y0, x1, y1
 
 
@@ -127,7 +126,7 @@ def _is_parallelogram(values: list[float]) -> bool:
 
 
 @settings
-class Yolo(Drawings):
+class Yolo(BoxSettings, Drawings):
     """YOLO labels, `labels/x.txt` for `images/x.jpg`: polygons are masks; boxes, also oriented, are for a refiner.
 
     Four corners of a parallelogram are an oriented box. Keypoints are not used. Files without lines have no object.
@@ -142,6 +141,7 @@ class Yolo(Drawings):
     """
 
     name: ClassVar[str] = "yolo"
+    box_layout: ClassVar[BoxLayout] = "cxcywh"
     summary: ClassVar[str] = "YOLO labels (Ultralytics, Roboflow): polygons and boxes in text files"
 
     root: str | None = None
@@ -153,7 +153,7 @@ class Yolo(Drawings):
         pairing = Pairing(self.root, ".txt")
         pairs = list(pairing.pair(candidates) if self.root is not None else _beside(candidates, pairing))
         names = self._class_names([uri for _, uri in pairs if uri is not None])
-        parse = functools.partial(parse_yolo, names=names)
+        parse = functools.partial(parse_yolo, names=names, layout=self.layout)
         matches = [(candidate, self.read_drawing(uri, parse)) for candidate, uri in pairs]
         known = {one.label for _, drawing in matches if isinstance(drawing, Drawing) for one in drawing.objects}
         notes = [*pairing.notes(), *self.other_files(matches)]

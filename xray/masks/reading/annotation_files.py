@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import hashlib
 import itertools
 from collections import defaultdict
@@ -12,12 +11,11 @@ from urllib.parse import unquote
 
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected, XrayError
-from xray.core.uri import short_name, to_uri
+from xray.core.uri import is_image, short_name, to_uri
 from xray.masks.reading.objects import Drawing
-from xray.masks.reading.recognize import advice
 from xray.sources.base import Candidate, join_names
 from xray.sources.image_names import ImageNames, path_of
-from xray.sources.imagefolder import is_image
+from xray.sources.recognize import advice
 
 _SHOWN = 5
 _LOOKED_AT = 20
@@ -31,13 +29,7 @@ def listed_files(file: str | tuple[str, ...]) -> list[str]:
     """Return the URIs of files, given as such or by patterns with `*`; ConfigError if a pattern matches none."""
     uris = list[str]()
     for pattern in (file,) if isinstance(file, str) else file:
-        uri = to_uri(pattern)
-        if "*" not in pattern:
-            uris.append(uri)
-            continue
-        folder = to_uri(pattern.partition("*")[0].rpartition("/")[0] or ".")
-        wanted = unquote(uri).replace("[", "[[]")
-        matching = sorted(one for one in files.list_files(folder) if fnmatch.fnmatchcase(unquote(one), wanted))
+        matching = files.matching_files(pattern) if "*" in pattern else [to_uri(pattern)]
         if not matching:
             raise ConfigError(f"no file is called like {pattern!r}")
         uris += matching

@@ -9,9 +9,15 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from typing import NamedTuple
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
+from xray.core.uri import IMAGE_SUFFIXES
 from xray.sources.image_names import KINDS
+
+_WORDS = "|".join(sorted(KINDS | {"seg", "segm", "groundtruth", "trimap", "matte"}))
+_KIND_AT_AN_END = re.compile(rf"^(?:{_WORDS})[ ._-]+(?=[^ ._-])|(?<=[^ ._-])[ ._-]+(?:{_WORDS})$")
+_IMAGE_SUFFIXES = re.compile(rf"(?<=.)(?:\.(?:{'|'.join(IMAGE_SUFFIXES)}))+$")
 
 
 def spellings(key: str) -> Iterator[str]:
@@ -42,6 +48,41 @@ def without_kinds(path: str) -> str:
     return "/".join(kept if kept and name.casefold() in KINDS else [*kept, name])
 
 
+def plain_path(path: str) -> str:
+    """Return a form that leaves out suffixes of images, and words such as `mask` at either end of each name.
+
+    >>> plain_path("val_masks/x.JPEG_mask"), plain_path("val_images/x.jpg"), plain_path("mask")
+    ('val/x', 'val/x', 'mask')
+    """
+    return without_kinds("/".join(map(_plain, normal_path(path).split("/"))))
+
+
+def _plain(name: str) -> str:
+    before = ""
+    while name != before:
+        before, name = name, _IMAGE_SUFFIXES.sub("", _KIND_AT_AN_END.sub("", name))
+    return name
+
+
+class Match(NamedTuple):
+    """The files of a photograph.
+
+    Args:
+        stem: what is left of their paths without prefix and suffix; empty if there are none.
+        uris: of the files.
+        rank: how unlike the names are; 0: the same.
+    """
+
+    stem: str = ""
+    uris: tuple[str, ...] = ()
+    rank: int = 0
+
+    @property
+    def is_spelled_otherwise(self) -> bool:
+        """True if only the plain forms of the names agree."""
+        return _PLAIN <= self.rank < len(_FORMS) * _POSITIONS
+
+
 class AnnotationIndex:
     """Annotation files by what is left of their paths without prefix and suffix.
 
@@ -70,34 +111,47 @@ class AnnotationIndex:
                 yield posixpath.join(folder, name.removeprefix(self._prefix))
 
     @functools.cached_property
-    def _normal(self) -> dict[str, list[str]]:
-        return _grouped(self._exact, normal_path)
+    def _by_form(self) -> list[dict[str, list[str]]]:
+        return [_grouped(self._exact, rewrite) for rewrite in _FORMS[1:]]
+
+    def _stems_of(self, form: int, name: str) -> list[str]:
+        if form == 0:
+            return [name] if name in self._exact else []
+        return self._by_form[form - 1].get(name, [])
 
     @functools.cached_property
-    def _kindless(self) -> dict[str, list[str]]:
-        return _grouped(self._exact, _kindless_path)
+    def _by_name(self) -> dict[str, list[str]]:
+        return _grouped(self._exact, lambda stem: posixpath.basename(plain_path(stem)))
 
-    def find(self, key: str) -> tuple[str, list[str]]:
-        """Return the stem that matches a photograph's key, and its URIs; none if several stems may be meant."""
-        for name in _names(key):
-            if name in self._exact:
-                return self._uris(name)
-        for index, shorten in ((self._normal, normal_path), (self._kindless, _kindless_path)):
-            for name in map(shorten, _names(key)):
-                if len(stems := index.get(name, [])) == 1:
-                    return self._uris(stems[0])
+    def find(self, key: str, uri: str = "") -> Match:
+        """Return the files that match a photograph's key; none if files of several names may be meant.
+
+        Args:
+            key: of the photograph.
+            uri: of the photograph; its folders decide where the key has too few.
+        """
+        for form, rewrite in enumerate(_FORMS):
+            for position, name in enumerate(map(rewrite, _names(key))):
+                if len(stems := self._stems_of(form, name)) == 1:
+                    return self._match(stems[0], _POSITIONS * form + position % _POSITIONS)
         folder = posixpath.dirname(key)
         if "*" in self._suffix and posixpath.basename(folder).casefold() in KINDS:  # 1/images/a.png, 1/masks/*.png
-            stems = self._kindless.get(_kindless_path(posixpath.dirname(folder)), [])
+            stems = self._stems_of(2, _kindless_path(posixpath.dirname(folder)))
             if len(stems) == 1:
-                return self._uris(stems[0])
-        return "", []
+                return self._match(stems[0], 2 * _POSITIONS)
+        return self._in_a_folder_of_its_name(uri) if uri else Match()
 
-    def _uris(self, stem: str) -> tuple[str, list[str]]:
+    def _in_a_folder_of_its_name(self, uri: str) -> Match:
+        """Find `masks/val/1.png` for `data/val/1.jpg`, whose key is `1.jpg`: all folders of the file must agree."""
+        path = plain_path(posixpath.splitext(urlsplit(uri).path)[0])
+        stems = [one for one in self._by_name.get(posixpath.basename(path), []) if path.endswith(f"/{plain_path(one)}")]
+        return self._match(stems[0], len(_FORMS) * _POSITIONS) if len(stems) == 1 else Match()
+
+    def _match(self, stem: str, rank: int) -> Match:
         paths = self._exact[stem]
         if "*" not in self._suffix:  # 1.png rather than 1.PNG
             paths = sorted(paths, key=lambda path: not path.endswith(self._suffix))[:1]
-        return stem, [self.paths[path] for path in paths]
+        return Match(stem, tuple(self.paths[path] for path in paths), rank)
 
 
 def _compiled(suffix: str) -> re.Pattern[str]:
@@ -127,3 +181,10 @@ def _names(key: str) -> Iterator[str]:
     for spelling in spellings(key):
         stem = posixpath.splitext(spelling)[0]
         yield from (stem, spelling, posixpath.basename(stem))
+
+
+_FORMS: tuple[Callable[[str], str], ...] = (str, normal_path, _kindless_path, plain_path)
+"""Forms in which names are compared, one after the other."""
+_POSITIONS = 3
+"""Names of each spelling in `_names`."""
+_PLAIN = 3 * _POSITIONS

@@ -13,10 +13,10 @@ from xray.core.errors import Rejected, XrayError
 from xray.core.files import read_bytes
 from xray.core.images import Limits, decode
 from xray.core.plugins import build
-from xray.core.uri import local_path
+from xray.core.uri import local_path, to_uri
 from xray.masks.base import Annotations
-from xray.masks.reading.recognize import recognize
 from xray.sources.base import Candidate
+from xray.sources.recognize import read_head, recognize
 
 _FOLDER = re.compile(r"mask|annot|label|segm|(^|[_-])gt$|json|xml", re.IGNORECASE)
 """In names of folders that are worth a look."""
@@ -41,9 +41,11 @@ class Proposal:
 
 
 def propose(photos: Path, candidates: Sequence[Candidate]) -> list[Proposal]:
-    """Return the annotations in and beside a folder of photographs, those of most photographs first.
+    """Return the annotations in and beside a folder of photographs, the best first.
 
-    Every format is tried with its own reader, so that what is proposed can be read.
+    Those of half of the photographs come before others, masks before boxes, and what lies in the folder before what
+    lies beside it, which may belong to another data set of the same photographs. Every format is tried with its own
+    reader, so that what is proposed can be read.
 
     Args:
         photos: the folder.
@@ -61,7 +63,17 @@ def propose(photos: Path, candidates: Sequence[Candidate]) -> list[Proposal]:
             proposals.append(Proposal(settings, hints, masks > 0))
     if transparent := _transparent(candidates):
         proposals.append(Proposal({"kind": "alpha"}, transparent, True))
-    return sorted(proposals, key=lambda one: (-one.photographs, not one.masks))
+    root, half = photos.resolve(), len(candidates) / 2
+    return sorted(
+        proposals,
+        key=lambda one: (one.photographs < half, not one.masks, not _is_inside(one, root), -one.photographs),
+    )
+
+
+def _is_inside(proposal: Proposal, folder: Path) -> bool:
+    """Return whether annotations lie in a folder; those without a place of their own lie beside each photograph."""
+    place = proposal.settings.get("root") or proposal.settings.get("file")
+    return place is None or Path(place).is_relative_to(folder)
 
 
 def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
@@ -106,10 +118,10 @@ def _kind(file: Path) -> str | None:
     try:
         if not file.is_file() or file.stat().st_size > _MAX_BYTES:
             return None
-        seen = recognize(file.read_bytes())
+        seen = recognize(read_head(to_uri(file)))
     except OSError:
         return None
-    return seen[1] if seen is not None else None
+    return seen.kind if seen is not None else None
 
 
 def _transparent(candidates: Sequence[Candidate]) -> int:

@@ -19,12 +19,14 @@ from xray.core.uri import base_name, to_uri
 from xray.masks.base import Annotations, Mask
 from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
 from xray.masks.reading.annotation_files import Images, Match, folder_of, listed_files, match_images, other_files
+from xray.masks.reading.boxes import BoxSettings, Layouts
 from xray.masks.reading.extents import Extents
 from xray.masks.reading.objects import Drawing, Labels, Object, Selection
 from xray.masks.reading.outlines import fill
 from xray.masks.reading.pairing import Pairing
-from xray.masks.reading.recognize import advice
+from xray.masks.reading.run_order import RunOrders, RunSettings, along_rows
 from xray.sources.base import RELATIVE, Box, Candidate, join_names
+from xray.sources.recognize import advice
 
 _LEFT_OUT = "mask_parts_left_out"
 _SHOWN = 5
@@ -79,15 +81,30 @@ class Drawings(Annotations):
             categories = {candidate.category for candidate, _ in matches}
         selection = Selection(labels, known, self.name, self.labels_setting, categories)
         extents, problems = Extents(), list[str]()
+        doubts = self._doubts()
         for candidate, drawing in matches:
             if isinstance(drawing, Drawing):
+                if isinstance(self, RunSettings) and self.runs == "rows":
+                    drawing = along_rows(drawing)
+                for doubt in doubts:
+                    doubt.watch(candidate.key, drawing)
                 boxes = [one.box for one in drawing.objects if one.box and not _touches(one.box, drawing.size)]
                 outside = [f"box {box} outside of the image" for box in boxes]
                 problems += [f"{candidate.key}: {problem}" for problem in (*drawing.problems, *outside)]
             yield self._attached(candidate, drawing, selection, extents)
         if problems:
             problems = [f"{len(problems):,} parts of annotations are left out: {join_names(problems, _SHOWN)}"]
-        self._add_notes((*notes, *problems, *extents.notes(), *selection.notes()))
+        doubtful = [note for doubt in doubts for note in doubt.check(self.name)]
+        self._add_notes((*notes, *problems, *doubtful, *extents.notes(), *selection.notes()))
+
+    def _doubts(self) -> list[Layouts | RunOrders]:
+        """Return what questions whether the set is what its format says, unless the recipe says what it is."""
+        doubts = list[Layouts | RunOrders]()
+        if isinstance(self, BoxSettings) and self.boxes is None:
+            doubts.append(Layouts(self.box_layout))
+        if isinstance(self, RunSettings) and self.runs is None:
+            doubts.append(RunOrders())
+        return doubts
 
     def attach_files(
         self, candidates: Iterable[Candidate], pairing: Pairing, parse: Callable[[bytes], Drawing], labels: Labels

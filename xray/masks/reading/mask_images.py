@@ -6,8 +6,8 @@ import dataclasses
 import io
 import math
 import struct
-from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -15,12 +15,14 @@ from pydantic import Field
 
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
+from xray.core.parallel import map_ahead
 from xray.core.parts import unpack
 from xray.masks.base import AnnotationFile, Annotations, Mask
 from xray.masks.fitting import same_shape
 from xray.masks.mask_files import apply_orientation, orientation_of_mask
 from xray.masks.reading.brightness import bright
 from xray.masks.reading.values import Decision, Numbers, Seen, Values, decide, share_ignored
+from xray.masks.signs import covers_borders
 
 Label = Annotated[int, Field(ge=0)]
 
@@ -28,6 +30,8 @@ _FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG", "GIF", "AVIF")
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _MAX_PIXELS = 1_000_000
+OTHER_SIZE = "do not have the size of their photographs"
+_READERS = 4
 
 
 def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
@@ -81,6 +85,26 @@ def size_of(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+class _Opened(NamedTuple):
+    """What was seen in a mask, its size and that of its photograph."""
+
+    seen: Seen
+    size: tuple[int, int]
+    photo: tuple[int, int]
+
+    @property
+    def has_shape(self) -> bool:
+        """True if it has the shape of its photograph, upright or on its side."""
+        return same_shape(self.size, self.photo) or same_shape((self.size[1], self.size[0]), self.photo)
+
+
+def _opened(file: AnnotationFile) -> list[_Opened]:
+    """Look at the masks in a file; damaged ones are left out."""
+    images = [image for part in unpack(file.data) if (image := _open(part)) is not None]
+    photo = (file.width, file.height)
+    return [_Opened(Seen.of(file.name, Numbers.of(image)), size, photo) for size, image in images]
+
+
 class MaskImages(Annotations):
     """The base of formats whose masks are images; what the numbers mean is decided from all masks together.
 
@@ -91,19 +115,18 @@ class MaskImages(Annotations):
     ignore: tuple[Label, ...] | None
     invert: bool
 
-    def resolve(self, files: Sequence[AnnotationFile]) -> tuple[Self, list[str]]:
+    def resolve(self, files: Iterable[AnnotationFile]) -> tuple[Self, list[str]]:
         """See `Annotations.resolve` and `xray.masks.reading.values.decide`."""
-        parts = [(file, part) for file in files for part in unpack(file.data)]
-        opened = [(file, *image) for file, part in parts if (image := _open(part)) is not None]
-        images = [(file.name, image) for file, _, image in opened]
-        if self.values is None:
-            decision = decide([Seen.of(name, Numbers.of(image)) for name, image in images])
-        else:
-            decision = Decision(self.values)
+        opened = [one for some in map_ahead(_opened, files, _READERS) for one in some]
+        seen = [one.seen for one in opened]
+        decision = decide(seen) if self.values is None else Decision(self.values, self.ignore or ())
         changes = {"values": decision.values, "ignore": decision.ignore if self.ignore is None else self.ignore}
         this: Any = self
         resolved: Self = dataclasses.replace(this, **changes)
-        return resolved, [*decision.notes, *self._other_sizes([(file, size) for file, size, _ in opened])]
+        bordered = [one.name for one in seen if decision.is_bordered(one, invert=self.invert)]
+        inverted = [f"masks may be wrong: {covers_borders(bordered, len(seen))}; do they show the background?"]
+        notes = [*decision.notes, *(inverted if 0 < len(bordered) < len(seen) / 2 else ())]
+        return resolved, [*notes, *self._other_sizes(opened)]
 
     def read_image(self, data: bytes | None, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         """Read a mask of the shape of the upright photograph, or of its stored pixels (see `orientation_of_mask`).
@@ -114,7 +137,7 @@ class MaskImages(Annotations):
             The mask, shape (H, W), and its notes: `mask_converted` (16-bit or transparent), `mask_rotated_by_exif`.
 
         Raises:
-            Rejected: missing_mask, corrupt_mask, mask_wrong_size, mask_ambiguous.
+            Rejected: missing_mask, corrupt_mask, mask_wrong_size, mask_ambiguous, mask_empty (with its values).
         """
         if data is None:
             raise Rejected("missing_mask")
@@ -125,7 +148,18 @@ class MaskImages(Annotations):
             if other.shape != mask.shape:
                 raise Rejected("mask_wrong_size", f"parts of {_sizes(mask)} and {_sizes(other)}")
             mask, notes = mask | other, tuple(dict.fromkeys((*notes, *more)))
+        if not mask.any():
+            self._check_empty(parts[0])
         return mask, notes
+
+    def _check_empty(self, data: bytes) -> None:
+        """Refuse a mask without any pixel by its values, if it has others than the background's."""
+        image = _open(data)
+        seen = None if image is None else Seen.of("", Numbers.of(image[1]))
+        if seen is not None and seen.labels != (0,):
+            objects = f"the object has {', '.join(map(str, self.values))}" if isinstance(self.values, tuple) else ""
+            meaning = objects or ("the object is above half" if self.values in (None, "brightness") else "")
+            raise Rejected("mask_empty", f"it has {seen.listed}{meaning and f', and {meaning}'}")
 
     def _read_part(self, data: bytes, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         image, orientation = load_label_image(data, decoded)
@@ -142,26 +176,20 @@ class MaskImages(Annotations):
         mask, ignored = numbers.object(self.values, ignore), np.isin(numbers.label_HW, ignore)
         return share_ignored(~mask & ~ignored if self.invert else mask, ignored), False
 
-    def _other_sizes(self, opened: Sequence[tuple[AnnotationFile, tuple[int, int]]]) -> list[str]:
+    def _other_sizes(self, opened: Sequence[_Opened]) -> list[str]:
         """Return a note on masks that have neither their photograph's size nor, turned on its side, its stored size."""
-        others = [(file, size) for file, size in opened if {*size} != {file.width, file.height}]
+        others = [one for one in opened if {*one.size} != {*one.photo}]
         if self.resize:
-            others = [(file, size) for file, size in others if not _alike(size, file)]
+            others = [one for one in others if not one.has_shape]
         if not others:
             return []
-        file, (width, height) = others[0]
+        first = others[0]
         note = (
-            f"{len(others):,} of {len(opened):,} masks do not have the size of their photographs and will be rejected: "
-            f"{file.name} is {width}×{height}, its photograph {file.width}×{file.height}"
+            f"{len(others):,} of {len(opened):,} masks {OTHER_SIZE} and will be rejected: "
+            "{} is {}×{}, its photograph {}×{}".format(first.seen.name, *first.size, *first.photo)
         )
-        alike = sum(_alike(size, file) for file, size in others)
+        alike = sum(one.has_shape for one in others)
         return [f"{note}; `resize: true` scales the {alike:,} of the same shape" if alike else note]
-
-
-def _alike(size: tuple[int, int], file: AnnotationFile) -> bool:
-    """Return whether a mask has the shape of its photograph, upright or on its side."""
-    photo = (file.width, file.height)
-    return same_shape(size, photo) or same_shape((size[1], size[0]), photo)
 
 
 def _sizes(mask: Mask) -> str:

@@ -42,6 +42,7 @@ class Object:
         points: x, y, and True on the object.
         crowd: true for a region of several objects, which counts only if a photograph has nothing else.
         left_out: true if a part of its outline cannot be used.
+        numbers: the four numbers of its box as the file writes them, if it may write others than its format says.
     """
 
     label: str
@@ -50,6 +51,7 @@ class Object:
     points: tuple[Point, ...] = ()
     crowd: bool = False
     left_out: bool = False
+    numbers: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

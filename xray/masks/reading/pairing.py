@@ -6,28 +6,31 @@ import functools
 import json
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote_from_bytes, unquote
 
 from xray.core import files
 from xray.core.parts import join_uris
-from xray.core.uri import to_uri
+from xray.core.uri import short_name, to_uri
 from xray.masks.base import Annotations
-from xray.masks.reading.annotation_index import AnnotationIndex
+from xray.masks.reading.annotation_index import AnnotationIndex, Match, plain_path
 from xray.masks.reading.naming import propose_naming
 from xray.sources.base import Candidate, join_names
 
 _MAX_KEPT = 2000
 _MAX_OBJECTS = 8
 _MAX_NAMES = 5
+_MAX_LOOKED_AT = 20_000
 
 
 class Pairing:
     """A lookup of annotations by photograph in a folder, which is listed once.
 
     The annotation of the photo with key `<folder>/<stem>.jpg` is `root/<folder>/<prefix><stem><suffix>`, else
-    `root/<prefix><stem><suffix>`. Without a root it is beside the photo. Case, normal forms of letters and
-    percent-encoding may differ, and folders such as `images` and `masks`, where only one file comes into question.
+    `root/<prefix><stem><suffix>`. Without a root it is beside the photo. Case, normal forms of letters,
+    percent-encoding, suffixes of images, words such as `mask` at an end of a name, and folders such as `images` and
+    `masks` may differ, where only one file comes into question.
 
     Args:
         root: folder of the annotations, a path or URI.
@@ -51,6 +54,7 @@ class Pairing:
         self._photographs: set[str] = set()
         self._missed: list[str] = []
         self._own: dict[str, str] = {}
+        self._otherwise: list[str] = []
 
     def _list(self, folder: str, *, recursive: bool) -> AnnotationIndex:
         start = len(folder.partition("?")[0].rstrip("/")) + 1
@@ -59,32 +63,37 @@ class Pairing:
 
     def find(self, candidate: Candidate) -> str | None:
         """Return the URI of the candidate's annotation (several: see `xray.core.parts`), or None."""
-        return self._matched(candidate, self._find(candidate)[1])
+        match = self._find(candidate)
+        return self._matched(candidate, match, match.uris)
 
     def pair(self, candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, str | None]]:
-        """Yield candidates with their annotations; with `*` in the suffix, a file belongs to the longest name."""
-        if "*" not in self._suffix:
-            yield from ((candidate, self.find(candidate)) for candidate in candidates)
-            return
-        found = [(candidate, *self._find(candidate)) for candidate in candidates]
-        owners: dict[str, str] = {}
-        for _, stem, uris in found:
-            for uri in uris:
-                owners[uri] = max(owners.get(uri, ""), stem, key=len)
-        for candidate, stem, uris in found:
-            yield candidate, self._matched(candidate, [uri for uri in uris if owners[uri] == stem])
+        """Yield candidates with their annotations.
 
-    def _find(self, candidate: Candidate) -> tuple[str, list[str]]:
+        A file belongs to the photographs of the longest name, where the suffix has `*`, and of these to those whose
+        name is most like its own: `a.png` to `a.jpg` rather than `A.jpg`.
+        """
+        found = [(candidate, self._find(candidate)) for candidate in candidates]
+        owners: dict[str, tuple[int, int]] = {}
+        for candidate, match in found:
+            for uri in match.uris if match.uris != (candidate.uri,) else ():
+                owners[uri] = max(owners.get(uri, (0, 0)), _claim(match))
+        for candidate, match in found:
+            uris = [uri for uri in match.uris if owners.get(uri, _claim(match)) == _claim(match)]
+            yield candidate, self._matched(candidate, match, uris)
+
+    def _find(self, candidate: Candidate) -> Match:
         index, key = self._index, candidate.key
-        if index is None:
-            if "#" in candidate.uri or candidate.uri.startswith("data:"):  # a table cell has no neighbouring files
-                return "", []
-            path, mark, query = candidate.uri.partition("?")
-            index, key = self._beside(posixpath.dirname(path) + mark + query), posixpath.basename(path)
-        return index.find(key)
+        in_table = "#" in candidate.uri or candidate.uri.startswith("data:")  # has no neighbouring files
+        if index is not None:
+            return index.find(key, "" if in_table else candidate.uri)
+        if in_table:
+            return Match()
+        path, mark, query = candidate.uri.partition("?")
+        return self._beside(posixpath.dirname(path) + mark + query).find(posixpath.basename(path))
 
-    def _matched(self, candidate: Candidate, uris: list[str]) -> str | None:
+    def _matched(self, candidate: Candidate, match: Match, found: Sequence[str]) -> str | None:
         """Count a photograph, and return its annotation."""
+        uris = [*found]
         if self._base and candidate.uri.startswith(self._base):
             self._photographs.add(candidate.uri)
         self._several, self._most = self._several + (len(uris) > 1), max(self._most, len(uris))
@@ -93,6 +102,8 @@ class Pairing:
             self._own[candidate.uri] = candidate.key
             return None
         if uris:
+            if match.is_spelled_otherwise:
+                self._otherwise.append(f"{candidate.key} ({short_name(uris[0])})")
             return join_uris(uris)
         self._missing += 1
         if len(self._missed) < _MAX_KEPT:
@@ -106,6 +117,9 @@ class Pairing:
             note = f"{self._several:,} photographs have several annotation files, up to {self._most}, which are united"
             every = f"{note}: if they are all regions of a photograph and not its objects, choose those that are"
             notes.append(every if self._most > _MAX_OBJECTS else note)
+        if self._otherwise:
+            shown = join_names(self._otherwise, _MAX_NAMES)
+            notes.append(f"{len(self._otherwise):,} photographs have annotations of another spelling: {shown}")
         if self._index is None:
             return notes
         unused = [path for path, uri in self._index.paths.items() if uri not in self._used]
@@ -127,12 +141,31 @@ class Pairing:
         text = f"{count:,} annotations are not in {self._root!r}: the first would be {looked}"
         proposal = propose_naming(missed, unused, tried=self._written)
         if proposal is None:
-            return text
+            return text + self._same_names(missed, unused)
         prefix, suffix, fitting = proposal
         if not self._adjustable:
             return f"{text}; {fitting:,} files are called {prefix}…{suffix} instead"
         setting = f"`suffix: {json.dumps(suffix)}`" + (f" and `prefix: {json.dumps(prefix)}`" if prefix else "")
         return f"{text}; {setting} would match {fitting:,}"
+
+    def _same_names(self, missed: Sequence[str], unused: Sequence[str]) -> str:
+        """Say in which folder most files of the photographs' names lie; empty if there are none."""
+        wanted = {_name_of(key) for key in missed}
+        folders = Counter(posixpath.dirname(path) for path in unused[:_MAX_LOOKED_AT] if _name_of(path) in wanted)
+        if not folders:
+            return ""
+        folder, count = folders.most_common(1)[0]
+        root = posixpath.join(self._root or "", unquote(folder))
+        return f"; {count:,} files of the same names are in {root!r}: if they belong together, write `root: {root}`"
+
+
+def _name_of(path: str) -> str:
+    return posixpath.basename(plain_path(posixpath.splitext(path)[0]))
+
+
+def _claim(match: Match) -> tuple[int, int]:
+    """Return what decides to which of several photographs a file belongs: the largest claim."""
+    return len(match.stem), -match.rank
 
 
 class Paired(Annotations):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,11 +13,14 @@ from PIL import Image
 
 from xray.core.errors import ConfigError, Rejected
 from xray.masks.base import Mask
+from xray.masks.quality import border_of, without_frame
 from xray.masks.reading.brightness import MAX_LABELS, Shades, is_colourful, levels_of, opacity_of
 
 Values = Literal["brightness", "opacity", "label"] | tuple[int, ...]
 """`brightness`: the object is above half; `opacity`: it is what a cut-out shows; `label`: it has the one label that is
 not 0; numbers: it has these labels."""
+
+Range = tuple[int, int]
 
 _IGNORED = (255, 65535)
 _BAND = 0.02
@@ -117,14 +120,18 @@ class Seen:
         cut_out: true if the opacity varies.
         colours: true if labels are colours.
         shades: how grey levels are distributed.
+        border: values that a tenth of the outermost pixels do not exceed, and that nine tenths do not; and of those 3 %
+            further inside, because some masks have a frame.
+        opaque_border: the same of its opacity.
     """
 
     name: str
     labels: tuple[int, ...] | None
     cut_out: bool
     colours: bool
-
     shades: Shades | None = None
+    border: tuple[Range, ...] = ()
+    opaque_border: tuple[Range, ...] = ()
 
     @classmethod
     def of(cls, name: str, numbers: Numbers) -> Seen:
@@ -132,8 +139,15 @@ class Seen:
         shades = None if numbers.colours else Shades.of(numbers.label_HW)
         labels = np.unique(numbers.label_HW)
         few = len(labels) <= MAX_LABELS and not (shades is not None and shades.noisy)
+        opacity_HW = numbers.opacity_HW
         return cls(
-            name, tuple(labels.tolist()) if few else None, numbers.opacity_HW is not None, numbers.colours, shades
+            name,
+            tuple(labels.tolist()) if few else None,
+            opacity_HW is not None,
+            numbers.colours,
+            shades,
+            ranges_at_border(numbers.label_HW),
+            () if opacity_HW is None else ranges_at_border(opacity_HW),
         )
 
     @property
@@ -156,6 +170,19 @@ class Seen:
         return ", ".join(f"0x{label:06x}" if self.colours else str(label) for label in self.labels)
 
 
+def ranges_at_border(values_HW: NDArray[np.integer[Any]]) -> tuple[Range, ...]:
+    """Return the values of most of the outermost pixels of an image, and of those 3 % further inside.
+
+    >>> ranges_at_border(np.pad(np.zeros((98, 98), np.uint8), 1, constant_values=255))
+    ((255, 255), (0, 0))
+    """
+    ranges = []
+    for image in (values_HW, without_frame(values_HW)):
+        low, high = np.quantile(border_of(image), (0.1, 0.9), method="nearest").tolist()
+        ranges.append((int(low), int(high)))
+    return tuple(ranges)
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the numbers of a set of masks mean.
@@ -169,6 +196,24 @@ class Decision:
     values: Values
     ignore: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def is_bordered(self, file: Seen, *, invert: bool) -> bool:
+        """Return whether the object of a file covers at least nine tenths of the borders of its image."""
+        is_rejected = _is_unclear(file, self.ignore) if self.values == "label" else file.is_photograph
+        if is_rejected and self.values != "opacity":
+            return False
+        return any(self._is_object(file, ends, invert=invert) for ends in self._border_of(file))
+
+    def _border_of(self, file: Seen) -> tuple[Range, ...]:
+        return file.opaque_border if self.values == "opacity" else file.border
+
+    def _is_object(self, file: Seen, ends: Range, *, invert: bool) -> bool:
+        if self.values in ("opacity", "brightness"):
+            threshold = 127 if self.values == "opacity" or file.shades is None else file.shades.threshold
+            return ends[1] <= threshold if invert else ends[0] > threshold
+        objects = self.values if isinstance(self.values, tuple) else None
+        marked = [end not in self.ignore and (end in objects if objects else end != 0) for end in ends]
+        return not any(marked) if invert else all(marked)
 
 
 def decide(files: Iterable[Seen]) -> Decision:
@@ -193,7 +238,7 @@ def decide(files: Iterable[Seen]) -> Decision:
     photographs = [file for file in seen if file.is_photograph]
     if len(photographs) * 2 > len(seen):
         raise _ambiguous(photographs, len(seen), _PHOTOGRAPHS)
-    usable = [file for file in seen if file not in photographs]
+    usable = [file for file in seen if not file.is_photograph]
     labelled = [file for file in usable if file.has_labels]
     if any(file.labels is None for file in usable) and len(labelled) * 2 <= len(usable):
         decision, odd = _decide_brightness(usable), labelled
@@ -209,7 +254,7 @@ def decide(files: Iterable[Seen]) -> Decision:
 
 def _decide_brightness(seen: Sequence[Seen]) -> Decision:
     dull = [file for file in seen if file.shades is not None and file.shades.is_dull]
-    if dull and all(file in dull or (file.shades is not None and file.shades.count == 1) for file in seen):
+    if dull and all(file.shades is not None and (file.shades.is_dull or file.shades.count == 1) for file in seen):
         advice = (
             "which is all on one side of half the range: write masks of 0 and 255, or `values: [NUMBER]` of the object"
         )
@@ -225,14 +270,16 @@ def _is_black_and_white(seen: Sequence[Seen]) -> bool:
 def _decide_labels(seen: Sequence[Seen]) -> Decision:
     union = sorted({label for file in seen for label in file.labels or ()})
     colours = any(file.colours for file in seen)
-    names = {label: f"0x{label:06x}" if colours else str(label) for label in union}
+    named = {label: f"0x{label:06x}" if file.colours else str(label) for file in seen for label in file.labels or ()}
+    names = {label: named[label] for label in union}
     ignore = tuple(label for label in ((_VOC_IGNORED,) if colours else _IGNORED) if _is_ignored(label, seen))
     trimap = bool(ignore) and {*union} - {0, *ignore} <= _UNKNOWN
-    unclear = [file for file in seen if trimap or _is_unclear(file, ignore)]
-    advice = _advice([names[label] for label in union if label > 0])
+    clear = [file for file in seen if not (trimap or _is_unclear(file, ignore))]
+    unclear = seen if not clear else [file for file in seen if trimap or _is_unclear(file, ignore)]
+    advice = _advice(unclear[0].labels or union, names) if unclear else ""
     if len(unclear) == len(seen):
         raise _ambiguous(unclear, len(seen), advice)
-    objects = sorted({label for file in seen if file not in unclear for label in _objects(file) if label not in ignore})
+    objects = sorted({label for file in clear for label in _objects(file) if label not in ignore})
     shown = ", ".join([*names.values()][:MAX_LABELS]) + (", …" if len(names) > MAX_LABELS else "")
     single = len(objects) == 1
     meaning = f"{names[objects[0]]} is the object" if single else "in each, the one that is not 0 is the object"
@@ -243,9 +290,11 @@ def _decide_labels(seen: Sequence[Seen]) -> Decision:
     return Decision(tuple(objects) if single and not unclear else "label", ignore, tuple(notes))
 
 
-def _advice(labels: Sequence[str]) -> str:
-    values = f"write which values are the object, such as `values: [{next(iter(labels), '1')}]`"
-    return f"{values}, and which to ignore, such as `ignore: [{labels[-1]}]`" if len(labels) > 1 else values
+def _advice(labels: Sequence[int], names: Mapping[int, str]) -> str:
+    """Return the settings to write for a file with these labels."""
+    shown = [names[label] for label in labels if label > 0]
+    values = f"write which values are the object, such as `values: [{next(iter(shown), '1')}]`"
+    return f"{values}, and which to ignore, such as `ignore: [{shown[-1]}]`" if len(labels) > 2 else values
 
 
 def _is_ignored(label: int, seen: Sequence[Seen]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xray.core.errors import ConfigError, unknown
 from xray.core.plugins import settings
-from xray.models.base import Labels, Task
+from xray.models.base import Task
 from xray.models.family import Family
 from xray.models.head import MIN_SIDE
 from xray.models.loaded import Preprocessing
@@ -47,9 +47,8 @@ class Reduced(Family):
         """Multiples of 32, for ViT of its patch of 8."""
         return SIDE, 8 if self.architecture == "vit" else 32, MIN_SIDE
 
-    def _check_published(self) -> Labels | None:
+    def _check_available(self) -> None:
         self._published()
-        return None
 
     def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:
         raise ConfigError(f"{self.title} has no published weights: it is only trained from scratch")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, build_opener, urlopen
 
 from xray.core.errors import ConfigError
 from xray.core.uri import local_path, to_uri
 from xray.models.weights.checkpoint import weights_unavailable
 
-HUB_SECONDS = 8
-"""Longest wait for the answer of a server."""
+HUB_SECONDS = 4
+"""Longest wait for the answer of a server: with the imports of the libraries, commands then fail within 10 s."""
 _WEIGHTS = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"
 )  # fmt: skip
@@ -97,7 +100,7 @@ def check_hub(repo: str, revision: str | None, title: str) -> None:
 
     def ask() -> None:
         try:
-            HfApi(endpoint=endpoint).model_info(repo, revision=revision, timeout=HUB_SECONDS / 2)
+            HfApi(endpoint=endpoint).model_info(repo, revision=revision, timeout=HUB_SECONDS)
         except HFValidationError as error:
             raise ConfigError(f"{title!r} is no model: {repo!r} is not a hub id owner/name") from error
         except HfHubHTTPError as error:
@@ -119,7 +122,7 @@ def check_url(url: str, title: str) -> None:
 
     def ask() -> None:
         try:
-            urlopen(Request(url, method="HEAD"), timeout=HUB_SECONDS / 2).close()
+            urlopen(Request(url, method="HEAD"), timeout=HUB_SECONDS).close()
         except (URLError, OSError) as error:
             server = url.split("/")[2]
             raise weights_unavailable(title, OSError(f"{server} cannot be reached, and they are not cached")) from error
@@ -127,7 +130,21 @@ def check_url(url: str, title: str) -> None:
     _within(HUB_SECONDS, ask, weights_unavailable(title, OSError(f"no answer in {HUB_SECONDS} s: {url}")))
 
 
-def _within(seconds: float, ask: Any, late: ConfigError) -> None:
+def answers(url: str, seconds: float) -> bool:
+    """Return whether a server answers anything within some seconds, through the proxy that the environment names."""
+
+    def ask() -> None:
+        with contextlib.suppress(HTTPError):
+            build_opener().open(Request(url, method="HEAD"), timeout=seconds).close()
+
+    try:
+        _within(seconds, ask, ConfigError(f"no answer in {seconds} s: {url}"))
+    except (OSError, HTTPException, ValueError):
+        return False
+    return True
+
+
+def _within(seconds: float, ask: Callable[[], None], late: ConfigError) -> None:
     """Run a function in a thread that does not keep the process alive; raise its error, or `late`."""
     errors: list[Exception] = []
 

@@ -174,6 +174,11 @@ CATALOG: dict[str, CatalogEntry] = {
         "CompVis/stable-diffusion-safety-checker", "refs/pr/41", _TRANSFORMER,
         "08902f19b1cfebd7c989f152fc0507bef6898c706a91d666509383122324b511",
     ),
+    "lama": _web(
+        "https://huggingface.co/Carve/LaMa-ONNX/resolve/c3c0c9e468934d62e79c329e35d82dd09ff8c444/lama_fp32.onnx",
+        "1faef5301d78db7dda502fe59966957ec4b79dd64e16f03ed96913c7a4eb68d6",
+        "remover: big-LaMa in ONNX format", "Apache-2.0", 0.21, f"revision and hash: {_SEVERAL}",
+    ),
     "inception-fid": _web(
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
         "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",

@@ -17,6 +17,7 @@ from xray.models.weights.catalog import CATALOG
 
 MANIFEST = "xray-weights.json"
 
+_FILES = (".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -128,7 +129,7 @@ def locate(reference: str) -> Path:
             f"the weights {shown!r} are not in {str(weights_folder())!r}{nor_path}; pull them by xray weights pull "
             f"{shown}. Without a connection: {offline_advice(shown)}"
         )
-    if "/" in reference or reference.startswith(("~", ".")):
+    if "/" in reference or reference.startswith(("~", ".")) or reference.endswith(_FILES):
         raise ConfigError(f"no weights at {reference!r}: no such file or folder")
     raise ConfigError(
         f"{unknown('weights', reference, CATALOG)}, a pulled hub id org/name, or the path of a file or folder"

@@ -62,11 +62,11 @@ def _path(file: str, folder: str) -> str:
 
 
 def _drawn(suffix: str, file: str, folder: str) -> LabelFile:
-    name, image, text = base_name(file), _path(file, folder), _text(file)
+    name, image, data = base_name(file), _path(file, folder), _data(file)
     if suffix == "xml":
-        return read_xml(text, name, image)
+        return read_xml(data, name, image)
     try:
-        drawing = load_json(text)
+        drawing = load_json(data)
     except MALFORMED as error:
         raise unreadable(name, _FORMATS[suffix], problem_of(error)) from error
     if not isinstance(drawing, dict) or not isinstance(drawing.get("shapes"), list):
@@ -74,15 +74,19 @@ def _drawn(suffix: str, file: str, folder: str) -> LabelFile:
     return read_labelme(drawing, image, name)
 
 
-def _text(file: str) -> str:
+def _data(file: str) -> bytes:
     try:
-        return decode_text(files.read_bytes(file))
-    except (Rejected, ValueError) as error:
-        raise unreadable(base_name(file), "text", error) from error
+        return files.read_bytes(file)
+    except Rejected as error:
+        raise unreadable(base_name(file), "labels", error) from error
 
 
 def _yolo(file: str, folder: str) -> LabelFile:
-    lines = [line for line in _text(file).splitlines() if line.strip()]
+    data = _data(file)
+    try:
+        lines = [line for line in decode_text(data).splitlines() if line.strip()]
+    except ValueError as error:
+        raise unreadable(base_name(file), "text", error) from error
     return read_parts(base_name(file), "YOLO", lines, functools.partial(_yolo_object, _path(file, folder)))
 
 

@@ -80,7 +80,7 @@ def read_labelme(drawing: Mapping[str, Any], image: str, file: str) -> LabelFile
     """Return the labels of a labelme drawing of an image: of its shapes, and the flags that are set."""
 
     def read(shape: Mapping[str, Any]) -> Iterable[Entry]:
-        return [Entry(image, str(shape["label"]), box_area(shape.get("points") or []))]
+        return [Entry(image, str(shape["label"] or ""), box_area(shape.get("points") or []))]
 
     flags = [{"label": name} for name, isset in (drawing.get("flags") or {}).items() if isset]
     return read_parts(file, "a labelme drawing", [*flags, *drawing["shapes"]], read)

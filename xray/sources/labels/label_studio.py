@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-_IMAGE = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])(\?|$)|^https?://|\?d=", re.IGNORECASE)
+from xray.core.uri import IMAGE_SUFFIXES
+
+_IMAGE = re.compile(rf"\.({'|'.join(IMAGE_SUFFIXES)})(\?|$)|^https?://|\?d=", re.IGNORECASE)
 Result = Mapping[str, Any]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 import re
 from collections.abc import Sequence
@@ -12,9 +11,11 @@ from urllib.parse import unquote, urlsplit
 from xray.core import files
 from xray.core.errors import ConfigError, Rejected
 from xray.core.text import decode_text
-from xray.core.uri import base_name, local_path, short_name, to_uri
+from xray.core.uri import base_name, join, location, short_name, to_uri
 from xray.sources.base import join_names
+from xray.sources.labels import colours
 from xray.sources.labels.base import Entry, LabelFile, unreadable
+from xray.sources.labels.colours import read_class_masks
 from xray.sources.labels.folders import read_folder
 from xray.sources.labels.json_files import read_json
 from xray.sources.labels.names import find_names, read_names
@@ -44,7 +45,7 @@ def read_labels(labels: Labels, root: str, keys: Sequence[str]) -> LabelFile:
     if not uris and "://" not in labels.file:
         uris = _matching(f"{root}/{labels.file}")
     if not uris:
-        folder = str(local_path(root) or root)
+        folder = location(root)
         raise ConfigError(f"no labels {labels.file!r}: neither here nor in {folder!r}", ("labels",))
     parts = [_named(_read(labels, uri), labels, uri) for uri in uris]
     formats = ", ".join(dict.fromkeys(part.format for part in parts))
@@ -67,17 +68,16 @@ def _matching(location: str) -> list[str]:
     """Return the URIs of the file or folder at a location, or of all files if it contains `*`."""
     if "*" not in location:
         return [uri] if files.exists(uri := to_uri(location)) else []
-    folder = to_uri(location.partition("*")[0].rpartition("/")[0] or ".")
-    pattern = unquote(to_uri(location)).replace("[", "[[]")
-    listed = files.list_files(folder) if files.is_folder(folder) else ()
-    return [uri for uri in listed if fnmatch.fnmatchcase(unquote(uri), pattern)]
+    return files.matching_files(location)
 
 
 def _read(labels: Labels, uri: str) -> LabelFile:
     """Read a file or folder, whose format is recognized by its content."""
     name, columns = base_name(uri), (labels.image_column, labels.label_column)
     if files.is_folder(uri):
-        return read_folder(uri)
+        return read_class_masks(uri) if name == colours.FOLDER else read_folder(uri)
+    if name == colours.LABELMAP:
+        return read_class_masks(join(posixpath.dirname(uri), colours.FOLDER))
     try:
         text = decode_text(files.read_bytes(uri))
     except (Rejected, ValueError) as error:

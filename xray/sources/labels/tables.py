@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xray.core.errors import ConfigError
+from xray.core.uri import IMAGE_SUFFIXES
 from xray.sources.labels.base import Entry, LabelFile, unreadable
 
 Columns = tuple[str | None, str | None]
@@ -23,7 +24,6 @@ _LABEL = (
     *("class_id", "classid", "category_id", "label_id", "labelid", "class_index", "index", "y"),
 )
 GROUND_TRUTH = "ImageNet's ground truth"
-_IS_IMAGE = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|jfif|heic|heif|avif)$", re.IGNORECASE)
 _WNID_BOX = re.compile(r"(n\d{8})( \d+){4}")
 
 
@@ -72,7 +72,11 @@ def _words(line: str) -> list[str]:
 
 def _image_column(cells: Sequence[str]) -> int | None:
     """Return the first column that holds the name of an image file."""
-    return next((column for column, cell in enumerate(cells) if _IS_IMAGE.search(cell)), None)
+    return next((column for column, cell in enumerate(cells) if _suffix(cell) in IMAGE_SUFFIXES), None)
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(name)[1].removeprefix(".").lower()
 
 
 def _is_heading(cells: Sequence[str]) -> bool:

@@ -70,8 +70,13 @@ class Parquet(Source):
 
     def categories(self) -> Sequence[Category]:
         """Return a category for each label that is a WordNet id, or a name or synonym of an ImageNet class."""
-        labels = list(dict.fromkeys(label for row in self._reader.all_rows() for label in self._labels(row)))
-        return categories_from_labels(labels, where=f"column {self.category or self.objects!r} of {self.uri!r}")
+        return categories_from_labels(
+            list(self.label_counts()), where=f"column {self.category or self.objects!r} of {self.uri!r}"
+        )
+
+    def label_counts(self) -> dict[str, int]:
+        """Return the number of rows by label; those with several labels count for each."""
+        return dict(Counter(label for row in self._reader.all_rows() for label in self._labels(row)))
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the rows of these categories, in the order of files and rows."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from xray.masks.reading.recognize import advice, recognize
+from xray.sources.recognize import advice, read_head, recognize
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,23 @@ def test_other_files_are_recognized_and_their_own_kind_needs_no_advice(data: byt
 )
 def test_anything_else_is_unknown(data: bytes) -> None:
     assert recognize(data) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"info": {"a": "[{"}, "images": [{"id": n, "file_name": f"ü{n}.jpg"} for n in range(9999)]}, "coco"),
+        ({"shapes": [{"points": [[n, n] for n in range(9999)]}]}, "labelme"),
+        (
+            [{"id": 1, "data": {"image": "a"}, "annotations": [{"result": [{"x": n} for n in range(9999)]}]}],
+            "label_stu",
+        ),
+    ],
+)
+def test_the_first_bytes_are_enough(content: object, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(content, ensure_ascii=False))
+    head = read_head(file.as_uri())
+    assert len(head) < file.stat().st_size
+    assert (seen := recognize(head)) is not None
+    assert seen.kind.startswith(kind)

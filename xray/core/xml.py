@@ -1,0 +1,55 @@
+"""XML of users' files; entities are refused, because they may expand without limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element, XMLPullParser
+
+from xray.core.text import decode_text
+
+_CHUNK = 1 << 16
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding")
+
+
+def read_elements(content: bytes | str) -> Iterator[tuple[str, Element]]:
+    """Yield each element twice: as `start`, without its content, and as `end`; clear what is done to save memory.
+
+    Args:
+        content: bytes are text in Unicode, or in the encoding that the document declares.
+
+    Raises:
+        ValueError, SyntaxError: it is no XML, or defines entities.
+    """
+    content = _decoded(content) if isinstance(content, bytes) else content
+    if "<!ENTITY" in (content if isinstance(content, str) else content.decode("latin-1")):
+        raise ValueError("it defines entities")
+    parser: Any = XMLPullParser(("start", "end"))
+    for start in range(0, len(content), _CHUNK):
+        parser.feed(content[start : start + _CHUNK])
+        yield from parser.read_events()
+    parser.close()
+    yield from parser.read_events()
+
+
+def parse_xml(content: bytes | str) -> Element:
+    """Return the root of a document; see `read_elements`.
+
+    >>> parse_xml("<a><b>1</b></a>").findtext("b")
+    '1'
+    """
+    root = None
+    for _, element in read_elements(content):
+        root = element if root is None else root
+    assert root is not None, "a document without element is a SyntaxError"
+    return root
+
+
+def _decoded(data: bytes) -> str | bytes:
+    try:
+        return decode_text(data)
+    except ValueError:
+        if _DECLARED.match(data):
+            return data
+        raise
