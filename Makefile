@@ -47,6 +47,7 @@ bench: install  ## Measure speed and memory, each beside a rival.
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/masks.py
+	$(BIN)/python benchmarks/removal.py
 	$(BIN)/python benchmarks/pools.py
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/cluster.py

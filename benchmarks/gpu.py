@@ -1,7 +1,7 @@
 """Hourly throughput of one GPU: SAM, SDXL, evaluation and training, with networks of the real sizes.
 
-    python benchmarks/gpu.py [masks] [worlds] [few] [models] [train]    # on a machine with a CUDA device
-    python benchmarks/gpu.py --tiny                                              # tries the program, on CPUs
+    python benchmarks/gpu.py [masks] [worlds] [few] [guided] [models] [train]    # on a machine with a CUDA device
+    python benchmarks/gpu.py --tiny                                                       # tries the program, on CPUs
 
 Weights are random: as slow as real ones, and their pictures and answers are noise. Everything else is xray's own, on
 photographs of 500×375 pixels: reading, decoding, framing, measuring, putting objects back, encoding, committing.
@@ -9,6 +9,7 @@ photographs of 500×375 pixels: reading, decoding, framing, measuring, putting o
 - masks: SAM ViT-H alone on the GPU;
 - worlds: SAM ViT-H and the SDXL inpainting model at its defaults, beside each other on one GPU;
 - few: a base SDXL in 4 steps without guidance, as its distilled variants are;
+- guided: SDXL whose every step is pushed along the gradient of complexity, through its decoder;
 - models: the scenarios that CPUs make, and three classifiers that share an image's decoding, with 1 and with 4 actors;
 - train: ResNet-50 in mixed precision, two trainings on one GPU.
 
@@ -137,6 +138,13 @@ def few(bench: Bench) -> dict[str, float]:
     return figures
 
 
+def guided(bench: Bench) -> dict[str, float]:
+    guide = {"kind": "complexity", "strength": 0.05, "region": "image"}
+    painter = {"model": bench.sdxl(inpainting=True), "truncate_prompts": True, "guide": guide}
+    states = painted(bench, max(2, bench.images // 64), painter, refine=False, batch=1)
+    return pool_figures("sdxl_guided", states["paint"])
+
+
 def models(bench: Bench) -> dict[str, float]:
     """Measure the evaluation, and the rendering of scenarios on CPUs before it."""
     run = bench.run(4 * bench.images)
@@ -179,7 +187,7 @@ def train(bench: Bench) -> dict[str, float]:
 
 
 PARTS: Mapping[str, Callable[[Bench], dict[str, float]]] = {
-    "masks": masks, "worlds": worlds, "few": few, "models": models, "train": train,
+    "masks": masks, "worlds": worlds, "few": few, "guided": guided, "models": models, "train": train,
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from xray.core import schema
 from xray.pipeline.plan.donors import Donors, Sampler
 from xray.pipeline.plan.plan import Survey, write_plan
 from xray.pipeline.plan.rows import plan_rows
-from xray.pipeline.plan.survey import source_table
+from xray.pipeline.plan.scan import source_table
 from xray.runs.folder import RunFolder
 from xray.runs.recipe import Recipe, recipe_from
 

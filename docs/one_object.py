@@ -37,7 +37,7 @@ def main() -> None:
     sheet = np.full((rows * (height + LABEL + GAP) + GAP, COLUMNS * (width + GAP) + GAP, 3), 255, np.uint8)
     for index, name in enumerate(names):
         scenario = build_scenario(name)
-        image = scenario.render(photo, seed=11 + index, donor=donor if scenario.needs_donor else None).image
+        image = scenario.render(photo, seed=11 + index, donor=donor if scenario.donor_rule else None).image
         top, left = GAP + index // COLUMNS * (height + LABEL + GAP), GAP + index % COLUMNS * (width + GAP)
         sheet[top : top + height, left : left + width] = checkered(image) if image.shape[2] == 4 else image
         at = (left, top + height + 17)

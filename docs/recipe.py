@@ -37,8 +37,8 @@ scenarios:
 models: ["timm:resnet50", "lite:efficientnet-lite0"]
 ```
 
-- **A plug-in** (source, annotation format, refiner, background pool, scenario, inpainter) is written as its name, or as
-  a mapping with `kind` and its settings. `kind: package.module:Class` names one from your own package.
+- **A plug-in** (source, annotation format, refiner, background pool, remover, scenario, inpainter) is written as its
+  name, or as a mapping with `kind` and its settings. `kind: package.module:Class` names one from your own package.
 - **A preset** fills in what the entry leaves out. `preset: ximagenet12` at the top of a recipe applies to every
   scenario that has it and names no other; scenarios, inpainters and `training` also take a `preset` of their own.
 - **An unknown key or a value out of range** is an error that names the file, the line, the key and the choices.
@@ -53,6 +53,7 @@ SCENARIOS = """A list of names and mappings, or a mapping by name. Besides the s
 | `name` | text | its `kind` | unique | Its name in tables and figures. |
 | `preset` | text | none |  | A named set of settings; written settings win. |
 | `variants` | {type} | {default} | {range} | {meaning} |
+| `vary` | mapping of settings to lists of values | none |  | A scenario for each combination: `NAME-VALUE-…`. |
 
 [scenarios.md](scenarios.md) says what each one shows and which region it preserves."""
 NOTES = {
@@ -65,6 +66,7 @@ NOTES = {
     "mapping, `widget: {}`, is a category that ImageNet does not have. `xray list categories dog` searches.",
     "masks.annotations": "Choose one by `kind`; `xray list masks` prints them.",
     "backgrounds": "Choose one by `kind`; `xray list backgrounds` prints them.",
+    "remover": "Choose one by `kind`; `xray list removers` prints them. What each leaves: [editing.md](editing.md).",
 }
 TYPES = {
     "categories.indices": "integers, ranges, ids and words",
@@ -73,8 +75,12 @@ TYPES = {
     "pools.refine.actors": "integer, or list of 2 integers, or null",
 }
 """Types of keys that are converted before they are checked, so that more is allowed than the type hint says."""
-PATHS = {"painter": "scenarios: generated_background: painter", "detector": "masks.annotations: text: detector"}
-"""Headings of plug-ins that are settings of other plug-ins."""
+PATHS = {
+    "painter": "scenarios: generated_background: painter",
+    "guide": "scenarios: generated_background: painter: sdxl: guide",
+    "detector": "masks.annotations: text: detector",
+}
+"""Headings of plug-ins that are settings of other plug-ins; below the first of those."""
 
 
 def page() -> str:
@@ -129,6 +135,8 @@ def _plugins(path: str, base: type, note: str | None = None) -> Iterator[str]:
         for field in dataclasses.fields(cls):
             for part in _parts(hints[field.name]):
                 inner = _path(f"{path}: {name}", field.name)
+                if not inner.startswith(f"{path}: {name}"):
+                    continue  # it has its section elsewhere
                 yield from _plugins(inner, part) if _is_plugin(part) else _settings(inner, part)
 
 

@@ -118,7 +118,7 @@ def test_pools_from_forecast_to_images(tmp_path: Path, monkeypatch: pytest.Monke
     output = output_of("mask", run)
     assert rows_of(output, "status") == {"ok": ["6"]}
     assert rows_of(output, "pool")["refine"][:2] == ["1", "6"]
-    assert f"6 masks: file://{run}" in output
+    assert f"6 masks: {run}" in output
     assert RunFolder.open(str(run)).store.masked() == {"00-00000", "00-00001", "00-00002"}
 
     output = output_of("generate", run)
@@ -192,7 +192,7 @@ def test_too_many_photographs_without_a_mask_are_an_error(tmp_path: Path) -> Non
 
 LISTED = {
     "scenarios": "blur_background", "sources": "imagefolder", "masks": "grabcut", "backgrounds": "photos",
-    "painters": "sdxl", "models": "timm", "categories": "ximagenet12",
+    "painters": "sdxl", "guides": "complexity", "removers": "patchmatch", "models": "timm", "categories": "ximagenet12",
 }  # fmt: skip
 
 

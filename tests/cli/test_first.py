@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,12 @@ def xray(*arguments: object) -> str:
     return result.output
 
 
-def images(run: Path) -> dict[str, bytes]:
+def images(
+    run: Path, scenarios: Collection[str] = ("original", "random_background", "transparent")
+) -> dict[str, bytes]:
     rows = RunFolder.open(str(run)).store.table("images").to_pylist()
     assert len({row["sample_id"] for row in rows}) == len(rows)
-    return {row["sample_id"]: row["image"]["bytes"] for row in rows}
+    return {row["sample_id"]: row["image"]["bytes"] for row in rows if row["scenario"] in scenarios}
 
 
 @pytest.mark.usefixtures("without_gpus")
@@ -49,7 +52,7 @@ def test_the_whole_run_keeps_the_images_of_the_first(tmp_path: Path) -> None:
     assert "complete" in xray("verify", run)
     with pytest.raises(ConfigError, match="--first"):
         select_trials(RunFolder.open(str(run)))
-    first = images(run)
+    first, donors = images(run, ("original", "transparent")), images(run, ("random_background",))
     made = {path: path.stat().st_mtime_ns for path in run.rglob("*/*.parquet")}
 
     recipe.write_text(dump(recipe_values(tmp_path, models={"net": model}, scenarios=SCENARIOS)))
@@ -58,7 +61,8 @@ def test_the_whole_run_keeps_the_images_of_the_first(tmp_path: Path) -> None:
     xray("generate", whole)
     assert images(run) == images(whole)
     assert first.items() <= images(run).items()
-    assert len(first) == 8
+    assert (len(first), len(donors)) == (4, 4)
+    assert set(donors) <= set(images(run))
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert "photographs (100%)" in xray("status", run)
 
@@ -66,3 +70,15 @@ def test_the_whole_run_keeps_the_images_of_the_first(tmp_path: Path) -> None:
 def test_the_number_is_at_least_one(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["plan", "recipe.yaml", str(tmp_path / "run"), "--first", "0"])
     assert result.exit_code == 2
+
+
+def test_the_only_photograph_of_its_category_has_none_of_it_behind_it(tmp_path: Path) -> None:
+    write_folder(tmp_path, per_category=3)
+    recipe, scenarios = tmp_path / "recipe.yaml", ["original", {"kind": "random_background", "category": "same"}]
+    recipe.write_text(dump(recipe_values(tmp_path, scenarios=scenarios)))
+    with pytest.raises(ConfigError, match="--first 2"):
+        xray("plan", recipe, tmp_path / "run", "--first", 1)
+    xray("plan", recipe, tmp_path / "run", "--first", 2)
+    run = RunFolder.open(str(tmp_path / "run"))
+    source, rows = run.store.table("source"), run.store.table("plan").to_pylist()
+    assert {row["donor_id"] for row in rows if row["donor_id"]} == set(source["image_id"].to_pylist())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ from xray.runs.recipe import parse_recipe
 from xray.runs.resources import Pool, Pools
 
 BOTH = ("refine", "paint")
-names = st.sampled_from([("refine",), ("paint",), BOTH])
+BY_COST = ("refine", "remove", "paint")
+names = st.sampled_from([some for size in (1, 2, 3) for some in itertools.combinations(BY_COST, size)])
 
 
 def node(cpus: float = 64, gpus: float = 8, *types: str) -> dict[str, float]:
@@ -66,8 +68,8 @@ def test_default_pools_fit_any_cluster_in_any_order_of_starts(
         got.min_actors == got.max_actors >= 1 and got.device == "cuda" and got.gpus > 0 for got in given.values()
     )
     assert cpus(given) <= max(cpus_of(nodes) - 1, 0)
-    if "paint" in pools:  # an inpainter on every GPU
-        assert given["paint"].max_actors == gpus_of(nodes)
+    assert given[pools[-1]].max_actors == gpus_of(nodes)  # of the costliest models one on every GPU
+    assert [given[name].max_actors for name in pools[:-1]] == [1] * (len(pools) - 1)
     assert occupied_gpus(given.values()) == gpus_of(nodes)
 
 

@@ -9,6 +9,7 @@ from support.tiny_pools import made_here, planned
 from typer.testing import CliRunner
 
 from xray.cli.main import app
+from xray.core.uri import location
 from xray.pipeline import status as module
 from xray.pipeline.generate.workers import render_shard
 from xray.pipeline.status import status
@@ -49,7 +50,7 @@ def test_what_was_refused_and_what_failed_are_told_apart(run: RunFolder, tmp_pat
     said = CliRunner().invoke(app, ["status", run.uri]).output
     assert "missing_file" in said
     assert "mask_changed" in said
-    assert said.splitlines()[-1] == f"12 of 12 images of 6 photographs (100%): {run.uri}"
+    assert said.splitlines()[-1] == f"12 of 12 images of 6 photographs (100%): {location(run.uri)}"
 
 
 def test_who_is_at_work_is_said_and_how_long_it_takes(run: RunFolder) -> None:
@@ -59,7 +60,7 @@ def test_who_is_at_work_is_said_and_how_long_it_takes(run: RunFolder) -> None:
         lines = CliRunner().invoke(app, ["status", run.uri]).output.splitlines()
     assert any(line.startswith("at work on images: process ") for line in lines)
     assert " per second, " in lines[-1]
-    assert lines[-1].endswith(f" left: {run.uri}")
+    assert lines[-1].endswith(f" left: {location(run.uri)}")
 
 
 def test_a_run_that_is_none(tmp_path: Path) -> None:

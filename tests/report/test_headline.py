@@ -51,6 +51,15 @@ def test_a_loss_that_may_be_chance(base, drop, numbers):
     assert "loses" not in sentence or drop[1] != drop[1] or drop[0] == 0
 
 
+def test_a_model_that_is_never_right_has_nothing_to_lose(base):
+    data = data_with(base, {"net": {"random_background": (0.0, 0.0, 0.0)}})
+    accuracy = data.scores.accuracy.assign(correct=0, accuracy=0.0)
+    data = dataclasses.replace(data, scores=dataclasses.replace(data.scores, accuracy=accuracy))
+    sentence, details = headline(data)
+    assert "none of 100" in sentence
+    assert len(details) == 1
+
+
 def test_a_loss_without_the_object_is_not_the_finding(base):
     drops = {"net": {"no_object": (0.7, 0.6, 0.8), "blur_background": (0.1, 0.05, 0.2)}}
     assert "10 points [5, 20]" in headline(data_with(base, drops))[0]

@@ -229,6 +229,11 @@ def test_what_is_painted_can_be_a_factor(painted: RunFolder) -> None:
         xray.open(painted.uri).regression(factors=["model", "painter_model"])
 
 
+def test_a_run_without_scores_has_no_curves_yet(run: RunFolder) -> None:
+    with pytest.raises(XrayError, match=r"'curves'.*xray score"):
+        xray.open(run.uri).curves()
+
+
 def test_a_run_without_predictions_says_what_to_do(run: RunFolder) -> None:
     with pytest.raises(XrayError, match=r"'original'.*xray evaluate"):
         xray.open(run.uri).regression()
@@ -249,7 +254,13 @@ def test_regressions_that_cannot_be(answered: RunFolder) -> None:
 def trained(tmp_path: Path) -> RunFolder:
     """Of four planned trainings one is done, one failed, one begun."""
     write_folder(tmp_path)
-    training = {"models": {"net": "reduced:resnet"}, "folds": 2, "validation": "test", "pretrained": True, "epochs": 2}
+    training = {
+        "models": {"net": "lite:efficientnet-lite0"},
+        "folds": 2,
+        "validation": "test",
+        "pretrained": True,
+        "epochs": 2,
+    }
     scenarios = ["original", "image_grey", "no_object"]
     recipe = recipe_from(recipe_values(tmp_path, scenarios=scenarios, training=training))
     run = RunFolder(str(tmp_path / "run"))

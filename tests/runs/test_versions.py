@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 from support.drawn_photos import recipe_values, write_folder
 from support.tiny_pools import made_here, planned, pooled_folder, pooled_values
+from support.tiny_remover import removing_values
 
 from xray.core.environment import environment
 from xray.core.errors import XrayError
+from xray.pipeline.generate.removal import _worker, remove_batch
 from xray.pipeline.generate.workers import _open, render_shard
+from xray.pipeline.plan.plan import replan
+from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, MASK, Receipt
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt
 from xray.runs.versions import changed_versions, refuse_other_versions
 
 
@@ -76,3 +80,27 @@ def test_a_library_that_only_one_side_has_is_not_compared(tmp_path: Path) -> Non
     for recorded in ({}, {"environment": {"libraries": {"numpy": "0.1", "torch": "0.1"}}}):
         receipt = Receipt("00-00-00000", {}, {}, 1.0, recorded)
         assert changed_versions(run, GENERATE, receipt) == ({"numpy": ("0.1", here["numpy"])} if recorded else {})
+
+
+def test_the_library_of_a_remover_determines_removals_and_the_images_that_show_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("patchmatch")
+    folder = pooled_folder(tmp_path)
+    values = removing_values(folder, remover="patchmatch", shard_size=3)
+    run = planned(folder, values)
+    shown = planned(folder, {**values, "scenarios": ["original"]}, "original")
+    install(monkeypatch, pypatchmatch="0.1")
+    made_here(run)
+    made_here(shown)
+    monkeypatch.undo()
+    _worker.cache_clear()
+    run.store.revoke(REMOVE, run.plan.batches()[0])
+    with pytest.raises(XrayError, match=r"remove of .* pypatchmatch 0\.1"):
+        remove_batch(run.uri, run.plan.batches()[0])
+    assert "pypatchmatch" in changed_versions(run, GENERATE, run.store.receipts(GENERATE)[0])
+    assert changed_versions(shown, GENERATE, shown.store.receipts(GENERATE)[0]) == {}
+    diff = replan(run, run.recipe, survey(run.recipe))
+    assert sum(diff.missing.values()) == 18
+    made_here(RunFolder(run.uri))
+    refuse_other_versions(run, REMOVE)

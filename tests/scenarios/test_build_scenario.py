@@ -15,16 +15,17 @@ DOCS = ROOT / "docs/scenarios.md"
 DIFFERS = {
     "blur_background": {"bleed": True},
     "generated_background": {"prompts": "fig14"},
-    "random_background": {"compose": "additive"},
+    "random_background": {"compose": "additive", "donor": "whole"},
     "transparent": {"under_alpha": "kept"},
 }
-UNPUBLISHED = {"bright_object", "image_grey", "no_object"}
+UNPUBLISHED = {"bright_object", "edit", "image_grey", "no_object", "noise"}
 
 
 def test_presets():
     presets = {name: cls.presets for name, cls in available(Scenario).items()}
     published = presets.keys() - UNPUBLISHED
-    assert presets == {name: {"ximagenet12": DIFFERS.get(name, {})} if name in published else {} for name in presets}
+    expected = {name: {"ximagenet12": DIFFERS.get(name, {})} if name in published else {} for name in presets}
+    assert presets == {**expected, "edit": {"imagenet_e": {"as_released": True}}}
 
 
 @pytest.mark.parametrize("name", available(Scenario))
@@ -36,7 +37,7 @@ def test_presets_can_be_built(name):
 
 def test_explicit_settings_override_the_preset():
     spec = {"kind": "random_background", "preset": "ximagenet12", "compose": "alpha"}
-    assert build_scenario(spec) == build_scenario("random_background")
+    assert build_scenario(spec) == build_scenario({"kind": "random_background", "donor": "whole"})
     assert spec == {"kind": "random_background", "preset": "ximagenet12", "compose": "alpha"}
 
 

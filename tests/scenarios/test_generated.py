@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray.backgrounds.inpainting.prompts import LIGHTS, prompts_for
+from xray.backgrounds.inpainting.prompts import LIGHTS, prompts_for, shuffled
 from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
 from xray.core.plugins import settings_of
 from xray.scenarios import Photo, build_scenario
-from xray.scenarios.generated import GeneratedBackground, shuffled
+from xray.scenarios.generated import GeneratedBackground
 from xray.sources.categories import Category
 from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.categories.ximagenet12 import XIMAGENET12

@@ -14,6 +14,7 @@ from .strategies import EVERY, donor_for, images, photos, pixels, seeds
 KEEPS = {
     "blur_background": "object",
     "blur_object": "background",
+    "edit": "object",
     "bright_background": "object",
     "bright_object": "background",
     "generated_background": "object",
@@ -23,6 +24,7 @@ KEEPS = {
     "image_r": "object",
     "image_rainbow": "object",
     "no_object": "background",
+    "noise": "object",
     "original": "image",
     "random_background": "object",
     "segmented": "object",
@@ -35,8 +37,9 @@ def test_kept_regions():
 
 
 def test_roles():
-    roles = {name: cls.role for name, cls in available(Scenario).items()}
-    assert roles == dict.fromkeys(roles, "test") | {"original": "reference", "no_object": "control"}
+    roles = {name: build_scenario(name).role for name in available(Scenario)}
+    expected = {"original": "reference", "no_object": "control", "edit": "editing"}
+    assert roles == dict.fromkeys(roles, "test") | expected
 
 
 @pytest.mark.parametrize(("region", "keeps"), [("object", "background"), ("background", "object"), ("image", None)])
@@ -95,7 +98,7 @@ def test_seed_decides_everything_random(scenario):
     assert pictures[0].sampled == pictures[1].sampled
     assert (same != other) == _is_random(scenario)
     assert (pictures[0].sampled != pictures[2].sampled) == (
-        _is_random(scenario) and _setting(scenario, "fill") != "noise"
+        _is_random(scenario) and scenario.name != "noise" and _setting(scenario, "fill") != "noise"
     )
 
 
@@ -104,7 +107,7 @@ def _is_random(scenario: Scenario) -> bool:
         return _setting(scenario, "mode") == "hue"
     if scenario.name == "random_background":
         return _setting(scenario, "compose") == "alpha"
-    return scenario.name == "image_rainbow" or _setting(scenario, "fill") == "noise"
+    return scenario.name in {"image_rainbow", "noise"} or _setting(scenario, "fill") == "noise"
 
 
 def _setting(scenario: Scenario, name: str) -> object:
@@ -115,8 +118,8 @@ def _setting(scenario: Scenario, name: str) -> object:
 def test_memory_layout_has_no_influence(scenario):
     photo = _photo()
     donor = donor_for(scenario, photo, pixels(45, 33, seed=3))
-    fortran = Photo(np.asfortranarray(photo.image), np.asfortranarray(photo.mask))
-    flipped = Photo(photo.image[::-1, ::-1].copy()[::-1, ::-1], photo.mask[::-1, ::-1].copy()[::-1, ::-1])
+    fortran = Photo(*map(np.asfortranarray, (photo.image, photo.mask, photo.removed)))
+    flipped = Photo(*(one[::-1, ::-1].copy()[::-1, ::-1] for one in (photo.image, photo.mask, photo.removed)))
     expected = scenario.render(photo, 5, donor).image
     for other in (fortran, flipped):
         image = scenario.render(other, 5, np.asfortranarray(donor)).image
@@ -127,4 +130,4 @@ def test_memory_layout_has_no_influence(scenario):
 def _photo() -> Photo:
     mask = np.zeros((20, 30), bool)
     mask[4:15, 8:30] = True
-    return Photo(pixels(20, 30, seed=1), mask)
+    return Photo(pixels(20, 30, seed=1), mask, pixels(20, 30, seed=9))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from xray.core.compositing import crop_to_size
 from xray.core.errors import Rejected
+from xray.core.types import DonorRule
 from xray.scenarios import Photo, build_scenario
 
 from .strategies import images, photos, pixels, seeds
@@ -98,7 +99,21 @@ def test_additive_stretches_object_and_mask_to_the_donor():
 
 @pytest.mark.parametrize("scenario", [ALPHA, ADDITIVE])
 def test_missing_donor_is_rejected(scenario):
-    assert scenario.needs_donor
+    assert scenario.donor_rule
     with pytest.raises(Rejected) as rejected:
         scenario.render(corner_object(4, 4), 0)
     assert rejected.value.reason == "no_donor"
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({}, DonorRule("any", removed=True)),
+        ({"donor": "whole"}, DonorRule("other", removed=False)),
+        ({"preset": "ximagenet12"}, DonorRule("other", removed=False)),
+        ({"category": "same"}, DonorRule("same", removed=True)),
+        ({"donor": "whole", "category": "next"}, DonorRule("next", removed=False)),
+    ],
+)
+def test_donors_are_of_any_category_only_without_their_objects(settings, rule):
+    assert build_scenario({"kind": "random_background", **settings}).donor_rule == rule

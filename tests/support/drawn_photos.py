@@ -12,6 +12,8 @@ import numpy as np
 from xray.core.images import encode
 
 CATEGORIES = {"ball": [430], "cup": [968, 504]}
+WHOLE_DONORS = {"kind": "random_background", "donor": "whole"}
+"""Needs no photographs without their objects, so that each shard is made on its own."""
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -48,7 +50,7 @@ def recipe_values(folder: Path, **changes: object) -> dict[str, Any]:
         "categories": CATEGORIES,
         "source": {"kind": "imagefolder", "root": str(folder / "photos"), "split": "val", "licence": "CC0"},
         "masks": {"annotations": {"kind": "png", "root": str(folder / "masks")}},
-        "scenarios": ["original", "blur_background", "image_r", "transparent", "random_background"],
+        "scenarios": ["original", "blur_background", "image_r", "transparent", WHOLE_DONORS],
         "shard_size": 2,
     }
     return {**values, **changes}

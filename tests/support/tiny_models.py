@@ -206,6 +206,22 @@ def tiny_vae(folder: Path, *, seed: int = 1) -> Path:
     return folder
 
 
+def tiny_decoder(folder: Path, *, seed: int = 0) -> Path:
+    """A tiny autoencoder for the latents of both pipelines."""
+    import torch
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(seed)
+    channels = (8, 8, 8, 8)
+    AutoencoderTiny(
+        encoder_block_out_channels=channels,
+        decoder_block_out_channels=channels,
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+    ).save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 def tiny_lora(file: Path, *, seed: int = 0, scale: float = 0.5) -> Path:
     """A LoRA of rank 2 for the UNet of `tiny_sdxl`, named as in diffusers' own files."""
     import torch

@@ -5,7 +5,8 @@ and obeys the orders that lie there as files. So runs with and without orders ha
 bytes:
 
     late        every image takes up to this many milliseconds; another number gives other times
-    die-refine, die-paint    the first actor that has finished one image removes the order, and is killed in the next
+    die-refine, die-remove, die-paint    the first process that has finished an image takes the order, and is killed in
+                the next one
     deadly-refine, deadly-paint    every actor is killed in its first image
     hang        inpainters never return
 """
@@ -37,7 +38,7 @@ from xray.pipeline.generate.worklist import Worklist
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE
+from xray.runs.receipts import GENERATE, Stage
 from xray.runs.recipe import recipe_from
 
 
@@ -55,7 +56,7 @@ class Desk:
             time.sleep(int(hashlib.sha256(f"{longest} {seed}".encode()).hexdigest()[:8], 16) % longest / 1000)
         if self.pool == "paint" and (self.folder / "hang").exists():
             threading.Event().wait()
-        if (self.folder / f"deadly-{self.pool}").exists() or (self.made == 1 and self._take(f"die-{self.pool}")):
+        if (self.folder / f"deadly-{self.pool}").exists() or (self.made and self._take(f"die-{self.pool}")):
             os.kill(os.getpid(), signal.SIGKILL)
         self.made += 1
 
@@ -182,28 +183,28 @@ def planned(folder: Path, values: Mapping[str, Any], name: str = "run") -> RunFo
     return run
 
 
-def made_here(run: RunFolder, nodes: Sequence[Mapping[str, float]] = ({"CPU": 4.0},)) -> None:
+def made_here(run: RunFolder, nodes: Sequence[Mapping[str, float]] = ({"CPU": 1.0},)) -> None:
     """Make all images of a run in this process, one stage after the other."""
-    work_list = Worklist.of(run)
-    for stage in work_list.stages(nodes):
-        work = functools.partial(stage.work, *stage.arguments)
-        if isinstance(stage.work, type):
-            work = work(on_batch=lambda images, seconds: None) if stage.pool else work()  # type: ignore[assignment]
-        for item in work_list.units:
-            work(item)
+    for one in Worklist.of(run).passes(nodes):
+        for stage in one.stages:
+            work = functools.partial(stage.work, *stage.arguments)
+            if isinstance(stage.work, type):
+                work = work(on_batch=lambda images, seconds: None) if stage.pool else work()  # type: ignore[assignment]
+            for item in one.items:
+                work(item)
 
 
-def kill_after_a_receipt(run: RunFolder, command: Sequence[str]) -> None:
-    """Start a command that makes a run's images; kill it and its group once the first shard is committed."""
+def kill_after_a_receipt(run: RunFolder, command: Sequence[str], stage: Stage = GENERATE) -> None:
+    """Start a command that makes a run's images; kill it and its group once a stage has committed its first unit."""
     driver = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
-        while not run.store.done(GENERATE) and time.monotonic() < deadline:
+        while not run.store.done(stage) and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
-    assert run.store.done(GENERATE)
+    assert run.store.done(stage)
 
 
 def logged(folder: Path, pool: str) -> list[tuple[str, int]]:
@@ -214,7 +215,7 @@ def logged(folder: Path, pool: str) -> list[tuple[str, int]]:
 
 
 def made_files(run: RunFolder) -> dict[str, str]:
-    """Return the SHA-256 of all files of IMAGES and MASKS, by name.
+    """Return the SHA-256 of all files of IMAGES, MASKS and REMOVED, by name.
 
     Hidden files are what a worker was writing when Ray ended it; no reader sees them, and `xray verify --clean` removes
     them.
@@ -222,7 +223,8 @@ def made_files(run: RunFolder) -> dict[str, str]:
     folder = Path(run.uri.removeprefix("file://"))
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for kind in ("images", "masks")
+        for kind in ("images", "masks", "removed")
+        if (folder / kind).exists()
         for path in (folder / kind).iterdir()
         if not path.name.startswith(".")
     }

@@ -22,6 +22,9 @@ class Bank:
     """One line for `xray list backgrounds`."""
     caveat: ClassVar[str] = ""
     """A limitation of these backgrounds that the report states; empty: none."""
+    shows_objects: ClassVar[bool] = False
+    """True if these are photographs of the run, with objects that can be removed; `caveat` then holds only for
+    scenarios that show them with their objects."""
 
     def own(self, source: pa.Table) -> pa.Table:
         """Return the run's own photographs that serve as backgrounds (BACKGROUNDS); default: none.

@@ -17,16 +17,18 @@ from xray.sources.base import Candidate
 
 @settings
 class OwnPhotos(Bank):
-    """A bank of the run's usable photographs, for objects of other categories. Their own objects stay visible."""
+    """A bank of the run's usable photographs. Scenarios show them without their own objects, or whole."""
 
     name: ClassVar[str] = "sources"
-    summary: ClassVar[str] = "the run's own photographs of other categories"
+    summary: ClassVar[str] = "the run's own photographs"
     caveat: ClassVar[str] = "backgrounds are the run's other photographs: their own objects may be visible"
+    shows_objects: ClassVar[bool] = True
 
     def own(self, source: pa.Table) -> pa.Table:
         """Return the photographs with status ok, in the table's order."""
-        columns = {name: source[name] for name in schema.BACKGROUNDS.names if name != "donor_id"}
-        bank = pa.table({"donor_id": source["image_id"], **columns}, schema=schema.BACKGROUNDS)
+        columns = {name: source[name] for name in schema.BACKGROUNDS.names if name in source.column_names}
+        others = {"donor_id": source["image_id"], "complexity": pa.nulls(len(source), pa.float32())}
+        bank = pa.table({**columns, **others}, schema=schema.BACKGROUNDS)
         usable = pc.equal(source["status"], schema.OK)
         if not pc.all(usable, min_count=0).as_py():  # skip the copy if nothing is filtered
             bank = bank.filter(usable)

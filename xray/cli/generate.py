@@ -23,6 +23,7 @@ def generate(
 ) -> None:
     """Generate all missing planned images. Interrupted runs resume with the same command."""
     from xray.core.progress import readable_bytes
+    from xray.core.uri import location
     from xray.pipeline.generate.estimate import forecast
     from xray.pipeline.generate.generate import generate as generate_images
     from xray.pipeline.generate.retry import images_to_remake
@@ -48,4 +49,4 @@ def generate(
     print_pools(pools)
     if folder.recipe.needs_masks and folder.recipe.masks.refiner.name != "given":
         print_masks_page(folder)
-    out.print(f"{counts.rows:,} images, {readable_bytes(counts.bytes)}: {folder.uri}")
+    out.print(f"{counts.rows:,} images, {readable_bytes(counts.bytes)}: {location(folder.uri)}", markup=False)

@@ -15,7 +15,12 @@ from xray.core.plugins import available
 
 
 def list_plugins(
-    kind: Annotated[str, typer.Argument(help="scenarios, sources, masks, backgrounds, painters, models or categories")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="scenarios, worlds, sources, masks, backgrounds, removers, painters, guides, models or categories"
+        ),
+    ],
     word: Annotated[
         str | None, typer.Argument(help="Of categories: search for a word, a WordNet id or an index, such as dog.")
     ] = None,
@@ -67,20 +72,26 @@ def choices(kind: str) -> Iterator[tuple[str, str]]:
     """
     from xray.backgrounds.base import Bank
     from xray.backgrounds.inpainting.base import Inpainter
+    from xray.backgrounds.inpainting.guidance.base import Guide
+    from xray.backgrounds.removal.base import Remover
     from xray.masks import Annotations, Refiner
     from xray.models import Classifier
     from xray.scenarios import Scenario
+    from xray.scenarios.worlds.base import World
     from xray.sources.base import Source
     from xray.sources.categories import BUILT_IN
 
     kinds: dict[str, dict[str, Any]] = {
         "backgrounds": {"{}": Bank},
         "categories": {},
+        "guides": {"{}": Guide},
         "masks": {"annotations: {}": Annotations, "refine: {}": Refiner},
         "models": {"{}:…": Classifier},
         "painters": {"{}": Inpainter},
+        "removers": {"{}": Remover},
         "scenarios": {"{}": Scenario},
         "sources": {"{}": Source},
+        "worlds": {"{}": World},
     }
     if kind not in kinds:
         raise unknown("kind of choices", kind, kinds)

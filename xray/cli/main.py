@@ -20,6 +20,7 @@ from xray.cli.options import SeveralWords
 from xray.cli.pipeline import pipeline
 from xray.cli.plan import plan
 from xray.cli.regress import regress
+from xray.cli.remove import remove
 from xray.cli.score import realism, report, score
 from xray.cli.signals import ending_on_signals
 from xray.cli.status import status
@@ -40,7 +41,7 @@ _OF_FILES = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.E
 """Errors of the operating system that the user can fix: the path is wrong, or its permissions."""
 _SEVERAL_WORDS = (sweep, regress)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    init, plan, mask, generate, evaluate, sweep, score, report, regress, realism, pipeline, status, verify,
+    init, plan, mask, remove, generate, evaluate, sweep, score, report, regress, realism, pipeline, status, verify,
 )  # fmt: skip
 
 

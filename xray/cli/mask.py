@@ -49,6 +49,7 @@ def mask(
 
 def _make(run: RunFolder, bad_rows: float | None) -> None:
     """Make the missing masks, and print how each photograph ended."""
+    from xray.core.uri import location
     from xray.pipeline.generate.masks import mask as make_masks
     from xray.pipeline.generate.masks import mask_examples
 
@@ -62,11 +63,12 @@ def _make(run: RunFolder, bad_rows: float | None) -> None:
     print_outcomes("photographs", counts, mask_examples(run))
     print_pools(pools)
     print_masks_page(run)
-    out.print(f"{sum(counts.values()):,} masks: {run.uri}")
+    out.print(f"{sum(counts.values()):,} masks: {location(run.uri)}", markup=False)
 
 
 def _compare(run: RunFolder, against: str) -> None:
     from xray.core.progress import Progress
+    from xray.core.uri import location
     from xray.pipeline.compare_masks import compare_masks
 
     with Progress("compare masks", sum(run.plan.rows_by_batch().values()), "photographs") as progress:
@@ -86,7 +88,7 @@ def _compare(run: RunFolder, against: str) -> None:
     _print_accuracies(compared)
     out.print(
         f"{compared.categories['made'].iloc[-1]:,} of {compared.total:,} masks compared with given ones: "
-        f"{run.store.path('mask_comparison.csv')}",
+        f"{location(run.store.path('mask_comparison.csv'))}",
         markup=False,
     )
 

@@ -91,7 +91,7 @@ def print_masks_page(run: RunFolder, review: Review | None = None) -> None:
         run: with a plan.
         review: a look at its masks; None: look at them now.
     """
-    from xray.core.uri import local_path
+    from xray.core.uri import location
     from xray.pipeline.plan.look import review_run
     from xray.report.masks_page import write_masks_page
 
@@ -99,14 +99,13 @@ def print_masks_page(run: RunFolder, review: Review | None = None) -> None:
     uri = write_masks_page(run, review)
     for finding in review.findings if review.final else ():  # others are notes of the plan
         out.print(f"note: {finding}", markup=False)
-    local = local_path(uri)
-    place = shlex.quote(str(local)) if local is not None and not out.is_terminal else uri
+    place = shlex.quote(location(uri))
     if review.final:
         out.print(f"the masks: {place}", markup=False)
     elif review.has_masks:
         out.print(f"look at {place} before anything expensive runs", markup=False)
     else:
-        folder = shlex.quote(str(local_path(run.uri) or run.uri))
+        folder = shlex.quote(location(run.uri))
         out.print(f"no masks yet: `xray mask {folder}` makes them, to look at in {place}", markup=False)
 
 

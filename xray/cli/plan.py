@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,7 @@ def plan(
     import pyarrow as pa
 
     from xray.core.progress import Progress
+    from xray.core.uri import location
     from xray.pipeline.plan.first import first_of_each
     from xray.pipeline.plan.plan import write_plan
     from xray.pipeline.plan.survey import survey
@@ -47,7 +49,7 @@ def plan(
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps half as much again of millions of rows
     new, folder = load_recipe(recipe), RunFolder(run)
     if replan and not folder.plan.exists:
-        raise ConfigError(f"{folder.uri} has no plan yet: run without --replan")
+        raise ConfigError(f"{location(folder.uri)} has no plan yet: run without --replan")
     with Progress("scan photographs", None, "photographs") as progress:
         inputs = survey(new, None if replan else folder, progress.reach)
     if first is not None:
@@ -71,14 +73,14 @@ def plan(
 def _print_planned(run: RunFolder, inputs: Survey) -> None:
     import pyarrow.compute as pc
 
-    from xray.core.uri import local_path
+    from xray.core.uri import location
 
     bad = pc.sum(pc.not_equal(inputs.source["status"], "ok")).as_py() or 0
     photographs, shards = len(inputs.source) + len(inputs.known), len(run.plan.shards())
     out.print(
         f"planned {run.plan.planned_rows():,} images of {photographs:,} photograph{'s' * (photographs != 1)}"
         f"{f' ({bad:,} of the new ones cannot be used)' if bad else ''} in {shards:,} shard{'s' * (shards != 1)}: "
-        f"{local_path(run.uri) or run.uri}",
+        f"{location(run.uri)}",
         markup=False,
     )
 
@@ -102,6 +104,7 @@ def _print_expected(run: RunFolder, recipe: Recipe, inputs: Survey) -> None:
 
 def _replan(run: RunFolder, recipe: Recipe, inputs: Survey, dry_run: bool) -> None:
     from xray.core.progress import Progress
+    from xray.core.uri import location
     from xray.pipeline.plan.plan import compare_plans, replan
 
     if dry_run:
@@ -116,8 +119,10 @@ def _replan(run: RunFolder, recipe: Recipe, inputs: Survey, dry_run: bool) -> No
     missing, reused, removed = (sum(count.values()) for count in counts)
     summary = f"{missing:,} images to make, {reused:,} reused, {removed:,} no longer planned"
     if not diff.written:
-        out.print(f"{summary}; nothing written: {run.uri}")
+        out.print(f"{summary}; nothing written: {location(run.uri)}", markup=False)
     else:
         out.print(
-            f"replanned: {summary}; run xray generate {run.uri} next, then xray verify --clean to remove stale files"
+            f"replanned: {summary}; run `xray generate {shlex.quote(location(run.uri))}` next, then `xray verify` with "
+            "--clean to remove stale files",
+            markup=False,
         )

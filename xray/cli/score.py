@@ -30,14 +30,14 @@ def score(run: RunPath) -> None:
 def report(run: RunPath) -> None:
     """Write report.html: one file to look at, and to send to a colleague."""
     from xray.core.progress import step
-    from xray.core.uri import local_path
+    from xray.core.uri import location
     from xray.report import write_report
     from xray.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     with step("writing the report"):
         uri = write_report(folder)
-    out.print(f"report: {local_path(uri) or uri}", markup=False)
+    out.print(f"report: {location(uri)}", markup=False)
 
 
 def realism(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def status(run: RunPath) -> None:
     """Show the progress of a run, the processes at work on it, and the time left; from any machine, at any time."""
+    from xray.core.uri import location
     from xray.pipeline.status import status as run_status
     from xray.runs.folder import RunFolder
 
@@ -30,12 +31,14 @@ def status(run: RunPath) -> None:
     pace = f", {state.rate:,.1f} per second, {readable_time(state.seconds_left or 0)} left" if working else ""
     first = f", the first {folder.plan.first:,} of each category" if folder.plan.first is not None else ""
     images = f"{state.images.rows:,} of {state.total:,} images of {state.photographs:,} photographs{first}"
-    out.print(f"{images} ({share:.0%}){pace}: {folder.uri}", markup=False)
+    out.print(f"{images} ({share:.0%}){pace}: {location(folder.uri)}", markup=False)
 
 
 def _print_stages(state: Status) -> None:
     done, batches = state.masked
     out.print(f"masks: {done:,} of {batches:,} photo batches")
+    if state.removed is not None:
+        out.print(f"objects removed: {state.removed:,} of {batches:,} photo batches")
     for model, images in state.predicted.items():
         out.print(f"{model}: {images:,} of {state.total:,} images predicted", markup=False)
     if state.trials:

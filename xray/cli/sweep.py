@@ -27,6 +27,7 @@ def sweep(
     trainings stay, unfinished ones continue from their last checkpoint, failed ones are tried again.
     """
     from xray.core.progress import readable_time
+    from xray.core.uri import location
     from xray.runs.folder import RunFolder
 
     with extra("train"):
@@ -45,6 +46,6 @@ def sweep(
     swept = verb.sweep(folder, models=models, within=within, folds=folds, restart=restart)
     print_failures(swept)
     total, failed = len(swept.trials), len(swept.failed)
-    out.print(f"{total - failed:,} of {total:,} trials done, {failed:,} failed: {folder.uri}")
+    out.print(f"{total - failed:,} of {total:,} trials done, {failed:,} failed: {location(folder.uri)}", markup=False)
     if swept.failed:
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xray.runs.receipts import Stage
 
 _MAX_PROBLEMS, _MAX_ORPHANS = 40, 10
-_VERBS = {"mask": "mask", "generate": "generate", "evaluate": "evaluate", "train": "sweep"}
+_VERBS = {"mask": "mask", "remove": "remove", "generate": "generate", "evaluate": "evaluate", "train": "sweep"}
 
 
 def verify(
@@ -31,6 +31,7 @@ def verify(
 
     Nothing is changed without --clean or --repair. Needs no Ray; reads all of the run.
     """
+    from xray.core.uri import location
     from xray.pipeline.verify.verify import verify as verify_run
     from xray.runs.folder import RunFolder
 
@@ -41,7 +42,7 @@ def verify(
         out.print(f"removed {report.removed:,} files that nothing names")
     if repair:
         _print_revoked(report.revoked, run)
-    _print_verdict(report, opened.uri)
+    _print_verdict(report, location(opened.uri))
     if not report.sound:
         raise typer.Exit(1)
 
@@ -73,13 +74,13 @@ def _print_revoked(revoked: Mapping[Stage, int], run: str) -> None:
         out.print(f"revoked {n:,} of {'/'.join(stage)}: xray {_VERBS[stage[0]]} {run} makes them again", markup=False)
 
 
-def _print_verdict(report: VerifyReport, uri: str) -> None:
+def _print_verdict(report: VerifyReport, folder: str) -> None:
     missing = [f"{'/'.join(stage)}: {_count(n, 'shard')} missing" for stage, n in report.missing.items() if n]
     problems = [_count(len(report.problems), "problem")] if report.problems else []
     orphans = f", {_count(len(report.orphans), 'orphan')}" if report.orphans else ""
     verdict = "; ".join([*problems, *missing]) or "sound and complete"
     checked = f"{report.receipts:,} receipts, {report.files:,} files, {readable_bytes(report.bytes)}"
-    out.print(f"{verdict}{orphans}: {checked}, {report.images:,} of {report.planned:,} images: {uri}", markup=False)
+    out.print(f"{verdict}{orphans}: {checked}, {report.images:,} of {report.planned:,} images: {folder}", markup=False)
 
 
 def _count(n: int, what: str) -> str:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from xray.core.errors import ResourceError, XrayError
 from xray.runs.resources import Pool
 
-_SHARES_OF_BOTH = {"refine": 0.2, "paint": 0.8}
-"""Shares of a GPU if both pools use GPUs: an inpainter on every GPU, and one refiner beside one of them. Inpainters
-take seconds per image, refiners a tenth of that. Two shares of 0.8 never fit on one GPU."""
+_BY_COST = ("refine", "remove", "paint")
+"""Pools by how long an image takes: inpainters seconds, refiners a tenth of that."""
+_SHARES = {1: (1.0,), 2: (0.2, 0.8), 3: (0.1, 0.2, 0.7)}
+"""Shares of a GPU by the number of pools that use GPUs, the costliest pool last: it gets an actor on every GPU, and
+each other pool one actor beside them. Two shares of 0.7 never fit on one GPU."""
 _TOLERANCE = 1 + 1e-6
 
 
@@ -46,7 +48,7 @@ def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
     """Divide a cluster between pools that run at the same time.
 
     Small shares are placed first, each on the fullest GPU with room for it. Ray may place actors in another order; the
-    granted pools fit nevertheless. Inpainters without a fixed number get the remaining GPUs.
+    granted pools fit nevertheless. The costliest pool, if it has no fixed number of actors, gets the remaining GPUs.
 
     Args:
         pools: settings of each pool, by name.
@@ -67,12 +69,12 @@ def grant(pools: Mapping[str, Pool], nodes: Sequence[Node]) -> dict[str, Grant]:
     shares = _shares(pools)
     gpus = [_Gpu(node) for node in nodes for _ in range(int(node.get("GPU", 0)))]
     actors: dict[str, tuple[int, int]] = {}
-    for name in sorted(pools, key=lambda name: (name == "paint" and not pools[name].actors, shares[name])):
+    costliest = _on_gpus(pools)[-1:]
+    for name in sorted(pools, key=lambda name: ([name] == costliest and not pools[name].actors, shares[name])):
         pool, share = pools[name], shares[name]
         if share:
             fit = sum(gpu.fits(share, pool.accelerator) for gpu in gpus)
-            takes_all = name != "refine" or not any(other for key, other in shares.items() if key != name)
-            actors[name] = pool.actors or ((fit, fit) if takes_all else (1, 1))
+            actors[name] = pool.actors or ((fit, fit) if [name] == costliest else (1, 1))
             if not 0 < actors[name][0] <= fit:
                 raise _do_not_fit(pools, shares, actors, nodes)
             for _ in range(actors[name][0]):
@@ -127,9 +129,14 @@ def _check(name: str, pool: Pool, nodes: Sequence[Node]) -> None:
 
 def _shares(pools: Mapping[str, Pool]) -> dict[str, float]:
     """Return the share of a GPU for each actor, by pool."""
-    both = len([pool for pool in pools.values() if pool.device == "cuda" or pool.gpus]) > 1
-    defaults = {"cpu": dict.fromkeys(pools, 0.0), "cuda": _SHARES_OF_BOTH if both else dict.fromkeys(pools, 1.0)}
-    return {name: defaults[pool.device][name] if pool.gpus is None else pool.gpus for name, pool in pools.items()}
+    names = _on_gpus(pools)
+    defaults = dict(zip(names, _SHARES[len(names)], strict=True)) if names else {}
+    return {name: defaults.get(name, 0.0) if pool.gpus is None else pool.gpus for name, pool in pools.items()}
+
+
+def _on_gpus(pools: Mapping[str, Pool]) -> list[str]:
+    """Return the names of the pools that use GPUs, the costliest last."""
+    return [name for name in _BY_COST if name in pools and (pools[name].device == "cuda" or pools[name].gpus)]
 
 
 def _cpus(

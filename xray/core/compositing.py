@@ -48,6 +48,18 @@ def fill_rest(photo: Photo, keeps: Literal["object", "background"], fill: Fill, 
     return restore(result, photo, keeps)
 
 
+def box_of(mask: Mask) -> Mask:
+    """Return the bounding box of a mask as a mask; empty for an empty one.
+
+    >>> box_of(np.array([[0, 0, 0], [0, 1, 0], [1, 0, 0]], bool)).astype(int).tolist()
+    [[0, 0, 0], [1, 1, 0], [1, 1, 0]]
+    """
+    result = np.zeros_like(mask)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    result[y : y + height, x : x + width] = True
+    return result
+
+
 def _colour(photo: Photo, keeps: Region, fill: Fill) -> NDArray[Any]:
     if fill == "mean":
         return np.rint(cv2.mean(photo.image, mask=photo.region(keeps))[:3]).astype(np.uint8)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from xray.core import schema
 from xray.core.errors import DamagedError, StorageError
-from xray.core.uri import local_path, translate_errors
+from xray.core.uri import location, translate_errors
 
 
 def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> bytes:
@@ -58,7 +58,7 @@ def reading(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowInvalid) as error:
         cause = " ".join(str(error).split())
         raise DamagedError(
-            f"{local_path(uri) or uri} is damaged, or lacks a file ({cause}); `xray verify RUN` lists all damage"
+            f"{location(uri)} is damaged, or lacks a file ({cause}); `xray verify RUN` lists all damage"
         ) from error
 
 

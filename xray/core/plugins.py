@@ -11,17 +11,21 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated_dataclass
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from xray.core.errors import ConfigError, XrayError, unknown
 
 T = TypeVar("T")
+
+UNKNOWN_KEY = "unexpected_keyword_argument"
+"""Pydantic's type of error for a key that settings do not have."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
@@ -48,12 +52,14 @@ def _available(base: Any) -> dict[str, Any]:
     return dict(sorted(classes.items()))
 
 
-def find(kind: str, base: type[T], name: str) -> type[T]:
+def find(kind: str, base: type[T], name: Any) -> type[T]:
     """Return the plug-in class with a name, or at the import path `package.module:Class`; `kind` is for messages.
 
     Raises:
         XrayError: the plug-in does not exist, or is of another kind.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"`kind` is the name of a {kind}, one of {', '.join(available(base))}; got {name!r}")
     if ":" not in name:
         try:
             return available(base)[name]
@@ -83,20 +89,27 @@ def build(kind: str, base: type[T], spec: str | Mapping[str, Any]) -> T:
     fields = {"kind": spec} if isinstance(spec, str) else dict(spec)
     if "kind" not in fields:
         raise ConfigError(f"a {kind} needs `kind`, one of {', '.join(available(base))}")
-    name = str(fields.pop("kind"))
+    name = fields.pop("kind")
     cls = find(kind, base, name)
     presets: Any = getattr(cls, "presets", None)
     if presets is not None and (preset := fields.pop("preset", None)) is not None:
         if not presets:
             raise ConfigError(f"{kind} {name!r} has no presets: remove `preset: {preset}`", where=("preset",))
-        if preset not in presets:
+        if not isinstance(preset, str) or preset not in presets:
             raise ConfigError(str(unknown(f"preset of {kind} {name!r}", preset, presets)), where=("preset",))
         fields = {**presets[preset], **fields}
     choices = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in fields:
         if key not in choices:
             raise ConfigError(str(unknown(f"setting of {kind} {name!r}", key, choices)), where=(key,))
-    return TypeAdapter(cls).validate_python(fields)
+    try:
+        return TypeAdapter(cls).validate_python(fields)
+    except ValidationError as error:
+        # A misspelt key is the reason why another one is missing.
+        for details in error.errors():
+            if details["type"] == UNKNOWN_KEY:
+                raise ConfigError(unknown_key(cls, details), where=details["loc"]) from error
+        raise
 
 
 def settings_of(plugin: object) -> dict[str, Any]:
@@ -113,14 +126,37 @@ def checked(make: Callable[[Any], T]) -> Callable[[Any], T]:
             return make(value)
         except ValidationError as error:
             first = error.errors()[0]
-            context = first.get("ctx", {})
-            text = f"{first['msg']} (got {first['input']!r})" if first["type"] != "part" else first["msg"]
-            message, where = text, (*first["loc"], *context.get("where", ()))
+            message, where = explain(first, error), path_to(first)
         except XrayError as error:
             message, where = str(error), error.where
         raise PydanticCustomError("part", "{message}", {"message": message, "where": where})
 
     return make_checked
+
+
+def path_to(details: ErrorDetails) -> tuple[str | int, ...]:
+    """Return the keys and indices that lead to a faulty value, without pydantic's names for alternatives of types."""
+    path = (*details["loc"], *details.get("ctx", {}).get("where", ()))
+    return tuple(itertools.takewhile(lambda part: "[" not in str(part), path))
+
+
+def explain(details: ErrorDetails, error: ValidationError) -> str:
+    """Return what is wrong with a value, with the value; for each of the alternatives if its type has several."""
+    if details["type"] == "part":
+        return details["msg"]
+    where = path_to(details)
+    same = [details, *(one for one in error.errors() if len(one["loc"]) > len(where) and path_to(one) == where)]
+    texts = dict.fromkeys(one["msg"].removeprefix("Value error, ").replace("valid tuple", "list") for one in same)
+    return f"{'; or '.join(texts)} (got {details['input']!r})"
+
+
+def unknown_key(cls: Any, details: ErrorDetails) -> str:
+    """Return what is wrong with a key that the settings at some place within the settings `cls` do not have."""
+    *outer, key = details["loc"]
+    for part in outer:
+        hint = get_type_hints(cls)[str(part)]
+        cls = next((arg for arg in get_args(hint) if dataclasses.is_dataclass(arg)), hint)  # of `Training | None`
+    return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))
 
 
 def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
@@ -134,10 +170,19 @@ def dump(base: type[Any]) -> Callable[[object], dict[str, Any]]:
     return write
 
 
-def field_of(kind: str, base: type[T]) -> tuple[PlainValidator, PlainSerializer]:
-    """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry."""
+def field_of(kind: str, base: type[T], *, optional: bool = False) -> tuple[PlainValidator, PlainSerializer]:
+    """Return the annotations of a settings field with a plug-in, which read and write it as its recipe entry.
 
-    def read(value: Any) -> T:
+    `optional`: the field may be None.
+    """
+    write = dump(base)
+
+    def read(value: Any) -> T | None:
+        if optional and value is None:
+            return None
         return value if isinstance(value, base) else build(kind, base, value)
 
-    return PlainValidator(checked(read)), PlainSerializer(dump(base))
+    def dumped(plugin: object) -> dict[str, Any] | None:
+        return None if optional and plugin is None else write(plugin)
+
+    return PlainValidator(checked(read)), PlainSerializer(dumped)

@@ -67,15 +67,23 @@ REASONS = {
     "object_extended": "the object extends into the inpainted background",
     "prompt_missed": "the CLIP similarity of image and prompt is below `min_prompt_similarity`",
     "category_missed": "the CLIP similarity of image and category is below `min_category_similarity`",
+    # the edited image
+    "removal_failed": "the remover could not fill the area of the object",
+    "background_too_small": "too little background is left to fill the area of the object from",
+    "object_leaves_frame": "less of the placed object than `min_visible` would be inside the frame",
+    "object_does_not_fit": "the object cannot be placed so: it is too large or small, or cut by the frame on that side",
+    "object_cut": "the frame cuts the placed object",
+    "already_there": "the object already is as requested (its size within 2 %)",
     # the request
     "several_categories": "the labels name several categories, and which of them is meant is not certain",
     "duplicate_id": "an earlier row has the same id",
-    "no_donor": "there is no background photograph of another place and category",
+    "no_donor": "there is no background photograph that the scenario can take",
     "donor_unusable": "the background photograph cannot be used",
 }
 """The codes in the `reason` of a row, with their meaning."""
 
 _BOX, _POINT = pa.list_(pa.float32()), pa.list_(pa.float32())
+_DONOR = pa.struct([("donor_id", pa.string()), ("uri", pa.string()), ("sha256", pa.string())])
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -118,6 +126,7 @@ SOURCE = pa.schema(
         _field("licence", pa.string(), "of the photograph"),
         _field("mask_from", pa.string(), "unit of an earlier plan that has the same mask", nullable=True),
         *_STATUS,
+        _field("removed_from", pa.string(), "unit of an earlier plan that has the same row of REMOVED", nullable=True),
     ]
 )
 
@@ -131,6 +140,7 @@ BACKGROUNDS = pa.schema(
         _field("category", pa.string(), "of the object in it; null: none of the recipe's", nullable=True),
         _field("place", pa.string(), "the place it shows", nullable=True),
         _field("licence", pa.string(), "of the photograph"),
+        _field("complexity", pa.float32(), "mean |FFT| at 256 × 256 pixels; null: no scenario asks", nullable=True),
     ]
 )
 
@@ -151,6 +161,7 @@ PLAN = pa.schema(
         _field("donor_sha256", pa.string(), "of the donor's bytes", nullable=True),
         _field("settings", pa.string(), "of the scenario, as JSON"),
         _field("carried_from", pa.string(), "shard of an earlier plan that has the same image", nullable=True),
+        _field("donor_spares", pa.list_(_DONOR), "used in order if the donor cannot be used", nullable=True),
     ]
 )
 
@@ -177,6 +188,20 @@ MASKS = _with_image_features(
     )
 )
 
+REMOVED = _with_image_features(
+    pa.schema(
+        [
+            _field("image_id", pa.string(), "of SOURCE"),
+            _field("patch", IMAGE, "PNG, RGBA: opaque where it replaces the photograph's pixels", nullable=True),
+            _field("x", pa.int32(), "column of the patch's left edge in the upright photograph"),
+            _field("y", pa.int32(), "row of the patch's upper edge in the upright photograph"),
+            _field("remover", pa.string(), "kind of the remover"),
+            _field("area", pa.float32(), "share of the photograph that is replaced, 0 … 1", nullable=True),
+            *_STATUS,
+        ]
+    )
+)
+
 IMAGES = _with_image_features(
     pa.schema(
         [
@@ -196,6 +221,7 @@ IMAGES = _with_image_features(
             ),
             _field("provenance", pa.string(), "JSON: settings, drawn values, donor, prompt, weights, mask origin"),
             _field("sha256", pa.string(), "of the image's bytes, hexadecimal; null where there is none", nullable=True),
+            _field("donor_category", pa.string(), "of the object in the donor's photograph; null: none", nullable=True),
             *_STATUS,
         ]
     )
@@ -219,6 +245,8 @@ PREDICTIONS = pa.schema(
         _field("intersection", pa.int64(), "of segmenters: pixels of the object given its category", nullable=True),
         _field("union", pa.int64(), "of segmenters: pixels of the object, or given its category", nullable=True),
         _field("pixel_accuracy", pa.float32(), "of segmenters: share of right pixels, 0 … 1", nullable=True),
+        _field("donor_category", pa.string(), "of IMAGES", nullable=True),
+        _field("names_donor", pa.bool_(), "top1 is accepted for the donor's category; null: no such", nullable=True),
     ]
 )
 
@@ -268,7 +296,9 @@ _MAX_DETAIL = 400
 FILTERED = frozenset({
     "nsfw", "blank_picture", "object_repeated", "object_extended", "prompt_missed", "category_missed"
 })  # fmt: skip
-"""Reasons of the filter for refusing inpainted images. They are expected, and do not count as bad rows."""
+"""Reasons of the filter for refusing inpainted images."""
+EXPECTED = FILTERED | {"object_leaves_frame", "object_does_not_fit"}
+"""Reasons that say nothing bad about files: some objects fit no other size or position. They are no bad rows."""
 
 
 def status_of(reason: str) -> str:

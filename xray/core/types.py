@@ -31,10 +31,12 @@ class Photo:
     Args:
         image: RGB, uint8, shape (H, W, 3).
         mask: True on the object, shape (H, W).
+        removed: the photograph without its object, RGB, uint8, shape (H, W, 3); None where no scenario needs it.
     """
 
     image: Pixels
     mask: Mask
+    removed: Pixels | None = None
 
     @functools.cached_property
     def inside(self) -> Pixels:
@@ -62,6 +64,26 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class DonorRule:
+    """Which photograph serves as the background of another, and whether its own object is in view.
+
+    Args:
+        category: `any`, the object's own (`same`), any other than it (`other`), or the one after it in sorted order
+            (`next`; after the last the first).
+        removed: without the donor's own object, where its mask is known; otherwise as it is.
+        exclude_self: never the photograph itself.
+        complexity: only donors among the least complex tenth (`low`), the middle fifth (`median`) or the most complex
+            tenth (`high`) of the pool, or of its part of the photograph's fold, but at least two; None: all. It is
+            measured on photographs as they are: with their objects, which `removed` donors do not show.
+    """
+
+    category: Literal["any", "same", "other", "next"] = "any"
+    removed: bool = True
+    exclude_self: bool = True
+    complexity: Literal["low", "median", "high"] | None = None
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A description of the background to inpaint.
 
@@ -82,8 +104,13 @@ class Picture:
         image: RGB or RGBA, uint8, C-contiguous, shape (H', W', 3) or (H', W', 4).
         mask: True on the object, shape (H', W').
         sampled: the values that the seed decided, such as a hue or a position, as plain JSON values.
+        notes: reason codes to be recorded, such as `already_there`.
+        placed: the photograph after its object was moved, for checks of what the scenario keeps; only its mask and the
+            pixels under it count. None: the object has not moved.
     """
 
     image: Pixels
     mask: Mask
     sampled: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    placed: Photo | None = None

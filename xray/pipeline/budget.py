@@ -16,7 +16,7 @@ _MIN_PICTURES = 100
 
 
 class Budget:
-    """How many rows may be bad; verdicts of the filter on inpainted images do not count.
+    """How many rows may be bad; verdicts of the filter, and objects that do not fit where they are put, do not count.
 
     Args:
         run: with a plan.
@@ -39,7 +39,7 @@ class Budget:
         """
         self._check_keep_rates(finished.counts)
         for outcome, n in outcomes(finished.refused()):
-            if outcome.reason not in schema.FILTERED:
+            if outcome.reason not in schema.EXPECTED:
                 self.bad[str(outcome)] += n
         if (total := self.bad.total()) > self.max_bad:
             shown = examples(self.run, GENERATE, self.run.store.receipts(GENERATE))

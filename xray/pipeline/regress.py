@@ -13,7 +13,7 @@ from xray.core.schema import PREDICTIONS
 from xray.core.tabular import read_table
 from xray.pipeline.score import COLUMNS
 from xray.runs.folder import RunFolder
-from xray.runs.roles import PRETRAINED, control_scenarios, reference_scenario, series_name
+from xray.runs.roles import PRETRAINED, reference_scenario, series_name, untested_scenarios
 from xray.runs.tables import RunTables
 from xray.statistics.regression.glm import CountRegression, binomial
 from xray.statistics.regression.result import Regression, regression
@@ -151,7 +151,7 @@ def _cells(table: pd.DataFrame, spec: RegressionSpec, notes: list[str]) -> pd.Da
 def _predictions(run: RunFolder, factors: Sequence[str], response: str) -> tuple[pd.DataFrame, list[str]]:
     """The predictions to regress, with `accuracy` and all factors, and notes on those left out."""
     recipe, notes = run.recipe_values, []
-    reference, controls = reference_scenario(recipe), control_scenarios(recipe)
+    reference, controls = reference_scenario(recipe), untested_scenarios(recipe)
     columns = dict.fromkeys(["sample_id", *COLUMNS, *([response] if response in PREDICTIONS.names else [])])
     table = run.store.table("predictions", columns=list(columns)).to_pandas()
     kept = table[table["trained_on"].isin([PRETRAINED, reference])]
@@ -165,7 +165,7 @@ def _predictions(run: RunFolder, factors: Sequence[str], response: str) -> tuple
         )
     if without_object := sorted(set(kept["scenario"]) & set(controls)):
         kept = kept[~kept["scenario"].isin(without_object)]
-        notes.append(f"{', '.join(without_object)} is left out: without the object, a loss of accuracy is correct")
+        notes.append(f"{', '.join(without_object)} is left out: a control, not a test of the model")
     kept = kept.assign(accuracy=kept["correct"].astype("float64"))
     trainings = kept[["model", "trained_on"]].drop_duplicates()
     if trainings["model"].duplicated().any():

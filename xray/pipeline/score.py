@@ -12,9 +12,12 @@ import pyarrow.compute as pc
 
 from xray.core.errors import ConfigError
 from xray.core.schema import OK, SCORES
+from xray.pipeline import edits
 from xray.runs.roles import (
     PRETRAINED,
+    adversarial_scenarios,
     control_scenarios,
+    editing_scenarios,
     object_scenarios,
     reference_scenario,
     scenarios_needing_masks,
@@ -71,6 +74,7 @@ def score_predictions(
     within: Collection[str] | None = None,
     without_mask: Collection[str] = (),
     object_alone: Collection[str] = (),
+    editing: Collection[str] = (),
 ) -> Scores:
     """Compute all scores of a table of predictions.
 
@@ -81,18 +85,19 @@ def score_predictions(
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
         reference: the reference scenario of drops.
-        controls: scenarios to exclude from the cross term and S_robust.
+        controls: scenarios without the object, to exclude from the cross term and S_robust.
         seed: seed of the bootstrap.
         within: scenarios that S_robust includes; None: those that any model was trained on.
         without_mask: ids of photographs to exclude from the cross term and S_robust.
         object_alone: scenarios that show only the object, for doubts about masks.
+        editing: scenarios that show only what editing itself changes, or mislead a model, to exclude likewise.
 
     Raises:
         XrayError: there are no predictions, or a model has none on the reference.
     """
     if predictions.empty:
         raise ConfigError("there are no predictions to score; run `xray evaluate` or `xray sweep` first")
-    excluded = predictions["scenario"].isin(list(controls)) | predictions["image_id"].isin(list(without_mask))
+    excluded = predictions["scenario"].isin([*controls, *editing]) | predictions["image_id"].isin(list(without_mask))
     comparable = predictions[~excluded]
     s_robust = matched_s_robusts(comparable, reference, within, seed)
     return Scores(
@@ -128,12 +133,14 @@ def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any
 def score(run: RunFolder) -> Scores:
     """Score the predictions of a run, and write the tables `scores`, `drops`, `robustness` and `segmentation`.
 
-    `segmentation` is written only if the run has segmenters.
+    `segmentation` is written only if the run has segmenters; the tables of `xray.pipeline.edits.EditScores`, only if it
+    has such scenarios.
 
     Raises:
         XrayError: see `score_predictions`; or the recipe has no scenario of kind `original`.
     """
-    predictions = run.store.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS]).to_pandas()
+    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.COLUMNS]
+    predictions = run.store.table("predictions", columns=columns).to_pandas()
     recipe = run.recipe_values
     scores = score_predictions(
         predictions,
@@ -143,10 +150,14 @@ def score(run: RunFolder) -> Scores:
         within=training_scenarios(recipe),
         without_mask=photographs_without_mask(predictions, recipe, run.store.table("masks", ["image_id", "status"])),
         object_alone=object_scenarios(recipe),
+        editing=[*editing_scenarios(recipe), *adversarial_scenarios(recipe)],
     )
     cells = accuracy_table(predictions, by=("model", "trained_on", "scenario", "category", "fold"))
     run.store.write_table("scores", _as_table(cells.rename(columns={"scenario": "tested_on"}), SCORES))
-    run.store.write_table("drops", _as_table(scores.drops))
+    edited = edits.score_edits(compared(predictions, scores.reference), recipe, seed=int(recipe["seed"]))
+    run.store.write_table("drops", _as_table(edits.qualified(scores.drops, edited)))
+    for name, table in edited.tables().items():
+        run.store.write_table(name, _as_table(table))
     run.store.write_table("robustness", _as_table(robustness(scores)))
     if len(scores.segmentation):
         run.store.write_table("segmentation", _as_table(scores.segmentation))

@@ -12,7 +12,7 @@ from xray.runs.counts import RowCounts, outcomes
 from xray.runs.examples import Example, examples
 from xray.runs.folder import RunFolder
 from xray.runs.lock import Lock
-from xray.runs.receipts import GENERATE, Receipt, evaluation
+from xray.runs.receipts import GENERATE, REMOVE, Receipt, evaluation
 from xray.runs.trials_table import trials_table
 
 WINDOW = 120.0
@@ -29,6 +29,7 @@ class Status:
         examples: an example of each outcome that is not ok.
         photographs: number of photographs.
         masked: number of photo batches with masks, and of all photo batches.
+        removed: number of photo batches whose objects are removed; None: no scenario needs it.
         predicted: number of predicted images by model.
         trials: number of trials by state: done, begun, failed, planned.
         locks: live locks by kind of work.
@@ -40,6 +41,7 @@ class Status:
     examples: Mapping[str, Example]
     photographs: int
     masked: tuple[int, int]
+    removed: int | None
     predicted: Mapping[str, int]
     trials: Mapping[str, int]
     locks: Mapping[str, list[Lock]]
@@ -78,6 +80,7 @@ def status(run: RunFolder) -> Status:
         examples=examples(run, GENERATE, receipts),
         photographs=sum(run.plan.rows_by_batch().values()),
         masked=(len(run.store.masked()), len(run.plan.batches())),
+        removed=len(run.store.done(REMOVE)) if run.recipe.needs_removed else None,
         predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},
         trials=dict(Counter(trials_table(run)["status"])),
         locks=run.store.locks(),

@@ -24,23 +24,25 @@ def render(data: ReportData) -> dict[str, Any] | None:
     scores = data.scores
     if scores.accuracy.empty:
         return None
-    heatmap = figures.accuracy_heatmap(scores.accuracy, data.scenarios)
+    heatmap = figures.accuracy_heatmap(scores.accuracy, data.overview)
     return {
         "heatmap": figures.inline_svg(heatmap, "Accuracy in percent by model and scenario", "accuracy"),
-        "drops": _drops(scores.drops),
+        "drops": _drops(scores.drops, data.overview),
         "numbers": _numbers(data),
         "open": len(scores.accuracy) <= _OPEN_ROWS,
         "cross": None if scores.cross is None or scores.cross.empty else _cross(scores.cross),
         "maps": [_map(data, index) for index in range(len(scores.series))],
         "reference": scores.reference,
+        "left_out": len(data.grid),
         "controls": data.controls,
         "has_training": data.has_training,
     }
 
 
-def _drops(drops: pd.DataFrame | None) -> Markup | None:
+def _drops(drops: pd.DataFrame | None, scenarios: Sequence[str]) -> Markup | None:
     if drops is None or drops["drop"].isna().all():
         return None
+    drops = drops[drops["scenario"].isin(scenarios)]
     axes = figures.drop_intervals(drops)
     return figures.inline_svg(axes, "Points of accuracy lost in each scenario with 95 % intervals", "drops")
 
@@ -84,13 +86,13 @@ def _map(data: ReportData, index: int) -> dict[str, Any]:
     """Draw the density map of one model and make the table of its counts; the first maps are open."""
     model, trained_on = data.scores.series[index]
     series = series_name(model, trained_on)
-    axes = figures.density_map(data.scores.by_category, model, trained_on, data.scenarios)
+    axes = figures.density_map(data.scores.by_category, model, trained_on, data.overview)
     rows = data.scores.by_category[data.scores.by_category["series"] == series]
     return {
         "series": series,
         "open": index < _OPEN_MAPS,
         "svg": figures.inline_svg(axes, f"Accuracy of {printable(series)} by category and scenario", f"map-{index}"),
-        "counts": _counts(rows, data.scenarios),
+        "counts": _counts(rows, data.overview),
     }
 
 

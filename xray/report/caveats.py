@@ -8,6 +8,8 @@ from xray.report.data import ReportData
 from xray.runs.roles import PRETRAINED
 from xray.sources.base import join_names
 
+_FEW_ANSWERS = 10
+"""Wrong answers; of fewer, a share means little."""
 _TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
 
 
@@ -17,6 +19,7 @@ def caveats(data: ReportData) -> list[str]:
     caveats += _seen_photographs(data)
     if data.scores.problem and not data.scores.predictions.empty:
         caveats.append(f"Drops and the cross term are missing: {data.scores.problem.rstrip('.')}.")
+    caveats += _second_objects(data)
     caveats += _undetected(data)
     caveats += _filtered(data)
     if len(data.images.rows) < data.images.n_planned:
@@ -47,6 +50,21 @@ def _seen_photographs(data: ReportData) -> list[str]:
             f"It is unknown whether the pretrained models were trained on {unknown:,} of {total:,} photographs."
         )
     return caveats
+
+
+def _second_objects(data: ReportData) -> list[str]:
+    """Name the scenarios in which most wrong answers of pretrained models name the category of the donor."""
+    edits = data.scores.edits
+    if edits is None or edits.donor_answers.empty:
+        return []
+    rows = edits.donor_answers[edits.donor_answers["trained_on"] == PRETRAINED]
+    counts = rows.groupby("scenario", sort=False)[["naming_donor", "wrong"]].sum()
+    return [
+        f"In {scenario} {naming:,} of {wrong:,} wrong answers name the category of the photograph in the background: "
+        "much of its drop is due to a second object, or to a place that is typical of one."
+        for scenario, naming, wrong in counts.itertuples()
+        if naming > wrong / 2 and wrong >= _FEW_ANSWERS
+    ]
 
 
 def _undetected(data: ReportData) -> list[str]:

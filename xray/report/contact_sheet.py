@@ -29,6 +29,7 @@ def render(data: ReportData) -> dict[str, Any]:
     return {
         "strips": contact_sheet(data),
         "inpainted": data.inpainted,
+        "left_out": len(data.grid),
         "has_predictions": not data.scores.accuracy.empty,
     }
 
@@ -37,7 +38,7 @@ def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
     """Return up to three objects in every scenario: `tiles`, and `inpainted` images."""
     choices = select(data)
     ids = [choice.image_id for choice in choices]
-    scenarios = [scenario for scenario in data.scenarios if scenario not in data.inpainted]
+    scenarios = [scenario for scenario in data.overview if scenario not in data.inpainted]
     cells: dict[tuple[str, str], Mapping[Hashable, Any]] = {}
     for scenario in scenarios:  # of a photograph's images, the first usable one is shown
         rows = data.image_rows(scenario, ids)
@@ -93,7 +94,9 @@ def _error_rates(data: ReportData, eligible: set[str]) -> tuple[pd.Series, str]:
     if not candidates:
         candidates = set(rows["image_id"])
         description = "photographs (all models classify none of them correctly)"
-    others = rows[~rows["scenario"].isin([reference, *data.controls]) & rows["image_id"].isin(candidates)]
+    others = rows[
+        ~rows["scenario"].isin([reference, *data.controls, *data.editing]) & rows["image_id"].isin(candidates)
+    ]
     return (~others["correct"].astype(bool)).groupby(others["image_id"]).mean(), description
 
 

@@ -12,12 +12,17 @@ import pyarrow.compute as pc
 
 from xray.core.errors import XrayError
 from xray.core.schema import OK
+from xray.pipeline import edits
+from xray.pipeline.edits import EditScores
 from xray.pipeline.realism import judgements
 from xray.pipeline.score import COLUMNS, compared, photographs_without_mask, score_predictions
+from xray.runs.factors import grid_scenarios
 from xray.runs.receipts import GENERATE, Receipt
 from xray.runs.roles import (
     PRETRAINED,
+    adversarial_scenarios,
     control_scenarios,
+    editing_scenarios,
     object_scenarios,
     reference_scenario,
     series_name,
@@ -45,6 +50,8 @@ _MASK_COLUMNS = [
 _IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason", "detail"]
 
 _ALL = pc.scalar(True)
+_MANY = 24
+"""Scenarios in figures of all scenarios, above which those leave out the cells of a grid."""
 
 Rows = list[dict[Hashable, Any]]
 Predictions = Mapping[tuple[Hashable, ...], Rows]
@@ -110,6 +117,8 @@ class Inpainting:
 class ScoreTables:
     """The tables of `xray.pipeline.score.Scores`, each with the column `series`: the model's name in the report.
 
+    `edits` has those of edited images, without that column.
+
     `accuracy` and `by_category` have the models that are pretrained or trained on the reference (all models if the
     recipe has no reference), `trained` the models trained in this run. `drops` and `cross` are None where they cannot
     be computed, which `problem` explains; `s_robust` has `label`, the model's name, and is None where no model was
@@ -124,6 +133,7 @@ class ScoreTables:
     drops: pd.DataFrame | None = None
     cross: pd.DataFrame | None = None
     s_robust: pd.DataFrame | None = None
+    edits: EditScores | None = None
     warnings: tuple[str, ...] = ()
     problem: str = ""
     reference: str | None = None
@@ -164,9 +174,25 @@ class ReportData:
         return list(self.recipe["scenarios"])
 
     @property
+    def overview(self) -> list[str]:
+        """The scenarios in figures of all of them: of many without the grid, whose cells have figures of their own."""
+        grid = set(self.grid)
+        return [scenario for scenario in self.scenarios if scenario not in grid]
+
+    @property
+    def grid(self) -> list[str]:
+        """The cells of a grid of sizes, positions and worlds, if it would fill the figures of all scenarios."""
+        return grid_scenarios(self.recipe) if len(self.scenarios) > _MANY else []
+
+    @property
     def controls(self) -> list[str]:
         """The scenarios without the object."""
         return control_scenarios(self.recipe)
+
+    @property
+    def editing(self) -> list[str]:
+        """The scenarios that show only what editing itself changes."""
+        return editing_scenarios(self.recipe)
 
     @property
     def inpainted(self) -> list[str]:
@@ -200,7 +226,8 @@ def gather(folder: RunFolder) -> ReportData:
     """Read the data of a report from a run."""
     run = RunTables(folder)
     recipe = run.recipe
-    predictions = run.table("predictions", columns=[*COLUMNS, *segmentation.COLUMNS, "p_true"]).to_pandas()
+    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.COLUMNS, "p_true"]
+    predictions = run.table("predictions", columns=columns).to_pandas()
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})
@@ -253,11 +280,14 @@ def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Tabl
         within, controls = training_scenarios(recipe), control_scenarios(recipe)
         tables |= {name: compared(tables[name], reference) for name in ("accuracy", "by_category")}
         without_mask = photographs_without_mask(predictions, recipe, masks)
-        alone = object_scenarios(recipe)
-        scores = score_predictions(predictions, reference, controls, int(recipe["seed"]), within, without_mask, alone)
+        alone, seed = object_scenarios(recipe), int(recipe["seed"])
+        others = [*editing_scenarios(recipe), *adversarial_scenarios(recipe)]
+        scores = score_predictions(predictions, reference, controls, seed, within, without_mask, alone, others)
     except XrayError as error:
         return ScoreTables(**tables, problem=str(error))
+    edited = edits.score_edits(compared(predictions, reference), recipe, seed)
     tables |= {"drops": _with_series(scores.drops), "cross": _with_series(scores.cross), "warnings": scores.warnings}
+    tables["edits"] = edited
     if len(tables["trained"]) or within:
         pretrained = scores.s_robust["trained_on"] == PRETRAINED
         labels = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")

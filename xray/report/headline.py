@@ -7,6 +7,7 @@ import pandas as pd
 from xray.core.text import printable
 from xray.report.data import ReportData
 from xray.report.text import interval, percent, percentage_points, phrase
+from xray.runs.roles import untested_scenarios
 
 
 def best_series(data: ReportData) -> str | None:
@@ -22,7 +23,8 @@ def ranked_drops(data: ReportData, series: str) -> pd.DataFrame:
     if data.scores.drops is None:
         return pd.DataFrame()
     table = data.scores.drops
-    rows = table[(table["series"] == series) & ~table["scenario"].isin(data.controls)].dropna(subset=["drop"])
+    untested = untested_scenarios(data.recipe)
+    rows = table[(table["series"] == series) & ~table["scenario"].isin(untested)].dropna(subset=["drop"])
     rows = rows.assign(clear=rows["ci_low"] > 0)
     return rows.sort_values(["clear", "drop", "scenario"], ascending=[False, False, True], kind="stable")
 
@@ -36,7 +38,7 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
     if series is None or drops.empty:
         details = [data.scores.problem] if data.scores.problem else []
         return "Accuracies are available, but accuracy drops cannot be computed yet.", details
-    if sentence := _chance_level(data, series):
+    if sentence := _chance_level(data, series) or _never_right(data, series):
         return sentence, ["A model at chance level has no accuracy to lose, so its drops and S_robust mean nothing."]
     worst, best = drops.iloc[0], drops.iloc[-1]
     details = [_worst(worst)]
@@ -57,6 +59,15 @@ def _chance_level(data: ReportData, series: str) -> str:
     row = rows.iloc[0]
     accuracy = f"{percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}"
     return f"{printable(series)} is no better than chance ({percent(data.chance)}): its accuracy is {accuracy}."
+
+
+def _never_right(data: ReportData, series: str) -> str:
+    """Describe a model that is right on no unchanged photograph; empty for others."""
+    table = data.scores.accuracy
+    row = table[(table["series"] == series) & (table["scenario"] == data.scores.reference)].iloc[0]
+    if row["accuracy"] > 0:
+        return ""
+    return f"{printable(series)} is right on none of {int(row['n']):,} unchanged photographs."
 
 
 def _points(difference: float) -> str:
@@ -116,8 +127,9 @@ def _control(data: ReportData, series: str) -> list[str]:
     if rows.empty:
         return []
     row = rows.iloc[0]
+    removed = data.recipe["scenarios"][row["scenario"]].get("fill") == "removed"
+    hidden, revealing = ("removed", "background reveals") if removed else ("covered", "background and outline reveal")
     return [
-        f"With the object covered, accuracy is still {percent(row['accuracy'])} "
-        f"{interval(row['ci_low'], row['ci_high'])}: the background and the object’s outline reveal the category "
-        "that often."
+        f"With the object {hidden}, accuracy is still {percent(row['accuracy'])} "
+        f"{interval(row['ci_low'], row['ci_high'])}: the {revealing} the category that often."
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from markupsafe import Markup
 
 from xray.core.text import printable
-from xray.report import accuracy, contact_sheet, header, inpainting, masks, provenance, reasons, training
+from xray.report import accuracy, contact_sheet, edits, header, inpainting, masks, provenance, reasons, training
 from xray.report.data import ReportData, gather
 from xray.report.environment import environment
 
@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Section] = {
     "header": header,
     "contact_sheet": contact_sheet,
     "accuracy": accuracy,
+    "edits": edits,
     "training": training,
     "inpainting": inpainting,
     "masks": masks,

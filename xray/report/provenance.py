@@ -14,6 +14,7 @@ from xray.report.data import ReportData
 from xray.report.tables import NONE, Table
 from xray.report.text import phrase
 from xray.report.weights import filter_settings, joined, mask_refiner
+from xray.runs.roles import painter_settings
 
 _SPLITS = {
     "train": "in the training set of ImageNet models",
@@ -103,7 +104,7 @@ def _inpainting(data: ReportData, scenario: str) -> str:
     planned = data.inpainting.planned[data.inpainting.planned["scenario"] == scenario]
     n = planned["prompt"].nunique()
     places = {str(place): int(images) for place, images in planned.groupby("place")["planned"].sum().items()}
-    painter: Mapping[str, Any] = data.recipe["scenarios"][scenario]["painter"]
+    painter = painter_settings(data.recipe["scenarios"][scenario])
     settings = {key: value for key, value in painter.items() if value is not False and value != ""}
     inpainter = ", ".join(filter(None, [settings.pop("kind"), joined(settings)]))
     return (

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from xray.core.errors import XrayError
-from xray.core.plugins import find
 from xray.core.text import printable
-from xray.scenarios.base import Scenario
+from xray.scenarios import Scenario, build_scenario
 
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "region": {"object": "the object", "background": "the background", "image": "the whole image"},
     "compose": {"alpha": "", "additive": " (pixel values added)"},
+    "donor": {"removed": "", "whole": ", a whole photograph"},
 }
-_DEFAULTS = {"region": "the background", "fill": "black", "compose": ""}
+_DEFAULTS = {"region": "the background", "fill": "black", "compose": "", "donor": ""}
 
 
 def phrase(name: str, settings: Mapping[str, Any]) -> str:
@@ -25,10 +26,9 @@ def phrase(name: str, settings: Mapping[str, Any]) -> str:
     >>> phrase("image_r", {"kind": "image_r", "region": "object"})
     'the object is tinted red'
     """
-    try:
-        template = find("scenario", Scenario, settings["kind"]).phrase
-    except XrayError:  # a plug-in that is not installed here
-        template = Scenario.phrase
+    template: str = Scenario.phrase
+    with contextlib.suppress(XrayError):  # a plug-in that is not installed here
+        template = build_scenario({key: value for key, value in settings.items() if key != "variants"}).phrase
     values = {key: _SETTINGS.get(key, {}).get(str(value), str(value)) for key, value in settings.items()}
     return template.format(**{**_DEFAULTS, **values, "name": printable(name)})
 

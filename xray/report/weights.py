@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from xray.backgrounds.filtering.judge import MEASURES
 from xray.backgrounds.filtering.settings import Filter
 from xray.report.data import ReportData
+from xray.runs.roles import painter_settings
 
 _DIGITS = 12
 _IN_COLUMNS = {"painter", "weights", "steps", "guidance"}
@@ -53,7 +54,7 @@ def _use(data: ReportData, scenario: str, facts: Mapping[str, Any], images: int)
     return InpainterUse(
         scenario=scenario,
         images=images,
-        kind=data.recipe["scenarios"][scenario]["painter"]["kind"],
+        kind=str(painter_settings(data.recipe["scenarios"][scenario])["kind"]),
         weights=[Weights(role, name, data.weights.get(name, "")[:_DIGITS]) for role, name in weights],
         steps=facts.get("steps"),
         guidance=facts.get("guidance"),

@@ -11,7 +11,9 @@ from xray.core.uri import short_name
 from xray.runs.counts import Outcome
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
-from xray.runs.receipts import MASK, Receipt, Stage
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage
+
+_TABLES = {MASK: "masks", REMOVE: "removed", GENERATE: "images"}
 
 
 class Example(NamedTuple):
@@ -37,7 +39,7 @@ def examples(run: RunFolder, stage: Stage, receipts: Iterable[Receipt]) -> dict[
 
     Args:
         run: with a plan.
-        stage: `MASK` or `GENERATE`.
+        stage: `MASK`, `REMOVE` or `GENERATE`.
         receipts: of the stage; at most one shard for each outcome is read.
     """
     found: dict[str, Example] = {}
@@ -62,9 +64,8 @@ def most_frequent(outcomes: Mapping[str, int], examples: Mapping[str, Example], 
 
 
 def _examples_in(run: RunFolder, stage: Stage, receipt: Receipt, wanted: Iterable[str]) -> dict[str, Example]:
-    name = "masks" if stage == MASK else "images"
-    table = run.store.shard_table(stage, name, receipt.shard)
-    batch = receipt.shard if stage == MASK else ShardId(receipt.shard).batch
+    table = run.store.shard_table(stage, _TABLES[stage], receipt.shard)
+    batch = ShardId(receipt.shard).batch if stage == GENERATE else receipt.shard
     names = photograph_names(run.plan.batch(batch).select(["image_id", "uri"]).to_pylist())
     found = {}
     for text in wanted:

@@ -67,8 +67,7 @@ class RunFolder:
     @property
     def recipe_values(self) -> dict[str, Any]:
         """The recipe as plain values, every default spelled out."""
-        values: dict[str, Any] = self.plan.record()["recipe"]
-        return values
+        return _with_earlier_defaults(self.plan.record()["recipe"])
 
     def commit_plan(
         self,
@@ -91,3 +90,11 @@ class RunFolder:
     def locked(self, work: str) -> AbstractContextManager[None]:
         """Take the lock of one kind of work on the run; see `xray.runs.lock`."""
         return self.store.locked(work)
+
+
+def _with_earlier_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Write the settings that the recipe of an earlier version lacks as what they were then, where that has changed."""
+    for entry in values["scenarios"].values():
+        if entry["kind"] == "random_background" and "donor" not in entry:
+            entry |= {"donor": "whole", "category": None}
+    return values

@@ -43,6 +43,20 @@ class BatchId(str):
         return int(self.partition("-")[2])
 
 
+def batch_of(unit: str) -> BatchId:
+    """Return the photo batch of a unit of work: of a shard, or the batch itself.
+
+    >>> batch_of("01-00-00007"), batch_of("00-00007")
+    ('00-00007', '00-00007')
+    """
+    return BatchId(unit) if is_batch(unit) else ShardId(unit).batch
+
+
+def is_batch(unit: str) -> bool:
+    """Return whether a unit of work is a photo batch; others are shards."""
+    return unit.count("-") == 1
+
+
 class ShardId(str):
     """A shard, `PP-SS-NNNNN`: row group N of part PP-SS of the plan, about photo batch SS-NNNNN.
 

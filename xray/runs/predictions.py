@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -29,3 +29,22 @@ def predictions_table(images: pa.Table, columns: Mapping[str, Sequence[Any] | ND
         for field in PREDICTIONS
     ]
     return pa.table(arrays, schema=PREDICTIONS)
+
+
+def names_donor(
+    top1: Iterable[int], donors: Iterable[str | None], accepted: Mapping[str, Collection[int]]
+) -> list[bool | None]:
+    """Return whether each answer is accepted for the category of the image's donor; None without such a category.
+
+    Args:
+        top1: indices of the most probable classes, N.
+        donors: categories of the donors, N; None: no donor, or of no category.
+        accepted: accepted indices by category.
+
+    >>> names_donor([3, 4, 4], ["fox", "fox", None], {"fox": (3, 5)})
+    [True, False, None]
+    """
+    return [
+        int(answer) in accepted[donor] if donor is not None and donor in accepted else None
+        for answer, donor in zip(top1, donors, strict=True)
+    ]

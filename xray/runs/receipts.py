@@ -12,6 +12,7 @@ import pyarrow as pa
 Stage = tuple[str, ...]
 
 MASK: Stage = ("mask",)
+REMOVE: Stage = ("remove",)
 GENERATE: Stage = ("generate",)
 
 
@@ -54,7 +55,7 @@ class Receipt:
     """The record of one shard that was committed in one stage.
 
     Args:
-        shard: its name; of `MASK` a photo batch, of a training a fold.
+        shard: its name; of `MASK` and `REMOVE` a photo batch, of a training a fold.
         files: path in the run, sha256, bytes and rows by table; `weights`, those of a trained model, have no rows.
         counts: rows by scenario, then by outcome.
         seconds: time of one worker.

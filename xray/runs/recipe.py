@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,11 +12,23 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from xray.backgrounds.base import Bank
 from xray.backgrounds.filtering.settings import Filter
 from xray.backgrounds.own_photos import OwnPhotos
+from xray.backgrounds.removal.base import Remover
 from xray.core import yaml
 from xray.core.errors import ConfigError, Rejected, XrayError, unknown
 from xray.core.files import read_bytes
 from xray.core.images import Format, Limits
-from xray.core.plugins import available, checked, dump, field_of, settings, settings_of
+from xray.core.plugins import (
+    UNKNOWN_KEY,
+    available,
+    checked,
+    dump,
+    explain,
+    field_of,
+    path_to,
+    settings,
+    settings_of,
+    unknown_key,
+)
 from xray.core.text import decode_text
 from xray.core.uri import to_uri
 from xray.masks import Annotations, Gates, Refiner
@@ -26,6 +37,7 @@ from xray.masks.given import Given
 from xray.models.registry import is_folder, models_by_name, parse_model
 from xray.runs.resources import Pools
 from xray.runs.training import Training, training_fields
+from xray.runs.vary import variations
 from xray.scenarios import Scenario, build_scenario
 from xray.sources.base import Source
 from xray.sources.categories import Category, load_categories
@@ -52,26 +64,44 @@ class ScenarioEntry:
 def _scenario_entries(value: Any) -> dict[str, ScenarioEntry]:
     """Convert a list of names and mappings, or a mapping by name, to entries by name."""
     entries: dict[str, ScenarioEntry] = {}
-    if isinstance(value, Mapping):
-        entries = {str(name): _checked_at((name,), _scenario_entry, item) for name, item in value.items()}
-    for index, item in enumerate(value if isinstance(value, list) else ()):
-        fields = {"kind": item} if isinstance(item, str) else item
-        name = str(fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None)
-        if name in entries:
-            raise ConfigError(f"two scenarios are named {name!r}; give one of them another `name`", (index,))
-        entries[name] = _checked_at((index,), _scenario_entry, fields)
+    for where, name, item in _named(value):
+        for name_of_one, entry in _checked_at((where,), functools.partial(_entries_of, name), item):
+            if name_of_one in entries:
+                raise ConfigError(f"two scenarios are named {name_of_one!r}; give one of them another `name`", (where,))
+            entries[name_of_one] = entry
     if not entries:
         raise ConfigError("`scenarios` needs at least one scenario, such as [original, blur_background]")
     return entries
 
 
-def _scenario_entry(value: Any) -> ScenarioEntry:
+def _named(value: Any) -> Iterator[tuple[str | int, str, Any]]:
+    """Yield the key or index, the name and the content of each entry."""
+    if isinstance(value, Mapping):
+        yield from ((name, str(name), item) for name, item in value.items())
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        fields = {"kind": item} if isinstance(item, str) else item
+        yield index, str(fields.get("name", fields.get("kind")) if isinstance(fields, dict) else None), fields
+
+
+def _entries_of(name: str, value: Any) -> list[tuple[str, ScenarioEntry]]:
+    """Return the scenarios of one entry by name: several if it has `vary`."""
     if isinstance(value, ScenarioEntry):
-        return value
+        return [(name, value)]
+    value = {"kind": value} if isinstance(value, str) else value
     if not isinstance(value, Mapping):
         raise ConfigError(f"a scenario must be a name, or a mapping with `kind`; got {value!r}")
     fields = {key: setting for key, setting in value.items() if key not in ("name", "variants")}
-    return ScenarioEntry(scenario=build_scenario(fields), variants=value.get("variants", 1))
+    entries = []
+    for one in variations(name, fields):
+        try:
+            scenario = checked(build_scenario)(one.fields)
+        except PydanticCustomError as error:
+            context = error.context or {}
+            where = tuple(context["where"])
+            inside = one.where.get(where[0], where[:1]) if where else ()
+            raise ConfigError(context["message"], (*inside, *where[1:])) from error
+        entries.append((one.name, ScenarioEntry(scenario=scenario, variants=value.get("variants", 1))))
+    return entries
 
 
 def _checked_at(where: tuple[str | int, ...], make: Callable[[Any], T], value: Any) -> T:
@@ -148,9 +178,10 @@ class Recipe:
         categories: accepted class indices of each category, by name; None: from the names of the source's folders.
         masks: where masks come from.
         backgrounds: background photographs for `random_background`.
+        remover: fills the area of removed objects; None: `patchmatch` where it is installed, else `telea`.
         scenarios: the scenarios, by name; default: every classical one.
         filter: checks of inpainted images.
-        pools: actors for refinement and inpainting models.
+        pools: actors for models of refinement, removal and inpainting.
         images: file format of generated images.
         limits: limits on photographs, checked before they are decoded.
         shard_size: photographs per shard.
@@ -168,6 +199,7 @@ class Recipe:
     ] = None
     masks: Masks = Masks()
     backgrounds: Annotated[Bank, *field_of("background pool", Bank)] = OwnPhotos()
+    remover: Annotated[Remover | None, *field_of("remover", Remover, optional=True)] = None
     scenarios: Annotated[
         dict[str, ScenarioEntry], PlainValidator(checked(_scenario_entries)), PlainSerializer(_dump_scenarios)
     ] = Field(default_factory=lambda: _scenario_entries(list(default_scenarios())))
@@ -186,12 +218,25 @@ class Recipe:
         """Whether a scenario looks at masks, or a segmenter is trained; otherwise none are read or made."""
         trained = self.training.models.values() if self.training else ()
         segmenters = (spec for spec in trained if not is_folder(spec) and parse_model(spec).task == "segmentation")
-        return any(entry.scenario.needs_mask for entry in self.scenarios.values()) or any(segmenters)
+        shown = any(entry.scenario.needs_mask for entry in self.scenarios.values()) or self.needs_removed
+        return shown or any(segmenters)
+
+    @property
+    def needs_removed(self) -> bool:
+        """Whether a scenario shows a photograph without its object, so that objects are removed."""
+        scenarios = [entry.scenario for entry in self.scenarios.values()]
+        return any(one.needs_removed for one in scenarios) or self.removes_donors
+
+    @property
+    def removes_donors(self) -> bool:
+        """Whether donors are photographs of the run that are shown without their objects."""
+        rules = (entry.scenario.donor_rule for entry in self.scenarios.values())
+        return self.backgrounds.shows_objects and any(rule is not None and rule.removed for rule in rules)
 
 
 def default_scenarios() -> tuple[str, ...]:
-    """Return the names of all scenarios that need no inpainting model, `original` first."""
-    names = [name for name, scenario in available(Scenario).items() if not scenario.inpaints]
+    """Return the names of the scenarios of a recipe that names none, `original` first."""
+    names = [name for name, scenario in available(Scenario).items() if scenario.by_default]
     return ("original", *(name for name in names if name != "original"))
 
 
@@ -200,7 +245,8 @@ def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
 
     Args:
         value: the content of a recipe file.
-        preset: preset of every scenario that has it and names no other; `preset` in `value` overrides it.
+        preset: preset of every scenario that has it and names no other, and of the remover, unless the recipe names
+            one; `preset` in `value` overrides it.
 
     Raises:
         pydantic.ValidationError: a key is unknown, or a value is out of range.
@@ -209,9 +255,13 @@ def recipe_from(value: Mapping[str, Any], preset: str | None = None) -> Recipe:
     fields = dict(value)
     preset = fields.pop("preset", preset)
     if preset is not None:
-        presets = {name for scenario in available(Scenario).values() for name in scenario.presets}
-        if preset not in presets:
+        plugins: list[type[Scenario] | type[Remover]] = [*available(Scenario).values(), *available(Remover).values()]
+        presets = {name for plugin in plugins for name in plugin.presets}
+        if not isinstance(preset, str) or preset not in presets:
             raise ConfigError(str(unknown("preset", preset, presets)), ("preset",))
+        removers = [name for name, remover in available(Remover).items() if preset in remover.presets]
+        if removers and fields.get("remover") is None:
+            fields["remover"] = {"kind": removers[0], "preset": preset}
         scenarios = fields.get("scenarios", list(default_scenarios()))
         fields["scenarios"] = _map_entries(scenarios, functools.partial(_with_preset, preset))
     return TypeAdapter(Recipe).validate_python(fields)
@@ -255,7 +305,7 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
         recipe = recipe_from(values)
         _check_models(recipe)
     except ValidationError as error:
-        raise ConfigError("\n".join(_located(details, lines, name) for details in error.errors())) from error
+        raise ConfigError("\n".join(_located(details, error, lines, name) for details in error.errors())) from error
     except XrayError as error:
         raise ConfigError(f"{name}, line {lines[error.where]}: {error}") from error
     return recipe
@@ -289,24 +339,15 @@ def load_recipe(location: str) -> Recipe:
     return parse_recipe(text, location)
 
 
-def _located(details: ErrorDetails, lines: yaml.Lines, name: str) -> str:
-    path = (*details["loc"], *details.get("ctx", {}).get("where", ()))
+def _located(details: ErrorDetails, error: ValidationError, lines: yaml.Lines, name: str) -> str:
+    path = path_to(details)
     known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in lines)
     where = ".".join(str(part) for part in path)
-    return f"{name}, line {lines[known]}: {where}: {_explain(details)}"
+    return f"{name}, line {lines[known]}: {where}: {_explain(details, error)}"
 
 
-def _explain(details: ErrorDetails) -> str:
+def _explain(details: ErrorDetails, error: ValidationError) -> str:
     """Return pydantic's message with the value, or with the choices if a key is unknown."""
-    if details["type"] == "part":
-        return details["msg"]
     if details["type"] == "missing":
         return "is missing"
-    if details["type"] != "unexpected_keyword_argument":
-        return f"{details['msg']} (got {details['input']!r})"
-    *outer, key = details["loc"]
-    cls: Any = Recipe
-    for part in outer:
-        hint = get_type_hints(cls)[str(part)]
-        cls = next((arg for arg in get_args(hint) if dataclasses.is_dataclass(arg)), hint)  # of `Training | None`
-    return str(unknown("key", key, [field.name for field in dataclasses.fields(cls)]))
+    return unknown_key(Recipe, details) if details["type"] == UNKNOWN_KEY else explain(details, error)

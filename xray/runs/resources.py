@@ -1,4 +1,4 @@
-"""Recipe settings of the actor pools that run refinement and inpainting models."""
+"""Recipe settings of the actor pools that run models of mask refinement, removal and inpainting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pool:
 
     Args:
         device: `cuda`, or `cpu` to run without GPUs, which is slow with real models.
-        gpus: share of a GPU for each actor, at most 1: a model runs on one GPU; None: a share that fits both pools.
+        gpus: share of a GPU for each actor, at most 1: a model runs on one GPU; None: a share that fits all pools.
         actors: their number, or minimum and maximum; None: as many as fit.
         cpus: CPUs for each actor; None: one, or none if the cluster has too few.
         accelerator: use only GPUs of this type, by its name in Ray, such as A100 or H100.
@@ -43,6 +43,7 @@ class Pools:
 
     Args:
         refine: actors that refine masks.
+        remove: actors that remove objects.
         paint: actors that inpaint backgrounds.
         gpus: GPUs to request from an autoscaling cluster before the pools start, and before evaluation, waiting at most
             `stall_seconds`; None: use those that exist.
@@ -51,6 +52,7 @@ class Pools:
     """
 
     refine: Pool = Pool()
+    remove: Pool = Pool()
     paint: Pool = Pool()
     gpus: Annotated[int, Field(ge=1)] | None = None
     stall_seconds: Annotated[float, Field(gt=0)] = 1800.0

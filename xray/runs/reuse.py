@@ -16,7 +16,7 @@ from xray.core.errors import Rejected
 from xray.core.files import read_committed
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, MASK, Receipt, Shard, Stage, evaluation, file_facts
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Shard, Stage, evaluation, file_facts
 from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
@@ -37,6 +37,14 @@ def reusable_predictions(run: RunFolder, shard: Shard, model: str, weights: str)
 def reusable_masks(run: RunFolder, source: pa.Table) -> dict[str, Row]:
     """Return the reusable rows of MASKS for rows of SOURCE, by image id."""
     rows = _reusable_rows(run, MASK, "masks", _origins(source, "image_id", "mask_from"))
+    return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
+
+
+def reusable_removed(run: RunFolder, source: pa.Table) -> dict[str, Row]:
+    """Return the reusable rows of REMOVED for rows of SOURCE, by image id."""
+    if "removed_from" not in source.column_names:  # planned before there was REMOVED
+        return {}
+    rows = _reusable_rows(run, REMOVE, "removed", _origins(source, "image_id", "removed_from"))
     return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
 
 
@@ -72,7 +80,7 @@ def _origins(table: pa.Table, key: str, column: str) -> dict[str, str]:
 
 def _reusable_rows(run: RunFolder, stage: Stage, table: str, origins: Mapping[str, str]) -> dict[str, Row]:
     """Return reusable rows by key; missing rows, and rows of damaged files, are left out and computed again."""
-    key = "image_id" if table == "masks" else "sample_id"
+    key = "image_id" if table in ("masks", "removed") else "sample_id"
     rows: dict[str, Row] = {}
     for earlier in dict.fromkeys(origins.values()):
         if run.store.has_receipt(stage, earlier):

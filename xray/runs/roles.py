@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError
-from xray.core.plugins import find
 
 if TYPE_CHECKING:
-    from xray.scenarios.base import Role
+    from xray.scenarios.base import Role, Scenario
 
 PRETRAINED = "pretrained"
 """The value of `trained_on` of a model that the run did not train."""
@@ -44,7 +43,7 @@ def reference_scenario(recipe: Mapping[str, Any]) -> str:
 
 
 def control_scenarios(recipe: Mapping[str, Any]) -> list[str]:
-    """Return the recipe's names of the scenarios with the role `control`: no model is trained on them by default.
+    """Return the recipe's names of the scenarios with the role `control`: the object is not there.
 
     Raises:
         XrayError: a scenario's class cannot be imported.
@@ -53,6 +52,48 @@ def control_scenarios(recipe: Mapping[str, Any]) -> list[str]:
     ['empty']
     """
     return [name for name, role in _roles(recipe).items() if role == "control"]
+
+
+def editing_scenarios(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios with the role `editing`: nothing but the editing itself changed.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+
+    >>> editing_scenarios({"scenarios": {"pasted": {"kind": "edit"}, "small": {"kind": "edit", "size": 0.05}}})
+    ['pasted']
+    """
+    return [name for name, role in _roles(recipe).items() if role == "editing"]
+
+
+def adversarial_scenarios(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios with the role `adversarial`: made to mislead a model.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+    """
+    return [name for name, role in _roles(recipe).items() if role == "adversarial"]
+
+
+def untested_scenarios(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios that are left out of S_robust, regressions and training.
+
+    They are the controls, those without the object and those of the editing, and the adversarial ones.
+
+    Raises:
+        XrayError: a scenario's class cannot be imported.
+    """
+    return [name for name, role in _roles(recipe).items() if role in ("control", "editing", "adversarial")]
+
+
+def painter_settings(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the inpainter of a scenario's plain settings, its own or its world's; empty: it has none.
+
+    >>> painter_settings({"kind": "edit", "world": {"kind": "painted", "painter": {"kind": "sdxl"}}})
+    {'kind': 'sdxl'}
+    """
+    painter: Mapping[str, Any] = entry.get("painter") or (entry.get("world") or {}).get("painter") or {}
+    return painter
 
 
 def object_scenarios(recipe: Mapping[str, Any]) -> list[str]:
@@ -73,14 +114,7 @@ def scenarios_needing_masks(recipe: Mapping[str, Any]) -> list[str]:
     >>> scenarios_needing_masks({"scenarios": {"grey": {"kind": "image_grey"}, "alone": {"kind": "segmented"}}})
     ['alone']
     """
-    from xray.scenarios import build_scenario  # needs cv2: figures import this module without it
-
-    entries: Mapping[str, Mapping[str, Any]] = recipe["scenarios"]
-    settings = {
-        name: {key: value for key, value in entry.items() if key not in ("name", "variants")}
-        for name, entry in entries.items()
-    }
-    return [name for name, entry in settings.items() if build_scenario(entry).needs_mask]
+    return [name for name, scenario in _scenarios(recipe).items() if scenario.needs_mask]
 
 
 def training_scenarios(recipe: Mapping[str, Any]) -> list[str] | None:
@@ -92,12 +126,22 @@ def training_scenarios(recipe: Mapping[str, Any]) -> list[str] | None:
     training = recipe.get("training")
     if training is None:
         return None
-    controls = control_scenarios(recipe)
+    controls = untested_scenarios(recipe)
     return [name for name in training["scenarios"] or recipe["scenarios"] if name not in controls]
 
 
 def _roles(recipe: Mapping[str, Any]) -> dict[str, Role]:
     """Return the role of each scenario by its name in the recipe."""
-    from xray.scenarios.base import Scenario  # needs cv2: figures import this module without it
+    return {name: scenario.role for name, scenario in _scenarios(recipe).items()}
 
-    return {name: find("scenario", Scenario, entry["kind"]).role for name, entry in recipe["scenarios"].items()}
+
+def _scenarios(recipe: Mapping[str, Any]) -> dict[str, Scenario]:
+    """Return the scenarios by their name in the recipe."""
+    from xray.scenarios import build_scenario  # needs cv2: figures import this module without it
+
+    entries: Mapping[str, Mapping[str, Any]] = recipe["scenarios"]
+    settings = {
+        name: {key: value for key, value in entry.items() if key not in ("name", "variants")}
+        for name, entry in entries.items()
+    }
+    return {name: build_scenario(entry) for name, entry in settings.items()}

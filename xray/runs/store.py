@@ -3,13 +3,14 @@
     run.json  recipe.yaml                   recipe, versions, and the parts of the plan: written after them
     source/00.parquet  backgrounds.parquet
     plan/00-00.parquet                      a row group a shard, aligned with those of source/00.parquet
-    images/SHARD.parquet  masks/BATCH.parquet  predictions/MODEL/SHARD.parquet
+    images/SHARD.parquet  masks/BATCH.parquet  removed/BATCH.parquet  predictions/MODEL/SHARD.parquet
     receipts/STAGE/SHARD.json               written last: what has no receipt does not exist
     scores.parquet  …  report.html
 
 A shard is called `PP-SS-NNNNN`: plan part, source part, row group; so its name alone says where its rows are. The same
 photographs are in as many shards as there are plan parts; `SS-NNNNN` is the photo batch that they share, with its
-masks. Where masks cost nothing, the first shard makes them too, in `masks/SHARD.parquet`.
+masks, and its photographs without their objects. Where masks cost nothing, the first shard makes them too, in
+`masks/SHARD.parquet`.
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.errors import ConfigError
 from xray.core.files import delete_file, exists, list_files, modified, read_committed, write_bytes
 from xray.core.parquet import reading, to_parquet
-from xray.core.uri import base_name, join, open_store
+from xray.core.uri import base_name, join, location, open_store
 from xray.runs.ids import ShardId
 from xray.runs.lock import Lock, locked, read_locks
 from xray.runs.plan_files import PlanFiles
-from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, evaluation, file_facts, training
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage, evaluation, file_facts, training
 
 _SCHEMAS = {
     "source": schema.SOURCE,
     "backgrounds": schema.BACKGROUNDS,
     "plan": schema.PLAN,
     "masks": schema.MASKS,
+    "removed": schema.REMOVED,
     "images": schema.IMAGES,
     "predictions": schema.PREDICTIONS,
     "scores": schema.SCORES,
@@ -80,8 +82,8 @@ class Store:
         """Write a shard's files, then its receipt.
 
         Args:
-            stage: `MASK`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
-            shard: its name; for `MASK` a photo batch, for a training a fold.
+            stage: `MASK`, `REMOVE`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
+            shard: its name; for `MASK` and `REMOVE` a photo batch, for a training a fold.
             tables: by name, each with the sizes of its row groups.
             counts: rows by scenario, then by outcome.
             seconds: worker time.
@@ -123,6 +125,18 @@ class Store:
         with_images = (receipt.shard for receipt in self.receipts(GENERATE) if "masks" in receipt.files)
         return self.done(MASK) | {ShardId(shard).batch for shard in with_images}
 
+    def removed(self, batch: str) -> pa.Table | None:
+        """The photographs of a batch without their objects (REMOVED), or None if they are not made yet."""
+        return self.shard_table(REMOVE, "removed", batch) if self.has_receipt(REMOVE, batch) else None
+
+    def removed_row(self, batch: str, position: int) -> dict[str, Any]:
+        """The row of REMOVED of one photograph of a batch; no other is read. The batch must have them."""
+        uri = self.path(*self.receipt(REMOVE, batch).files["removed"]["path"])
+        store, path = open_store(uri)
+        with reading(uri), pq.ParquetFile(path, filesystem=store) as file:
+            row: dict[str, Any] = file.read_row_group(position).to_pylist()[0]
+            return row
+
     def revoke_images(self, shard: str) -> None:
         """Revoke a shard's images and their predictions, so that they are made again."""
         for stage in (*(evaluation(model) for model in self.evaluated()), GENERATE):
@@ -156,7 +170,7 @@ class Store:
     def receipt(self, stage: Stage, shard: str) -> Receipt:
         """The receipt of a shard in a stage."""
         uri = self.path("receipts", *stage, f"{shard}.json")
-        return Receipt(**check_checksum(read_committed(uri), uri))
+        return _decoded(read_committed(uri), uri)
 
     def receipts(self, stage: Stage) -> list[Receipt]:
         """All receipts of a stage, in the order of the shards."""
@@ -186,7 +200,7 @@ class Store:
     def stages(self) -> list[Stage]:
         """All stages that have receipts, in the order of the flow."""
         later = [*map(evaluation, self._models()), *(training(*key) for key in self.trained())]
-        return [stage for stage in (MASK, GENERATE, *later) if self.receipted(stage)]
+        return [stage for stage in (MASK, REMOVE, GENERATE, *later) if self.receipted(stage)]
 
     def revoke(self, stage: Stage, shard: str) -> None:
         """Remove a receipt, so that the work is done again."""
@@ -224,22 +238,23 @@ class Store:
         columns: Sequence[str] | None = None,
         where: pc.Expression | None = None,
     ) -> pa.Table:
-        """One shard's rows of a table, read as `table` does."""
+        """One shard's rows of a table, read as `table` does: columns that an earlier version did not write are null."""
         uri = self.path(*self.receipt(stage, shard).files[table]["path"])
         store, path = open_store(uri)
         wanted = list(columns) if columns else None
         with reading(uri):
-            return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None)
+            known = _SCHEMAS[table]
+            return pq.read_table(path, columns=wanted, filters=where, filesystem=store, partitioning=None, schema=known)
 
     def _uris(self, table: str, shards: Collection[str] | None) -> Iterator[str]:
         if table in ("source", "plan"):
             yield from (self.path(table, f"{part}.parquet") for part in self.plan.parts(table))
             return
-        if table not in ("masks", "images", "predictions", "history"):
+        if table not in ("masks", "removed", "images", "predictions", "history"):
             if exists(self.path(f"{table}.parquet")):
                 yield self.path(f"{table}.parquet")
             return
-        stages: list[Stage] = [MASK, GENERATE] if table == "masks" else [GENERATE]
+        stages: list[Stage] = {"masks": [MASK, GENERATE], "removed": [REMOVE]}.get(table, [GENERATE])
         if table in ("predictions", "history"):
             stages = [training(model, scenario) for model, scenario in self.trained()]
         if table == "predictions":
@@ -261,7 +276,8 @@ class Store:
         """Read a table of the run, as far as it is committed.
 
         Args:
-            name: source, backgrounds, plan, masks, images, predictions, scores, or one written by `write_table`.
+            name: source, backgrounds, plan, masks, removed, images, predictions, scores, or one that `write_table`
+                wrote.
             columns: only these; default: all.
             where: only the rows for which this holds, such as `pyarrow.compute.field("scenario") == "original"`:
                 row groups without such rows are not read.
@@ -274,7 +290,8 @@ class Store:
         uris = list(self._uris(name, shards))
         if not uris:
             if known is None:
-                raise ConfigError(f"{self.uri} has no table {name!r}")
+                written = "`xray score` and `xray realism` write those of results"
+                raise ConfigError(f"{location(self.uri)} has no table {name!r}; {written}")
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
         wanted = list(columns) if columns else None
@@ -283,3 +300,9 @@ class Store:
             if limit is not None:
                 return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)
             return dataset.to_table(columns=wanted, filter=where)
+
+
+@functools.lru_cache(maxsize=64)
+def _decoded(data: bytes, uri: str) -> Receipt:
+    """Decode a receipt; kept, because those of removed objects are read for every donor."""
+    return Receipt(**check_checksum(data, uri))

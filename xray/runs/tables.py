@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xray.core.errors import unknown
+from xray.core.errors import ConfigError, unknown
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, evaluation, training
-from xray.runs.roles import series_name
+from xray.runs.removed_photos import RemovedPhotos
+from xray.runs.roles import painter_settings, series_name
 from xray.runs.trials_table import trials_table
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class RunTables:
     def notes(self) -> list[str]:
         """Caveats for the reader of any number: substitutes for real data, and what the plan noticed."""
         recipe = self._folder.recipe
-        donors = any(entry.scenario.needs_donor for entry in recipe.scenarios.values())
-        caveats = [recipe.source.caveat, recipe.backgrounds.caveat if donors else ""]
+        rules = [entry.scenario.donor_rule for entry in recipe.scenarios.values()]
+        visible = any(rule and not (rule.removed and recipe.backgrounds.shows_objects) for rule in rules)
+        caveats = [recipe.source.caveat, recipe.backgrounds.caveat if visible else ""]
         inpainted = [
             f"the backgrounds of {name} are inpainted from prompts by {_inpainter(entry.scenario.painter)}, "
             "not photographed"
@@ -156,7 +158,7 @@ class RunTables:
         columns = ["sample_id", "scenario", "variant", "prompt", "place", "settings"]
         plan: pd.DataFrame = self.table("plan", columns).to_pandas()
         codes, distinct = pd.factorize(plan.pop("settings"))
-        painters = [json.loads(settings).get("painter") or {} for settings in distinct]
+        painters = [painter_settings(json.loads(settings)) for settings in distinct]
         rows = [{column: painter.get(name) for column, name in names.items()} for painter in painters]
         factors = pd.DataFrame(rows, columns=list(names)).astype({"steps": "float64", "guidance": "float64"})
         return plan.join(factors.take(codes).set_axis(plan.index))
@@ -166,8 +168,31 @@ class RunTables:
         return self._frame("scores")
 
     def drops(self) -> pd.DataFrame:
-        """Dropped accuracy by model and scenario, with intervals, as `xray score` writes it."""
+        """Dropped accuracy by model and scenario, with intervals, as `xray score` writes it.
+
+        Edited scenarios also have the drop beyond their control, and those with donors the share of wrong answers that
+        name the donor's category; see `xray.pipeline.edits.qualified`.
+        """
         return self._frame("drops")
+
+    def curves(self) -> pd.DataFrame:
+        """Accuracy over the levels of each factor, such as object size, as `xray score` writes it.
+
+        Returns:
+            One row per (model, trained_on, curve, level); see `xray.statistics.robustness.curves.curves`. Empty if no
+            scenarios of the recipe are levels of one factor.
+
+        Raises:
+            ConfigError: the run has no scores yet.
+        """
+        import pandas as pd
+
+        try:
+            return self._frame("curves")
+        except ConfigError:  # there is no such table
+            if not len(self.table("scores", ["model"])):
+                raise
+            return pd.DataFrame()
 
     def segmentation(self) -> pd.DataFrame:
         """IoU, Dice and pixel accuracy of segmenters, with intervals; only if the run has segmenters."""
@@ -194,6 +219,10 @@ class RunTables:
         selected = pc.field("image_id").isin(list(image_ids))
         shards = set(self.table("plan", ["shard"], where & selected).column("shard").to_pylist())
         return Images(functools.partial(self.table, "images", where=where & selected, shards=shards))
+
+    def removed(self) -> RemovedPhotos:
+        """Select the photographs without their objects, as far as they are made."""
+        return RemovedPhotos(self._folder)
 
 
 @dataclass(frozen=True)

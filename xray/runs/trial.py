@@ -11,7 +11,7 @@ from xray.core.hashing import digest
 from xray.core.plugins import settings_of
 from xray.models.registry import parse_model
 from xray.runs.folds import number_of_folds
-from xray.runs.roles import control_scenarios, reference_scenario
+from xray.runs.roles import reference_scenario, untested_scenarios
 from xray.runs.training import Training
 
 _NOT_DECISIVE = frozenset({
@@ -92,7 +92,7 @@ def list_trials(
         XrayError: no such model, training scenario or fold; or the recipe has no reference scenario.
     """
     scenarios, reference = recipe["scenarios"], reference_scenario(recipe)
-    controls = control_scenarios(recipe)
+    controls = untested_scenarios(recipe)
     trained_on = training.scenarios or [name for name in scenarios if name not in controls]
     all_folds = range(number_of_folds(training))
     _check_choices("model", models, training.models)

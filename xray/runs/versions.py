@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xray.core.environment import environment
 from xray.core.errors import ConfigError
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
-from xray.runs.receipts import GENERATE, MASK, Receipt, Stage
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage
 
 _PIXELS = ("xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow")
 _NETWORKS = ("torch", "torchvision", "timm", "transformers", "segment-anything")
 _DIFFUSION = (*_NETWORKS, "diffusers")
 
 
-def decisive_libraries(stage: Stage, *, inpaints: bool = False, refines: bool = False) -> tuple[str, ...]:
+def decisive_libraries(
+    stage: Stage, *, inpaints: bool = False, refines: bool = False, removal: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the names of the libraries that determine the output of a stage.
 
     Args:
         stage: see `xray.runs.receipts`.
         inpaints: true if the stage inpaints backgrounds.
         refines: true if a model refines the masks.
+        removal: libraries of the remover, if the stage removes objects or shows photographs without them.
 
     >>> "diffusers" in decisive_libraries(GENERATE), "diffusers" in decisive_libraries(GENERATE, inpaints=True)
     (False, True)
     """
     if stage == GENERATE:
-        return (*_PIXELS, *(_DIFFUSION if inpaints else ()))
+        return (*_PIXELS, *(_DIFFUSION if inpaints else ()), *removal)
+    if stage == REMOVE:
+        return (*_PIXELS, *removal)
     if stage == MASK:
         return (*_PIXELS, *(_NETWORKS if refines else ()))
     return (*_PIXELS, *_NETWORKS)
@@ -42,7 +47,9 @@ def changed_versions(run: RunFolder, stage: Stage, receipt: Receipt) -> dict[str
         For each library whose versions differ, by name: the version in the receipt, and the version here.
     """
     recipe = run.recipe
-    names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=recipe.masks.refiner.accelerated)
+    removal = recipe.remover.libraries if recipe.remover is not None and "remover" in receipt.facts else ()
+    refines = recipe.masks.refiner.accelerated
+    names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=refines, removal=removal)
     recorded: Mapping[str, str] = receipt.facts.get("environment", {}).get("libraries", {})
     here: Mapping[str, str] = environment()["libraries"]
     both = [name for name in names if name in recorded and name in here]

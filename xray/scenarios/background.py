@@ -9,7 +9,7 @@ import cv2
 from xray.core.compositing import crop_to_size, restore, stretch_object
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
-from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.core.types import DonorRule, Photo, Picture, Pixels, Presets, Region
 from xray.scenarios.base import Scenario
 
 
@@ -18,6 +18,11 @@ class RandomBackground(Scenario):
     """The object over a real photograph of another place, the donor.
 
     Args:
+        donor: `removed` shows the donor without its own object, where it is a photograph of the run. `whole` shows it
+            as it is: a wrong answer may then name the donor's object, which is no effect of the place.
+        category: which donors: of `any` category, of the object's own (`same`), of any other (`other`), or of the one
+            after it in sorted order (`next`). None: `any` if `removed`, `other` if `whole`. Donors that are never of
+            the object's category tell a model that is trained on them which category it is not.
         compose: `alpha` puts the object's own pixels over the donor, which is cropped and scaled to the photo's size.
             `additive`, as the published code: the object on black is stretched to the donor's size and added,
             saturating; the object's size, aspect and colours change, and the donor shines through it.
@@ -25,11 +30,18 @@ class RandomBackground(Scenario):
 
     name: ClassVar[str] = "random_background"
     summary: ClassVar[str] = "object over a photograph of another place"
-    phrase: ClassVar[str] = "the object is on another background{compose}"
-    needs_donor: ClassVar[bool] = True
-    presets: ClassVar[Presets] = {"ximagenet12": {"compose": "additive"}}
+    phrase: ClassVar[str] = "the object is on another background{donor}{compose}"
+    presets: ClassVar[Presets] = {"ximagenet12": {"compose": "additive", "donor": "whole"}}
 
+    donor: Literal["removed", "whole"] = "removed"
+    category: Literal["any", "same", "other", "next"] | None = None
     compose: Literal["alpha", "additive"] = "alpha"
+
+    @property
+    def donor_rule(self) -> DonorRule:
+        """The donor's category, and whether its own object is in view."""
+        removed = self.donor == "removed"
+        return DonorRule(self.category or ("any" if removed else "other"), removed)
 
     @property
     def keeps(self) -> Region | None:

@@ -4,36 +4,61 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from xray.core.types import Photo, Picture, Pixels, Presets, Prompt, Region
+from xray.core.types import DonorRule, Photo, Picture, Pixels, Presets, Prompt, Region
 from xray.sources.categories.base import Category
 
-Role = Literal["reference", "control", "test"]
+Role = Literal["reference", "control", "editing", "adversarial", "test"]
 
 
 class Scenario:
     """The base class of all scenarios; a subclass is a `@settings` dataclass with a `name`.
 
     A subclass sets the class variables below that differ from their defaults, and implements `keeps` (as a class
-    variable, or as a property where it depends on settings; likewise `needs_mask`) and `render`.
+    variable, or as a property where it depends on settings; likewise the other properties) and `render`.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line for `xray list scenarios`."""
-    role: ClassVar[Role] = "test"
-    """`reference`: drops in accuracy are measured from it. `control`: it removes the object, so a drop in accuracy is
-    correct; controls are left out of statistics and of training. `test`: every other scenario."""
     phrase: ClassVar[str] = "the scenario is “{name}”"
     """A clause that the report writes after "when". Braces refer to the scenario's settings and its name in the recipe,
     as in "the object is covered ({fill})"; `{region}` becomes "the object", "the background" or "the whole image"."""
+    by_default: ClassVar[bool] = True
+    """True if a recipe without `scenarios` has this one."""
     needs_donor: ClassVar[bool] = False
     """True if `render` takes a photograph of another place."""
-    inpaints: ClassVar[bool] = False
-    """True if `render` takes an image that `painter` generates for `prompt`."""
     painter: Any = None
     """The `xray.backgrounds.Inpainter` of a scenario that inpaints; one of its settings."""
     presets: ClassVar[Presets] = {}
     """Named sets of settings: `ximagenet12` is the published code's, empty where the defaults already are."""
+
+    @property
+    def role(self) -> Role:
+        """What drops in this scenario mean; one of these.
+
+        - `reference`: drops in accuracy are measured from it.
+        - `control`: the object is not there, so that a drop is correct.
+        - `editing`: the object is there, and nothing has changed but what editing itself changes, such as interpolation
+          or a filled background; drops of edits are also measured from it.
+        - `adversarial`: the background was made to mislead a model.
+        - `test`: every other scenario. Only these, and the reference, enter S_robust, regressions and training.
+        """
+        return "test"
+
+    @property
+    def inpaints(self) -> bool:
+        """True if `render` takes an image that `painter` generates for `prompt`."""
+        return False
+
+    @property
+    def donor_rule(self) -> DonorRule | None:
+        """Which photograph `render` takes as `donor`; None if it takes none."""
+        return DonorRule("other", removed=False) if self.needs_donor else None
+
+    @property
+    def needs_removed(self) -> bool:
+        """True if `render` looks at `photo.removed`, the photograph without its object."""
+        return False
 
     @property
     def needs_mask(self) -> bool:
@@ -54,13 +79,21 @@ class Scenario:
         Args:
             photo: the photograph and its mask; never written to.
             seed: decides everything random, 0 … 2^63 - 1.
-            donor: RGB, uint8, shape (H, W, 3). If `needs_donor`: a photograph of another place, of any size. If
-                `inpaints`: the inpainted image, of the photo's size. Otherwise ignored.
+            donor: RGB, uint8, shape (H, W, 3). With a `donor_rule`: the donor, of any size, already without its object
+                if the rule says so. If `inpaints`: the inpainted image, of the photo's size. Otherwise ignored.
 
         Raises:
             Rejected: this photo cannot be rendered; other photos are not affected.
         """
         raise NotImplementedError
+
+    def place(self, photo: Photo, seed: int) -> Photo:
+        """Return the photo with its object where `render` shows it; inpainters paint around it there.
+
+        Raises:
+            Rejected: the object cannot be placed there.
+        """
+        return photo
 
     def prompt(self, category: Category, draw: int, variant: int) -> Prompt | None:
         """Return what to inpaint around an object; None if the scenario does not inpaint. Called while planning.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import cv2
+import numpy as np
 
-from xray.core.compositing import Fill, fill_rest
+from xray.core.compositing import Fill, box_of, fill_rest
 from xray.core.plugins import settings
 from xray.core.types import Photo, Picture, Pixels, Presets, Region
 from xray.scenarios.base import Role, Scenario
@@ -60,20 +61,41 @@ class Transparent(Scenario):
 class NoObject(Scenario):
     """The background alone, a control: how much it reveals about the object.
 
-    The silhouette stays visible; the picture's mask marks where the object was.
+    Unless the object is removed, its silhouette stays visible. The picture's mask marks where the object was.
 
     Args:
-        fill: replaces the object. `mean` is the mean colour of the background, `noise` uniformly random bytes.
+        fill: replaces the object. `mean` is the mean colour of the background, `noise` uniformly random bytes;
+            `removed`: what the recipe's `remover` fills its area with, so that no silhouette is left.
+        region: what is filled: the object (`mask`), or the whole `box` around it; the `removed` follow the remover.
     """
 
     name: ClassVar[str] = "no_object"
     summary: ClassVar[str] = "object blacked out, background as it is"
     role: ClassVar[Role] = "control"
-    phrase: ClassVar[str] = "the object is covered ({fill})"
-    keeps: ClassVar[Region] = "background"
+    presets: ClassVar[Presets] = {}
 
-    fill: Literal["black", "mean", "noise"] = "black"
+    fill: Literal["black", "mean", "noise", "removed"] = "black"
+    region: Literal["mask", "box"] = "mask"
+
+    @property
+    def phrase(self) -> str:  # type: ignore[override]
+        """A clause that says whether the object is covered or removed."""
+        return "the object is removed" if self.fill == "removed" else "the object is covered ({fill})"
+
+    @property
+    def needs_removed(self) -> bool:
+        """Whether the object is removed rather than covered."""
+        return self.fill == "removed"
+
+    @property
+    def keeps(self) -> Region | None:
+        """The background if the object alone is covered; removers and boxes also replace pixels around it."""
+        return None if self.fill == "removed" or self.region == "box" else "background"
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
         """Return the photo with its object filled."""
-        return Picture(fill_rest(photo, "background", self.fill, seed), photo.mask)
+        if self.fill == "removed":
+            assert photo.removed is not None, "the photograph without its object was not made"
+            return Picture(np.ascontiguousarray(photo.removed), photo.mask)
+        covered = photo if self.region == "mask" else Photo(photo.image, box_of(photo.mask))
+        return Picture(fill_rest(covered, "background", self.fill, seed), photo.mask)

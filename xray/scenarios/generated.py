@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar
 
 from xray.backgrounds.inpainting.base import Inpainter
-from xray.backgrounds.inpainting.prompts import Places, Wording, prompts_for
+from xray.backgrounds.inpainting.prompts import Places, Wording, choose_prompt
 from xray.backgrounds.inpainting.stable_diffusion import StableDiffusion
-from xray.core.compositing import random_below, restore
+from xray.core.compositing import restore
 from xray.core.plugins import field_of, settings
 from xray.core.types import Photo, Picture, Pixels, Presets, Prompt, Region
-from xray.scenarios.base import Scenario
+from xray.scenarios.base import Role, Scenario
 from xray.sources.categories.base import Category
-
-T = TypeVar("T")
 
 
 @settings
@@ -31,8 +27,8 @@ class GeneratedBackground(Scenario):
 
     name: ClassVar[str] = "generated_background"
     summary: ClassVar[str] = "object on a background that a diffusion model generates"
-    phrase: ClassVar[str] = "the object is on a generated background"
     keeps: ClassVar[Region] = "object"
+    by_default: ClassVar[bool] = False
     inpaints: ClassVar[bool] = True
     presets: ClassVar[Presets] = {"ximagenet12": {"prompts": "fig14"}}
 
@@ -40,40 +36,31 @@ class GeneratedBackground(Scenario):
     prompts: Wording = "ours"
     places: Places = "both"
 
-    def prompt(self, category: Category, draw: int, variant: int) -> Prompt:
-        """Return the prompt of one variant.
+    @property
+    def phrase(self) -> str:  # type: ignore[override]
+        """A clause in words, with how the painter was guided."""
+        return f"the object is on {self.painter.phrase}"
 
-        `draw` decides one order of the lines, shared by both kinds of place, and which kind comes first; variants take
-        the kinds in turn. So variants 2k and 2k + 1 of a photograph are the typical and the atypical place of one line,
-        with the same light and depth of field, and no prompt repeats before all are used.
+    @property
+    def role(self) -> Role:
+        """`adversarial` if the painter misleads a model on purpose, otherwise `test`."""
+        return "adversarial" if self.painter.adversarial else "test"
+
+    @property
+    def needs_removed(self) -> bool:
+        """Whether the painter looks at the photograph without its object."""
+        return self.painter.needs_removed
+
+    def prompt(self, category: Category, draw: int, variant: int) -> Prompt:
+        """Return the prompt of one variant; see `xray.backgrounds.inpainting.prompts.choose_prompt`.
 
         Raises:
             ConfigError: there are no such prompts for the category.
         """
-        by_place: dict[str, list[Prompt]] = {}
-        for prompt in prompts_for(category, self.prompts, self.places):
-            by_place.setdefault(prompt.place, []).append(prompt)
-        rng = random.Random(draw)
-        lines: list[tuple[Prompt, ...]] = shuffled(list(zip(*by_place.values(), strict=True)), rng)
-        order = shuffled(range(len(by_place)), rng)
-        line, turn = divmod(variant, len(order))
-        return lines[line % len(lines)][order[turn]]
+        return choose_prompt(category, draw, variant, self.prompts, self.places)
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
         """Return the object over the inpainted image `donor`, which has the photo's size."""
         assert donor is not None, "generated_background needs the image that its inpainter generated"
         assert donor.shape == photo.image.shape, f"inpainted image of {donor.shape}, photo of {photo.image.shape}"
         return Picture(restore(donor.copy(order="C"), photo, self.keeps), photo.mask)
-
-
-def shuffled(items: Sequence[T], rng: random.Random) -> list[T]:
-    """Return the items in random order, the same in every version of Python (Fisher–Yates).
-
-    >>> shuffled("abcdef", random.Random(1))
-    ['b', 'c', 'f', 'd', 'e', 'a']
-    """
-    result = list(items)
-    for last in range(len(result) - 1, 0, -1):
-        other = random_below(rng, last + 1)
-        result[last], result[other] = result[other], result[last]
-    return result

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from support.drawn_photos import recipe_values, write_folder
+from support.drawn_photos import WHOLE_DONORS, recipe_values, write_folder
 from support.planned_runs import planned
 from support.saved_models import saved_model
 
+from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, XrayError
 from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
+from xray.pipeline.generate.remove import remove
 from xray.pipeline.plan.plan import replan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import verify
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import evaluation
+from xray.runs.receipts import GENERATE, evaluation, file_facts
 from xray.runs.recipe import recipe_from
 from xray.runs.tables import RunTables
 
@@ -60,6 +64,32 @@ def test_there_is_one_prediction_per_image_and_model(run: RunFolder) -> None:
         assert sum(receipt.facts["decoded"] for receipt in run.store.receipts(evaluation(model))) == 30
 
 
+def test_predictions_name_the_category_of_the_donor(run: RunFolder) -> None:
+    predictions, plan = (run.store.table(name).to_pylist() for name in ("predictions", "plan"))
+    pool = {row["donor_id"]: row["category"] for row in run.store.table("backgrounds").to_pylist()}
+    expected = {row["sample_id"]: pool.get(row["donor_id"]) for row in plan}
+    assert {row["sample_id"]: row["donor_category"] for row in predictions} == expected
+    assert {"ball", "cup"} <= set(expected.values())
+
+
+def test_images_of_an_earlier_version_name_no_donor(folder: Path, models: dict[str, str], ray_session: None) -> None:
+    """Their tables lack the column; they are read, predicted and verified all the same."""
+    run = planned(folder, "earlier", scenarios=["original", WHOLE_DONORS], shard_size=4)
+    generate(run)
+    for shard in run.plan.shards():
+        receipt = run.store.receipt(GENERATE, shard)
+        path = folder / "earlier" / Path(*receipt.files["images"]["path"])
+        pq.write_table(pq.read_table(path).drop_columns("donor_category"), path)
+        files = {**receipt.files, "images": {**receipt.files["images"], **file_facts(path.read_bytes())}}
+        path = folder / "earlier/receipts/generate" / f"{shard}.json"
+        path.write_bytes(with_checksum(asdict(replace(receipt, files=files))))
+    evaluate(run, models, actors=1, gpus=0)
+    predictions = RunTables(run).predictions()
+    assert len(predictions) == 12 * 3
+    assert predictions.donor_category.isna().all()
+    assert verify(run).sound
+
+
 def test_images_rendered_from_the_plan_give_equal_predictions(
     run: RunFolder, folder: Path, models: dict[str, str]
 ) -> None:
@@ -71,6 +101,23 @@ def test_images_rendered_from_the_plan_give_equal_predictions(
     keys = ["model", "sample_id"]
     stored = RunTables(run).predictions().sort_values(keys, ignore_index=True)
     assert RunTables(direct).predictions().sort_values(keys, ignore_index=True).equals(stored)
+
+
+def test_images_without_objects_are_rendered_from_the_plan_once_those_are_removed(
+    folder: Path, models: dict[str, str]
+) -> None:
+    scenarios = ["original", {"kind": "edit"}, "random_background"]
+    made, direct = (planned(folder, name, scenarios=scenarios, remover="telea") for name in ("removed", "unmade"))
+    generate(made)
+    evaluate(made, models, actors=1, gpus=0)
+    with pytest.raises(ConfigError, match="xray remove"):
+        evaluate(direct, models, from_plan=True)
+    assert remove(direct) == ({"ok": 6}, {})
+    evaluate(direct, models, from_plan=True, actors=1, gpus=0)
+    keys = ["model", "sample_id"]
+    one, other = (RunTables(run).predictions().sort_values(keys, ignore_index=True) for run in (made, direct))
+    assert one.equals(other)
+    assert set(one.donor_category.dropna()) == {"ball", "cup"}
 
 
 def test_a_model_of_own_classes_is_asked_by_its_labels(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.drawn_photos import write
 from support.tiny_pools import logged, made_here, planned, pooled_folder, pooled_values, pools_on_cpus
+from support.tiny_remover import removing_values
 
 from xray.cluster import executor, session
 from xray.cluster.executor import Stage
@@ -134,6 +135,33 @@ def test_before_the_first_run_a_probe_measures_and_commits_nothing(folder: Path)
     assert not run.store.done(GENERATE)
     assert not run.store.done(MASK)
     assert not (folder / "run/images").exists()
+
+
+@pytest.mark.usefixtures("cpus")
+def test_a_remover_with_weights_is_measured_in_its_pool_and_remembered(folder: Path) -> None:
+    write(folder / "weight.txt", b"5")
+    desk = str(folder / "desk")
+    remover = {"kind": "support.tiny_remover:Mean", "model": str(folder / "weight.txt"), "desk": desk}
+    values = removing_values(folder, remover=remover, pools={"remove": {"device": "cpu"}})
+    run = planned(folder, values)
+    needs = needs_of(run)
+    assert {name: (need.images, need.rate.measured) for name, need in needs.items()} == {
+        "remove": (6, PROBE),
+        "render": (18, PROBE),
+    }
+    assert needs["remove"].pool is not None
+    assert not run.store.stages()
+    made_here(run)
+    remember_rates(run, NODES)
+    again = needs_of(planned(folder, {**values, "seed": 1}, "other"))
+    assert again["remove"].rate == replace(needs["remove"].rate, **rate_values(run), measured="an earlier run")
+
+
+def rate_values(run: RunFolder) -> dict[str, Any]:
+    """Images, seconds and bytes of a run's own removals."""
+    rate = measured(run, "remove", settings(run, "remove", ()))
+    assert rate is not None
+    return {"images": rate.images, "seconds": rate.seconds, "bytes": rate.bytes}
 
 
 @pytest.mark.usefixtures("cpus")

@@ -15,6 +15,7 @@ from xray.core import schema
 from xray.core.errors import ConfigError
 from xray.core.images import decode, encode
 from xray.core.plugins import settings
+from xray.core.types import Region
 from xray.masks import decode_mask
 from xray.pipeline.generate.render import Rendered, Renderer, status_counts
 from xray.runs.folder import RunFolder
@@ -233,3 +234,31 @@ def test_a_scenario_that_changes_what_it_promises_to_keep_stops_the_run(tmp_path
     write_folder(tmp_path)
     with pytest.raises(ConfigError, match=r"'faulty'.*object"):
         rendered(tmp_path, scenarios=[{"kind": f"{__name__}:Changing", "name": "faulty"}])
+
+
+@settings
+class Shifted(Scenario):
+    """The object one pixel further to the right, on black."""
+
+    name: ClassVar[str] = "shifted"
+    summary: ClassVar[str] = "moves the object"
+    keeps: ClassVar[Region] = "object"
+
+    faulty: bool = False
+
+    def render(self, photo: Photo, seed: int, donor: Any = None) -> Picture:
+        image, mask = (np.roll(pixels, 1, axis=1) for pixels in (photo.image, photo.mask))
+        shown = np.where(mask[:, :, None], image, np.uint8(0))
+        if self.faulty:
+            shown[mask] ^= 1
+        return Picture(shown, mask, notes=("object_cut",), placed=Photo(image, mask))
+
+
+def test_a_moved_object_is_compared_where_it_is_and_notes_are_recorded(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    scenario = {"kind": f"{__name__}:Shifted", "name": "shifted"}
+    _, made, _ = rendered(tmp_path, scenarios=[scenario])
+    for row in rows(made).values():
+        assert (row["status"], row["reason"], row["donor_category"]) == ("ok", "object_cut", None)
+    with pytest.raises(ConfigError, match=r"'shifted'.*object"):
+        rendered(tmp_path, name="faulty", scenarios=[{**scenario, "faulty": True}])

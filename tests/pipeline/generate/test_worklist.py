@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.tiny_pools import logged, made_files, made_here, planned, pooled_folder, pooled_values
 
+from xray.cluster.executor import Stage
+from xray.cluster.placement import Node
 from xray.core.errors import ConfigError, ResourceError
 from xray.pipeline.generate.workers import InpaintStage, RefineStage, refine_shards, render_shard, render_shards
 from xray.pipeline.generate.worklist import Worklist
@@ -27,7 +30,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(run: RunFolder) -> list[str]:
-    return [stage.name for stage in Worklist.of(run).stages(CPUS)]
+    return [stage.name for stage in stages(run)]
+
+
+def stages(run: RunFolder, nodes: Sequence[Node] = CPUS, max_tasks: int | None = None) -> list[Stage]:
+    return [stage for one in Worklist.of(run).passes(nodes, max_tasks) for stage in one.stages]
 
 
 def given(folder: Path, **changes: object) -> dict[str, Any]:
@@ -53,19 +60,19 @@ def test_without_models_each_shard_is_an_item_of_its_own(folder: Path) -> None:
     work = Worklist.of(run)
     assert (work.refines, work.inpaints, work.pools()) == (False, False, {})
     assert work.units == RENDERED
-    (stage,) = work.stages(CPUS, max_tasks=3)
+    (stage,) = stages(run, max_tasks=3)
     assert (stage.name, stage.work, stage.pool, stage.max_tasks) == ("render", render_shards, None, 3)
 
 
 def test_a_mask_model_runs_in_a_pool_before_rendering(folder: Path) -> None:
     run = planned(folder, pooled_values(folder, scenarios=["segmented"], pools={}))
-    refine, render = Worklist.of(run).stages(GPUS)
+    refine, render = stages(run, GPUS)
     assert (refine.name, refine.work, render.name) == ("refine", RefineStage, "render")
     assert refine.pool is not None
     assert (refine.pool.device, refine.pool.gpus, refine.pool.max_actors) == ("cuda", 1, 4)
     assert refine.overlap > 1
     with pytest.raises(ResourceError, match=r"refine.*8 CPUs and 0 GPUs"):
-        Worklist.of(run).stages(CPUS)
+        stages(run)
 
 
 def test_inpainting_makes_masks_in_a_stage_even_without_a_mask_model(folder: Path) -> None:
@@ -73,7 +80,7 @@ def test_inpainting_makes_masks_in_a_stage_even_without_a_mask_model(folder: Pat
     work = Worklist.of(run)
     assert set(work.pools()) == {"paint"}
     assert work.units == [f"{rendered} {inpainted}" for rendered, inpainted in zip(RENDERED, INPAINTED, strict=True)]
-    refine, inpaint, render = work.stages(CPUS)
+    refine, inpaint, render = stages(run)
     assert (refine.work, refine.pool) == (refine_shards, None)
     assert inpaint.work is InpaintStage
     assert inpaint.pool is not None
@@ -84,9 +91,9 @@ def test_inpainting_makes_masks_in_a_stage_even_without_a_mask_model(folder: Pat
 
 def test_both_pools_share_the_gpus(folder: Path) -> None:
     run = planned(folder, pooled_values(folder, pools={}))
-    stages = Worklist.of(run).stages(GPUS)
-    assert [stage.name for stage in stages] == ["refine", "paint", "render"]
-    assert [(stage.pool.gpus, stage.pool.max_actors) for stage in stages if stage.pool] == [(0.2, 1), (0.8, 4)]
+    granted = stages(run, GPUS)
+    assert [stage.name for stage in granted] == ["refine", "paint", "render"]
+    assert [(stage.pool.gpus, stage.pool.max_actors) for stage in granted if stage.pool] == [(0.2, 1), (0.8, 4)]
 
 
 def test_each_stage_commits_its_own_part_of_an_item(folder: Path) -> None:

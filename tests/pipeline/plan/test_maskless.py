@@ -50,3 +50,27 @@ def test_a_guess_is_named_in_the_notes_of_the_run(folder: Path) -> None:
     notes = surveyed(folder, {"refine": "guess"}).notes
     assert sum("guess" in note for note in notes) == 1
     assert not any("without an annotation" in note for note in notes)
+
+
+def test_boxes_alone_and_boxes_of_whole_photographs_are_noted(folder: Path) -> None:
+    height, width = drawn(0)[0].shape[:2]
+    for number, corners in enumerate([(5, 5, 40, 40), (1, 1, width, height), (1, 1, width, height)]):
+        box = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
+        size = f"<size><width>{width}</width><height>{height}</height></size>"
+        text = f"<annotation>{size}<object><name>ball</name><bndbox>{box}</bndbox></object></annotation>"
+        write(folder / f"ball/{number}.xml", text.encode())
+    given = surveyed(folder, {"annotations": {"kind": "voc"}}).notes
+    assert any("3 of 3 photographs have boxes or points and no mask" in note and "grabcut" in note for note in given)
+    cut = surveyed(folder, {"annotations": {"kind": "voc"}, "refine": "grabcut"}).notes
+    assert not any("and no mask" in note for note in cut)
+    assert any("boxes of 2 of 3 photographs" in note for note in cut)
+
+
+def test_a_mask_on_its_side_is_noted(folder: Path) -> None:
+    for number in range(3):
+        mask = drawn(number)[1]
+        mask = np.rot90(mask) if number == 1 else mask
+        write(folder / f"ball/{number}_mask.png", encode(np.ascontiguousarray(mask > 0).astype(np.uint8) * 255, "png"))
+    found = surveyed(folder, {"annotations": {"kind": "png", "root": str(folder)}})
+    assert found.source["mask_uri"].null_count == 0
+    assert any("1 mask_wrong_size" in note for note in found.notes)

@@ -128,3 +128,12 @@ def test_a_photograph_in_two_categories_is_named(folder: Path) -> None:
     shutil.copy(folder / "photos/ball/0.jpg", folder / "photos/cup/0.jpg")
     notes = looked_at(folder).notes
     assert any("2 photographs are the same in several categories" in note for note in notes)
+
+
+def test_augmented_copies_of_a_photograph_are_counted(folder: Path) -> None:
+    for kind, end in (("photos", "jpg"), ("masks", "png")):
+        for number, file in enumerate(sorted(folder.glob(f"{kind}/ball/*"))):  # two files of one photograph
+            file.rename(file.with_name(f"{'aab'[number]}_jpg.rf.{number}c0ffee.{end}"))
+    found = looked_at(folder)
+    assert found.source["mask_uri"].null_count == 0
+    assert any(note.startswith("2 files are copies of 1 photographs") for note in found.notes)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import bisect
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,10 @@ from xray.core.images import encode
 from xray.pipeline.generate.render import Renderer
 from xray.pipeline.plan.donors import Donors, Sampler
 from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.rings import Pool
 from xray.pipeline.plan.rows import plan_rows, sample_id
-from xray.pipeline.plan.survey import image_id, survey
+from xray.pipeline.plan.scan import image_id
+from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
 from xray.runs.recipe import recipe_from
 
@@ -29,9 +30,12 @@ SOURCES = [
     for i in range(6)
 ]
 ROWS = [{**row, "donor_id": row["image_id"]} for row in SOURCES]
-BANK = Donors(pa.Table.from_pylist(ROWS))
+BANK = Donors(Pool(pa.Table.from_pylist(ROWS)))
 SCENARIOS = recipe_from(
-    {"source": {"kind": "shapes"}, "scenarios": ["original", {"kind": "random_background", "variants": 3}]}
+    {
+        "source": {"kind": "shapes"},
+        "scenarios": ["original", {"kind": "random_background", "donor": "whole", "variants": 3}],
+    }
 ).scenarios
 
 
@@ -62,18 +66,6 @@ def test_a_row_does_not_depend_on_its_neighbours(order: list[dict[str, str]], si
     assert all(whole[name] == row for name, row in some.items())
 
 
-@given(st.integers(0, 2**63 - 1))
-def test_donors_are_of_another_place_and_category(seed: int) -> None:
-    by_id = {row["image_id"]: row for row in SOURCES}
-    for row in rows_of(SOURCES, Sampler(seed, BANK, {})):
-        if row["scenario"] == "random_background":
-            own, donor = by_id[row["image_id"]], by_id[row["donor_id"]]
-            assert own["category"] != donor["category"]
-            assert own["place"] != donor["place"]
-        else:
-            assert row["donor_id"] is None
-
-
 def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path, per_category=4)
     whole = planned(tmp_path)
@@ -88,51 +80,6 @@ def test_large_plans_come_in_parts_that_change_no_row(tmp_path: Path, monkeypatc
     assert run.plan.parts("plan") == ["00-00", "01-01", "02-02"]
     assert list(run.plan.rows_by_batch().values()) == [2, 1, 2, 1, 2]
     assert run.store.table("plan", columns).sort_by("sample_id").equals(rows)
-
-
-def one_by_one(rows: list[dict[str, Any]], seed: int, category: str, place: str | None, image: str) -> int | None:
-    """As `Donors` says that it draws, without haste."""
-    ring = sorted(range(len(rows)), key=lambda row: digest(rows[row]["donor_id"], bits=63))
-    points = [digest(rows[row]["donor_id"], bits=63) for row in ring]
-    start = bisect.bisect(points, digest(seed, "donor", bits=63))
-    around = [ring[(start + step) % len(ring)] for step in range(len(ring))]
-    fitting = [
-        row
-        for row in around
-        if rows[row]["category"] != category
-        and (place is None or rows[row]["place"] != place)
-        and rows[row]["donor_id"] != image
-    ][:256]
-
-    def mixed(row: int) -> int:
-        number = digest(rows[row]["donor_id"], bits=63) ^ seed
-        number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
-        return number ^ (number >> 31)
-
-    return min(fitting, key=mixed, default=None)
-
-
-@pytest.mark.parametrize(("count", "share"), [(0, 0.5), (1, 0.5), (7, 0.5), (900, 0.5), (6000, 0.02)])
-def test_donors_are_drawn_together_as_one_by_one(count: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last bank has so few of another category that most photographs must be looked for far around the ring."""
-    monkeypatch.setattr("xray.pipeline.plan.donors._CHUNK", 3 * 4096)
-    chance = np.random.default_rng(count)
-    rows = [
-        {
-            "donor_id": f"d{number}é",
-            "category": "rare" if chance.random() < share else chance.choice(["common", None]),
-            "place": chance.choice(["p", "q", "", None]),
-        }
-        for number in range(count)
-    ]
-    fields = pa.schema([(name, pa.string()) for name in ("donor_id", "category", "place")])
-    bank = Donors(pa.Table.from_pylist(rows, schema=fields))
-    asked = []
-    for number in range(60):
-        category, place = str(chance.choice(["common", "rare", "x"])), chance.choice(["p", "", None])
-        asked.append((digest(number, bits=63), category, place, f"d{number}é"))
-    assert bank.sample(*map(list, zip(*asked, strict=True))) == [one_by_one(rows, *photograph) for photograph in asked]
 
 
 def test_every_photograph_in_every_scenario(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.drawn_photos import drawn, recipe_values, write, write_folder
+from support.drawn_photos import WHOLE_DONORS, drawn, recipe_values, write, write_folder
 from support.tiny_pools import logged, made_here, planned, pooled_folder, pooled_values
 from typer.testing import CliRunner
 
@@ -14,6 +14,7 @@ from xray.cli.main import app
 from xray.core.errors import XrayError
 from xray.core.files import paths_below
 from xray.core.images import encode
+from xray.core.uri import location
 from xray.core.yaml import dump
 from xray.pipeline.generate.workers import _open, render_shard
 from xray.pipeline.plan.plan import compare_plans, replan
@@ -73,7 +74,7 @@ def changed(folder: Path, name: str) -> None:
 
 
 def test_one_scenario_that_has_changed_is_made_and_no_other(run: RunFolder, folder: Path) -> None:
-    scenarios = ["original", {"kind": "blur_background", "sigma": 2.0}, "image_r", "transparent", "random_background"]
+    scenarios = ["original", {"kind": "blur_background", "sigma": 2.0}, "image_r", "transparent", WHOLE_DONORS]
     values = recipe_values(folder, scenarios=scenarios)
     decoded = [row["sample_id"] for row in rows(run) if row["scenario"] != "blur_background"]
     diff = replanned(run, values)
@@ -243,12 +244,12 @@ def test_the_command_says_what_is_made_and_what_is_kept(run: RunFolder, folder: 
     assert "or `--replan`" in str(invoke(app, ["plan", str(recipe), run.uri]).exception)
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan", "--dry-run"])
     summary = "6 images to make, 6 reused, 18 no longer planned"
-    assert said.output.splitlines()[-1] == f"{summary}; nothing written: {run.uri}"
+    assert said.output.splitlines()[-1] == f"{summary}; nothing written: {location(run.uri)}"
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
     assert f"\nreplanned: {summary}" in said.output
     made_here(RunFolder(run.uri))
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
-    assert f"; nothing written: {run.uri}\n" in said.output
+    assert f"; nothing written: {location(run.uri)}\n" in said.output
     recipe.write_text(recipe.read_text() + "name: another\n")
     said = invoke(app, ["plan", str(recipe), run.uri, "--replan"])
     assert "\nreplanned: " in said.output  # the recipe was written, though no image changes

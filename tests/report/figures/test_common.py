@@ -18,14 +18,16 @@ TABLES = {
     "drop_intervals": CELLS.assign(drop=0.1),
     "robustness_intervals": CELLS.assign(model=["m", "n"], s_robust=0.5, sigma2_cross=0.3, sigma2_inner=0.2),
     "forest": pd.DataFrame({"term": ["m[a]", "m[b]"], "estimate": [0.1, 0.2], **BOUNDS}),
+    "level_curve": CELLS.assign(curve="size", level=[0.1, 0.2]),
+    "position_map": CELLS.assign(trained_on="pretrained", row=[0, 1], column=0),
     "marginal_plot": pd.DataFrame({"level": ["a", "b"], "mean": [0.2, 0.3], **BOUNDS}),
 }
 REQUIRED = {"accuracy_heatmap": "accuracy", "density_map": "accuracy", "density_maps": "accuracy",
-            "train_test_map": "accuracy"}  # fmt: skip
+            "train_test_map": "accuracy", "position_map": "accuracy"}  # fmt: skip
 
 
 def draw(name, table, **options):
-    arguments = ("m",) if name == "density_map" else ()
+    arguments = ("m",) if name in ("density_map", "position_map") else ()
     return getattr(figures, name)(table, *arguments, **options)
 
 

@@ -168,3 +168,10 @@ class TestWorst:
         assert (row.category, row.accuracy, row.below_mean) == ("car", pytest.approx(0.65), pytest.approx(0.1))
         with pytest.raises(ConfigError, match="'m, y' on category 'car' is missing"):
             worst_category(table.iloc[:-1])
+
+
+@pytest.mark.parametrize(("same", "rand", "gap"), [(86.2, 78.9, 7.3), (83.6, 73.4, 10.2), (89.3, 83.5, 5.8)])
+def test_bg_gap_of_published_accuracies(same, rand, gap):
+    """ResNet-50, VGG16-BN and ResNet-152 in the README of ImageNet-9."""
+    accuracies = {"network": {"mixed_same": same / 100, "mixed_rand": rand / 100}}
+    assert bg_gap(accuracies)["network"] == pytest.approx(gap / 100, abs=1e-9)

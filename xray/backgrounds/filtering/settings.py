@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,11 +10,10 @@ from pydantic import Field
 from xray.backgrounds.filtering.clip import Clip, SafetyChecker
 from xray.backgrounds.filtering.judge import MEASURES, LoadedFilter
 from xray.core.device import DeviceModel
-from xray.core.errors import ConfigError, XrayError, extra
+from xray.core.errors import ConfigError, extra
 from xray.core.plugins import settings, settings_of
-from xray.core.uri import local_path
 from xray.masks.base import RefinedMask, Refiner, RefinerInput
-from xray.models.registry import parse_model
+from xray.models.registry import local_weights, parse_model, same_model
 from xray.models.weights import locate
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -84,7 +82,7 @@ class Filter:
         classifier's library downloads, and files in object stores are not; the hash of the loaded weights is in
         `LoadedFilter.facts`.
         """
-        own = None if self.classifier is None else _local_weights(self.classifier)
+        own = None if self.classifier is None else local_weights(self.classifier)
         named = {"clip": self.clip, "safety": self.safety, "classifier": own}
         return {role: reference for role, reference in named.items() if reference is not None}
 
@@ -139,7 +137,7 @@ class Filter:
             f"the filter's classifier {self.classifier!r} is also evaluated (as {name!r}): its accuracy on inpainted "
             "images is measured on images that it selected itself; use another classifier for the filter"
             for name, spec in (models or {}).items()
-            if self.classifier is not None and _same_model(spec, self.classifier)
+            if self.classifier is not None and same_model(spec, self.classifier)
         ]
 
     def _check_models(self) -> None:
@@ -181,20 +179,3 @@ class Filter:
             facts["refiner"] = dict(refiner.facts)
         safety = None if self.safety is None else SafetyChecker(self.safety, device)
         return LoadedFilter(self, facts, classifier, clip, safety, refiner if self.refine else None)
-
-
-def _local_weights(spec: str) -> str | None:
-    """Return the local file or folder that a model string names, if it names one."""
-    texts = [value for value in settings_of(parse_model(spec)).values() if isinstance(value, str)]
-    for text in (text.removeprefix("local-dir:") for text in texts):
-        path = local_path(text) or Path(text).expanduser()
-        if path.is_file() or ("/" in text and path.is_dir()):  # a folder `resnet50` is not the weights of timm:resnet50
-            return str(path)
-    return None
-
-
-def _same_model(one: str, other: str) -> bool:
-    try:
-        return one == other or parse_model(one) == parse_model(other)
-    except XrayError:  # a model of the machine that will evaluate it
-        return False

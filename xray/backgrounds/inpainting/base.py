@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from xray.core.device import DeviceModel
 from xray.core.types import Photo, Pixels, Presets
+from xray.sources.categories.base import Category
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class InpaintRequest:
         photo: the photograph and the mask of its object.
         prompt: a description of the background.
         seed: decides everything random, 0 … 2^63 - 1.
+        accepted: indices of ImageNet-1k's classes that are right for the object.
     """
 
     photo: Photo
     prompt: str
     seed: int
+    accepted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,21 @@ class Inpainter:
     presets: ClassVar[Presets] = {}
     """Named sets of settings, such as those of a few-step model."""
 
+    @property
+    def phrase(self) -> str:
+        """Its backgrounds in the report, after "the object is on"."""
+        return "a generated background"
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether it misleads a model on purpose; such images are left out of S_robust, regressions and training."""
+        return False
+
+    @property
+    def needs_removed(self) -> bool:
+        """Whether it looks at `photo.removed`, the photograph without its object."""
+        return False
+
     def weights(self) -> Mapping[str, str]:
         """Return what `load` reads, by role: names, folders or files of weights. The plan records their hashes."""
         raise NotImplementedError
@@ -68,6 +86,18 @@ class Inpainter:
             ConfigError: weights are missing or are no pipeline, or a prompt is too long.
         """
         raise NotImplementedError
+
+    def check_models(self, models: Mapping[str, str], categories: Sequence[Category]) -> list[str]:
+        """Refuse, while planning, categories that cannot be inpainted; return notes on models, one sentence each.
+
+        Args:
+            models: model strings to be evaluated, by name.
+            categories: of the run.
+
+        Raises:
+            ConfigError: a category cannot be inpainted with these settings.
+        """
+        return []
 
     def load(self, device: str) -> DeviceModel[InpaintRequest, InpaintedImage]:
         """Load the weights to a device and warm them up, once per actor.

@@ -100,6 +100,18 @@ def _parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
     return parts
 
 
+def check_decoder(folder: Path) -> None:
+    """Check the files of a tiny autoencoder without loading it.
+
+    Raises:
+        ConfigError: another class; weights that are missing, pickled or truncated.
+    """
+    kind = read_json(folder / "config.json", "a network").get("_class_name")
+    if kind != "AutoencoderTiny":
+        raise ConfigError(f"{str(folder)!r} is of class {kind}; a guide's decoder is an AutoencoderTiny")
+    _check_network(folder)
+
+
 def _check_network(folder: Path) -> None:
     """Check a network's configuration and the headers of its weights."""
     read_json(folder / "config.json", "a network")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xray.backgrounds.inpainting.folder_check import NETWORKS, PipelineFiles
 from xray.core.errors import ConfigError, extra
+from xray.models.weights import locate
 from xray.models.weights.pretrained import read_model
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ def open_pipeline(files: PipelineFiles, settings: StableDiffusion, device: str) 
     pipeline.set_progress_bar_config(disable=True)
     _speed_up(pipeline, settings, settings.channels_last_on(device))
     return pipeline
+
+
+def open_decoder(reference: str, settings: StableDiffusion, device: str) -> Any:
+    """Load a tiny autoencoder to a device.
+
+    Raises:
+        ConfigError: weights are damaged, or do not match their configuration.
+    """
+    with extra("diffusion"):
+        import torch
+    with _quiet():
+        return _read_network("AutoencoderTiny", locate(reference), getattr(torch, settings.dtype_on(device))).to(device)
 
 
 def _read_network(cls: str, folder: Path, dtype: torch.dtype) -> Any:

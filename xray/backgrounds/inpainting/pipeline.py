@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +22,11 @@ from xray.backgrounds.inpainting.canvas import (
     kept_region,
     seed_colours,
 )
+from xray.backgrounds.inpainting.guidance.apply import complexities, guided, measures, warm_up_target
+from xray.backgrounds.inpainting.guidance.base import GuideTarget, LoadedGuide
 from xray.backgrounds.inpainting.tokenizers import Tokenizers
 from xray.core.errors import ConfigError, Rejected
+from xray.core.types import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +44,7 @@ class PipelineInput:
         mask: 255 where to inpaint, of the canvas' size.
         prompt: cut to what the model sees.
         seed: decides everything random.
+        target: what the guide sees, if there is one.
     """
 
     canvas: Canvas
@@ -48,15 +52,24 @@ class PipelineInput:
     mask: Image.Image
     prompt: str
     seed: int
+    target: GuideTarget | None = None
 
 
 @dataclass(frozen=True)
 class PipelineOutput:
-    """A result of the pipeline: an RGB image of the canvas' size, and the safety checker's verdict, if there is one."""
+    """A result of the pipeline.
+
+    Args:
+        source: its input.
+        image: RGB, uint8, of the canvas' size.
+        nsfw: the safety checker's verdict, if there is one.
+        measured: by the guide, plain JSON values.
+    """
 
     source: PipelineInput
-    image: Image.Image
+    image: Pixels
     nsfw: bool | None
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,26 +81,40 @@ class InpaintingModel:
         pipeline: a diffusers pipeline, on its device.
         tokenizers: the pipeline's tokenizers, loaded again: they are used in other threads.
         facts: recorded with every image, plain JSON values.
+        guide: on the same device, if there is one.
+        decoder: the autoencoder that the guide's gradient goes through; None: the pipeline's own.
     """
 
     settings: StableDiffusion
     pipeline: Any
     tokenizers: Tokenizers
     facts: Mapping[str, Any]
+    guide: LoadedGuide | None = None
+    decoder: Any = None
 
     @classmethod
-    def start(cls, settings: StableDiffusion, pipeline: Any, tokenizers: Tokenizers, device: str) -> InpaintingModel:
+    def start(
+        cls,
+        settings: StableDiffusion,
+        pipeline: Any,
+        tokenizers: Tokenizers,
+        device: str,
+        guide: LoadedGuide | None = None,
+        decoder: Any = None,
+    ) -> InpaintingModel:
         """Move a pipeline of `open_pipeline` to its device, and generate one image to warm up."""
         if settings.offload:
             pipeline.enable_model_cpu_offload(device=device)
         else:
             pipeline.to(device)
-        model = cls(settings, pipeline, tokenizers, {})
+        if guide is not None and decoder is None:
+            pipeline.vae.enable_gradient_checkpointing()  # has an effect only where gradients are computed
+        model = cls(settings, pipeline, tokenizers, {}, guide, decoder)
         model = dataclasses.replace(model, facts=model._describe(device))
         canvas = fit_canvas((model.side, model.side), model.side, model.multiple)
         black, white = Image.new("RGB", canvas.size), Image.new("L", canvas.size, 255)
         few = min(settings.steps, math.ceil(2 / settings.strength))
-        model._call([PipelineInput(canvas, black, white, "", 0)], few)
+        model._call([PipelineInput(canvas, black, white, "", 0, warm_up_target(canvas) if guide else None)], few)
         return model
 
     def _describe(self, device: str) -> dict[str, Any]:
@@ -113,6 +140,7 @@ class InpaintingModel:
             "diffusers": diffusers.__version__,
             "torch": torch.__version__,
             "channels_last": settings.channels_last_on(device),
+            **({} if self.guide is None else {"guide": dict(self.guide.facts)}),
         }
 
     @property
@@ -147,7 +175,9 @@ class InpaintingModel:
         image = canvas.scale_and_pad(extend_kept_pixels(item.photo.image, kept))
         image = np.where(mask[:, :, None] > 0, colour_field(canvas.size, item.seed), image)
         prompt = self.tokenizers.cut(item.prompt)
-        return PipelineInput(canvas, Image.fromarray(image), Image.fromarray(mask), prompt, item.seed)
+        guide = self.settings.guide
+        target = None if guide is None else GuideTarget.of(item, canvas, guide.shown(item.photo))
+        return PipelineInput(canvas, Image.fromarray(image), Image.fromarray(mask), prompt, item.seed, target)
 
     def run(self, batch: Sequence[PipelineInput]) -> list[PipelineOutput]:
         """Call the pipeline once for each size of canvas; return the results in the batch's order."""
@@ -168,7 +198,9 @@ class InpaintingModel:
             options["control_image"] = torch.cat([_control_image(item) for item in batch])
         if self.settings.guidance > 1:
             options["negative_prompt"] = [self.tokenizers.cut(self.settings.negative_prompt)] * len(batch)
-        with _fail_on_recompile_limit() if self.settings.compile else contextlib.nullcontext():
+        targets = [item.target for item in batch if item.target is not None]
+        checked = _fail_on_recompile_limit() if self.settings.compile else contextlib.nullcontext()
+        with checked, self._guided(targets):
             output = self.pipeline(
                 prompt=[item.prompt for item in batch],
                 image=[item.image for item in batch],
@@ -183,20 +215,30 @@ class InpaintingModel:
                 **options,
             )
         flags = getattr(output, "nsfw_content_detected", None) or [None] * len(batch)
+        images = [np.asarray(image) for image in output.images]
+        measured = measures(self.guide, images, targets) if self.guide is not None else [{}] * len(batch)
         return [
-            PipelineOutput(item, image, None if flag is None else bool(flag))
-            for item, image, flag in zip(batch, output.images, flags, strict=True)
+            PipelineOutput(item, image, None if flag is None else bool(flag), more)
+            for item, image, flag, more in zip(batch, images, flags, measured, strict=True)
         ]
+
+    def _guided(self, targets: Sequence[GuideTarget]) -> contextlib.AbstractContextManager[None]:
+        if self.guide is None or self.settings.guide is None:
+            return contextlib.nullcontext()
+        decoder = self.pipeline.vae if self.decoder is None else self.decoder
+        return guided(self.pipeline, decoder, self.guide, self.settings.guide.strength, targets)
 
     def finish(self, item: InpaintRequest, raw: PipelineOutput) -> InpaintedImage:
         """Return the inpainted image at the photograph's size, with its edge feathered if set."""
         canvas = raw.source.canvas
-        image = feather_edge(item.photo, canvas.crop_and_scale(np.asarray(raw.image)), self.settings.feather)
+        image = feather_edge(item.photo, canvas.crop_and_scale(raw.image), self.settings.feather)
         recorded: dict[str, Any] = {
             "canvas": list(canvas.size),
             "scale": round(canvas.scale, 4),
             "fill": seed_colours(item.seed).mean(axis=(0, 1)).round().astype(int).tolist(),
         }
+        if raw.source.target is not None:
+            recorded |= {"complexity": complexities(item.photo, image, self.settings.needs_removed), **raw.measured}
         if raw.source.prompt == item.prompt:
             return InpaintedImage(image, raw.nsfw, recorded=recorded)
         recorded["prompt_seen"] = raw.source.prompt

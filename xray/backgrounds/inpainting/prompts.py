@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Literal
+from typing import Literal, TypeVar
 
+from xray.core.compositing import random_below
 from xray.core.errors import ConfigError
 from xray.core.types import Prompt
 from xray.sources.categories.base import Category, categories_by_label, normalize_label
 from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.categories.ximagenet12 import XIMAGENET12
+
+T = TypeVar("T")
 
 Wording = Literal["ours", "fig14"]
 Places = Literal["both", "typical", "atypical"]
@@ -71,6 +75,46 @@ def prompts_for(category: Category, wording: Wording, places: Places) -> tuple[P
             f"or `prompts: ours` for one of these: {', '.join(with_places)}"
         )
     return chosen
+
+
+def choose_prompt(category: Category, draw: int, variant: int, wording: Wording, places: Places) -> Prompt:
+    """Return the prompt of one variant of a photograph.
+
+    `draw` decides one order of the lines, shared by both kinds of place, and which kind comes first; variants take the
+    kinds in turn. So variants 2k and 2k + 1 of a photograph are the typical and the atypical place of one line, with
+    the same light and depth of field, and no prompt repeats before all are used.
+
+    Args:
+        category: the object's category.
+        draw: a hash of (run seed, photograph, scenario).
+        variant: 0, 1, …
+        wording: see `prompts_for`.
+        places: likewise.
+
+    Raises:
+        ConfigError: there are no such prompts for the category.
+    """
+    by_place: dict[str, list[Prompt]] = {}
+    for prompt in prompts_for(category, wording, places):
+        by_place.setdefault(prompt.place, []).append(prompt)
+    rng = random.Random(draw)
+    lines: list[tuple[Prompt, ...]] = shuffled(list(zip(*by_place.values(), strict=True)), rng)
+    order = shuffled(range(len(by_place)), rng)
+    line, turn = divmod(variant, len(order))
+    return lines[line % len(lines)][order[turn]]
+
+
+def shuffled(items: Sequence[T], rng: random.Random) -> list[T]:
+    """Return the items in random order, the same in every version of Python (Fisher–Yates).
+
+    >>> shuffled("abcdef", random.Random(1))
+    ['b', 'c', 'f', 'd', 'e', 'a']
+    """
+    result = list(items)
+    for last in range(len(result) - 1, 0, -1):
+        other = random_below(rng, last + 1)
+        result[last], result[other] = result[other], result[last]
+    return result
 
 
 @functools.cache

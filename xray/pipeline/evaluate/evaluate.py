@@ -9,12 +9,13 @@ from xray.core.errors import ConfigError, extra
 from xray.core.progress import Progress
 from xray.pipeline.budget import Budget
 from xray.pipeline.evaluate.worker import BATCH, EvaluateWorker
-from xray.pipeline.plan.checks import check_models
+from xray.pipeline.generate.shows import shown_batches
+from xray.pipeline.plan.models import check_models
 from xray.runs.counts import RowCounts
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.lock import exclusive
-from xray.runs.receipts import GENERATE, evaluation
+from xray.runs.receipts import GENERATE, REMOVE, evaluation
 
 
 @exclusive("predictions")
@@ -92,6 +93,10 @@ def _available(run: RunFolder, from_plan: bool) -> list[str]:
     made_by_model = run.recipe.needs_masks and run.recipe.masks.refiner.accelerated
     if made_by_model and not {ShardId(shard).batch for shard in shards} <= run.store.masked():
         raise ConfigError("the masks are made by a model; run `xray mask` before `--from-plan`")
+    if not set(shown_batches(run, shards)[0]) <= run.store.done(REMOVE):
+        raise ConfigError(
+            "some scenarios show photographs without their objects; run `xray remove` before `--from-plan`"
+        )
     return shards
 
 

@@ -19,12 +19,14 @@ from xray.core.images import ANY
 from xray.models.base import CLASSES
 from xray.models.outputs import prediction_columns
 from xray.pipeline.evaluate.panel import Panel
+from xray.pipeline.generate.donors import Donors
 from xray.pipeline.generate.render import Renderer, status_counts
+from xray.pipeline.generate.shows import removed_of
 from xray.pipeline.worker import OnBatch, ShardWorker
 from xray.runs.accepted import accepted_outputs
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
-from xray.runs.predictions import predictions_table
+from xray.runs.predictions import names_donor, predictions_table
 from xray.runs.receipts import GENERATE, evaluation
 from xray.runs.reuse import reusable_predictions
 from xray.runs.versions import refuse_other_versions
@@ -33,7 +35,9 @@ BATCH = {"cpu": 4, "cuda": 64}
 """Images per batch. On a CPU larger ones leave its caches: EfficientNet-Lite0 took 26 ms per image with 4, 56 ms with
 32."""
 
-_COLUMNS = ("sample_id", "image_id", "category", "scenario", "variant", "image", "status", "reason")
+_COLUMNS = (
+    "sample_id", "image_id", "category", "scenario", "variant", "donor_category", "image", "status", "reason"
+)  # fmt: skip
 
 
 class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
@@ -45,7 +49,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
     def __init__(self, uri: str, specs: Mapping[str, str], device: str, from_plan: bool, on_batch: OnBatch) -> None:
         self.specs = specs
         super().__init__(uri, device, BATCH[device], on_batch)
-        self.renderer = Renderer(self.recipe) if from_plan else None
+        self.renderer = Renderer(self.recipe, Donors(self.recipe, self.run)) if from_plan else None
 
     def load(self) -> tuple[Panel, dict[str, dict[str, str]]]:
         """Load the models.
@@ -89,13 +93,15 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
 
     def _images(self, name: str) -> pa.Table:
         if self.renderer is not None and not self.run.plan.inpaints(ShardId(name).part):
-            return self.renderer.shard(self.run.plan.shard(name), self.run.store.masks(ShardId(name).batch)).images
+            masks, removed = self.run.store.masks(ShardId(name).batch), removed_of(self.run, name)
+            return self.renderer.shard(self.run.plan.shard(name), masks, removed=removed).images
         return self.run.store.shard_table(GENERATE, "images", name, _COLUMNS)
 
     def _predict(self, panel: Panel, models: Mapping[str, Mapping[str, str]], images: pa.Table) -> dict[str, pa.Table]:
         """Predict images with every model: PREDICTIONS by model."""
         encoded = [cell["bytes"] for cell in images.column("image").to_pylist()]
         categories = images.column("category").to_pylist()
+        donors = images.column("donor_category").to_pylist()
         batches = list(self._batches(panel, encoded))
         tables = {}
         for model, facts in models.items():
@@ -105,6 +111,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
             none = np.empty((0, CLASSES if labels is None else len(labels)), np.float32)
             probabilities_NK = np.concatenate([none, *(batch[facts["spec"]] for batch in batches)])
             columns: dict[str, Any] = {**prediction_columns(probabilities_NK, accepted)}
+            columns["names_donor"] = names_donor(columns["top1"], donors, outputs)
             constant = {"model": model, "weights": facts["weights"], "trained_on": "pretrained", "fold": -1}
             columns |= {name: [value] * len(images) for name, value in constant.items()}
             tables[model] = predictions_table(images, columns)

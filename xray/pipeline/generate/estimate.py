@@ -11,15 +11,23 @@ import pyarrow.compute as pc
 
 from xray.cluster.placement import Grant, Node, grant, occupied_gpus
 from xray.core.errors import extra
-from xray.pipeline.generate.probe import InpaintProbe, MaskProbe, central_masks, stored_bytes
+from xray.pipeline.generate.probe import (
+    InpaintProbe,
+    MaskProbe,
+    RemoveProbe,
+    central_masks,
+    plain_removed,
+    stored_bytes,
+)
 from xray.pipeline.generate.render import Renderer
 from xray.pipeline.generate.throughput import Rate, RateSettings, rate_of, rate_settings, remember, remembered
 from xray.pipeline.generate.worklist import Worklist
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
-from xray.runs.receipts import GENERATE, MASK, Shard
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Shard
 
-_PROBES: Mapping[str, type] = {"refine": MaskProbe, "paint": InpaintProbe}
+_PROBES: Mapping[str, type] = {"refine": MaskProbe, "remove": RemoveProbe, "paint": InpaintProbe}
+_TABLES = {"refine": (MASK, "masks"), "remove": (REMOVE, "removed"), "paint": (GENERATE, "images")}
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Need:
     """The cost of one part of the work.
 
     Args:
-        stage: refine, paint or render.
+        stage: refine, remove, paint or render.
         scenarios: inpainted ones.
         images: number of missing images.
         rate: measured speed.
@@ -82,8 +90,8 @@ def forecast(run: RunFolder) -> Forecast:
     """Estimate what the rest of a run takes, stage by stage.
 
     The rate of a pool is taken from this run's receipts with the same settings, else from an earlier run's, else from a
-    probe: a few images through one actor, now. Rendering is measured on three photographs on this machine. An
-    autoscaling cluster is asked for the GPUs of the recipe, as the run itself asks.
+    probe: a few images through one actor, now. Rendering, and removal without weights, are measured on three
+    photographs on this machine. An autoscaling cluster is asked for the GPUs of the recipe, as the run itself asks.
 
     Raises:
         ResourceError: no GPU for models that need one.
@@ -106,6 +114,8 @@ def forecast(run: RunFolder) -> Forecast:
                 if name in granted:
                     rate = _rate(work, name, scenarios, granted[name], cluster)
                     needs.append(Need(name, scenarios, images, rate, granted[name]))
+    if (images := missing["remove", ()]) and "remove" not in granted:
+        needs.append(Need("remove", (), images, _remove_rate(work), None))
     if images := missing["render", ()]:
         needs.append(Need("render", (), images, _render_rate(work), None))
     return Forecast(tuple(needs), occupied_gpus(granted.values()))
@@ -116,7 +126,8 @@ def _missing(work: Worklist) -> Counter[tuple[str, tuple[str, ...]]]:
     plan = work.run.plan
     photographs, images = plan.rows_by_batch(), plan.rows_by_shard()
     missing: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    missing["refine", ()] = sum(photographs[unit] for unit in work.shards if unit not in work.masked)
+    missing["refine", ()] = sum(photographs[unit] for unit in {*work.shards, *work.lacking} - work.masked)
+    missing["remove", ()] = sum(photographs[unit] for unit in work.lacking)
     scenarios = {part: plan.scenarios_of(part) for part in work.inpainted}
     for shard in sorted(work):
         part = ShardId(shard).part
@@ -131,15 +142,18 @@ def _rate(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant, node
 
 def measured(run: RunFolder, pool: str, settings: RateSettings) -> Rate | None:
     """The rate from a run's own receipts with these settings, if there are any."""
-    stage, table = (MASK, "masks") if pool == "refine" else (GENERATE, "images")
+    stage, table = _TABLES[pool]
     return rate_of(run.store.receipts(stage), table, settings)
 
 
 def remember_rates(run: RunFolder, nodes: Sequence[Node]) -> None:
     """Save the rates of a run, for dry runs of others with the same settings."""
-    works: list[tuple[str, tuple[str, ...]]] = (
-        [("refine", ())] if run.recipe.masks.refiner.accelerated and run.recipe.needs_masks else []
-    )
+    recipe = run.recipe
+    works: list[tuple[str, tuple[str, ...]]] = []
+    if recipe.masks.refiner.accelerated and recipe.needs_masks:
+        works.append(("refine", ()))
+    if recipe.remover is not None and recipe.remover.accelerated and recipe.needs_removed:
+        works.append(("remove", ()))
     works += [("paint", run.plan.scenarios_of(part)) for part in run.plan.inpainted()]
     for pool, scenarios in works:
         settings = rate_settings(run.recipe, pool, scenarios)
@@ -150,7 +164,7 @@ def remember_rates(run: RunFolder, nodes: Sequence[Node]) -> None:
 def _probe(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant) -> Rate:
     from xray.cluster.executor import Stage, stream
 
-    unit: str = next(iter(work.shards))
+    unit: str = next(iter(work.lacking if name == "remove" else {**work.shards, **dict.fromkeys(work.lacking)}))
     if name == "paint":
         parts = {part for part in work.inpainted if work.run.plan.scenarios_of(part) == tuple(scenarios)}
         unit = next(shard for shard in work if ShardId(shard).part in parts)
@@ -162,6 +176,14 @@ def _probe(work: Worklist, name: str, scenarios: Sequence[str], pool: Grant) -> 
     return Rate(result["images"], result["seconds"], result["bytes"], "a probe just now")
 
 
+def _remove_rate(work: Worklist) -> Rate:
+    """The rate of a remover without weights: of this run, or of a few photographs in this process."""
+    if rate := measured(work.run, "remove", rate_settings(work.run.recipe, "remove")):
+        return rate
+    result = RemoveProbe(work.run.uri, "cpu", 1, lambda items, seconds: None)(work.lacking[0])
+    return Rate(result["images"], result["seconds"], result["bytes"], "a probe just now")
+
+
 def _render_rate(work: Worklist) -> Rate:
     """Render a few photographs of a shard in this process, twice: the first time pays for imports and caches."""
     sample = _sample(work.run.plan.shard(next(shard for shard in work if ShardId(shard).part not in work.inpainted)))
@@ -169,10 +191,10 @@ def _render_rate(work: Worklist) -> Rate:
     masks = work.run.store.masks(ShardId(sample.name).batch)
     if masks is None and recipe.masks.refiner.accelerated:
         masks = central_masks(sample.source, recipe.limits)
-    renderer = Renderer(recipe)
-    renderer.shard(sample, masks)
+    renderer, removed = Renderer(recipe), plain_removed(sample.source) if recipe.needs_removed else None
+    renderer.shard(sample, masks, removed=removed)
     started = time.perf_counter()
-    rendered = renderer.shard(sample, masks)
+    rendered = renderer.shard(sample, masks, removed=removed)
     seconds = time.perf_counter() - started
     size = stored_bytes(rendered.images.column("image").to_pylist())
     return Rate(len(sample.plan), seconds, size, "a probe just now")

@@ -1,11 +1,12 @@
-"""Generate every planned image: refine masks, inpaint backgrounds, render the other scenarios.
+"""Generate every planned image: refine masks, remove objects, inpaint backgrounds, render the other scenarios.
 
 Names of shards flow through the stages; each stage commits what it makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from xray.cluster.placement import PoolState, describe_pools
 from xray.core.errors import extra
@@ -64,19 +65,39 @@ def generate(
         pools = run.recipe.pools
         if work.pools():
             await_gpus(pools.gpus, pools.stall_seconds)
-        stages, metrics = work.stages(nodes(), workers), Metrics(run.uri, "generate", len(work.units))
+        passes = work.passes(nodes(), workers)
+        metrics, removed = Metrics(run.uri, "generate", sum(len(one.items) for one in passes)), Removed(work)
 
         def show(states: Mapping[str, PoolState]) -> None:
-            progress.detail(*describe_pools(states))
+            progress.detail(*removed.described, *describe_pools(states))
             metrics.pools(states)
             watch(states)
 
-        for results in stream(work.units, stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=show):
-            metrics.done()
-            for shard in (shard for stage in results for shard in stage["made"]):
-                counts = RowCounts(shard["counts"], shard["bytes"], shard["seconds"], 1)
-                progress.advance(counts.rows)
-                metrics.committed(counts)
-                budget.spend(counts)
+        for one in passes:
+            for results in stream(one.items, one.stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=show):
+                metrics.done()
+                removed.advance(results)
+                for shard in (shard for stage in results for shard in stage["made"]):
+                    counts = RowCounts(shard["counts"], shard["bytes"], shard["seconds"], 1)
+                    progress.advance(counts.rows)
+                    metrics.committed(counts)
+                    budget.spend(counts)
         remember_rates(run, nodes())
     return RowCounts.of(run.store.receipts(GENERATE))
+
+
+class Removed:
+    """The number of photographs whose objects are removed, of those that lack it."""
+
+    def __init__(self, work: Worklist) -> None:
+        photographs = work.run.plan.rows_by_batch()
+        self.done, self.total = 0, sum(photographs[batch] for batch in work.lacking)
+
+    def advance(self, results: Iterable[Mapping[str, Any]]) -> None:
+        """Count the results of an item."""
+        self.done += sum(stage.get("removed", 0) for stage in results)
+
+    @property
+    def described(self) -> list[str]:
+        """The part of the progress line about it; empty if there is nothing to remove."""
+        return [f"objects removed: {self.done:,} of {self.total:,}"] if self.total else []

@@ -21,6 +21,7 @@ from xray.masks.photographs import read_photo
 from xray.models.weights import check_pinned
 from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, rows_by_image
 from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
+from xray.pipeline.generate.shows import removed_of
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
 from xray.runs.counts import has_failed
@@ -44,14 +45,21 @@ class InpaintJob:
     row: Row
     category: Category
     photo: MaskedPhoto | Rejected
+    scenario: Scenario
 
-    def request(self) -> InpaintRequest:
-        """The input of the inpainter; raises `Rejected` if there is no photograph, or no mask."""
+    def usable(self) -> MaskedPhoto:
+        """The photograph; raises `Rejected` if there is none, or it lacks what the scenario needs."""
         if isinstance(self.photo, Rejected):
             raise self.photo
         if self.photo.refusal is not None:
             raise self.photo.refusal
-        return InpaintRequest(self.photo.photo, self.plan["prompt"], self.plan["seed"])
+        self.photo.check_usable(self.scenario)
+        return self.photo
+
+    def request(self) -> InpaintRequest:
+        """The input of the inpainter: the object where the scenario places it; raises `Rejected` as `usable`."""
+        placed = self.scenario.place(self.usable().photo, self.plan["seed"])
+        return InpaintRequest(placed, self.plan["prompt"], self.plan["seed"], self.category.indices)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,6 @@ class FilteredInpainter:
     `pins` are fingerprints of each scenario's weights, by reference.
     """
 
-    scenarios: Mapping[str, Scenario]
     inpainters: Mapping[str, DeviceModel[InpaintRequest, InpaintedImage]]
     pins: Mapping[str, Mapping[str, str]]
     filter: LoadedFilter
@@ -116,13 +123,13 @@ class FilteredInpainter:
         return row | {"status": schema.REJECTED, "reason": verdict.reason} if verdict.reason else row
 
     def _compose(self, job: InpaintJob, raw: Any) -> Composite | Rejected:
-        scenario, request = self.scenarios[job.plan["scenario"]], job.request()
+        photo = job.usable().photo
         try:
-            inpainted = self.inpainters[job.plan["scenario"]].finish(request, raw)
+            inpainted = self.inpainters[job.plan["scenario"]].finish(job.request(), raw)
+            picture = job.scenario.render(photo, job.plan["seed"], inpainted.image)
         except Rejected as verdict:
             return verdict
-        picture = scenario.render(request.photo, request.seed, inpainted.image)
-        check_kept(scenario, request.photo, picture, job.plan)
+        check_kept(job.scenario, photo, picture, job.plan)
         return inpainted, picture
 
     def _judge(self, pairs: Sequence[tuple[InpaintJob, Composite | Rejected]]) -> list[Judged | Rejected]:
@@ -149,7 +156,7 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
                 check_pinned(pins[name])
                 loaded[scenario.painter] = load_on(scenario.painter.load, self.device)
         inpainters = {name: loaded[scenario.painter] for name, scenario in scenarios.items()}
-        return FilteredInpainter(scenarios, inpainters, pins, self._load_filter(), self.recipe.images)
+        return FilteredInpainter(inpainters, pins, self._load_filter(), self.recipe.images)
 
     def _load_filter(self) -> LoadedFilter:
         filter, refiner = self.recipe.filter, self.recipe.masks.refine
@@ -176,8 +183,9 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
         started, store = time.perf_counter(), self.run.store
         shard, masks = self.run.plan.shard(name), store.masks(ShardId(name).batch)
         assert masks is not None, f"no masks for {name}"
+        removed = removed_of(self.run, name)
         with DeviceLock(self.device_lock) as lock:
-            images, runner = self.images(shard, masks, lock, self._reusable(shard))
+            images, runner = self.images(shard, masks, lock, self._reusable(shard), removed)
             scenarios = dict.fromkeys(images.column("scenario").to_pylist())
             facts = {"painter": dict(runner.model.facts)}
             facts |= device_facts(runner, rate_settings(self.recipe, "paint", scenarios))
@@ -195,11 +203,16 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
         return {row["sample_id"]: row for row in rows if row["status"] != schema.FAILED}
 
     def images(
-        self, shard: Shard, masks: pa.Table, lock: DeviceLock, reused: Mapping[str, Row] | None = None
+        self,
+        shard: Shard,
+        masks: pa.Table,
+        lock: DeviceLock,
+        reused: Mapping[str, Row] | None = None,
+        removed: pa.Table | None = None,
     ) -> tuple[pa.Table, BatchRunner[InpaintJob, Row]]:
         """Make the rows of IMAGES of a shard that are not `reused`, by sample; return all, and the runner."""
         rows = dict(reused or {})
-        jobs = [job for job in _jobs(shard, masks, self.recipe) if job.plan["sample_id"] not in rows]
+        jobs = [job for job in _jobs(shard, masks, removed, self.recipe) if job.plan["sample_id"] not in rows]
         runner: BatchRunner[InpaintJob, Row] = BatchRunner(self.model, self.batch, lock, self.on_batch)
         for job, row in zip(jobs, runner.run(jobs), strict=True):
             rows[job.plan["sample_id"]] = job.row | schema.outcome_of(row) if isinstance(row, Rejected) else row
@@ -207,20 +220,21 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
         return pa.Table.from_pylist([rows[sample] for sample in planned], schema=schema.IMAGES), runner
 
 
-def _jobs(shard: Shard, masks: pa.Table, recipe: Recipe) -> list[InpaintJob]:
+def _jobs(shard: Shard, masks: pa.Table, removed: pa.Table | None, recipe: Recipe) -> list[InpaintJob]:
     categories = {category.name: category for category in recipe.categories or ()}
     source = {row["image_id"]: row for row in shard.source.to_pylist()}
-    mask_rows = rows_by_image(masks)
-    photos = {image: _photo(row, mask_rows[image], recipe) for image, row in source.items()}
+    mask_rows, removed_rows = rows_by_image(masks), rows_by_image(removed)
+    photos = {image: _photo(row, mask_rows[image], removed_rows.get(image), recipe) for image, row in source.items()}
     jobs = []
     for plan in shard.plan.to_pylist():
         row = row_without_image(source[plan["image_id"]], plan)
-        jobs.append(InpaintJob(plan, row, categories[row["category"]], photos[plan["image_id"]]))
+        scenario = recipe.scenarios[plan["scenario"]].scenario
+        jobs.append(InpaintJob(plan, row, categories[row["category"]], photos[plan["image_id"]], scenario))
     return jobs
 
 
-def _photo(source: Row, mask: Row, recipe: Recipe) -> MaskedPhoto | Rejected:
+def _photo(source: Row, mask: Row, removed: Row | None, recipe: Recipe) -> MaskedPhoto | Rejected:
     try:
-        return masked_photo(read_photo(source, recipe.limits), mask)
+        return masked_photo(read_photo(source, recipe.limits), mask, removed=removed)
     except Rejected as verdict:
         return verdict

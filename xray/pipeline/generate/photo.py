@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import Rejected
+from xray.core.errors import DamagedError, Rejected
 from xray.core.images import Decoded
+from xray.core.patches import Patch, apply_patch, removed_patch
+from xray.core.types import Pixels
 from xray.masks import Mask, MaskStatistics, RefinedMask, decode_mask, encode_mask
 from xray.scenarios import Photo, Scenario
 
@@ -21,7 +23,8 @@ Row = dict[str, Any]
 class MaskedPhoto:
     """A photograph with its final mask (also as PNG) and reason codes of conversions, ready to be rendered.
 
-    Without a mask, `photo.mask` marks nothing, `encoded_mask` is None, and `refusal` is the reason.
+    Without a mask, `photo.mask` marks nothing, `encoded_mask` is None, and `refusal` is the reason; `unremoved` is the
+    reason why `photo.removed` is None although scenarios of the shard look at it.
     """
 
     photo: Photo
@@ -29,11 +32,14 @@ class MaskedPhoto:
     origin: str | None
     notes: tuple[str, ...]
     refusal: Rejected | None = None
+    unremoved: Rejected | None = None
 
     def check_usable(self, scenario: Scenario) -> None:
-        """Raise `Rejected` if the scenario needs a mask, and there is none."""
+        """Raise `Rejected` if the scenario needs a mask, or the photograph without its object, and there is none."""
         if self.refusal is not None and scenario.needs_mask:
             raise self.refusal
+        if self.unremoved is not None and scenario.needs_removed:
+            raise self.unremoved
 
 
 def mask_row(source: Row, refined: RefinedMask, statistics: MaskStatistics, notes: tuple[str, ...] = ()) -> Row:
@@ -64,20 +70,87 @@ def row_without_mask(source: Row, verdict: Rejected) -> Row:
     }
 
 
-def masked_photo(decoded: Decoded, row: Row, mask: Mask | None = None) -> MaskedPhoto:
+def removed_row(source: Row, image: Pixels, removed: Pixels, remover: str) -> Row:
+    """The row of REMOVED for a photograph (RGB, shape (H, W, 3)) and the same without its object."""
+    patch = removed_patch(image, removed)
+    return {
+        "image_id": source["image_id"],
+        "patch": {"bytes": patch.encode(), "path": f"{source['image_id']}.png"},
+        "x": patch.x,
+        "y": patch.y,
+        "remover": remover,
+        "area": patch.replaced / (image.shape[0] * image.shape[1]),
+        "status": schema.OK,
+        "reason": "",
+    }
+
+
+def row_without_removed(source: Row, remover: str, verdict: Rejected) -> Row:
+    """The row of REMOVED for a photograph whose object could not be removed."""
+    return {
+        **dict.fromkeys(schema.REMOVED.names),
+        "image_id": source["image_id"],
+        "x": 0,
+        "y": 0,
+        "remover": remover,
+        **schema.outcome_of(verdict),
+    }
+
+
+def without_object(image: Pixels, row: Row) -> Pixels:
+    """Return a photograph without its object, from its row of REMOVED.
+
+    Raises:
+        Rejected: the row's own reason.
+        DamagedError: the row is not as it was written.
+    """
+    if row["status"] != schema.OK:
+        raise Rejected(row["reason"], row["detail"] or "")
+    try:
+        return apply_patch(image, Patch.decode(row["patch"]["bytes"], row["x"], row["y"]))
+    except DamagedError as error:
+        raise _damaged(row, "removed", error) from error
+
+
+def masked_photo(decoded: Decoded, row: Row, mask: Mask | None = None, removed: Row | None = None) -> MaskedPhoto:
     """Combine a decoded photograph with its mask, from its row of MASKS unless the mask is decoded already.
+
+    `removed`: its row of REMOVED, if a scenario looks at it.
 
     Raises:
         Rejected: a file could not be read; once it can, everything of this photograph is made again.
     """
+    masked = _masked(decoded, row, mask)
+    if removed is None:
+        return masked
+    try:
+        pixels = without_object(decoded.image, removed)
+    except Rejected as verdict:
+        return replace(masked, unremoved=verdict)
+    return replace(masked, photo=replace(masked.photo, removed=pixels))
+
+
+def _masked(decoded: Decoded, row: Row, mask: Mask | None) -> MaskedPhoto:
     if row["status"] != schema.OK:
         refusal = Rejected(row["reason"], row.get("detail") or "")
         if row["status"] == schema.FAILED:
             raise refusal
         return photo_without_mask(decoded, refusal)
     data = row["mask"]["bytes"]
-    photo = Photo(decoded.image, decode_mask(data) if mask is None else mask)
+    if mask is None:
+        try:
+            mask = decode_mask(data)
+        except Rejected as verdict:
+            raise _damaged(row, "masks", verdict) from verdict
+    photo = Photo(decoded.image, mask)
     return MaskedPhoto(photo, data, row["origin"], (*decoded.notes, *row["reason"].split()))
+
+
+def _damaged(row: Row, table: str, error: Exception) -> DamagedError:
+    """The error of a row that the run itself has written; it says nothing about the photograph."""
+    return DamagedError(
+        f"{table}/: the row of {row['image_id']!r} is damaged ({error}); `xray verify RUN` lists all damage"
+    )
 
 
 def photo_without_mask(decoded: Decoded, refusal: Rejected | None = None) -> MaskedPhoto:
@@ -86,6 +159,6 @@ def photo_without_mask(decoded: Decoded, refusal: Rejected | None = None) -> Mas
     return MaskedPhoto(Photo(decoded.image, nothing), None, None, decoded.notes, refusal)
 
 
-def rows_by_image(masks: pa.Table | None) -> dict[str, Row]:
-    """Rows of MASKS by `image_id`."""
-    return {} if masks is None else {row["image_id"]: row for row in masks.to_pylist()}
+def rows_by_image(table: pa.Table | None) -> dict[str, Row]:
+    """Rows of MASKS or REMOVED by `image_id`."""
+    return {} if table is None else {row["image_id"]: row for row in table.to_pylist()}

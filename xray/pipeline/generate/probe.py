@@ -13,11 +13,13 @@ from xray.core import schema
 from xray.core.batching import BatchRunner, DeviceLock
 from xray.core.errors import ConfigError, Rejected
 from xray.core.images import Limits
+from xray.core.patches import Patch
 from xray.masks import RefinedMask, measure
 from xray.masks.photographs import read_photo
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
 from xray.pipeline.generate.photo import Row, mask_row, row_without_mask
+from xray.pipeline.generate.removal import RemoveWorker
 from xray.runs.receipts import Shard
 
 MIN_IMAGES = 3
@@ -35,6 +37,19 @@ class MaskProbe(MaskWorker):
         return _rate(runner, [row["mask"] for row in rows])
 
 
+class RemoveProbe(RemoveWorker):
+    """Measures how fast objects are removed; masks that do not exist yet are replaced by a box."""
+
+    def __call__(self, name: str) -> dict[str, Any]:
+        """Remove the objects from a few photographs of a batch, the first of them twice."""
+        sample = _usable(self.run.plan.batch(name)).slice(0, max(MIN_IMAGES, self.batch))
+        masks = self.run.store.masks(name) or central_masks(sample, self.recipe.limits)
+        with DeviceLock(self.device_lock) as lock:
+            self.rows(sample.slice(0, self.batch), masks, lock)
+            rows, runner = self.rows(sample, masks, lock)
+        return _rate(runner, [row["patch"] for row in rows])
+
+
 class InpaintProbe(InpaintWorker):
     """Measures how fast backgrounds are inpainted; the masks need not exist: the time does not depend on them."""
 
@@ -46,8 +61,9 @@ class InpaintProbe(InpaintWorker):
         sample = Shard(name, source, plan.slice(0, max(MIN_IMAGES, self.batch)))
         masks = central_masks(source, self.recipe.limits)
         with DeviceLock(self.device_lock) as lock:
-            self.images(sample, masks, lock)
-            images, runner = self.images(sample, masks, lock)
+            removed = plain_removed(source)
+            self.images(sample, masks, lock, removed=removed)
+            images, runner = self.images(sample, masks, lock, removed=removed)
         return _rate(runner, images.column("image").to_pylist())
 
 
@@ -69,6 +85,14 @@ def stored_bytes(files: Sequence[Row | None]) -> int:
 def central_masks(source: pa.Table, limits: Limits) -> pa.Table:
     """Make masks for photographs (SOURCE) whose own do not exist yet: a box in the middle, a quarter of the image."""
     return pa.Table.from_pylist([_central_mask(row, limits) for row in source.to_pylist()], schema=schema.MASKS)
+
+
+def plain_removed(source: pa.Table) -> pa.Table:
+    """Make rows of REMOVED for photographs (SOURCE) whose own do not exist yet: nothing is replaced."""
+    pixel = {"bytes": Patch(np.zeros((1, 1, 4), np.uint8), 0, 0).encode(), "path": "probe.png"}
+    row = {"patch": pixel, "x": 0, "y": 0, "remover": "probe", "area": 0.0, "status": schema.OK, "reason": ""}
+    images = source.column("image_id").to_pylist()
+    return pa.Table.from_pylist([{"image_id": image, **row} for image in images], schema=schema.REMOVED)
 
 
 def _central_mask(source: Row, limits: Limits) -> Row:

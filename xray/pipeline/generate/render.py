@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
-from xray.core.images import Decoded, decode, encode
+from xray.core.images import Decoded, encode
 from xray.core.parquet import consecutive
 from xray.masks import Mask, encode_mask, select_mask
-from xray.masks.photographs import hint_of, mask_seed, read_photo, read_unchanged
+from xray.masks.photographs import hint_of, mask_seed, read_photo
+from xray.pipeline.generate.donors import Donor, Donors
 from xray.pipeline.generate.photo import (
     MaskedPhoto,
     mask_row,
@@ -33,7 +34,6 @@ from xray.scenarios import Photo, Picture, Scenario
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Row = dict[str, Any]
-_DONOR_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -60,30 +60,39 @@ def status_counts(images: pa.Table) -> dict[str, dict[str, int]]:
 
 
 class Renderer:
-    """Renders shards by a recipe; keeps recently used donors decoded, and counts decoded photographs."""
+    """Renders shards by a recipe, and counts decoded photographs.
 
-    def __init__(self, recipe: Recipe) -> None:
+    `donors`: of the run; default: whole ones.
+    """
+
+    def __init__(self, recipe: Recipe, donors: Donors | None = None) -> None:
         self.recipe = recipe
         self.decoded = 0
         self._needs_masks = recipe.needs_masks
-        self._donors: dict[str, Pixels] = {}
+        self._donors = donors or Donors(recipe)
 
-    def shard(self, shard: Shard, masks: pa.Table | None = None, reused: Mapping[str, Row] | None = None) -> Rendered:
+    def shard(
+        self,
+        shard: Shard,
+        masks: pa.Table | None = None,
+        reused: Mapping[str, Row] | None = None,
+        removed: pa.Table | None = None,
+    ) -> Rendered:
         """Render every planned image of a shard, and make the masks of its photographs.
 
         No row is lost: one that cannot be rendered has a status and a reason instead of an image. MASKS, and rows of
-        IMAGES by sample, that are passed are not made again.
+        IMAGES by sample, that are passed are not made again. `removed`: REMOVED, if a scenario looks at it.
         """
         images = dict(reused or {})
         planned: dict[str, list[Row]] = {}
         for row in shard.plan.to_pylist():
             if row["sample_id"] not in images:
                 planned.setdefault(row["image_id"], []).append(row)
-        mask_rows = rows_by_image(masks)
+        mask_rows, removed_rows = rows_by_image(masks), rows_by_image(removed)
         for source in shard.source.to_pylist():
             image = source["image_id"]
             if image in planned or (self._needs_masks and image not in mask_rows):
-                photo, masks_row = self._photo(source, mask_rows.get(image))
+                photo, masks_row = self._photo(source, mask_rows.get(image), removed_rows.get(image))
                 if masks_row is not None:
                     mask_rows[image] = masks_row
                 for row in planned.get(image, ()):
@@ -95,7 +104,7 @@ class Renderer:
             pa.Table.from_pylist([mask_rows[image] for image in photographs], schema=schema.MASKS),
         )
 
-    def _photo(self, source: Row, row: Row | None) -> tuple[MaskedPhoto | Rejected, Row | None]:
+    def _photo(self, source: Row, row: Row | None, removed: Row | None) -> tuple[MaskedPhoto | Rejected, Row | None]:
         """Read a photograph with its mask, making its row of MASKS unless it is given or no masks are needed."""
         mask: Mask | None = None
         try:
@@ -105,7 +114,7 @@ class Renderer:
                 return photo_without_mask(decoded), None
             if row is None:
                 row, mask = self._mask(source, decoded)
-            return masked_photo(decoded, row, mask), row
+            return masked_photo(decoded, row, mask, removed), row
         except Rejected as verdict:
             return verdict, row or row_without_mask(source, verdict)
 
@@ -126,45 +135,35 @@ class Renderer:
                 raise photo
             scenario = self.recipe.scenarios[plan["scenario"]].scenario
             photo.check_usable(scenario)
-            donor = self._donor_of(plan) if scenario.needs_donor else None
-            picture = scenario.render(photo.photo, plan["seed"], donor)
+            rule = scenario.donor_rule
+            donor = self._donors.of(plan, rule) if rule is not None else None
+            picture = scenario.render(photo.photo, plan["seed"], donor and donor.image)
             check_kept(scenario, photo.photo, picture, plan)
         except Rejected as verdict:
             return row | schema.outcome_of(verdict)
-        return row | encoded_image(picture, plan, photo, self.recipe.images)
-
-    def _donor_of(self, plan: Row) -> Pixels:
-        uri = plan["donor_uri"]
-        if uri is None:
-            raise Rejected("no_donor")
-        if uri not in self._donors:
-            donor = self._read_donor(uri, plan["donor_sha256"])
-            if sum(kept.nbytes for kept in self._donors.values()) + donor.nbytes > _DONOR_BYTES:
-                self._donors.clear()
-            self._donors[uri] = donor
-        return self._donors[uri]
-
-    def _read_donor(self, uri: str, sha256: str) -> Pixels:
-        try:
-            return decode(read_unchanged(uri, sha256, "source_changed"), self.recipe.limits).image
-        except Rejected as verdict:
-            if schema.status_of(verdict.reason) == schema.FAILED:
-                raise
-            raise Rejected("donor_unusable", str(verdict)) from verdict
+        return row | encoded_image(picture, plan, photo, self.recipe.images, donor=donor)
 
 
 def row_without_image(source: Row, plan: Row) -> Row:
     """The row of IMAGES for a planned image, without image, status and reason."""
     row = {name: plan[name] for name in ("sample_id", "image_id", "scenario", "variant")}
-    return row | {"category": source["category"], "image": None, "mask": None, "provenance": "{}", "sha256": None}
+    empty = {"image": None, "mask": None, "provenance": "{}", "sha256": None, "donor_category": None}
+    return row | {"category": source["category"], **empty}
 
 
 def encoded_image(
-    picture: Picture, plan: Row, photo: MaskedPhoto, images: Images, notes: Sequence[str] = (), **facts: object
+    picture: Picture,
+    plan: Row,
+    photo: MaskedPhoto,
+    images: Images,
+    notes: Sequence[str] = (),
+    donor: Donor | None = None,
+    **facts: object,
 ) -> Row:
     """Encode an image as the remaining columns of its row of IMAGES.
 
-    `notes` are reason codes in addition to the photograph's; `facts` go to its provenance, as plain JSON values.
+    `notes` are reason codes in addition to those of the photograph and the picture; `facts` go to its provenance, as
+    plain JSON values.
     """
     format = "png" if picture.image.shape[2] == 4 else images.format
     data = encode(picture.image, format, images.quality)
@@ -175,7 +174,7 @@ def encoded_image(
         "settings": json.loads(plan["settings"]),
         "seed": plan["seed"],
         "drawn": dict(picture.sampled),
-        "donor": plan["donor_id"],
+        "donor": donor and donor.id,
         "mask_origin": photo.origin,
         **facts,
     }
@@ -184,8 +183,9 @@ def encoded_image(
         "mask": None if mask is None else {"bytes": mask, "path": f"{plan['sample_id']}.mask.png"},
         "provenance": json.dumps(provenance, sort_keys=True),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "donor_category": donor and donor.category,
         "status": schema.OK,
-        "reason": " ".join((*photo.notes, *notes)),
+        "reason": " ".join((*photo.notes, *notes, *picture.notes)),
     }
 
 
@@ -197,6 +197,7 @@ def check_kept(scenario: Scenario, photo: Photo, picture: Picture, plan: Row) ->
     """
     if scenario.keeps is None:
         return
+    photo = picture.placed or photo
     rgba = picture.image.shape[2] == 4
     image = cv2.cvtColor(picture.image, cv2.COLOR_RGBA2RGB) if rgba else picture.image
     moved = image.shape != photo.image.shape

@@ -1,8 +1,9 @@
-"""Find what must be made again: images and masks of files that could not be read, and now can."""
+"""Find what must be made again: images, masks and removals of files that could not be read, and now can."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,35 +13,56 @@ from xray.core.errors import Rejected
 from xray.core.files import read_bytes
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, MASK, Stage
+from xray.runs.photographs import Photographs
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Stage
 
 
 def images_to_remake(run: RunFolder) -> list[str]:
     """Return the shards with failed rows whose files can be read now; their images stay until they are replaced."""
-    return [shard for shard in _with_failures(run, GENERATE) if any(map(_all_read, _files_of_images(run, shard)))]
+    photographs = Photographs(run.plan)
+    failed = _with_failures(run, GENERATE)
+    return [shard for shard in failed if any(map(_all_read, _files_of_images(run, photographs, shard)))]
 
 
 def masks_to_remake(run: RunFolder) -> list[str]:
-    """Return the photo batches with failed photographs that can be read now."""
-    return [batch for batch in _with_failures(run, MASK) if any(map(_all_read, _files_of_masks(run, batch)))]
+    """Return the photo batches with photographs that failed in `xray mask`, and can be read now."""
+    return _batches_to_remake(run, MASK, "masks")
+
+
+def removals_to_remake(run: RunFolder) -> list[str]:
+    """Return the photo batches with photographs that failed in `xray remove`, and can be read now."""
+    return _batches_to_remake(run, REMOVE, "removed")
+
+
+def _batches_to_remake(run: RunFolder, stage: Stage, table: str) -> list[str]:
+    failed = _with_failures(run, stage)
+    return [batch for batch in failed if any(map(_all_read, _files_of_photographs(run, stage, table, batch)))]
 
 
 def _with_failures(run: RunFolder, stage: Stage) -> list[str]:
     return [receipt.shard for receipt in run.store.receipts(stage) if has_failed(receipt)]
 
 
-def _files_of_images(run: RunFolder, name: str) -> Iterator[list[str | None]]:
+def _files_of_images(run: RunFolder, photographs: Photographs, name: str) -> Iterator[list[str | None]]:
     failed = _failed(run.store.shard_table(GENERATE, "images", name, ["sample_id", "status"]))
     shard = run.plan.shard(name)
     source = {row["image_id"]: row for row in shard.source.to_pylist()}
     for row in shard.plan.to_pylist():
         if row["sample_id"] in failed:
             photograph = source[row["image_id"]]
-            yield [photograph["uri"], photograph["mask_uri"], row["donor_uri"]]
+            yield [photograph["uri"], photograph["mask_uri"], *_files_of_donor(run, photographs, row)]
 
 
-def _files_of_masks(run: RunFolder, batch: str) -> Iterator[list[str | None]]:
-    failed = _failed(run.store.shard_table(MASK, "masks", batch, ["image_id", "status"]))
+def _files_of_donor(run: RunFolder, photographs: Photographs, row: Mapping[str, Any]) -> list[str | None]:
+    rule = run.recipe.scenarios[row["scenario"]].scenario.donor_rule
+    removed = rule is not None and rule.removed and row["donor_id"] is not None
+    place = photographs.find(row["donor_id"]) if removed else None
+    mask = run.plan.batch(place[0])["mask_uri"][place[1]].as_py() if place else None
+    return [row["donor_uri"], mask]
+
+
+def _files_of_photographs(run: RunFolder, stage: Stage, table: str, batch: str) -> Iterator[list[str | None]]:
+    failed = _failed(run.store.shard_table(stage, table, batch, ["image_id", "status"]))
     for row in run.plan.batch(batch).to_pylist():
         if row["image_id"] in failed:
             yield [row["uri"], row["mask_uri"]]

@@ -16,6 +16,7 @@ from xray.core.files import write_bytes
 from xray.core.uri import to_uri
 from xray.runs.receipts import Receipt
 from xray.runs.recipe import Recipe, recipe_values
+from xray.runs.roles import painter_settings
 
 RateSettings = Mapping[str, Any]
 
@@ -48,12 +49,14 @@ class Rate:
 
 
 def rate_settings(recipe: Recipe, pool: str, scenarios: Iterable[str] = ()) -> dict[str, Any]:
-    """Settings that the rate of a pool, refine or paint, depends on; as plain JSON, in each of its receipts."""
+    """Settings that the rate of a pool, refine, remove or paint, depends on; as plain JSON, in each of its receipts."""
     values = recipe_values(recipe)
     settings = {"pool": pool, **{key: values["pools"][pool][key] for key in ("device", "gpus", "batch")}}
     if pool == "refine":
         return settings | {"model": values["masks"]["refine"]}
-    inpainters = [values["scenarios"][name]["painter"] for name in scenarios]
+    if pool == "remove":
+        return settings | {"model": values["remover"]}
+    inpainters = [painter_settings(values["scenarios"][name]) for name in scenarios]
     return settings | {"models": inpainters, "filter": values["filter"]}
 
 

@@ -1,4 +1,7 @@
-"""The functions and actors of the stages: each takes the names of shards of one photo batch, and commits."""
+"""The functions and actors of the stages: each takes the names of shards of one photo batch, and commits.
+
+The name of the batch itself may come first: then its masks and removals are made, whatever shards follow.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from typing import Any
 
 from xray.core.environment import environment
 from xray.core.files import read_committed
+from xray.pipeline.generate.donors import Donors
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
+from xray.pipeline.generate.removal import RemoveWorker, remove_batch, remover_of
 from xray.pipeline.generate.render import Renderer, status_counts
+from xray.pipeline.generate.shows import removed_of, shows_donors, shows_own
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.ids import ShardId
+from xray.runs.ids import ShardId, batch_of, is_batch
 from xray.runs.receipts import GENERATE, Receipt
 from xray.runs.reuse import adopt_shard, reusable_images
 from xray.runs.versions import refuse_other_versions
@@ -24,7 +30,7 @@ class RefineStage(MaskWorker):
 
     def __call__(self, names: str) -> dict[str, Any]:
         """Make and commit the masks; masks are not images, so no shard is reported."""
-        super().__call__(ShardId(names.split()[0]).batch)
+        super().__call__(batch_of(names.split()[0]))
         return {"made": []}
 
 
@@ -33,13 +39,42 @@ def refine_shards(uri: str, names: str) -> dict[str, Any]:
     return RefineStage(uri, "cpu", 1, lambda items, seconds: None)(names)
 
 
+class RemoveStage(RemoveWorker):
+    """Removes the objects from the photographs of some shards, if one of those shows them so."""
+
+    def __call__(self, names: str) -> dict[str, Any]:
+        """Remove and commit; no shard is reported."""
+        batch = _batch_to_remove(self.run, names)
+        return _removed(super().__call__(batch) if batch else {})
+
+
+def remove_shards(uri: str, at_once: int, names: str) -> dict[str, Any]:
+    """Remove objects as `RemoveStage`, with a remover without weights; runs on a worker.
+
+    `at_once`: photographs at the same time, in tasks of their own if there are several.
+    """
+    batch = _batch_to_remove(RunFolder(uri), names)
+    return _removed(remove_batch(uri, batch, at_once) if batch else {})
+
+
+def _batch_to_remove(run: RunFolder, names: str) -> str | None:
+    first, *_ = units = names.split()
+    wanted = is_batch(first) or any(shows_own(run, ShardId(unit).part) for unit in units)
+    return batch_of(first) if wanted else None
+
+
+def _removed(result: dict[str, Any]) -> dict[str, Any]:
+    return {"made": [], "removed": sum(result.get("removed", {}).values())}
+
+
 class InpaintStage(InpaintWorker):
     """Inpaints the inpainted ones of some shards."""
 
     def __call__(self, names: str) -> dict[str, Any]:
         """Inpaint and commit."""
-        shards = [name for name in names.split() if self.run.plan.inpaints(ShardId(name).part)]
-        return {"made": list(map(super().__call__, shards))}
+        shards = (unit for unit in names.split() if not is_batch(unit))
+        inpainted = [name for name in shards if self.run.plan.inpaints(ShardId(name).part)]
+        return {"made": list(map(super().__call__, inpainted))}
 
 
 def render_shards(uri: str, inpainted: frozenset[str], names: str) -> dict[str, Any]:
@@ -67,11 +102,13 @@ def _render(run: RunFolder, renderer: Renderer, name: str) -> Receipt:
     makes_masks = masks is None and run.recipe.needs_masks and run.plan.makes_masks(name)
     if receipt := adopt_shard(run, shard, ["images", "masks"] if makes_masks else ["images"]):
         return receipt
-    rendered = renderer.shard(shard, masks, reusable_images(run, shard))
+    rendered = renderer.shard(shard, masks, reusable_images(run, shard), removed_of(run, name))
     tables = {"images": (rendered.images, rendered.row_groups)}
     if makes_masks:
         tables["masks"] = (rendered.masks, [len(rendered.masks)])
-    counts, facts = status_counts(rendered.images), {"environment": environment()}
+    counts, facts = status_counts(rendered.images), dict[str, Any](environment=environment())
+    if shows_own(run, ShardId(name).part) or shows_donors(run, ShardId(name).part):
+        facts["remover"] = remover_of(run.recipe).name
     return run.store.commit(GENERATE, name, tables, counts, time.perf_counter() - started, facts)
 
 
@@ -80,4 +117,4 @@ def _open(uri: str, record: bytes) -> tuple[RunFolder, Renderer]:
     """The run, and a renderer that keeps donors decoded, as long as the run's record stays the same."""
     run = RunFolder(uri)
     refuse_other_versions(run, GENERATE)
-    return run, Renderer(run.recipe)
+    return run, Renderer(run.recipe, Donors(run.recipe, run))

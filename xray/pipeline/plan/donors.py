@@ -3,103 +3,183 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xray.core.hashing import digest, mix
+from xray.core.hashing import Hashes, digest, mix
+from xray.core.types import DonorRule
+from xray.pipeline.plan.rings import ANY, Donor, Pool, Ring, copies
 from xray.scenarios import Prompt, Scenario
 from xray.sources.categories import Category
 
-_WINDOW, _SPARE = 256, 32
+SPARES = 2
+"""Further donors of a row, for donors that turn out not to be usable."""
+_WINDOW, _MORE = 256, 32
 """Number of donors to choose from; and further ones to consider, since some do not fit."""
 _CHUNK = 2**18
-_NONE, _UNKNOWN = -1, -2
+_NONE = -1
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """N photographs that donors are sampled for, as numbers; every array has the shape (N,).
+
+    Args:
+        category: code of the category in the pool.
+        next: code of the category after it.
+        place: code of the place.
+        fold: in which it is tested.
+        itself: hash of the id.
+        copy: the first bits of the SHA-256 of its bytes.
+    """
+
+    category: NDArray[np.int64]
+    next: NDArray[np.int64]
+    place: NDArray[np.int64]
+    fold: NDArray[np.int64]
+    itself: Hashes
+    copy: Hashes
+
+    @classmethod
+    def of(cls, source: pa.Table, pool: Pool) -> Self:
+        """Look photographs (SOURCE) up in a pool."""
+        images, categories, places = (source.column(name).to_pylist() for name in ("image_id", "category", "place"))
+        return cls(
+            np.array([pool.code("category", one) for one in categories], np.int64),
+            np.array([pool.code("category", pool.after(one)) for one in categories], np.int64),
+            np.array([pool.code("place", one) for one in places], np.int64),
+            np.array([pool.fold_of(one) for one in images], np.int64),
+            np.array([digest(image, bits=63) for image in images], np.uint64),
+            copies(source.column("sha256")),
+        )
 
 
 class Donors:
-    """The background pool, for sampling; adding or removing a photograph changes hardly any other sample.
+    """Samples donors; adding a photograph to the pool, or removing one, changes hardly any other sample.
 
     The donors lie on a ring by a hash of their id. From a point that the seed determines, up to 256 suitable ones are
     considered, and the one with the lowest hash with the seed is chosen (rendezvous hashing: Thaler & Ravishankar,
-    IEEE/ACM Trans. Networking 6, 1998): each is equally likely, whatever the order of the pool.
+    IEEE/ACM Trans. Networking 6, 1998): each is equally likely, whatever the order of the pool. The spares have the
+    next lowest hashes.
 
-    `pool`: BACKGROUNDS.
+    Suitable are donors of another place, whose category is as the rule says, and that are no copy of the photograph.
     """
 
-    def __init__(self, pool: pa.Table) -> None:
-        self._pool = pool
-        names = (name for some in pool.column("donor_id").chunks for name in some.to_pylist())
-        points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(pool))
-        self._order = np.argsort(points, kind="stable").astype(np.int32)
-        self._points = points[self._order]
-        self._codes: dict[str, dict[str | None, int]] = {}
-        self._of: dict[str, NDArray[np.int32]] = {}
-        for column in ("category", "place"):
-            encoded = pc.dictionary_encode(pool.column(column).cast(pa.string())).unify_dictionaries()
-            known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
-            self._codes[column] = {value: code for code, value in enumerate(known)}
-            codes = [np.asarray(some.indices.fill_null(_NONE), np.int32) for some in encoded.chunks]
-            self._of[column] = np.concatenate([np.empty(0, np.int32), *codes])[self._order]
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
 
-    def columns(self, rows: Sequence[int | None]) -> dict[str, pa.Array]:
-        """Columns `donor_id`, `donor_uri` and `donor_sha256` for rows of the pool; null for None."""
-        sampled = [(index, row) for index, row in enumerate(rows) if row is not None]
-        columns = {}
-        for name, column in (("donor_id", "donor_id"), ("donor_uri", "uri"), ("donor_sha256", "sha256")):
-            known, values = self._pool.column(column), [None] * len(rows)
-            for index, row in sampled:  # `take` would concatenate all chunks first
-                values[index] = known[row].as_py()
-            columns[name] = pa.array(values, pa.string())
-        return columns
+    def columns(self, rows: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """The columns of PLAN about donors: null where `sample` returned -1, `donor_spares` null without spares."""
+        spares: list[Any] = [None] * len(rows)
+        if rows.shape[1] > 1:
+            donors = ([self.pool.donor(row) for row in some if row != _NONE] for some in rows[:, 1:].tolist())
+            spares = [[donor._asdict() for donor in some] for some in donors]
+        none = Donor(None, None, None)
+        chosen = [none if row == _NONE else self.pool.donor(row) for row in rows[:, 0].tolist()]
+        return {
+            "donor_id": [donor.donor_id for donor in chosen],
+            "donor_uri": [donor.uri for donor in chosen],
+            "donor_sha256": [donor.sha256 for donor in chosen],
+            "donor_spares": spares,
+        }
 
-    def sample(
-        self, seeds: Sequence[int], categories: Sequence[str], places: Sequence[str | None], images: Sequence[str]
-    ) -> list[int | None]:
-        """Sample, for each photograph, the row of a donor of another place and category; None if there is none.
+    def sample(self, rule: DonorRule, seeds: Sequence[int], photographs: Photographs) -> NDArray[np.int64]:
+        """Sample donors of N photographs: rows of the pool, shape (N, 1), or with spares (N, 1 + SPARES); -1 is none.
 
         The seeds, 0 … 2^63 - 1, determine the result.
         """
-        if not len(self._order) or not seeds:
-            return [None] * len(seeds)
-        points = np.array([digest(seed, "donor", bits=63) for seed in seeds], np.uint64)
-        photographs = (
+        ring, points = self.pool.ring(rule), np.array([digest(seed, "donor", bits=63) for seed in seeds], np.uint64)
+        category = {"same": photographs.category, "next": photographs.next}.get(rule.category)
+        fold = photographs.fold if self.pool.keeps_folds(rule) else None
+        anything = np.full(len(seeds), ANY)
+        keys = zip(*(anything if codes is None else codes for codes in (category, fold)), points, strict=True)
+        spans = [ring.span(int(one), int(other), point) for one, other, point in keys]
+        low, size, start = np.array(spans, np.int64).reshape(-1, 3).T
+        asked = (
             np.array(seeds, np.uint64),
-            np.array([self._codes["category"].get(one, _UNKNOWN) for one in categories]),
-            np.array([self._codes["place"].get(one, _UNKNOWN) for one in places]),
-            np.array([digest(image, bits=63) for image in images], np.uint64),
-            np.searchsorted(self._points, points, side="right"),
+            *(getattr(photographs, field.name) for field in fields(photographs)),
+            low,
+            size,
+            start,
         )
-        return [None if row == _NONE else int(row) for row in self._sample(photographs, _WINDOW + _SPARE)]
+        search = _Search(self.pool, ring, rule, 1 + SPARES * self.pool.removes(rule))
+        return search.rows(asked, _WINDOW + _MORE)
 
-    def _sample(self, photographs: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
-        """Rows of the pool, or `_NONE`, shape (N,).
+
+@dataclass(frozen=True)
+class _Search:
+    """A search for the `count` donors with the lowest hashes."""
+
+    pool: Pool
+    ring: Ring
+    rule: DonorRule
+    count: int
+
+    def rows(self, asked: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
+        """Return rows of the pool, or `_NONE`, shape (N, count).
 
         Args:
-            photographs: seeds, codes of categories and places, their own points, and their start on the ring; (N,).
+            asked: seeds, the columns of `Photographs`, and the donors' first index, number and start; (N,) each.
             width: number of donors to consider; more only for photographs with too few suitable ones.
         """
-        if len(photographs[0]) > 1 and len(photographs[0]) * width > _CHUNK:
-            halves = zip(*(np.array_split(values, 2) for values in photographs), strict=True)
-            return np.concatenate([self._sample(half, width) for half in halves])
-        seeds, category, place, itself, start = (values[:, None] for values in photographs)
-        count = len(self._order)
-        ring = start + np.arange(min(width, count))
-        ring -= count * (ring >= count)
-        fits = (self._of["category"][ring] != category) & (self._of["place"][ring] != place)
-        fits &= self._points[ring] != itself
+        if len(asked[0]) > 1 and len(asked[0]) * width > _CHUNK:
+            halves = zip(*(np.array_split(values, 2) for values in asked), strict=True)
+            return np.concatenate([self.rows(half, width) for half in halves])
+        rows = np.full((len(asked[0]), self.count), _NONE, np.int64)
+        if not len(rows) or not len(self.ring.donors):
+            return rows
+        seeds, *photographs, low, size, start = (values[:, None] for values in asked)
+        steps = np.arange(max(1, min(width, int(size.max()))))
+        ahead = start + steps
+        ahead -= size * (ahead >= size)
+        inside = steps < size
+        donors = self.ring.donors[low + np.where(inside, ahead, 0)]
+        fits = self._fits(donors, inside, *photographs)
         rank = fits.cumsum(axis=1)
         fits &= rank <= _WINDOW
-        lowest = np.where(fits, mix(self._points[ring] ^ seeds), np.uint64(2**64 - 1)).argmin(axis=1)
-        rows = np.where(rank[:, -1] > 0, self._order[(start[:, 0] + lowest) % count], _NONE)
-        lack = rank[:, -1] < _WINDOW
-        if width < count and lack.any():
-            rows[lack] = self._sample([values[lack] for values in photographs], 4 * width)
+        hashes = np.where(fits, mix(self.pool.points[donors] ^ seeds), np.uint64(2**64 - 1))
+        best = _lowest(hashes, self.count)
+        chosen = self.pool.order[np.take_along_axis(donors, best, axis=1)]
+        rows[:, : best.shape[1]] = np.where(np.take_along_axis(fits, best, axis=1), chosen, _NONE)
+        lack = (rank[:, -1] < _WINDOW) & (size[:, 0] > width)
+        if lack.any():
+            rows[lack] = self.rows([values[lack] for values in asked], 4 * width)
         return rows
+
+    def _fits(
+        self,
+        donors: NDArray[np.int32],
+        inside: NDArray[np.bool_],
+        category: NDArray[np.int64],
+        _next: NDArray[np.int64],
+        place: NDArray[np.int64],
+        _fold: NDArray[np.int64],
+        itself: Hashes,
+        copy: Hashes,
+    ) -> NDArray[np.bool_]:
+        fits: NDArray[np.bool_] = inside & (self.pool.codes("place")[donors] != place)
+        if self.rule.exclude_self:
+            fits &= (self.pool.points[donors] != itself) & (self.pool.copies[donors] != copy)
+        else:
+            fits |= inside & (self.pool.points[donors] == itself)
+        if self.rule.category == "other":
+            fits &= self.pool.codes("category")[donors] != category
+        return fits
+
+
+def _lowest(number_NM: Hashes, count: int) -> NDArray[np.int64]:
+    """Return the indices of the lowest numbers of each row, in their order; fewer if there are fewer columns."""
+    if count == 1:
+        lowest: NDArray[np.int64] = number_NM.argmin(axis=1)[:, None]
+        return lowest
+    lowest = number_NM.argpartition(min(count, number_NM.shape[1]) - 1, axis=1)[:, :count]
+    order = np.take_along_axis(number_NM, lowest, axis=1).argsort(axis=1, kind="stable")
+    ordered: NDArray[np.int64] = np.take_along_axis(lowest, order, axis=1)
+    return ordered
 
 
 @dataclass(frozen=True)

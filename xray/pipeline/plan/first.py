@@ -16,7 +16,9 @@ def first_of_each(survey: Survey, count: int) -> Survey:
     """Keep the first photographs of each category, with those that an earlier plan has, and leave out the others.
 
     The survey is of all photographs, so backgrounds, folds and the meaning of masks are those of the whole run, and an
-    image is the same in both. Photographs that can be used and have an annotation come before others of their category.
+    image is the same in both, unless its donor is a photograph without its object: objects are removed only of the kept
+    photographs, so these serve each other, and get other donors in the whole run. Photographs that can be used and have
+    an annotation come before others of their category.
 
     Args:
         survey: of all photographs.

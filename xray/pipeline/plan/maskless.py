@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
+from xray.core.uri import short_name
 from xray.masks.photographs import read_photo
 from xray.runs.recipe import Recipe
 from xray.sources.base import join_names
 
 _SAMPLED = 24
+_WHOLE = 0.95
 
 _ADVICE = """\
   masks: {annotations: {kind: png, root: masks}}   # masks that you have; docs/data.md lists the formats
@@ -33,7 +37,7 @@ def check_masks(source: pa.Table, recipe: Recipe) -> list[str]:
     """
     refiner = recipe.masks.refiner
     if not refiner.needs_hint or recipe.masks.annotations.separate:
-        return [refiner.caveat] if refiner.caveat else []
+        return [*([refiner.caveat] if refiner.caveat else []), *_boxes_alone(source, recipe)]
     usable = source.filter(pc.equal(source["status"], schema.OK))
     hints = [pc.greater(pc.list_value_length(usable[name]), 0) for name in ("boxes", "points")]
     if not len(usable) or pc.any(pc.or_(pc.is_valid(usable["mask_uri"]), pc.or_(*hints))).as_py():
@@ -48,6 +52,33 @@ def check_masks(source: pa.Table, recipe: Recipe) -> list[str]:
         f"{len(sample)} that were looked at is transparent. Write one of these lines in the recipe:\n{_ADVICE}\n"
         f"or keep only scenarios that need no mask ({without})"
     )
+
+
+def _boxes_alone(source: pa.Table, recipe: Recipe) -> list[str]:
+    """Return notes on photographs that have boxes or points and no mask."""
+    if not recipe.masks.refiner.needs_hint:
+        return []
+    hints = [pc.greater(pc.list_value_length(source[name]), 0) for name in ("boxes", "points")]
+    alone = source.filter(pc.and_(pc.is_null(source["mask_uri"]), pc.or_(*hints)))
+    notes = []
+    if len(alone) and recipe.masks.refiner.name == "given":
+        notes.append(
+            f"{len(alone):,} of {len(source):,} photographs have boxes or points and no mask, and will be rejected: "
+            "write `refine: grabcut` or `refine: {kind: sam, …}`, which make masks from them"
+        )
+    rows = alone.select(["boxes", "width", "height", "uri"]).to_pylist()
+    whole = [short_name(row["uri"]) for row in rows if _covers_all(row)]
+    if len(whole) * 2 > len(rows):
+        notes.append(
+            f"masks may be wrong: the boxes of {len(whole):,} of {len(rows):,} photographs cover (nearly) all of them: "
+            f"{join_names(whole, 3)}"
+        )
+    return notes
+
+
+def _covers_all(row: dict[str, Any]) -> bool:
+    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in row["boxes"]]
+    return bool(max(areas, default=0) >= _WHOLE * max(1, row["width"] * row["height"]))
 
 
 def _is_transparent(row: dict[str, object], recipe: Recipe) -> bool:

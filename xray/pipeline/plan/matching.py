@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ import pyarrow.compute as pc
 
 from xray.core.parts import split_uri
 from xray.core.schema import SOURCE
-from xray.core.uri import short_name
+from xray.core.uri import base_name, short_name
 from xray.masks import Annotations
+from xray.sources.image_names import roboflow_original
 
 _MAX_NAMES = 5
 
@@ -24,7 +26,7 @@ def match_masks(source: pa.Table, annotations: Annotations) -> tuple[pa.Table, l
     """
     source, masks = _without_masks(source)
     source, shared = _without_shared(source)
-    notes = [*masks, *shared, *_copies(source), *_in_several_categories(source)]
+    notes = [*masks, *shared, *_copies(source), *_in_several_categories(source), *_versions(source)]
     if annotations.separate:
         notes += _unmatched(source)
     return source, [*notes, *annotations.notes()]
@@ -89,6 +91,22 @@ def _in_several_categories(source: pa.Table) -> list[str]:
     several = groups.filter(pc.greater(groups["category_count_distinct"], 1))["sha256"].combine_chunks()
     names = rows["uri"].filter(pc.is_in(rows["sha256"], value_set=several)).to_pylist()
     return [f"{len(names):,} photographs are the same in several categories: {_names(names)}"] if names else []
+
+
+def _versions(source: pa.Table) -> list[str]:
+    """Return a note on files that augmentation made of the same photograph."""
+    versions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for uri, category in zip(source["uri"].to_pylist(), source["category"].to_pylist(), strict=True):
+        if ".rf." in uri and (original := roboflow_original(base_name(uri).rpartition(".")[0])) is not None:
+            versions[category, original].append(uri)
+    several = [uris for uris in versions.values() if len(uris) > 1]
+    if not several:
+        return []
+    return [
+        f"{sum(map(len, several)):,} files are copies of {len(several):,} photographs, as augmentation by Roboflow "
+        f"makes them (`.rf.`): {_names(several[0])}. They count as different photographs, so intervals are too "
+        "narrow, and folds train on what they test: keep one file of each, or export a version without augmentation"
+    ]
 
 
 def _separate(uris: pa.ChunkedArray) -> pa.Array:

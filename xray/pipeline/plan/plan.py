@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace as changed
+from typing import Any
 
 import pyarrow as pa
 
-from xray.core import schema
+from xray.core import yaml
 from xray.core.errors import ConfigError, ResourceError
 from xray.models.weights import pinned
 from xray.pipeline.plan.checks import weight_references
+from xray.pipeline.plan.donor_checks import check_earlier_donors, check_first
 from xray.pipeline.plan.donors import Donors, Sampler
+from xray.pipeline.plan.folds import folds_table, plan_folds
+from xray.pipeline.plan.removal import removable_donors
 from xray.pipeline.plan.replan import ExistingImages, Fingerprints, PlanDiff, revoke_trainings
+from xray.pipeline.plan.rings import Pool
 from xray.pipeline.plan.rows import plan_rows
-from xray.pipeline.plan.survey import Survey, usable_photographs
+from xray.pipeline.plan.survey import Survey
 from xray.pipeline.plan.upload import upload_cache
 from xray.pipeline.plan.writer import PlanWriter, Progress
 from xray.runs.folder import RunFolder
-from xray.runs.folds import assign_folds
 from xray.runs.lock import exclusive
 from xray.runs.recipe import Recipe, ScenarioEntry, recipe_values
 
@@ -33,6 +37,8 @@ _FIXED = ("seed", "categories", "source", "masks", "backgrounds", "filter", "ima
 @exclusive("images")
 def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = lambda planned: None) -> None:
     """Plan what is missing: new photographs in all scenarios, known ones in new scenarios.
+
+    When a plan of the first photographs is completed, images whose donors were to be among those get other donors.
 
     Args:
         run: the run, planned before or not.
@@ -53,14 +59,22 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
         added = added_scenarios(run.recipe, recipe)
         recipe = changed(recipe, scenarios={**run.recipe.scenarios, **recipe.scenarios})
         pins = run.plan.record()["weights"]
+        if run.plan.first is not None and survey.first is None and recipe.removes_donors:
+            everything = pa.concat_tables([survey.known, survey.source])
+            _replan(run, recipe, changed(survey, known=survey.known.slice(0, 0), source=everything), progress)
+            return
+    check_first(recipe, survey.first, survey.left_out)
     pins |= pinned(sorted(weight_references(recipe) - pins.keys()))
-    writer = PlanWriter(run, _sampler(recipe, survey), progress)
+    folds = _folds(run, recipe, survey)
+    if survey.first is None:
+        survey = changed(survey, notes=(*survey.notes, *check_earlier_donors(run, recipe, folds)))
+    writer = PlanWriter(run, _sampler(recipe, survey, folds), progress)
     parts = run.plan.parts("plan")
     for source_part in run.plan.parts("source") if added else ():
         parts += writer.scenarios(parts, source_part, added)
     if len(survey.source):
         parts += writer.photographs(parts, survey.source, recipe)
-    _commit(run, recipe, survey, parts, pins)
+    _commit(run, recipe, survey, parts, pins, folds)
 
 
 @exclusive("images")
@@ -79,13 +93,18 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
     Raises:
         ConfigError: an inpainter refuses a prompt, or models were trained with other folds; the earlier plan stays.
     """
-    survey, recipe = upload_cache(run, recipe, survey), completed(recipe, survey)
+    check_first(completed(recipe, survey), survey.first, survey.left_out)
+    return _replan(run, completed(recipe, survey), upload_cache(run, recipe, survey), progress)
+
+
+def _replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress) -> PlanDiff:
     pins = pinned(sorted(weight_references(recipe)))
-    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins))
-    writer = PlanWriter(run, _sampler(recipe, survey), progress, diff)
+    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
+    folds = _folds(run, recipe, survey)
+    writer = PlanWriter(run, _sampler(recipe, survey, folds), progress, diff)
     parts = writer.photographs([], diff.photographs(survey.source), recipe)
     if diff.changes or recipe_values(recipe) != run.recipe_values:
-        _commit(run, recipe, survey, parts, pins, diff)
+        _commit(run, recipe, survey, parts, pins, folds, diff)
         diff.written = True
     else:
         run.plan.drop_parts(parts)
@@ -95,8 +114,9 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
 def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
     """Compute what `replan` would reuse and make, without writing anything."""
     recipe = completed(recipe, survey)
-    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pinned(sorted(weight_references(recipe)))))
-    sampler = _sampler(recipe, survey)
+    pins = pinned(sorted(weight_references(recipe)))
+    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
+    sampler = _sampler(recipe, survey, _folds(run, recipe, survey))
     for start in range(0, len(survey.source), recipe.shard_size):
         batch = survey.source.slice(start, recipe.shard_size)
         diff.images(plan_rows(batch, recipe.scenarios, sampler, "").to_pylist(), batch.to_pylist())
@@ -104,10 +124,11 @@ def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
 
 
 def completed(recipe: Recipe, survey: Survey) -> Recipe:
-    """Return the recipe with what the survey decided: its categories, the meaning of its masks, its backgrounds."""
+    """Return the recipe with what the survey decided: categories, the meaning of masks, backgrounds, the remover."""
     masks = recipe.masks if survey.annotations is None else changed(recipe.masks, annotations=survey.annotations)
     backgrounds = survey.bank or recipe.backgrounds
-    return changed(recipe, categories=survey.categories, masks=masks, backgrounds=backgrounds)
+    remover = survey.remover or recipe.remover
+    return changed(recipe, categories=survey.categories, masks=masks, backgrounds=backgrounds, remover=remover)
 
 
 def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
@@ -123,7 +144,7 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
             f"the run was planned without masks; {', '.join(needing) or 'a segmenter'} needs them: use a new run, or "
             "`--replan` this one"
         )
-    for key in _FIXED:
+    for key in (*_FIXED, *(["remover"] if old.needs_removed else [])):
         if before[key] != after[key]:
             raise ConfigError(
                 f"the run was planned with `{key}: {before[key]}`, the recipe has {after[key]}; use a new run, or "
@@ -132,13 +153,31 @@ def added_scenarios(old: Recipe, new: Recipe) -> dict[str, ScenarioEntry]:
     for name in old.scenarios.keys() & new.scenarios.keys():
         if (was := before["scenarios"][name]) != (now := after["scenarios"][name]):
             raise ConfigError(
-                f"scenario {name!r} was planned as {was}, the recipe has {now}; rename it, or `--replan` the run"
+                f"scenario {name!r} was planned as {was}, the recipe has {now}; write {_difference(was, now)} as "
+                "planned, rename it, or `--replan` the run"
             )
     return {name: entry for name, entry in new.scenarios.items() if name not in old.scenarios}
 
 
-def _sampler(recipe: Recipe, survey: Survey) -> Sampler:
-    return Sampler(recipe.seed, Donors(survey.backgrounds), {item.name: item for item in survey.categories})
+def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the settings that differ as they were, as YAML."""
+    before = {key: value for key, value in was.items() if key not in now or now[key] != value}
+    return f"`{yaml.dump(before).strip()}`".replace("\n", ", ")
+
+
+def _folds(run: RunFolder, recipe: Recipe, survey: Survey) -> dict[str, int]:
+    return plan_folds(run, recipe, survey.usable) if recipe.training is not None else {}
+
+
+def _sampler(recipe: Recipe, survey: Survey, folds: Mapping[str, int]) -> Sampler:
+    own_folds = folds if folds and recipe.backgrounds.shows_objects else None
+    removable = None
+    if recipe.removes_donors:
+        planned = pa.concat_tables([survey.known, survey.source])
+        removable = removable_donors(survey.backgrounds, planned, recipe.masks, survey.left_out)
+    donors = Donors(Pool(survey.backgrounds, own_folds, removable, partial=survey.first is not None))
+    pa.default_memory_pool().release_unused()  # or what building the pool took would come on top of the plan's files
+    return Sampler(recipe.seed, donors, {item.name: item for item in survey.categories})
 
 
 def _commit(
@@ -147,39 +186,20 @@ def _commit(
     survey: Survey,
     parts: list[str],
     pins: Mapping[str, str],
+    folds: Mapping[str, int],
     diff: PlanDiff | None = None,
 ) -> None:
     """Commit written parts; everything that may refuse them comes before the first change."""
     new = [part for part in parts if part not in run.plan.parts("plan")]
     inpaints = any(entry.scenario.inpaints for entry in recipe.scenarios.values())
     notes = [*survey.notes, *(_check_prompts(run, filter(run.plan.inpaints, new), recipe) if inpaints else ())]
-    folds = _folds(run, recipe, survey) if recipe.training is not None else None
     if diff is not None:
         revoke_trainings(run, diff)
     if len(survey.backgrounds):
         run.plan.write_table("backgrounds", survey.backgrounds)
-    if folds is not None:
-        run.plan.write_table("folds", folds)
+    if folds:
+        run.plan.write_table("folds", folds_table(folds, survey.usable))
     run.commit_plan(recipe, parts, notes, pins, survey.first)
-
-
-def _folds(run: RunFolder, recipe: Recipe, survey: Survey) -> pa.Table:
-    """The fold in which each usable photograph is tested; after a training, no photograph changes its fold."""
-    training = recipe.training
-    assert training is not None
-    earlier = run.recipe.training if run.plan.exists else None
-    same = earlier is not None and (earlier.folds, earlier.holdout) == (training.folds, training.holdout)
-    if earlier is not None and not same and run.store.trained():
-        raise ConfigError(
-            f"models were trained with `folds: {earlier.folds}, holdout: {earlier.holdout}`, the recipe has "
-            f"{training.folds}, {training.holdout}; use a new run"
-        )
-    categories = usable_photographs([survey.known, survey.source, survey.left_out])
-    table = run.store.table("folds").to_pylist() if same else []
-    before = {row["image_id"]: row["fold"] for row in table if row["image_id"] in categories}
-    folds = assign_folds(categories, training, recipe.seed, before)
-    rows = [{"image_id": image, "category": categories[image], "fold": fold} for image, fold in folds.items()]
-    return pa.Table.from_pylist(rows, schema=schema.FOLDS)
 
 
 def _check_prompts(run: RunFolder, parts: Iterable[str], recipe: Recipe) -> list[str]:

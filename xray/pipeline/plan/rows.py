@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from xray.core import schema
 from xray.core.hashing import digest, product_hashes
 from xray.core.plugins import settings_of
-from xray.pipeline.plan.donors import Sampler
+from xray.pipeline.plan.donors import Photographs, Sampler
 from xray.runs.recipe import ScenarioEntry
 from xray.scenarios import Scenario
 
@@ -24,10 +25,12 @@ def sample_id(image: str, scenario: str, variant: int) -> str:
 
 def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], sampler: Sampler, shard: str) -> pa.Table:
     """Build PLAN of some photographs (SOURCE): the rows of a scenario together, scenarios in their order."""
-    images, categories, places = (source.column(name).to_pylist() for name in ("image_id", "category", "place"))
+    images, categories = (source.column(name).to_pylist() for name in ("image_id", "category"))
     count = len(source)
     columns: dict[str, list[Any]] = {name: [] for name in schema.PLAN.names}
-    donors: list[int | None] = []
+    rules = {name: entry.scenario.donor_rule for name, entry in scenarios.items()}
+    photographs = Photographs.of(source, sampler.donors.pool) if any(rules.values()) else None
+    no_donor = sampler.donors.columns(np.full((count, 1), -1))
     suffixes = [f"\0{name}\0{variant}" for name, entry in scenarios.items() for variant in range(entry.variants)]
     ids = product_hashes(images, suffixes)
     seed_hashes = product_hashes([f"{sampler.seed}\0{image}" for image in images], suffixes)
@@ -41,10 +44,11 @@ def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], sampler:
             columns["seed"] += seeds
             for column, value in (("scenario", name), ("variant", variant), ("settings", settings)):
                 columns[column] += [value] * count
-            if entry.scenario.needs_donor:
-                donors += sampler.donors.sample(seeds, categories, places, images)
-            else:
-                donors += [None] * count
+            donors, rule = no_donor, rules[name]
+            if rule is not None and photographs is not None:
+                donors = sampler.donors.columns(sampler.donors.sample(rule, seeds, photographs))
+            for column, values in donors.items():
+                columns[column] += values
             if entry.scenario.inpaints:
                 numbers = [digest(sampler.seed, image, name, bits=63) for image in images]
                 prompts = [sampler.prompt(entry.scenario, *of, variant) for of in zip(numbers, categories, strict=True)]
@@ -52,9 +56,9 @@ def plan_rows(source: pa.Table, scenarios: Mapping[str, ScenarioEntry], sampler:
                 prompts = [None] * count
             columns["prompt"] += [prompt and prompt.text for prompt in prompts]
             columns["place"] += [prompt and prompt.place for prompt in prompts]
-    columns["shard"] = [shard] * len(donors)
-    columns["carried_from"] = [None] * len(donors)
-    return pa.table({**columns, **sampler.donors.columns(donors)}, schema=schema.PLAN)
+    columns["shard"] = [shard] * len(columns["sample_id"])
+    columns["carried_from"] = [None] * len(columns["sample_id"])
+    return pa.table(columns, schema=schema.PLAN)
 
 
 @functools.lru_cache

@@ -23,7 +23,7 @@ from xray.runs.recipe import Recipe, ScenarioEntry
 _SHARD_PIXELS = 24_000_000
 _PART_ROWS = 16_384
 """Maximal number of photographs in a part of the plan."""
-_NEEDED = ["image_id", "category", "place"]
+_NEEDED = ["image_id", "category", "place", "sha256"]
 """Columns of SOURCE that the rows of the plan depend on."""
 _REPEATED = ["shard", "image_id", "scenario", "variant", "prompt", "place", "settings", "carried_from"]
 _FILTERED_BY = ["scenario", "prompt"]

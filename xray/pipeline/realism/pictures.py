@@ -73,7 +73,7 @@ class PassedImages:
         self.inpainted: Mapping[str, bool] = {
             name: scenario.inpaints
             for name, scenario in self._scenarios.items()
-            if scenario.inpaints or scenario.needs_donor
+            if scenario.inpaints or scenario.donor_rule
         }
         if not self.inpainted:
             raise ConfigError(

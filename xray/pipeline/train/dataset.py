@@ -31,6 +31,7 @@ class Samples:
         image_id: of SOURCE.
         shard: names of the shards that hold them.
         variant: 0 … variants − 1.
+        donor_category: of the donor; null: no donor, or of no category.
         label_N: indices of their categories in the recipe.
     """
 
@@ -39,15 +40,20 @@ class Samples:
     image_id: NDArray[np.object_]
     shard: NDArray[np.object_]
     variant: NDArray[np.int64]
+    donor_category: NDArray[np.object_]
     label_N: NDArray[np.int64]
 
     @classmethod
     def of_rows(cls, scenario: str, rows: pd.DataFrame, categories: Sequence[str]) -> Self:
-        """Create them from N rows with `sample_id`, `image_id`, `shard`, `variant` and `category`."""
+        """Create them from N rows with `sample_id`, `image_id`, `shard`, `variant` and `category`.
+
+        `donor_category` may be missing.
+        """
         labels = {name: index for index, name in enumerate(categories)}
         sample_id, image_id, shard = (rows[name].to_numpy(object) for name in ("sample_id", "image_id", "shard"))
         variant, label_N = (np.asarray(values, np.int64) for values in (rows["variant"], rows["category"].map(labels)))
-        return cls(scenario, sample_id, image_id, shard, variant, label_N)
+        donors = rows.get("donor_category", pd.Series(None, rows.index, object)).to_numpy(object)
+        return cls(scenario, sample_id, image_id, shard, variant, donors, label_N)
 
     def __len__(self) -> int:
         return len(self.sample_id)
@@ -134,7 +140,7 @@ def _samples(run: RunFolder, trials: Sequence[Trial], categories: Sequence[str])
 
     Photographs whose masks were refused are left out of all scenarios, so that all see the same photographs.
     """
-    images = run.store.table("images", ["sample_id", "category", "status"])
+    images = run.store.table("images", ["sample_id", "category", "donor_category", "status"])
     images = images.filter(pc.equal(images.column("status"), schema.OK)).to_pandas()
     plan = run.store.table("plan", ["sample_id", "shard", "image_id", "scenario", "variant"])
     masks = run.store.table("masks", ["image_id", "status"])

@@ -28,7 +28,7 @@ from xray.pipeline.train.streaming import feed_for
 from xray.runs.checkpoints import Checkpoints
 from xray.runs.folder import RunFolder
 from xray.runs.folds import Split
-from xray.runs.predictions import predictions_table
+from xray.runs.predictions import names_donor, predictions_table
 from xray.runs.receipts import training
 from xray.runs.trial import Trial
 
@@ -176,11 +176,13 @@ def _predictions(learner: Learner, data: TrainingData, split: Split, weights: st
     if not len(samples):
         raise ConfigError(f"{trial.name}: scenario {scenario!r} has no image to test it on; run `xray generate` first")
     feed = learner.feed if scenario == trial.scenario else feed_for(data, scenario, trial.model)
+    donors = pa.array(samples.donor_category, pa.string(), from_pandas=True)
     images = {
         "sample_id": samples.sample_id,
         "image_id": samples.image_id,
         "category": [data.categories[label] for label in samples.label_N],
         "variant": samples.variant,
+        "donor_category": donors,
     }
     constant = {
         "scenario": scenario,
@@ -189,5 +191,8 @@ def _predictions(learner: Learner, data: TrainingData, split: Split, weights: st
         "trained_on": trial.scenario,
         "fold": trial.fold,
     }
-    columns = {name: [value] * len(samples) for name, value in constant.items()}
-    return predictions_table(pa.table(images), {**columns, **learner.predict(samples, feed)})
+    predicted = learner.predict(samples, feed)
+    own_label = {category: (label,) for label, category in enumerate(data.categories)}
+    columns: dict[str, Any] = {name: [value] * len(samples) for name, value in constant.items()}
+    columns |= {**predicted, "names_donor": names_donor(predicted["top1"].tolist(), donors.to_pylist(), own_label)}
+    return predictions_table(pa.table(images), columns)

@@ -17,18 +17,19 @@ from xray.core import schema
 from xray.core.errors import DamagedError, Rejected
 from xray.core.files import read_committed
 from xray.core.images import ANY, decode
+from xray.core.patches import Patch
 from xray.masks import decode_mask
 from xray.pipeline.generate.render import status_counts
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
-from xray.runs.receipts import GENERATE, MASK, Receipt, Stage, file_facts
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage, file_facts
 
 PROBLEM_KINDS = {
     "damaged": "a receipt, or the plan itself, is not as it was written",
     "missing": "a file that a receipt names does not exist",
     "changed": "the file's bytes are not those that were committed",
     "rows": "the rows are not those of the plan, or not those that the receipt counts",
-    "picture": "an image or mask cannot be decoded, has the wrong size, or does not match the hash in its row",
+    "picture": "an image, mask or patch cannot be decoded, has the wrong size, or does not match its row",
     "unplanned": "the plan has nothing that the receipt could belong to",
 }
 """Descriptions by kind of problem."""
@@ -102,6 +103,10 @@ def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pi
     if pictures:
         for name in tables.keys() & {"images", "masks"}:
             report("picture", "/".join(receipt.files[name]["path"]), *_image_problems(tables[name]))
+        if "removed" in tables and planned:
+            report(
+                "picture", "/".join(receipt.files["removed"]["path"]), *_patch_problems(run, shard, tables["removed"])
+            )
     files = ["/".join(entry["path"]) for entry in receipt.files.values()]
     return ShardFindings(problems, files, receipt.bytes, len(tables.get("images", ())))
 
@@ -128,9 +133,9 @@ def _short(value: object) -> str:
 def _row_problems(run: RunFolder, stage: Stage, receipt: Receipt, tables: Mapping[str, pa.Table]) -> Iterator[str]:
     """Compare the rows of intact files with the plan and the receipt."""
     shard = receipt.shard
-    if "masks" in tables:
-        batch = shard if stage == MASK else ShardId(shard).batch
-        yield from _compare("image_id", _ids(tables["masks"], "image_id"), _ids(run.plan.batch(batch), "image_id"))
+    for name in tables.keys() & {"masks", "removed"}:
+        batch = shard if stage in (MASK, REMOVE) else ShardId(shard).batch
+        yield from _compare("image_id", _ids(tables[name], "image_id"), _ids(run.plan.batch(batch), "image_id"))
     if "images" in tables:
         planned = _ids(run.plan.shard(shard).plan, "sample_id")
         yield from _compare("sample_id", _ids(tables["images"], "sample_id"), planned)
@@ -178,6 +183,27 @@ def _image_problems(table: pa.Table) -> Iterator[str]:
             detail = str(error)
         if detail:
             yield f"{row[key]}: {detail}"
+
+
+def _patch_problems(run: RunFolder, batch: str, table: pa.Table) -> Iterator[str]:
+    """Decode the patches of REMOVED, and compare them with their rows and with the sizes of the photographs."""
+    sizes = {row["image_id"]: (row["width"], row["height"]) for row in run.plan.batch(batch).to_pylist()}
+    for row in table.to_pylist():
+        if row["image_id"] in sizes and (detail := _patch_problem(row, *sizes[row["image_id"]])):
+            yield f"{row['image_id']}: {detail}"
+
+
+def _patch_problem(row: Mapping[str, Any], width: int, height: int) -> str | None:
+    if row["patch"] is None:
+        return "there is no patch" if row["status"] == schema.OK else None
+    try:
+        patch = Patch.decode(row["patch"]["bytes"], row["x"], row["y"])
+    except DamagedError as error:
+        return str(error)
+    if not patch.fits(width, height):
+        return f"a patch of shape {patch.rgba.shape[:2]} at ({patch.x}, {patch.y}), the photograph is {width}×{height}"
+    area = patch.replaced / (width * height)
+    return None if abs(area - row["area"]) < 1e-6 else f"the patch replaces {area:.2%}, its row says {row['area']:.2%}"
 
 
 def _image_problem(row: Mapping[str, Any]) -> str | None:

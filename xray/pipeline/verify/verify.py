@@ -15,11 +15,11 @@ from xray.core.progress import Progress
 from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard, read_file
 from xray.runs.folder import RunFolder
 from xray.runs.ids import PartId, ShardId
-from xray.runs.receipts import GENERATE, MASK, Stage
+from xray.runs.receipts import GENERATE, MASK, REMOVE, Stage
 from xray.runs.store import WORKS
 
 _READERS = 16
-_FOLDERS = ("source", "plan", "masks", "images", "predictions", "history", "receipts", "trials")
+_FOLDERS = ("source", "plan", "masks", "removed", "images", "predictions", "history", "receipts", "trials")
 """Folders in which every file is a receipt, or is named by a receipt or by the plan."""
 
 
@@ -102,7 +102,7 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
 
     def inspect(receipt: tuple[Stage, str]) -> ShardFindings:
         stage, shard = receipt
-        planned = stage[0] == "train" or shard in (batches if stage == MASK else shards)
+        planned = stage[0] == "train" or shard in (batches if stage in (MASK, REMOVE) else shards)
         return inspect_shard(run, stage, shard, planned=planned, pictures=pictures)
 
     findings: list[ShardFindings] = []
@@ -141,6 +141,8 @@ def _missing(run: RunFolder, shards: set[str], batches: set[str]) -> dict[Stage,
     for stage in run.store.stages() or [GENERATE]:
         if stage == MASK:
             missing[stage] = len(batches - run.store.masked())
+        elif stage == REMOVE:
+            missing[stage] = len(batches - run.store.done(REMOVE)) if run.recipe.needs_removed else 0
         elif stage[0] != "train":
             missing[stage] = len(shards - run.store.done(stage))
     return missing
@@ -184,5 +186,5 @@ def _revoke(run: RunFolder, problems: Sequence[Problem]) -> Mapping[Stage, int]:
             run.store.revoke(stage, shard)
             revoked[stage] += 1
     if any(problem.path == "recipe.yaml" for problem in problems):
-        run.store.write_file("recipe.yaml", yaml.dump(run.recipe_values).encode())
+        run.store.write_file("recipe.yaml", yaml.dump(run.plan.record()["recipe"]).encode())
     return revoked

@@ -12,6 +12,7 @@ cell. `scenarios` are drawn in their order, by default in the order of appearanc
 ['a', 'b']
 """
 
+from xray.report.figures.curves import level_curve, position_map
 from xray.report.figures.effects import forest, marginal_plot
 from xray.report.figures.heatmaps import accuracy_heatmap, density_map, density_maps, train_test_map
 from xray.report.figures.residuals import diagnostic_plots, order_plot, qq_plot, residuals_plot, scale_plot
@@ -29,8 +30,10 @@ __all__ = [
     "forest",
     "inline_svg",
     "learning_curves",
+    "level_curve",
     "marginal_plot",
     "order_plot",
+    "position_map",
     "qq_plot",
     "residuals_plot",
     "robustness_intervals",

@@ -141,7 +141,7 @@ def series_intervals(
         rows = 100 * table.loc[mine, [value, "ci_low", "ci_high"]]
         intervals(ax, heights[mine] + offset, rows[value], rows["ci_low"], rows["ci_high"], index)
     ax.set_xlabel(what.format(f"({100 * confidence:g} % interval)"))
-    _legend(ax, names)
+    series_legend(ax, names)
     return ax
 
 
@@ -162,7 +162,7 @@ def _legend_columns(names: Sequence[str]) -> int:
     return max(1, min(4, int(_LEGEND_INCHES / (_CHARACTER_INCHES * (longest + 6)))))
 
 
-def _legend(ax: Axes, names: Sequence[str]) -> None:
+def series_legend(ax: Axes, names: Sequence[str]) -> None:
     """Put the names of series above the axes, in the order of `intervals`; a single name becomes the title."""
     if len(names) == 1:
         return title(ax, names[0])

@@ -1,0 +1,132 @@
+"""Scores of edited images: drops beyond controls, answers that name donors, curves, maps, worst groups, measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from xray.runs.factors import curve_levels, edit_controls, grid_scenarios, position_maps, same_but
+from xray.runs.roles import editing_scenarios
+from xray.statistics.robustness import measures
+from xray.statistics.robustness.curves import curve_summaries, curves
+from xray.statistics.robustness.editing import donor_answers, drops_beyond_controls
+from xray.statistics.robustness.worst_group import worst_groups
+
+COLUMNS = ("donor_category", "names_donor")
+"""Columns of PREDICTIONS that these scores need besides those of `xray.pipeline.score`."""
+
+
+@dataclass(frozen=True)
+class EditScores:
+    """Tables of edited images; each is empty where the recipe has no such scenarios.
+
+    Args:
+        beyond_controls: `xray.statistics.robustness.editing.drops_beyond_controls`.
+        donor_answers: `xray.statistics.robustness.editing.donor_answers`.
+        curves: `xray.statistics.robustness.curves.curves`, with `factor` and `label` of each level.
+        curve_summaries: `xray.statistics.robustness.curves.curve_summaries`.
+        position_maps: accuracies by model, `map`, `row` and `column` of the 3 × 3 cells, over complete cases.
+        worst_groups: `xray.statistics.robustness.worst_group.worst_groups` of the grid of size, position and world.
+        measures: `xray.statistics.robustness.measures.measured`.
+        challenges: `xray.statistics.robustness.measures.challenges` over the scenarios with donors.
+    """
+
+    beyond_controls: pd.DataFrame
+    donor_answers: pd.DataFrame
+    curves: pd.DataFrame
+    curve_summaries: pd.DataFrame
+    position_maps: pd.DataFrame
+    worst_groups: pd.DataFrame
+    measures: pd.DataFrame
+    challenges: pd.DataFrame
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables that have rows, by name."""
+        tables = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: table for name, table in tables.items() if len(table)}
+
+
+def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int = 0) -> EditScores:
+    """Compute all scores of edited images.
+
+    Args:
+        predictions: one row per (sample, model), of the models that drops compare, with the columns of PREDICTIONS.
+        recipe: its plain values.
+        seed: seed of the bootstrap.
+    """
+    levels = pd.DataFrame([asdict(level) for level in curve_levels(recipe)])
+    maps = position_maps(recipe)
+    empty = pd.DataFrame()
+    return EditScores(
+        beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe), seed=seed),
+        donor_answers=donor_answers(predictions),
+        curves=_labelled(curves(predictions, levels, seed=seed), levels) if len(levels) else empty,
+        curve_summaries=curve_summaries(predictions, levels, seed=seed) if len(levels) else empty,
+        position_maps=_maps(predictions, maps, seed),
+        worst_groups=worst_groups(predictions, grid_scenarios(recipe), seed=seed),
+        measures=measures.measured(predictions, run_measures(recipe), seed=seed),
+        challenges=measures.challenges(predictions, _on_donors(recipe)),
+    )
+
+
+def qualified(drops: pd.DataFrame, edits: EditScores) -> pd.DataFrame:
+    """Add to `drops` what qualifies them, NaN or None where it does not apply; nothing if there are no such edits.
+
+    The columns are `control`, `beyond_control`, `beyond_low` and `beyond_high` (the drop beyond that of the control,
+    and its interval, −1 … 1), and `donor_share` (share of wrong answers that name the donor's category, 0 … 1).
+    """
+    if edits.beyond_controls.empty and edits.donor_answers.empty:
+        return drops
+    keys = ["model", "trained_on", "scenario"]
+    names = {"ci_low": "beyond_low", "ci_high": "beyond_high"}
+    beyond = edits.beyond_controls.rename(columns=names)[[*keys, "control", "beyond_control", *names.values()]]
+    donors = edits.donor_answers.rename(columns={"share": "donor_share"})[[*keys, "donor_share"]]
+    return drops.merge(beyond, how="left", on=keys).merge(donors, how="left", on=keys)
+
+
+def run_measures(recipe: Mapping[str, Any]) -> list[measures.Measure]:
+    """Return the measures that the scenarios of a recipe allow."""
+    found: list[measures.Measure] = []
+    found += [measures.gap(*pair) for pair in same_but(recipe, "edit", "world.category", ["same", "any"])]
+    found += [
+        measures.ratio("background robustness", other, same)
+        for same, other in same_but(recipe, "edit", "world.category", ["same", "any"])
+    ]
+    for name, cells in position_maps(recipe).items():
+        found.append(measures.centre(tuple(cells.values()), name.replace("position", "centre bias", 1)))
+    pasted = [name for name in editing_scenarios(recipe) if not recipe["scenarios"][name].get("direction")]
+    found += [
+        measures.ratio(f"size bias at {level.label}", level.scenario, pasted[0])
+        for level in curve_levels(recipe)
+        if level.curve == "size" and pasted
+    ]
+    found += [
+        measures.foreground_sensitivity(*pair) for pair in same_but(recipe, "noise", "region", ["object", "background"])
+    ]
+    return found
+
+
+def _on_donors(recipe: Mapping[str, Any]) -> list[str]:
+    entries = recipe["scenarios"].items()
+    return [name for name, entry in entries if entry["kind"] == "edit" and entry["world"]["kind"] == "donor"]
+
+
+def _labelled(table: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
+    return table.merge(levels[["curve", "scenario", "factor", "label"]], on=["curve", "scenario"], how="left")
+
+
+def _maps(predictions: pd.DataFrame, maps: Mapping[str, Mapping[tuple[int, int], str]], seed: int) -> pd.DataFrame:
+    """Return accuracies by cell, over the photographs that have all nine."""
+    parts = []
+    for name, cells in maps.items():
+        levels = pd.DataFrame([
+            {"curve": name, "level": index, "scenario": scenario, "severity": index, "ordered": False,
+             "row": cell[0], "column": cell[1]}
+            for index, (cell, scenario) in enumerate(cells.items())
+        ])  # fmt: skip
+        table = curves(predictions, levels, seed=seed).merge(levels[["scenario", "row", "column"]], on="scenario")
+        parts.append(table.rename(columns={"curve": "map"}).drop(columns=["level", "surviving"]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

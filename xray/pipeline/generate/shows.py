@@ -1,0 +1,61 @@
+"""Which parts of a plan show photographs without their objects (REMOVED), and these photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from xray.core.errors import ConfigError
+from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
+from xray.scenarios import Scenario
+
+
+def shows_own(run: RunFolder, part: str) -> bool:
+    """Return whether a part of the plan shows its own photographs without their objects."""
+    return run.recipe.needs_removed and any(one.needs_removed for one in _scenarios_of(run, part))
+
+
+def shows_donors(run: RunFolder, part: str) -> bool:
+    """Return whether a part of the plan shows other photographs of the run without their objects."""
+    if not run.recipe.removes_donors:
+        return False
+    rules = [one.donor_rule for one in _scenarios_of(run, part)]
+    return any(rule is not None and rule.removed for rule in rules)
+
+
+def shown_batches(run: RunFolder, shards: Iterable[str]) -> tuple[list[str], bool]:
+    """Return the photo batches that shards show without objects, and whether they show those of other batches.
+
+    Then these are all batches of the run: a donor may be anywhere.
+    """
+    batches: dict[str, set[str]] = {}
+    for shard in shards:
+        batches.setdefault(ShardId(shard).part, set()).add(ShardId(shard).batch)
+    if any(shows_donors(run, part) for part in batches):
+        return run.plan.batches(), True
+    return sorted(set().union(*(batches[part] for part in batches if shows_own(run, part)))), False
+
+
+def removed_of(run: RunFolder, shard: str) -> pa.Table | None:
+    """Return the photographs of a shard without their objects (REMOVED); None if none of its scenarios needs them.
+
+    Raises:
+        ConfigError: they are not made yet.
+    """
+    if not shows_own(run, ShardId(shard).part):
+        return None
+    removed = run.store.removed(ShardId(shard).batch)
+    if removed is None:
+        raise not_removed(run)
+    return removed
+
+
+def not_removed(run: RunFolder) -> ConfigError:
+    """The error of a step that needs photographs without their objects before they are made."""
+    return ConfigError(f"{run.uri} lacks photographs without their objects; `xray remove {run.uri}` makes them")
+
+
+def _scenarios_of(run: RunFolder, part: str) -> list[Scenario]:
+    return [run.recipe.scenarios[name].scenario for name in run.plan.scenarios_of(part)]

@@ -1,0 +1,220 @@
+"""Edited images: what the change costs beyond the editing, curves, maps, and answers that name another object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from xray.core.text import printable
+from xray.pipeline.edits import EditScores
+from xray.report import figures
+from xray.report.data import ReportData
+from xray.report.tables import NONE, Table, records
+from xray.report.text import decimals, interval, percent, percentage_points
+from xray.runs.factors import curve_levels, grid_scenarios
+from xray.runs.roles import PRETRAINED, series_name
+
+_MAX_CURVES = 12
+_OPEN_ROWS = 40
+
+
+def render(data: ReportData) -> dict[str, Any] | None:
+    """Return the context of `edits.html.j2`; None without edited images."""
+    edits = data.scores.edits
+    if edits is None or not edits.tables():
+        return None
+    curves = list(_curves(edits, set(grid_scenarios(data.recipe))))
+    return {
+        "beyond": _beyond(data, edits.beyond_controls) if len(edits.beyond_controls) else None,
+        "open": len(edits.beyond_controls) <= _OPEN_ROWS,
+        "without_controls": _without_controls(data, edits),
+        "leak": _leak(data),
+        "donors": _donors(edits.donor_answers) if len(edits.donor_answers) else None,
+        "curves": curves,
+        "omitted": edits.curves["curve"].nunique() - len(curves) if len(edits.curves) else 0,
+        "maps": list(_maps(edits)),
+        "worst": _worst(edits.worst_groups) if len(edits.worst_groups) else None,
+        "without_images": _without_images(data),
+        "measures": _measures(edits) if len(edits.measures) or len(edits.challenges) else None,
+        "trained_categories": _trained_categories(data, edits.donor_answers),
+        "reference": data.scores.reference,
+    }
+
+
+def _name(row: Any) -> str:
+    return series_name(row["model"], row["trained_on"])
+
+
+def _beyond(data: ReportData, beyond: pd.DataFrame) -> Table:
+    """Make the table of drops with their controls, scenarios in the recipe's order."""
+    drops = pd.DataFrame(columns=["model", "trained_on", "scenario", "drop", "ci_low", "ci_high"])
+    if data.scores.drops is not None:
+        drops = data.scores.drops[drops.columns]
+    keys = ["model", "trained_on", "scenario"]
+    table = beyond.merge(drops, how="left", on=keys, suffixes=("", "_drop"))
+    order = {name: index for index, name in enumerate(data.scenarios)}
+    table = table.assign(order=table["scenario"].map(order)).sort_values(["model", "trained_on", "order"])
+    return Table.of(
+        records(table),
+        ("name model", _name),
+        ("name edit", lambda row: row["scenario"]),
+        ("number points lost", lambda row: percentage_points(row["drop"], 1)),
+        ("number 95 % interval", lambda row: interval(row["ci_low_drop"], row["ci_high_drop"], 1) or NONE),
+        ("name control", lambda row: row["control"]),
+        ("number beyond it", lambda row: percentage_points(row["beyond_control"], 1)),
+        ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1) or NONE),
+        ("number photographs", lambda row: f"{row['n_images']:,}"),
+    )
+
+
+def _without_controls(data: ReportData, edits: EditScores) -> list[str]:
+    """Return the edits that no control accompanies."""
+    controlled = {*edits.beyond_controls["scenario"]}
+    kinds = {name: entry["kind"] for name, entry in data.recipe["scenarios"].items()}
+    shown = set(data.scores.accuracy["scenario"])
+    return [
+        name
+        for name, kind in kinds.items()
+        if kind == "edit" and name in shown and name not in controlled and name not in data.editing
+    ]
+
+
+def _without_images(data: ReportData) -> list[str]:
+    """Return the edits, and scenarios on curves, in which no photograph has an image that was evaluated."""
+    on_curves = {level.scenario for level in curve_levels(data.recipe)}
+    shown = set(data.scores.accuracy["scenario"])
+    entries = data.recipe["scenarios"].items()
+    return [name for name, entry in entries if name not in shown and (entry["kind"] == "edit" or name in on_curves)]
+
+
+def _leak(data: ReportData) -> Table | None:
+    """Make the table of what the background alone gives away: accuracy and p(true) without the object."""
+    entries = data.recipe["scenarios"]
+    scenarios = [name for name in data.controls if entries[name].get("fill") == "removed"]
+    rows = data.scores.predictions[data.scores.predictions["scenario"].isin(scenarios)]
+    if rows.empty:
+        return None
+    groups = rows.groupby(["model", "trained_on", "scenario"], observed=True)
+    table = groups.agg(n=("correct", "size"), accuracy=("correct", "mean"), p_true=("p_true", "mean")).reset_index()
+    return Table.of(
+        records(table),
+        ("name model", _name),
+        ("name scenario", lambda row: row["scenario"]),
+        ("number accuracy", lambda row: percent(row["accuracy"], 1)),
+        ("number mean p(true)", lambda row: percent(row["p_true"], 1)),
+        ("number images", lambda row: f"{row['n']:,}"),
+    )
+
+
+def _trained_categories(data: ReportData, answers: pd.DataFrame) -> int:
+    """Return among how many categories a trained model chooses; 0 if none is in the table of donors, or of one."""
+    count = data.photos.readable["category"].nunique()
+    return count if count > 1 and len(answers) and (answers["trained_on"] != PRETRAINED).any() else 0
+
+
+def _donors(answers: pd.DataFrame) -> Table:
+    return Table.of(
+        records(answers),
+        ("name model", _name),
+        ("name scenario", lambda row: row["scenario"]),
+        ("number wrong / all", lambda row: f"{row['wrong']:,} / {row['n']:,}"),
+        ("number naming the donor’s category", lambda row: f"{row['naming_donor']:,}"),
+        ("number share of wrong answers", lambda row: percent(row["share"])),
+    )
+
+
+def _curves(edits: EditScores, grid: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the first curves, without those of the cells of a grid: position maps and the worst cell show these."""
+    if not len(edits.curves):
+        return
+    shown = edits.curves[~edits.curves["scenario"].isin(grid)]
+    for index, (curve, table) in enumerate(shown.groupby("curve", sort=False)):
+        if index == _MAX_CURVES:
+            return
+        summaries = edits.curve_summaries[edits.curve_summaries["curve"] == curve]
+        axes = figures.level_curve(table)
+        yield {
+            "name": str(curve),
+            "svg": figures.inline_svg(axes, f"Accuracy over {printable(str(curve))}", f"curve-{index}"),
+            "table": _summaries(summaries),
+            "n": int(table["n_images"].max()),
+            "left_out": int(table["n_left_out"].max()),
+            "lost": next(iter(table["categories_lost"]), ""),
+        }
+
+
+def _summaries(summaries: pd.DataFrame) -> Table:
+    return Table.of(
+        records(summaries),
+        ("name model", _name),
+        ("number mean accuracy over the range", lambda row: percent(row["area"], 1)),
+        ("number 95 % interval", lambda row: interval(row["area_low"], row["area_high"], 1) or NONE),
+        ("number mean failure point", lambda row: NONE if _mostly_right(row) else f"{row['failure']:.3g}"),
+        ("number never wrong", lambda row: percent(row["never_failing"])),
+        ("number wrong, then right again", lambda row: percent(row["not_monotone"])),
+    )
+
+
+def _mostly_right(row: Any) -> bool:
+    """Return whether most photographs never fail: where their failures are assumed then decides the mean."""
+    return bool(pd.isna(row["failure"]) or row["never_failing"] > 0.5)
+
+
+def _maps(edits: EditScores) -> Iterator[dict[str, Any]]:
+    if not len(edits.position_maps):
+        return
+    for index, (key, cells) in enumerate(edits.position_maps.groupby(["map", "model", "trained_on"], sort=False)):
+        name, model, trained_on = (str(part) for part in key)
+        axes = figures.position_map(cells, model, trained_on)
+        text = f"Accuracy of {printable(series_name(model, trained_on))} by {printable(name)}"
+        n, left_out = int(cells["n_images"].max()), int(cells["n_left_out"].max())
+        svg = figures.inline_svg(axes, text, f"position-{index}")
+        yield {"name": name, "svg": svg, "n": n, "left_out": left_out}
+
+
+def _worst(worst: pd.DataFrame) -> Table:
+    return Table.of(
+        records(worst),
+        ("name model", _name),
+        ("name worst group", lambda row: row["scenario"]),
+        ("number accuracy", lambda row: percent(row["accuracy"], 1)),
+        ("number corrected for the choice", lambda row: percent(row["corrected"], 1)),
+        ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1) or NONE),
+        ("number mean of groups", lambda row: percent(row["mean"], 1)),
+        ("number groups", lambda row: f"{row['n_groups']:,}"),
+        ("number photographs", lambda row: f"{row['n_images']:,}"),
+        ("number left out", lambda row: f"{row['n_left_out']:,}"),
+    )
+
+
+def _measures(edits: EditScores) -> Table:
+    challenges = edits.challenges.assign(
+        measure=[f"challenge, {row['backgrounds']} backgrounds" for row in records(edits.challenges)],
+        value=edits.challenges["challenge"],
+        source="ImageNet-9 (Xiao et al. 2021)",
+    )
+    table = pd.concat([edits.measures, challenges], ignore_index=True).sort_values(
+        ["measure", "model", "trained_on"], kind="stable"
+    )
+    return Table.of(
+        records(table),
+        ("name measure", lambda row: row["measure"]),
+        ("name model", _name),
+        ("number value", lambda row: decimals(row["value"])),
+        ("number 95 % interval", lambda row: _decimal(row) or NONE),
+        ("number photographs", lambda row: f"{row['n_images']:,}"),
+        ("prose scenarios", lambda row: _few(row["scenarios"])),
+        ("text formula", lambda row: row["source"]),
+    )
+
+
+def _decimal(row: Any) -> str:
+    return "" if pd.isna(row.get("ci_low")) else f"[{decimals(row['ci_low'])}, {decimals(row['ci_high'])}]"
+
+
+def _few(scenarios: str) -> str:
+    """Return the names of at most three scenarios, or how many they are."""
+    count = scenarios.count(", ") + 1
+    return scenarios if count <= 3 else f"{count} scenarios"

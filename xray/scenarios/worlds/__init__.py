@@ -1,0 +1,1 @@
+"""Worlds: what surrounds the object of an edited photograph, one plug-in per file."""

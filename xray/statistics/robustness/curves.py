@@ -1,0 +1,186 @@
+"""Accuracy as a curve over the levels of a factor, such as object size or blur, over complete cases.
+
+A photograph counts only if it has a prediction at every level of a curve: otherwise levels that refuse difficult
+photographs would look easier than they are (SI-SCORE, Djolonga et al. 2021, CVPR, found its results changed by that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xray.core.errors import ConfigError, unknown
+from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values, image_accuracies
+
+Flags = NDArray[np.bool_]
+
+
+def curves(
+    predictions: pd.DataFrame, levels: pd.DataFrame, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Compute the accuracy at every level of each curve, over the photographs that have all its levels.
+
+    Percentile bootstrap over photographs. A photograph is right at a level if most of its variants are.
+
+    Args:
+        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        levels: one row per level: `curve` (a name), `level` (a number), `scenario`, `severity`, 0 for the mildest, and
+            `ordered`, false where levels do not become more severe one after the other, as angles from −45 to 45.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
+
+    Returns:
+        One row per (model, trained_on, curve, level), levels in the order of severity: `scenario`, `accuracy`,
+        `ci_low`, `ci_high`, `surviving` (share of photographs that are right here and at all milder levels; the
+        Kaplan–Meier estimate, since a photograph that never fails is censored at the last level; NaN unless ordered),
+        `n_images`, `n_left_out` (photographs of `predictions` that lack a level, or all) and `categories_lost` (those
+        without any complete photograph).
+
+    Raises:
+        ConfigError: `levels` lacks a column.
+
+    >>> rows = [("a", k, True) for k in range(4)] + [("b", k, k < 2) for k in range(3)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
+    >>> predictions = predictions.assign(model="m", trained_on="pretrained", category="fox")
+    >>> levels = pd.DataFrame({"curve": "blur", "level": [1.0, 9.0], "scenario": ["a", "b"], "severity": [0, 1]})
+    >>> levels["ordered"] = True
+    >>> curves(predictions, levels)[["level", "accuracy", "n_images", "n_left_out"]].round(2).values.tolist()
+    [[1.0, 1.0, 3.0, 1.0], [9.0, 0.67, 3.0, 1.0]]
+    """
+    _check_levels(levels)
+    rows = []
+    for series, curve, points, wide in _complete_cases(predictions, levels):
+        complete = wide.dropna()
+        values_NL = complete.to_numpy()
+        lost = sorted(set(wide.index.get_level_values("category")) - set(complete.index.get_level_values("category")))
+        low_L, high_L = np.full((2, len(points)), np.nan)
+        if len(complete) > 1:
+            low_L, high_L = Bootstrap.of_means(values_NL, resamples, seed).interval("percentile", confidence)
+        surviving_NL = np.logical_and.accumulate(values_NL > 0.5, axis=1)
+        for index, point in enumerate(points.to_dict("records")):
+            rows.append({
+                **dict(zip(SERIES, series, strict=True)),
+                "curve": curve,
+                "level": point["level"],
+                "scenario": point["scenario"],
+                "accuracy": values_NL[:, index].mean() if len(complete) else np.nan,
+                "ci_low": low_L[index],
+                "ci_high": high_L[index],
+                "surviving": surviving_NL[:, index].mean() if len(complete) and point["ordered"] else np.nan,
+                "n_images": len(complete),
+                "n_left_out": len(wide) - len(complete),
+                "categories_lost": ", ".join(lost),
+            })  # fmt: skip
+    names = ["level", "scenario", "accuracy", "ci_low", "ci_high", "surviving", "n_images", "n_left_out"]
+    return pd.DataFrame(rows, columns=[*SERIES, "curve", *names, "categories_lost"])
+
+
+def curve_summaries(
+    predictions: pd.DataFrame, levels: pd.DataFrame, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Summarize each curve by its area, its failure points, and how many photographs fail and then recover.
+
+    Args:
+        predictions: as in `curves`.
+        levels: as in `curves`.
+        resamples: number of bootstrap samples.
+        seed: seed of the bootstrap.
+        confidence: confidence level, inside (0, 1).
+
+    Returns:
+        One row per (model, trained_on, curve): `area`, the mean accuracy over the range of levels (trapezoids, 0 … 1),
+        with `area_low` and `area_high`; `failure`, the mean level at which a photograph fails first (`failure_points`),
+        `failing_from_right`, the same over photographs that are right at the mildest level; `never_failing` and
+        `not_monotone`, shares of photographs; `n_images`. The four on failures are NaN unless the levels are ordered.
+
+    Raises:
+        ConfigError: `levels` lacks a column.
+    """
+    _check_levels(levels)
+    rows = []
+    for series, curve, points, wide in _complete_cases(predictions, levels):
+        values_NL, level_L = wide.dropna().to_numpy(), points["level"].to_numpy(np.float64)
+        if not len(values_NL):
+            continue
+        area = Bootstrap.of_means(values_NL, resamples, seed).then(lambda mean_BL, at=level_L: _area(mean_BL, at))  # type: ignore[misc]
+        low, high = area.interval("percentile", confidence)[:, 0] if len(values_NL) > 1 else (np.nan, np.nan)
+        rows.append({
+            **dict(zip(SERIES, series, strict=True)),
+            "curve": curve,
+            "area": float(area.estimate_K[0]),
+            "area_low": low,
+            "area_high": high,
+            **(_failures(values_NL > 0.5, level_L) if points["ordered"].all() else {}),
+            "n_images": len(values_NL),
+        })  # fmt: skip
+    names = ["area", "area_low", "area_high", "failure", "failing_from_right", "never_failing", "not_monotone"]
+    return pd.DataFrame(rows, columns=[*SERIES, "curve", *names, "n_images"])
+
+
+def failure_points(right_NL: Flags, level_L: Sequence[float] | Values) -> Values:
+    """Return the first level at which each photograph is wrong (CNS-Bench, Nguyen et al. 2025).
+
+    Args:
+        right_NL: whether photograph n is right at level l, mildest level first; shape (N, L).
+        level_L: the levels, ascending or descending; at least two.
+
+    Returns:
+        Shape (N,). For a photograph that never fails one step beyond the last level: as far as that is from the one
+        before, but not below 0 where no level is, such as a size.
+
+    >>> failure_points(np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1]], bool), [0, 0.5, 1.0]).tolist()
+    [1.5, 0.5, 0.0]
+    """
+    levels = np.asarray(level_L, np.float64)
+    beyond = 2 * levels[-1] - levels[-2]
+    if levels.min() >= 0:
+        beyond = max(beyond, 0.0)
+    first_N = np.where(right_NL.all(axis=1), len(levels), (~right_NL).argmax(axis=1))
+    return np.append(levels, beyond)[first_N]
+
+
+def _failures(right_NL: Flags, level_L: Values) -> dict[str, float]:
+    failure_N, started_N = failure_points(right_NL, level_L), right_NL[:, 0]
+    return {
+        "failure": failure_N.mean(),
+        "failing_from_right": failure_N[started_N].mean() if started_N.any() else np.nan,
+        "never_failing": right_NL.all(axis=1).mean(),
+        "not_monotone": (np.diff(right_NL.astype(int), axis=1) > 0).any(axis=1).mean(),
+    }
+
+
+def _area(mean_BL: Values, level_L: Values) -> Values:
+    width = level_L[-1] - level_L[0]
+    area_B1: Values = (np.trapezoid(mean_BL, level_L, axis=1) / width)[:, None]
+    return area_B1
+
+
+def _check_levels(levels: pd.DataFrame) -> None:
+    for name in ("curve", "level", "scenario", "severity", "ordered"):
+        if name not in levels:
+            raise unknown("column of the levels", name, map(str, levels.columns))
+    if (levels.groupby("curve", observed=True)["level"].nunique() < 2).any():
+        raise ConfigError("a curve needs at least two different levels")
+
+
+def _complete_cases(predictions: pd.DataFrame, levels: pd.DataFrame):  # type: ignore[no-untyped-def]
+    """Yield, by series and curve, its levels in the order of severity and accuracies by photograph (NaN: missing)."""
+    shown = predictions[predictions["scenario"].isin(levels["scenario"])]
+    if shown.empty:
+        return
+    category = predictions.drop_duplicates("image_id").set_index("image_id")["category"]
+    tested = predictions.groupby(list(SERIES), observed=True)["image_id"].unique()
+    wide = image_accuracies(shown)
+    for series in dict.fromkeys(column[:2] for column in wide.columns):
+        for curve, points in levels.groupby("curve", observed=True, sort=False):
+            ordered = points.sort_values("severity", kind="stable")
+            columns = [(*series, scenario) for scenario in ordered["scenario"]]
+            if not all(column in wide.columns for column in columns):
+                continue
+            part = wide[columns].reindex(np.sort(tested[series]))
+            keys = pd.MultiIndex.from_arrays([part.index, category.reindex(part.index)], names=["image_id", "category"])
+            yield series, curve, ordered, part.set_axis(keys)
