@@ -50,6 +50,7 @@ def test_shorthands(shorthand, value):
         ({"size": {"rate": 0.1, "min_visible": 0}}, "min_visible"),
         ({"size": {"rate": 0.1, "stretch": True}}, "rate: fit"),
         ({"position": "left"}, "random"),
+        ({"position": [0, 2]}, "row, column"),
         ({"position": "cell"}, "row, column"),
         ({"position": {"where": "centre", "cell": [0, 0]}}, "row, column"),
         ({"position": {"cell": [3, 0]}}, "3 × 3"),

@@ -126,6 +126,8 @@ class Position:
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            raise ValueError("a position is a word such as `random`, or `{cell: [row, column]}`")
         fields = _shorthand("where")(value)
         if isinstance(fields, Mapping) and fields.get("cell") is not None:
             return {"where": "cell", **fields}
