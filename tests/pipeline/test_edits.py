@@ -1,10 +1,13 @@
 """Scores of edited images: the tables that a recipe of edits gets, and their values."""
 
+from types import SimpleNamespace
+
 import pandas as pd
+import pyarrow as pa
 import pytest
 from support.edited import RIGHT, edited_predictions, edited_recipe
 
-from xray.pipeline.edits import qualified, score_edits
+from xray.pipeline.edits import columns, qualified, score_edits, with_donor_ids
 from xray.statistics import drops
 
 
@@ -26,6 +29,24 @@ def test_wrong_answers_that_name_the_donor(edits):
     (row,) = edits.donor_answers.to_dict("records")
     assert (row["scenario"], row["n"], row["wrong"], row["naming_donor"]) == ("any", 10, 3, 2)
     assert row["share"] == pytest.approx(2 / 3)
+
+
+def test_answers_on_donors_that_are_recognized_without_their_object_are_told_apart(edits):
+    """Wrong are 7, 8 and 9, on photographs 2, 1 and 0, of which the model recognizes 1 and 0 without their object."""
+    (row,) = edits.donor_answers.to_dict("records")
+    assert (row["unrecognized_wrong"], row["unrecognized_naming"], row["unrecognized_share"]) == (1, 0, 0)
+    unknown = score_edits(edited_predictions().drop(columns="donor_id"), edited_recipe()).donor_answers
+    assert unknown["unrecognized_wrong"].isna().all()
+
+
+def test_donor_ids_are_those_of_the_plan():
+    plan = pa.table({"sample_id": ["a", "b"], "donor_id": ["x", None]})
+    store = SimpleNamespace(table=lambda name, columns: {"plan": plan}[name].select(columns))
+    table = with_donor_ids(pd.DataFrame({"sample_id": ["b", "a"], "correct": True}), store)
+    assert table["donor_id"].tolist()[1] == "x"
+    assert pd.isna(table["donor_id"][0])
+    assert "sample_id" in columns(edited_recipe())
+    assert "sample_id" not in columns(edited_recipe(("original", "any")))
 
 
 def test_drops_are_qualified(edits):

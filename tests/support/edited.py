@@ -49,5 +49,6 @@ def edited_predictions(names=tuple(SCENARIOS), photographs=10):
                 "model": "m", "weights": "00", "trained_on": "pretrained", "fold": -1, "top1": 0, "top5": [0],
                 "p_true": float(np.float32(0.9 if right else 0.2)), "correct": right, "donor_category": donor,
                 "names_donor": None if donor is None else name == "any" and k >= 8,
+                "donor_id": None if donor is None else f"photo-{9 - k}",
             })  # fmt: skip
     return pd.DataFrame(rows)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
+import pyarrow as pa
 
 from xray.runs.factors import curve_levels, edit_controls, grid_scenarios, position_maps, same_but
-from xray.runs.roles import editing_scenarios
+from xray.runs.roles import control_scenarios, editing_scenarios
 from xray.statistics.robustness import measures
 from xray.statistics.robustness.curves import curve_summaries, curves
 from xray.statistics.robustness.editing import donor_answers, drops_beyond_controls
@@ -17,6 +18,13 @@ from xray.statistics.robustness.worst_group import worst_groups
 
 COLUMNS = ("donor_category", "names_donor")
 """Columns of PREDICTIONS that these scores need besides those of `xray.pipeline.score`."""
+
+
+class Tables(Protocol):
+    """A run's tables, as `xray.runs.store.Store` and `xray.runs.tables.RunTables` read them."""
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read some columns of a table."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,31 @@ class EditScores:
         return {name: table for name, table in tables.items() if len(table)}
 
 
+def columns(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of PREDICTIONS that these scores need besides those of `xray.pipeline.score`."""
+    return (*COLUMNS, "sample_id") if without_object(recipe) else COLUMNS
+
+
+def with_donor_ids(predictions: pd.DataFrame, store: Tables) -> pd.DataFrame:
+    """Add the planned `donor_id` of each image, if the predictions have their `sample_id`."""
+    if "sample_id" not in predictions:
+        return predictions
+    donors = store.table("plan", ["sample_id", "donor_id"]).to_pandas().set_index("sample_id")["donor_id"]
+    return predictions.assign(donor_id=predictions["sample_id"].map(donors)).drop(columns="sample_id")
+
+
+def without_object(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the recipe's names of the scenarios that show photographs without their objects, and nothing else."""
+    entries = recipe["scenarios"]
+    return [name for name in control_scenarios(recipe) if entries[name].get("fill") == "removed"]
+
+
 def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int = 0) -> EditScores:
     """Compute all scores of edited images.
 
     Args:
-        predictions: one row per (sample, model), of the models that drops compare, with the columns of PREDICTIONS.
+        predictions: one row per (sample, model), of the models that drops compare, with the columns of PREDICTIONS;
+            with `donor_id` (see `with_donor_ids`) the answers on donors that a model recognizes are told apart.
         recipe: its plain values.
         seed: seed of the bootstrap.
     """
@@ -62,7 +90,7 @@ def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int 
     empty = pd.DataFrame()
     return EditScores(
         beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe), seed=seed),
-        donor_answers=donor_answers(predictions),
+        donor_answers=donor_answers(predictions, _recognized(predictions, recipe)),
         curves=_labelled(curves(predictions, levels, seed=seed), levels) if len(levels) else empty,
         curve_summaries=curve_summaries(predictions, levels, seed=seed) if len(levels) else empty,
         position_maps=_maps(predictions, maps, seed),
@@ -107,6 +135,16 @@ def run_measures(recipe: Mapping[str, Any]) -> list[measures.Measure]:
         measures.foreground_sensitivity(*pair) for pair in same_but(recipe, "noise", "region", ["object", "background"])
     ]
     return found
+
+
+def _recognized(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the photographs that each model recognizes without their object; None if that is not known."""
+    scenarios = without_object(recipe)
+    shown = predictions["scenario"].isin(scenarios)
+    if "donor_id" not in predictions or not shown.any():
+        return None
+    recognized = predictions[shown & predictions["correct"].astype(bool)]
+    return recognized[["model", "trained_on", "image_id"]].drop_duplicates()
 
 
 def _on_donors(recipe: Mapping[str, Any]) -> list[str]:

@@ -139,9 +139,9 @@ def score(run: RunFolder) -> Scores:
     Raises:
         XrayError: see `score_predictions`; or the recipe has no scenario of kind `original`.
     """
-    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.COLUMNS]
-    predictions = run.store.table("predictions", columns=columns).to_pandas()
     recipe = run.recipe_values
+    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe)]
+    predictions = edits.with_donor_ids(run.store.table("predictions", columns=columns).to_pandas(), run.store)
     scores = score_predictions(
         predictions,
         reference_scenario(recipe),

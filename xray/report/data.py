@@ -226,8 +226,8 @@ def gather(folder: RunFolder) -> ReportData:
     """Read the data of a report from a run."""
     run = RunTables(folder)
     recipe = run.recipe
-    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.COLUMNS, "p_true"]
-    predictions = run.table("predictions", columns=columns).to_pandas()
+    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe), "p_true"]
+    predictions = edits.with_donor_ids(run.table("predictions", columns=columns).to_pandas(), run)
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})

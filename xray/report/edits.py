@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from xray.core.text import printable
-from xray.pipeline.edits import EditScores
+from xray.pipeline.edits import EditScores, without_object
 from xray.report import figures
 from xray.report.data import ReportData
 from xray.report.tables import NONE, Table, records
@@ -91,9 +91,7 @@ def _without_images(data: ReportData) -> list[str]:
 
 def _leak(data: ReportData) -> Table | None:
     """Make the table of what the background alone gives away: accuracy and p(true) without the object."""
-    entries = data.recipe["scenarios"]
-    scenarios = [name for name in data.controls if entries[name].get("fill") == "removed"]
-    rows = data.scores.predictions[data.scores.predictions["scenario"].isin(scenarios)]
+    rows = data.scores.predictions[data.scores.predictions["scenario"].isin(without_object(data.recipe))]
     if rows.empty:
         return None
     groups = rows.groupby(["model", "trained_on", "scenario"], observed=True)
@@ -115,14 +113,24 @@ def _trained_categories(data: ReportData, answers: pd.DataFrame) -> int:
 
 
 def _donors(answers: pd.DataFrame) -> Table:
-    return Table.of(
-        records(answers),
+    columns: list[tuple[str, Callable[[Any], str]]] = [
         ("name model", _name),
         ("name scenario", lambda row: row["scenario"]),
         ("number wrong / all", lambda row: f"{row['wrong']:,} / {row['n']:,}"),
         ("number naming the donor’s category", lambda row: f"{row['naming_donor']:,}"),
         ("number share of wrong answers", lambda row: percent(row["share"])),
-    )
+    ]
+    if answers["unrecognized_wrong"].notna().any():
+        columns += [
+            ("number on donors not recognized", _unrecognized),
+            ("number share of these", lambda row: percent(row["unrecognized_share"])),
+        ]
+    return Table.of(records(answers), *columns)
+
+
+def _unrecognized(row: Any) -> str:
+    wrong, naming = row["unrecognized_wrong"], row["unrecognized_naming"]
+    return NONE if pd.isna(wrong) else f"{naming:,.0f} / {wrong:,.0f}"
 
 
 def _curves(edits: EditScores, grid: set[str]) -> Iterator[dict[str, Any]]:

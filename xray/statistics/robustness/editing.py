@@ -56,16 +56,21 @@ def drops_beyond_controls(
     return pd.concat([pd.DataFrame(keys, columns=names, dtype="str"), frame], axis=1)
 
 
-def donor_answers(predictions: pd.DataFrame) -> pd.DataFrame:
+def donor_answers(predictions: pd.DataFrame, recognized: pd.DataFrame | None = None) -> pd.DataFrame:
     """Count the wrong answers that name the category of the donor, the photograph that the object was put on.
 
     Args:
-        predictions: one row per (sample, model), with `correct`, `category`, `donor_category` and `names_donor`.
+        predictions: one row per (sample, model), with `correct`, `category`, `donor_category`, `names_donor`, and, if
+            `recognized` is given, `donor_id`.
+        recognized: the photographs, as `image_id` by `model` and `trained_on`, that a model still recognizes without
+            their object: a mask left a part of it, or the place tells the category.
 
     Returns:
         One row per (model, trained_on, scenario) with donors of a known other category: `n` (such predictions),
         `wrong`, `naming_donor`, and `share` = naming_donor / wrong (0 … 1; NaN without wrong answers). A model that
         knows only K categories names the donor's by chance in 1 of K − 1 wrong answers, of two categories always.
+        `unrecognized_wrong`, `unrecognized_naming` and `unrecognized_share` are the same over the donors that are not
+        `recognized`; NaN if that is not known.
 
     >>> table = pd.DataFrame({"correct": [True, False, False, False], "names_donor": [False, True, False, True]})
     >>> table = table.assign(model="m", trained_on="pretrained", scenario="other", category="a", donor_category="b")
@@ -76,8 +81,19 @@ def donor_answers(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = predictions[known & (predictions["donor_category"] != predictions["category"])]
     wrong = ~rows["correct"].astype(bool)
     naming = wrong & rows["names_donor"].astype(bool)
-    keys = [rows[name] for name in (*SERIES, "scenario")]
-    counts = pd.DataFrame({"n": 1, "wrong": wrong.astype(int), "naming_donor": naming.astype(int)}, rows.index)
-    table = counts.groupby(keys, observed=True).sum().reset_index()
-    share = np.where(table["wrong"] > 0, table["naming_donor"] / table["wrong"].replace(0, 1), np.nan)
-    return table.assign(share=share)
+    counts = rows[[*SERIES, "scenario"]].assign(n=1, wrong=wrong.astype(int), naming_donor=naming.astype(int))
+    if recognized is not None:
+        donors = pd.MultiIndex.from_frame(rows[[*SERIES, "donor_id"]])
+        hidden = ~donors.isin(pd.MultiIndex.from_frame(recognized[[*SERIES, "image_id"]]))
+        counts = counts.assign(
+            unrecognized_wrong=(wrong & hidden).astype(int), unrecognized_naming=(naming & hidden).astype(int)
+        )
+    table = counts.groupby([*SERIES, "scenario"], observed=True).sum().reset_index()
+    table = table.assign(share=_share(table["naming_donor"], table["wrong"]))
+    if recognized is None:
+        return table.assign(unrecognized_wrong=np.nan, unrecognized_naming=np.nan, unrecognized_share=np.nan)
+    return table.assign(unrecognized_share=_share(table["unrecognized_naming"], table["unrecognized_wrong"]))
+
+
+def _share(part: pd.Series, whole: pd.Series) -> pd.Series:
+    return part / whole.where(whole > 0)
