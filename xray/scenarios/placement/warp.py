@@ -78,11 +78,14 @@ def _interpolate(
         return cv2.warpAffine(image, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
     inside = photo.inside[source]
-    object_alone = cv2.merge([*cv2.split(cv2.copyTo(photo.image[source], inside)), inside]).astype(np.float32)
+    rgba = cv2.cvtColor(cv2.copyTo(photo.image[source], inside), cv2.COLOR_RGB2RGBA)
+    object_alone = cv2.insertChannel(inside, rgba, 3).astype(np.float32)
     blurred = max(sigmas) >= _NEGLIGIBLE
     # All four channels at once: three alone take OpenCV more than twice as long.
-    *channels, weights = cv2.split(warp(_blur(object_alone, sigmas) if blurred else object_alone))
-    colours = cv2.merge([cv2.divide(channel, weights, scale=255, dtype=cv2.CV_8U) for channel in channels])
+    warped = warp(_blur(object_alone, sigmas) if blurred else object_alone)
+    weights = cv2.extractChannel(warped, 3)
+    sums = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+    colours = cv2.divide(sums, cv2.cvtColor(weights, cv2.COLOR_GRAY2RGB), scale=255, dtype=cv2.CV_8U)
     share = warp(inside) if blurred else weights
     return colours, np.where(share >= 127.5, np.uint8(255), np.uint8(0)), left, top  # type: ignore[return-value]
 
