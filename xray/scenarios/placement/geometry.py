@@ -186,4 +186,4 @@ def visible_share(mask: Mask, motion: Motion, frame: tuple[int, int]) -> float:
     for (across, down), shift, end in zip(motion.linear, motion.shift, frame, strict=True):
         position = across * x + (down * y + shift)
         inside &= (position > -TOLERANCE) & (position < end + TOLERANCE)
-    return np.count_nonzero(inside) / np.count_nonzero(mask)
+    return int(np.count_nonzero(inside)) / int(np.count_nonzero(mask))

@@ -189,7 +189,7 @@ def _record(outline: Outline, motion: Motion, placed: Photo, visible: float, spo
     record = {
         "shift": ((centre - outline.box.centre).round(3) + 0.0).tolist(),
         "rate_before": round(outline.rate, 6),
-        "rate": round(np.count_nonzero(placed.mask) / placed.mask.size, 6),
+        "rate": round(int(np.count_nonzero(placed.mask)) / placed.mask.size, 6),
         "visible": round(visible, 6),
         "cut_sides": list(outline.cut_sides),
         "parts": outline.parts,
