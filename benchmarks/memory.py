@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import psutil
 from support.photographs import CATEGORIES, write_photographs
+from support.runs import with_whole_donors
 
 from xray.cluster.session import connected
 from xray.core.images import encode
@@ -26,7 +27,7 @@ from xray.pipeline.generate.generate import generate
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
-from xray.runs.recipe import Recipe, recipe_from
+from xray.runs.recipe import Recipe, default_scenarios, recipe_from
 
 SCENARIOS = 14
 
@@ -38,18 +39,19 @@ def recipe_for(folder: Path) -> Recipe:
             "categories": CATEGORIES,
             "source": {"kind": "imagefolder", "root": str(folder / "photos")},
             "masks": {"annotations": {"kind": "png", "root": str(folder / "masks")}},
+            "scenarios": with_whole_donors(default_scenarios()),
         }
     )
 
 
 def small_photographs(folder: Path, count: int) -> None:
-    """Write many tiny images: the plan's size depends on their number only."""
-    photo = encode(np.full((40, 40, 3), 90, np.uint8))
+    """Write many tiny images, all different: the plan's size depends on their number only."""
     mask = np.zeros((40, 40), np.uint8)
     mask[10:30, 10:30] = 255
     png = cv2.imencode(".png", mask)[1].tobytes()
     for number in range(count):
         name = list(CATEGORIES)[number % 2]
+        photo = encode(np.full((40, 40, 3), (number // 65536, number // 256 % 256, number % 256), np.uint8))
         for kind, data, suffix in (("photos", photo, "jpg"), ("masks", png, "png")):
             path = folder / kind / name / f"{number:06d}.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)

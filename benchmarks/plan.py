@@ -21,12 +21,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from support.photographs import CATEGORIES
 
 from xray.core import schema
 from xray.pipeline.plan.donors import Donors, Sampler
 from xray.pipeline.plan.plan import Survey, write_plan
+from xray.pipeline.plan.rings import Pool
 from xray.pipeline.plan.rows import plan_rows
 from xray.pipeline.plan.scan import source_table
 from xray.runs.folder import RunFolder
@@ -88,7 +90,8 @@ def stream(rows: int) -> None:
     """Plan rows and forget them; the bank is 8,192 photographs. Prints rows, seconds, memory at most."""
     wanted = recipe()
     first = next(photographs(_AT_ONCE))
-    draw = Sampler(0, Donors(wanted.backgrounds.own(first)), {})
+    removable = np.ones(len(first), bool)
+    draw = Sampler(0, Donors(Pool(wanted.backgrounds.own(first), removable=removable)), {})
     started, made = time.perf_counter(), 0
     for some in photographs(rows // SCENARIOS + 1):
         for start in range(0, len(some), wanted.shard_size):

@@ -27,7 +27,7 @@ os.environ |= {"MALLOC_TRIM_THRESHOLD_": "100000000", "MALLOC_MMAP_THRESHOLD_": 
 
 import pyarrow as pa
 import torch
-from support.runs import cpu_seconds, planned
+from support.runs import cpu_seconds, planned, with_whole_donors
 
 from xray.cluster.session import connected
 from xray.pipeline.generate.workers import render_shard
@@ -84,7 +84,7 @@ def main() -> None:
         for epochs in chosen.epochs:
             root = Path(folder) / str(epochs)
             training = {"models": list(MODELS), "folds": FOLDS, "side": chosen.side, "epochs": epochs, "batch": 16}
-            run = planned(root, chosen.images, scenarios=list(SCENARIOS), training=training)
+            run = planned(root, chosen.images, scenarios=with_whole_donors(SCENARIOS), training=training)
             for shard in run.plan.shards():
                 render_shard(run.uri, shard)
             one_process(RunFolder(str(shutil.copytree(root / "plan", root / "imports"))))
