@@ -81,7 +81,7 @@ def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int 
 
     Args:
         predictions: one row per (sample, model), of the models that drops compare, with the columns of PREDICTIONS;
-            with `donor_id` (see `with_donor_ids`) the answers on donors that a model recognizes are told apart.
+            with `donor_id` (see `with_donor_ids`) answers on donors that a model recognizes are counted apart.
         recipe: its plain values.
         seed: seed of the bootstrap.
     """
