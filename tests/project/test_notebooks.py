@@ -190,7 +190,7 @@ def test_scenarios_in_which_the_object_is_exact(desk: Desk, environment: dict[st
 @pytest.mark.slow
 def test_scores_a_regression_and_the_figure_for_the_paper(desk: Desk, environment: dict[str, str]) -> None:
     seen = desk.execute("03_scores_and_regression", environment)
-    assert "backgrounds are the run's other photographs" in seen.shown("open", "text/markdown")[0]
+    assert "photographs have no annotation" in seen.shown("open", "text/markdown")[0]
     for cell in ("accuracy", "drops", "robustness", "paper"):
         assert seen.pictures(cell) == 1, cell
     robustness = seen.table("robustness")
