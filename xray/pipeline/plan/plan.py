@@ -74,6 +74,7 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
         parts += writer.scenarios(parts, source_part, added)
     if len(survey.source):
         parts += writer.photographs(parts, survey.source, recipe)
+    del writer  # and the sampler: their memory would come on top of the file of the background pool
     _commit(run, recipe, survey, parts, pins, folds)
 
 
@@ -103,6 +104,7 @@ def _replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress) 
     folds = _folds(run, recipe, survey)
     writer = PlanWriter(run, _sampler(recipe, survey, folds), progress, diff)
     parts = writer.photographs([], diff.photographs(survey.source), recipe)
+    del writer
     if diff.changes or recipe_values(recipe) != run.recipe_values:
         _commit(run, recipe, survey, parts, pins, folds, diff)
         diff.written = True
@@ -190,6 +192,7 @@ def _commit(
     diff: PlanDiff | None = None,
 ) -> None:
     """Commit written parts; everything that may refuse them comes before the first change."""
+    pa.default_memory_pool().release_unused()  # or what the parts took would come on top of the background pool's file
     new = [part for part in parts if part not in run.plan.parts("plan")]
     inpaints = any(entry.scenario.inpaints for entry in recipe.scenarios.values())
     notes = [*survey.notes, *(_check_prompts(run, filter(run.plan.inpaints, new), recipe) if inpaints else ())]

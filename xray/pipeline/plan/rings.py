@@ -88,7 +88,7 @@ class Pool:
         self._firsts = [0, *itertools.accumulate(map(len, chunks))][:-1]
         self._chunks = [(chunk.columns, first) for chunk, first in zip(chunks, self._firsts, strict=True)]
         self._names: dict[str, dict[str | None, int]] = {}
-        self._codes: dict[str, NDArray[np.int32]] = {}
+        self._codes: dict[str, NDArray[np.signedinteger]] = {}
         for column in ("category", "place"):
             self._encode(column)
         known = sorted(name for name in self._names["category"] if name is not None)
@@ -102,14 +102,15 @@ class Pool:
         encoded = pc.dictionary_encode(self._table.column(column).cast(pa.string())).unify_dictionaries()
         known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
         self._names[column] = {value: code for code, value in enumerate(known)}
-        codes = [np.asarray(some.indices.fill_null(NONE), np.int32) for some in encoded.chunks]
-        self._codes[column] = np.concatenate([np.empty(0, np.int32), *codes])[self.order]
+        kind = np.int16 if len(known) < 2**15 else np.int32
+        codes = [some.indices.fill_null(NONE).to_numpy().astype(kind) for some in encoded.chunks]
+        self._codes[column] = np.concatenate([np.empty(0, kind), *codes])[self.order]
 
     def code(self, column: str, value: str | None) -> int:
         """The code of a category or place; `UNKNOWN` if no donor has it."""
         return self._names[column].get(value, UNKNOWN)
 
-    def codes(self, column: str) -> NDArray[np.int32]:
+    def codes(self, column: str) -> NDArray[np.signedinteger]:
         """The codes of the donors' categories or places; `NONE` if they have none."""
         return self._codes[column]
 

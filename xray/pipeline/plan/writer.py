@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import accumulate
@@ -51,21 +50,15 @@ class PlanWriter:
         number = 1 + max((int(PartId(part).source) for part in known), default=-1)
         first, kinds = _next_part(known), _kinds(recipe.scenarios)
 
-        def write(index: int) -> list[str]:
-            new, photographs = f"{number + index:02d}", source.slice(index * _PART_ROWS, _PART_ROWS)
+        written: list[str] = []
+        for index, start in enumerate(range(0, len(source), _PART_ROWS)):
+            new, photographs = f"{number + index:02d}", source.slice(start, _PART_ROWS)
             sizes = list(_batch_sizes(photographs, recipe.shard_size))
             self.run.plan.write_part("source", new, to_parquet(photographs, sizes))
             batches = [photographs.slice(end - size, size) for size, end in zip(sizes, accumulate(sizes), strict=True)]
             names = [f"{first + index * len(kinds) + kind:02d}-{new}" for kind in range(len(kinds))]
-            return [self._write(name, batches, scenarios) for name, scenarios in zip(names, kinds, strict=True)]
-
-        written: list[str] = []
-        # Parquet releases the interpreter, so that two threads help; a diff needs the order.
-        with ThreadPoolExecutor(1 if self.diff else 2) as pool:
-            for index, names in enumerate(pool.map(write, range(-(-len(source) // _PART_ROWS)))):
-                written += names
-                self.progress(min(_PART_ROWS, len(source) - index * _PART_ROWS))
-        pa.default_memory_pool().release_unused()  # or the background pool would come on top
+            written += [self._write(name, batches, scenarios) for name, scenarios in zip(names, kinds, strict=True)]
+            self.progress(len(photographs))
         return written
 
     def scenarios(self, parts: Sequence[str], source_part: str, scenarios: Mapping[str, ScenarioEntry]) -> list[str]:
