@@ -30,10 +30,9 @@ from xray.backgrounds.removal.telea import Telea
 from xray.core import yaml
 from xray.core.types import Photo, Pixels
 from xray.pipeline.generate.donors import Donors
-from xray.pipeline.generate.removal import remove_batch
 from xray.pipeline.generate.render import Renderer
 from xray.pipeline.generate.shows import removed_of
-from xray.pipeline.generate.workers import refine_shards
+from xray.pipeline.generate.workers import refine_shards, remove_shards
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
@@ -74,7 +73,7 @@ class Rendering:
         for shard in self.run.plan.shards():
             refine_shards(self.run.uri, shard)
         for batch in self.run.plan.batches() if self.recipe.needs_removed else ():
-            remove_batch(self.run.uri, batch)
+            remove_shards(self.run.uri, 1, batch)
 
     def render(self) -> tuple[float, int, int]:
         """Render every image; return CPU seconds, and the numbers of all images and of those refused."""

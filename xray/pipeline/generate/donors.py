@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import Rejected
+from xray.core.errors import ConfigError, Rejected
 from xray.core.hash_index import HashIndex
 from xray.core.images import decode
 from xray.core.types import DonorRule, Pixels
@@ -39,7 +39,7 @@ class Donor(NamedTuple):
 
 
 class Donors:
-    """Reads the donors of planned images, and keeps those used last decoded.
+    """Reads the donors of planned images, and keeps those used last decoded, up to 64 MB.
 
     Args:
         recipe: of the run.
@@ -48,14 +48,15 @@ class Donors:
 
     def __init__(self, recipe: Recipe, run: RunFolder | None = None) -> None:
         self.recipe, self.run = recipe, run
-        self._kept: dict[tuple[str, bool], Pixels] = {}
+        self._kept: dict[tuple[str, str | None], Pixels] = {}
+        self._kept_bytes = 0
 
     def of(self, plan: Row, rule: DonorRule) -> Donor:
         """Return the donor of a row of PLAN, or the first of its spares that can be used.
 
         Raises:
             Rejected: no_donor, donor_unusable, or the reason why a file could not be read now.
-            ConfigError: the run's photographs without their objects are not made yet.
+            ConfigError: the run's photographs without their objects are not made yet, or the donor is none of them.
         """
         if plan["donor_uri"] is None:
             raise Rejected("no_donor")
@@ -73,14 +74,42 @@ class Donors:
                 return Donor(donor["donor_id"], image, self._category(donor["donor_id"]))
         raise Rejected("donor_unusable", "; ".join(dict.fromkeys(problems)))
 
+    def without_object(self, source: Row, image: Pixels, removed: Row) -> Pixels:
+        """Return a photograph of the run without its object, from its row of REMOVED; donors are the same images.
+
+        Raises:
+            Rejected: the row's own reason.
+            DamagedError: the row is not as it was written.
+        """
+        key = source["uri"], source["image_id"]
+        pixels = self._find(key)
+        if pixels is None:
+            pixels = without_object(image, removed)
+            if self.recipe.removes_donors:
+                self._keep(key, pixels)
+        return pixels
+
     def _image(self, donor: Row, *, removed: bool) -> Pixels:
-        key = donor["uri"], removed
-        if key not in self._kept:
+        key = donor["uri"], donor["donor_id"] if removed else None
+        image = self._find(key)
+        if image is None:
             image = self._read(donor, self._removed_row(donor["donor_id"]) if removed else None)
-            if sum(kept.nbytes for kept in self._kept.values()) + image.nbytes > _KEPT_BYTES:
-                self._kept.clear()
+            self._keep(key, image)
+        return image
+
+    def _find(self, key: tuple[str, str | None]) -> Pixels | None:
+        """Return an image that is kept, which makes it the last used one."""
+        image = self._kept.pop(key, None)
+        if image is not None:
             self._kept[key] = image
-        return self._kept[key]
+        return image
+
+    def _keep(self, key: tuple[str, str | None], image: Pixels) -> None:
+        """Keep an image, and no more of those used before than there is room for."""
+        self._kept_bytes += image.nbytes
+        while self._kept and self._kept_bytes > _KEPT_BYTES:
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+        self._kept[key] = image
 
     def _read(self, donor: Row, removed: Row | None) -> Pixels:
         if removed is not None and removed["status"] != schema.OK:  # known before its photograph is read
@@ -89,15 +118,19 @@ class Donors:
         return image if removed is None else without_object(image, removed)
 
     def _removed_row(self, donor_id: str) -> Row | None:
-        """The row of REMOVED of a donor; None if the donor is no photograph of the run."""
-        if self.run is None or not self.recipe.removes_donors:
+        """The row of REMOVED of a donor; None without a run."""
+        if self.run is None:
             return None
-        if (place := self._photographs.find(donor_id)) is None:
-            return None
-        if not self.run.store.has_receipt(REMOVE, place[0]):
+        place = self._photographs.find(donor_id)
+        if place is not None and not self.run.store.has_receipt(REMOVE, place[0]):
             raise not_removed(self.run)
-        row = self.run.store.removed_row(*place)
-        return row if row["image_id"] == donor_id else None
+        row = self.run.store.removed_row(*place) if place is not None else None
+        if row is None or row["image_id"] != donor_id:
+            raise ConfigError(
+                f"the plan of {self.run.uri} shows {donor_id!r} without its object, and has no such photograph: "
+                "`xray plan RECIPE RUN --replan` chooses another one"
+            )
+        return row
 
     def _category(self, donor_id: str) -> str | None:
         if self.run is None or (position := self._categories[0].find(donor_id)) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,10 +113,16 @@ def without_object(image: Pixels, row: Row) -> Pixels:
         raise _damaged(row, "removed", error) from error
 
 
-def masked_photo(decoded: Decoded, row: Row, mask: Mask | None = None, removed: Row | None = None) -> MaskedPhoto:
+def masked_photo(
+    decoded: Decoded,
+    row: Row,
+    mask: Mask | None = None,
+    removed: Row | None = None,
+    remove: Callable[[Pixels, Row], Pixels] = without_object,
+) -> MaskedPhoto:
     """Combine a decoded photograph with its mask, from its row of MASKS unless the mask is decoded already.
 
-    `removed`: its row of REMOVED, if a scenario looks at it.
+    `removed`: its row of REMOVED, if a scenario looks at it; `remove` makes the photograph without its object of it.
 
     Raises:
         Rejected: a file could not be read; once it can, everything of this photograph is made again.
@@ -124,7 +131,7 @@ def masked_photo(decoded: Decoded, row: Row, mask: Mask | None = None, removed: 
     if removed is None:
         return masked
     try:
-        pixels = without_object(decoded.image, removed)
+        pixels = remove(decoded.image, removed)
     except Rejected as verdict:
         return replace(masked, unremoved=verdict)
     return replace(masked, photo=replace(masked.photo, removed=pixels))

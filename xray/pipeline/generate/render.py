@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,8 @@ class Renderer:
                 return photo_without_mask(decoded), None
             if row is None:
                 row, mask = self._mask(source, decoded)
-            return masked_photo(decoded, row, mask, removed), row
+            remove = functools.partial(self._donors.without_object, source)
+            return masked_photo(decoded, row, mask, removed, remove), row
         except Rejected as verdict:
             return verdict, row or row_without_mask(source, verdict)
 

@@ -1,15 +1,29 @@
-"""Which parts of a plan show photographs without their objects (REMOVED), and these photographs."""
+"""The remover of a run, and which parts of its plan show photographs without their objects (REMOVED)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
+from xray.backgrounds.removal.base import Remover
 from xray.core.errors import ConfigError
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
+from xray.runs.recipe import Recipe
 from xray.scenarios import Scenario
+
+
+def remover_of(recipe: Recipe) -> Remover:
+    """Return the remover of a planned recipe.
+
+    Raises:
+        ConfigError: the run was planned without one.
+    """
+    if recipe.remover is None:
+        raise ConfigError("the run was planned without a remover; plan it again with `xray plan RECIPE RUN`")
+    return recipe.remover
 
 
 def shows_own(run: RunFolder, part: str) -> bool:
@@ -50,6 +64,12 @@ def removed_of(run: RunFolder, shard: str) -> pa.Table | None:
     if removed is None:
         raise not_removed(run)
     return removed
+
+
+def remover_facts(run: RunFolder, shard: str) -> dict[str, Any]:
+    """Return what the receipt of a shard's images records of the remover: nothing if they show nothing of its."""
+    part = ShardId(shard).part
+    return {"remover": remover_of(run.recipe).name} if shows_own(run, part) or shows_donors(run, part) else {}
 
 
 def not_removed(run: RunFolder) -> ConfigError:

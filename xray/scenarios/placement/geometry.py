@@ -6,6 +6,7 @@ i … i + 1, and its centre is (j + ½, i + ½).
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Literal
@@ -65,7 +66,7 @@ class Box:
         return all(size < end + TOLERANCE for size, end in zip(self.size, frame, strict=True))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outline:
     """What placing needs to know of an object.
 
@@ -104,40 +105,43 @@ def outline_of(photo: Photo) -> Outline:
 
 def _measured(photo: Photo) -> Outline:
     height, width = photo.mask.shape
-    rows = np.flatnonzero(photo.mask.any(axis=1))
-    spans = photo.mask[rows]
-    first, last = spans.argmax(axis=1), width - spans[:, ::-1].argmax(axis=1)
-    corners = np.concatenate([np.column_stack((x, y)) for x in (first, last) for y in (rows, rows + 1)])
-    box = Box(float(first.min()), float(rows[0]), float(last.max()), float(rows[-1] + 1))
-    touched = {"left": box.left == 0, "top": box.top == 0, "right": box.right == width, "bottom": box.bottom == height}
-    moments = cv2.moments(photo.inside, binaryImage=True)
+    left, top, across, down = cv2.boundingRect(photo.inside)
+    window = photo.mask[top : top + down, left : left + across]
+    rows = np.flatnonzero(window.any(axis=1))
+    spans = window[rows]
+    first, last = spans.argmax(axis=1), across - spans[:, ::-1].argmax(axis=1)
+    corners = np.concatenate([np.column_stack((x + left, y + top)) for x in (first, last) for y in (rows, rows + 1)])
+    touched = {"left": left == 0, "top": top == 0, "right": left + across == width, "bottom": top + down == height}
+    ones = window.view(np.uint8)
+    by_column, by_row = (cv2.reduce(ones, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() for axis in (0, 1))
+    pixels = int(by_row.sum())
+    sums = [np.arange(left, left + across) @ by_column, np.arange(top, top + down) @ by_row]
     return Outline(
         frame=(width, height),
         corners=cv2.convexHull(corners.astype(np.int32))[:, 0].astype(np.float64),
-        box=box,
-        centroid=np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5,
-        pixels=int(np.count_nonzero(photo.mask)),
-        parts=cv2.connectedComponents(photo.inside, connectivity=8)[0] - 1,
+        box=Box(float(left), float(top), float(left + across), float(top + down)),
+        centroid=np.array(sums) / pixels + 0.5,
+        pixels=pixels,
+        parts=cv2.connectedComponents(ones, connectivity=8)[0] - 1,
         cut_sides=tuple(side for side in NORMALS if touched[side]),
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Motion:
     """The affine map x' = linear · x + shift."""
 
     linear: Floats = field(default_factory=lambda: np.eye(2))
     shift: Floats = field(default_factory=lambda: np.zeros(2))
 
-    @property
+    @functools.cached_property
     def exact(self) -> bool:
         """Whether it only flips and turns by multiples of 90°, so that pixels can stay exactly as they are.
 
         >>> Motion(rotation(90)).exact, Motion(np.array([[1, 1], [-1, 1]])).exact  # the latter turns by 45°, enlarged
         (True, False)
         """
-        sizes = np.abs(self.linear)
-        return bool(np.isin(sizes, (0, 1)).all() and (sizes.sum(axis=0) == 1).all())
+        return all(sorted(column) == [0, 1] for column in np.abs(self.linear).T.tolist())
 
     def apply(self, points: Floats) -> Floats:
         """Return where points are mapped to; shape (N, 2), or (2,) for one point."""
@@ -153,8 +157,7 @@ class Motion:
 
     def box(self, outline: Outline) -> Box:
         """Return the bounding box of the moved object."""
-        points = self.apply(outline.corners)
-        return Box(*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+        return _bounds(self, outline)
 
     def side(self, side: Side) -> Side | None:
         """Return the side that a side of the frame is turned to; None if it is turned askew.
@@ -187,3 +190,10 @@ def visible_share(mask: Mask, motion: Motion, frame: tuple[int, int]) -> float:
         position = across * x + (down * y + shift)
         inside &= (position > -TOLERANCE) & (position < end + TOLERANCE)
     return int(np.count_nonzero(inside)) / int(np.count_nonzero(mask))
+
+
+@functools.lru_cache(maxsize=4)
+def _bounds(motion: Motion, outline: Outline) -> Box:
+    """Return the bounding box of a moved object, which is asked for several times in a row."""
+    points = motion.apply(outline.corners)
+    return Box(*points.min(axis=0).tolist(), *points.max(axis=0).tolist())

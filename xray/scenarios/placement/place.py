@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,8 +79,7 @@ def place(
         raise Rejected("mask_empty", "there is no object to be placed")
     outline = outline_of(photo)
     if not (size or position or direction or flip):
-        sampled = {"scale": 1.0, "angle": 0.0, "flip": False} | _record(outline, Motion(), photo, 1.0, None)
-        return Placement(photo, sampled)
+        return Placement(photo, dict(_unmoved(outline)))
     angle = direction.draw(seed) if direction else 0.0
     turn = rotation(angle) @ _FLIP if flip else rotation(angle)
     scales = _scales(outline, size, turn)
@@ -102,7 +102,7 @@ def place(
     else:
         notes = ("already_there",)
     sampled = {"scale": round(math.sqrt(math.prod(scales)), 6), "angle": angle, "flip": flip}
-    sampled |= _record(outline, motion, placed, visible, spot)
+    sampled |= _record(outline, motion, int(np.count_nonzero(placed.mask)), visible, spot)
     return Placement(placed, sampled, notes)
 
 
@@ -134,7 +134,7 @@ def _motion(
 ) -> Motion:
     """Return the motion that scales and turns, each about its own centre."""
     centre = outline.centroid if size and size.about == "centroid" else outline.box.centre
-    motion = Motion().then(np.diag(scales), about=centre)
+    motion = Motion() if scales == (1, 1) else Motion().then(np.diag(scales), about=centre)
     about = motion.box(outline).centre
     if direction and direction.about == "image":
         about = np.divide(outline.frame, 2)
@@ -184,12 +184,19 @@ def _is_identity(motion: Motion) -> bool:
     return bool((motion.linear == np.eye(2)).all() and (motion.shift.round(3) == 0).all())
 
 
-def _record(outline: Outline, motion: Motion, placed: Photo, visible: float, spot: Spot | None) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1)
+def _unmoved(outline: Outline) -> Mapping[str, Any]:
+    """Return what is recorded of an object that stays as and where it is: the same for every world around it."""
+    return {"scale": 1.0, "angle": 0.0, "flip": False} | _record(outline, Motion(), outline.pixels, 1.0, None)
+
+
+def _record(outline: Outline, motion: Motion, pixels: int, visible: float, spot: Spot | None) -> dict[str, Any]:
+    """Return what is recorded of an object that has been moved; `pixels`: its number of pixels in the frame."""
     centre, frame = motion.box(outline).centre, np.array(outline.frame)
     record = {
         "shift": ((centre - outline.box.centre).round(3) + 0.0).tolist(),
         "rate_before": round(outline.rate, 6),
-        "rate": round(int(np.count_nonzero(placed.mask)) / placed.mask.size, 6),
+        "rate": round(pixels / math.prod(outline.frame), 6),
         "visible": round(visible, 6),
         "cut_sides": list(outline.cut_sides),
         "parts": outline.parts,

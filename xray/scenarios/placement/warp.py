@@ -28,14 +28,14 @@ def move_object(photo: Photo, outline: Outline, motion: Motion, scales: tuple[fl
     move = _rearrange if motion.exact else _interpolate
     colours, inside, left, top = move(photo, outline, motion, scales)
     height, width = photo.mask.shape
-    image, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
+    image, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
     rows, columns = slice(max(top, 0), top + inside.shape[0]), slice(max(left, 0), left + inside.shape[1])
     target = mask[rows, columns]
     shown = np.s_[max(-top, 0) :, max(-left, 0) :]
     inside, colours = (part[shown][: target.shape[0], : target.shape[1]] for part in (inside, colours))
-    target[:] = inside
+    np.not_equal(inside, 0, out=target)
     cv2.copyTo(colours, inside, image[rows, columns])
-    return image, mask > 0
+    return image, mask
 
 
 def _rearrange(
@@ -84,10 +84,10 @@ def _interpolate(
     # All four channels at once: three alone take OpenCV more than twice as long.
     warped = warp(_blur(object_alone, sigmas) if blurred else object_alone)
     weights = cv2.extractChannel(warped, 3)
-    sums = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
-    colours = cv2.divide(sums, cv2.cvtColor(weights, cv2.COLOR_GRAY2RGB), scale=255, dtype=cv2.CV_8U)
+    rgba = cv2.divide(warped, cv2.cvtColor(weights, cv2.COLOR_GRAY2RGBA), scale=255, dtype=cv2.CV_8U)
+    colours = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     share = warp(inside) if blurred else weights
-    return colours, np.where(share >= 127.5, np.uint8(255), np.uint8(0)), left, top  # type: ignore[return-value]
+    return colours, cv2.compare(share, 127.5, cv2.CMP_GE), left, top  # type: ignore[call-overload,return-value]
 
 
 def _blur(image: MatLike, sigmas: list[float]) -> MatLike:
