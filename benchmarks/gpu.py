@@ -41,7 +41,7 @@ from xray.cluster.placement import PoolState
 from xray.cluster.session import connected
 from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.generate.masks import mask
+from xray.pipeline.generate.preparation import mask
 from xray.pipeline.train.sweep import sweep
 from xray.runs.folder import RunFolder
 

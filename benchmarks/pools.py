@@ -45,7 +45,7 @@ from support.photographs import CATEGORIES, write_photographs
 from xray.cluster.placement import PoolState
 from xray.cluster.session import worker_environment
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.generate.masks import mask
+from xray.pipeline.generate.preparation import mask
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder

@@ -50,8 +50,8 @@ def mask(
 def _make(run: RunFolder, bad_rows: float | None) -> None:
     """Make the missing masks, and print how each photograph ended."""
     from xray.core.uri import location
-    from xray.pipeline.generate.masks import mask as make_masks
-    from xray.pipeline.generate.masks import mask_examples
+    from xray.pipeline.generate.preparation import mask as make_masks
+    from xray.pipeline.generate.preparation import mask_examples
 
     pools: dict[str, PoolState] = {}
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def remove(run: RunPath) -> None:
     """Remove the objects from all photographs, to look at before they are used; `generate` includes this."""
     from xray.core.uri import location
-    from xray.pipeline.generate.remove import remove as remove_objects
+    from xray.pipeline.generate.preparation import remove as remove_objects
     from xray.runs.folder import RunFolder
 
     folder = RunFolder.open(run)

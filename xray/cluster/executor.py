@@ -51,6 +51,7 @@ class Stage:
         max_tasks: tasks at the same time; default: one per CPU.
         overlap: items that an actor works on at the same time: with 2, the next one is read and prepared while the
             device works on this one.
+        reports: whether a function takes `on_batch`, too.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Stage:
     pool: Grant | None = None
     max_tasks: int | None = None
     overlap: int = 1
+    reports: bool = False
 
 
 def stream(
@@ -202,8 +204,7 @@ def _ending(heartbeat: Any) -> Iterator[None]:
 def _as_batches(stage: Stage, run: str, heartbeat: Any) -> Any:
     """Wrap the work as Ray Data calls it: from a table of one row to a table of one row."""
     if not isinstance(stage.work, type):
-        work = functools.partial(stage.work, *stage.arguments)
-        return functools.partial(_run_task, functools.partial(_run_item, run, stage.name, heartbeat, work))
+        return functools.partial(_run_task, stage, run, heartbeat)
     actor: Any = stage.work
 
     class Actor:
@@ -222,9 +223,12 @@ def _as_batches(stage: Stage, run: str, heartbeat: Any) -> Any:
     return Actor
 
 
-def _run_task(work: Work, batch: pa.Table) -> pa.Table:
+def _run_task(stage: Stage, run: str, heartbeat: Any, batch: pa.Table) -> pa.Table:
     configure_worker()
-    return _run_row(work, batch)
+    work = functools.partial(stage.work, *stage.arguments)
+    if stage.reports:
+        work = functools.partial(work, on_batch=_batch_reporter(stage, heartbeat))
+    return _run_row(functools.partial(_run_item, run, stage.name, heartbeat, work), batch)
 
 
 def _refuse(error: XrayError, item: str) -> Mapping[str, Any]:
@@ -278,10 +282,12 @@ def _refuse_deadly(stage: str, heartbeat: Any, item: str) -> None:
 
 def _batch_reporter(stage: Stage, heartbeat: Any) -> Callable[[int, float], None]:
     gpus = stage.pool.gpus if stage.pool else 0.0
-    actor = ray.get_runtime_context().get_actor_id()
+    context = ray.get_runtime_context()
+    worker = context.get_actor_id() or context.get_worker_id()
 
     def report(images: int, seconds: float) -> None:
-        heartbeat.batch.remote(stage.name, actor, gpus, images, seconds)
+        if images or stage.pool:  # a task that dies while it works is not missed by its pool
+            heartbeat.batch.remote(stage.name, worker, gpus, images, seconds)
 
     return report
 

@@ -66,7 +66,7 @@ def encode_mask(mask: Mask) -> bytes:
     >>> bool((decode_mask(encode_mask(mask)) == mask).all())
     True
     """
-    return cv2.imencode(".png", mask.astype(np.uint8) * np.uint8(255), _PNG)[1].tobytes()
+    return cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255), _PNG)[1].tobytes()
 
 
 def decode_mask(data: bytes) -> Mask:

@@ -16,6 +16,11 @@ from xray.runs.recipe import Recipe
 OnBatch = Callable[[int, float], None]
 """Called after each batch with its number of images and the seconds that the device was busy."""
 
+
+def ignore_batch(images: int, seconds: float) -> None:
+    """Report nothing: an `OnBatch` for work that nobody watches."""
+
+
 Model = TypeVar("Model")
 
 

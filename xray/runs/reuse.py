@@ -16,7 +16,7 @@ from xray.core.errors import Rejected
 from xray.core.files import read_committed
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Shard, Stage, evaluation, file_facts
+from xray.runs.receipts import GENERATE, Receipt, Shard, Stage, evaluation, file_facts
 from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
@@ -34,17 +34,12 @@ def reusable_predictions(run: RunFolder, shard: Shard, model: str, weights: str)
     return {key: row for key, row in rows.items() if row["weights"] == weights}
 
 
-def reusable_masks(run: RunFolder, source: pa.Table) -> dict[str, Row]:
-    """Return the reusable rows of MASKS for rows of SOURCE, by image id."""
-    rows = _reusable_rows(run, MASK, "masks", _origins(source, "image_id", "mask_from"))
-    return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
-
-
-def reusable_removed(run: RunFolder, source: pa.Table) -> dict[str, Row]:
-    """Return the reusable rows of REMOVED for rows of SOURCE, by image id."""
-    if "removed_from" not in source.column_names:  # planned before there was REMOVED
+def reusable_photograph_rows(run: RunFolder, stage: Stage, table: str, source: pa.Table) -> dict[str, Row]:
+    """Return the reusable rows of MASKS or REMOVED, by the name of the table, for rows of SOURCE, by image id."""
+    column = {"masks": "mask_from", "removed": "removed_from"}[table]
+    if column not in source.column_names:  # planned by an earlier version, which had no such table
         return {}
-    rows = _reusable_rows(run, REMOVE, "removed", _origins(source, "image_id", "removed_from"))
+    rows = _reusable_rows(run, stage, table, _origins(source, "image_id", column))
     return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
 
 

@@ -14,7 +14,7 @@ from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, XrayError
 from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.generate.remove import remove
+from xray.pipeline.generate.preparation import remove
 from xray.pipeline.plan.plan import replan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import verify

@@ -17,6 +17,8 @@ from xray.masks import decode_mask
 from xray.pipeline.plan.plan import compare_plans
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
+from xray.runs.ids import ShardId
+from xray.runs.receipts import GENERATE
 from xray.runs.recipe import recipe_from
 from xray.runs.roles import untested_scenarios
 
@@ -90,6 +92,12 @@ def test_guide_and_measures_are_recorded(run: RunFolder) -> None:
         assert len(provenance["painter"]["guide"]["surrogate_weights"]) == 64
         assert {key for key in provenance["weights"] if key.endswith(".safetensors")}
         assert 0 < provenance["painted"]["p_true"]["after"] < 1
+
+
+def test_receipts_of_painted_edits_name_the_remover_whose_backgrounds_they_show(run: RunFolder) -> None:
+    receipts = run.store.receipts(GENERATE)
+    removers = {run.plan.inpaints(ShardId(receipt.shard).part): receipt.facts.get("remover") for receipt in receipts}
+    assert removers == {False: None, True: "telea"}
 
 
 def test_adversarial_images_are_not_scored_and_the_plan_names_the_white_box(run: RunFolder) -> None:

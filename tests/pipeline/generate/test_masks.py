@@ -15,8 +15,9 @@ from xray.core.errors import ConfigError, XrayError
 from xray.core.images import decode
 from xray.masks import Hint, RefinerInput, decode_mask
 from xray.models.weights import fingerprint
-from xray.pipeline.generate.masks import MaskWorker, refine_batch
+from xray.pipeline.generate.masks import MaskWorker
 from xray.pipeline.generate.retry import masks_to_remake
+from xray.pipeline.generate.workers import refine_shards
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import MASK
 
@@ -159,7 +160,7 @@ def test_refiners_without_weights_need_no_device(tmp_path: Path, monkeypatch: py
     values["masks"] = {"annotations": values["masks"]["annotations"], "refine": "given"}
     run = planned(tmp_path, values)
     monkeypatch.setattr("xray.pipeline.generate.masks.load_on", None)
-    assert refine_batch(run.uri, run.plan.batches()[0])["masks"] == {"ok": 2}
+    assert refine_shards(run.uri, run.plan.batches()[0])["masks"] == 2
     assert run.store.receipt(MASK, run.plan.batches()[0]).facts["refiner"] == {"kind": "given"}
     assert rows(run)["0.jpg"]["origin"] == "given"
 

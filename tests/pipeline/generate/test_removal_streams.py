@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from xray.cli.main import app
 from xray.cluster.placement import PoolState
 from xray.pipeline.generate.generate import generate
-from xray.pipeline.generate.remove import remove
+from xray.pipeline.generate.preparation import remove
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import verify

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from xray.cli.main import app
 from xray.core.files import paths_below
-from xray.pipeline.generate.removal import remove_batch
+from xray.pipeline.generate.workers import remove_shards
 from xray.pipeline.verify.verify import VerifyReport, verify
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import GENERATE, MASK, REMOVE
@@ -63,7 +63,7 @@ def test_a_flipped_byte_is_found_and_made_again(golden: RunFolder, run: RunFolde
     said = CliRunner().invoke(app, ["verify", run.uri]).output
     assert "remove: 2 shards missing" in said
     for batch in (first, second, third):
-        remove_batch(run.uri, batch)
+        remove_shards(run.uri, 1, batch)
     assert verify(run).sound
     assert made_files(run) == made_files(golden)
 
@@ -93,6 +93,14 @@ def test_rows_that_differ_from_the_plan(run: RunFolder) -> None:
     other = run.store.shard_table(REMOVE, "removed", second)
     run.store.commit(REMOVE, first, {"removed": (other, None)}, {"removed": {"ok": 2}}, 0)
     assert problems(verify(run)) == [("rows", f"receipts/remove/{first}.json")]
+
+
+def test_a_run_without_images_is_not_complete(run: RunFolder) -> None:
+    for shard in run.plan.shards():
+        run.store.revoke(GENERATE, shard)
+    report = verify(run)
+    assert not report.problems
+    assert (report.sound, report.images, dict(report.missing)) == (False, 0, {MASK: 0, REMOVE: 0, GENERATE: 3})
 
 
 def test_status_tells_how_many_are_removed(run: RunFolder) -> None:

@@ -5,14 +5,15 @@ Names of shards flow through the stages; each stage commits what it makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from xray.cluster.placement import PoolState, describe_pools
 from xray.core.errors import extra
 from xray.core.progress import Progress
 from xray.pipeline.budget import Budget
 from xray.pipeline.generate.estimate import remember_rates
+from xray.pipeline.generate.preparation import Finished
+from xray.pipeline.generate.removal import RemoveWorker
 from xray.pipeline.generate.worklist import Worklist
 from xray.runs.counts import RowCounts
 from xray.runs.folder import RunFolder
@@ -62,21 +63,25 @@ def generate(
         from xray.cluster.session import connected, nodes
 
     with connected(), Progress("generate", run.plan.planned_rows(), "images", before.rows) as progress:
-        pools = run.recipe.pools
-        if work.pools():
+        pools, granted, photographs = run.recipe.pools, work.pools(), run.plan.rows_by_batch()
+        if granted:
             await_gpus(pools.gpus, pools.stall_seconds)
         passes = work.passes(nodes(), workers)
-        metrics, removed = Metrics(run.uri, "generate", sum(len(one.items) for one in passes)), Removed(work)
+        metrics = Metrics(run.uri, "generate", sum(len(one.items) for one in passes))
+        removed = Finished(RemoveWorker, sum(photographs[batch] for batch in work.lacking))
 
         def show(states: Mapping[str, PoolState]) -> None:
-            progress.detail(*removed.described, *describe_pools(states))
-            metrics.pools(states)
-            watch(states)
+            removed.report(states)
+            actors = {name: state for name, state in states.items() if name in granted}
+            part = [f"objects removed: {removed.done:,} of {removed.total:,}"] if removed.total else []
+            progress.detail(*part, *describe_pools(actors))
+            metrics.pools(actors)
+            watch(actors)
 
         for one in passes:
             for results in stream(one.items, one.stages, run=run.uri, stall_seconds=pools.stall_seconds, watch=show):
                 metrics.done()
-                removed.advance(results)
+                removed.commit(results)
                 for shard in (shard for stage in results for shard in stage["made"]):
                     counts = RowCounts(shard["counts"], shard["bytes"], shard["seconds"], 1)
                     progress.advance(counts.rows)
@@ -84,20 +89,3 @@ def generate(
                     budget.spend(counts)
         remember_rates(run, nodes())
     return RowCounts.of(run.store.receipts(GENERATE))
-
-
-class Removed:
-    """The number of photographs whose objects are removed, of those that lack it."""
-
-    def __init__(self, work: Worklist) -> None:
-        photographs = work.run.plan.rows_by_batch()
-        self.done, self.total = 0, sum(photographs[batch] for batch in work.lacking)
-
-    def advance(self, results: Iterable[Mapping[str, Any]]) -> None:
-        """Count the results of an item."""
-        self.done += sum(stage.get("removed", 0) for stage in results)
-
-    @property
-    def described(self) -> list[str]:
-        """The part of the progress line about it; empty if there is nothing to remove."""
-        return [f"objects removed: {self.done:,} of {self.total:,}"] if self.total else []

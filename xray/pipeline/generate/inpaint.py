@@ -21,7 +21,7 @@ from xray.masks.photographs import read_photo
 from xray.models.weights import check_pinned
 from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, rows_by_image
 from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
-from xray.pipeline.generate.shows import removed_of
+from xray.pipeline.generate.shows import removed_of, remover_facts
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
 from xray.runs.counts import has_failed
@@ -189,6 +189,7 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
             scenarios = dict.fromkeys(images.column("scenario").to_pylist())
             facts = {"painter": dict(runner.model.facts)}
             facts |= device_facts(runner, rate_settings(self.recipe, "paint", scenarios))
+            facts |= remover_facts(self.run, name)
             tables = {"images": (images, consecutive(images.column("scenario")))}
             if store.has_receipt(GENERATE, name):
                 store.revoke_images(name)

@@ -45,8 +45,8 @@ class RemoveProbe(RemoveWorker):
         sample = _usable(self.run.plan.batch(name)).slice(0, max(MIN_IMAGES, self.batch))
         masks = self.run.store.masks(name) or central_masks(sample, self.recipe.limits)
         with DeviceLock(self.device_lock) as lock:
-            self.rows(sample.slice(0, self.batch), masks, lock)
-            rows, runner = self.rows(sample, masks, lock)
+            self.rows(sample.slice(0, self.batch), lock, masks=masks)
+            rows, runner = self.rows(sample, lock, masks=masks)
         return _rate(runner, [row["patch"] for row in rows])
 
 

@@ -54,11 +54,21 @@ def _files_of_images(run: RunFolder, photographs: Photographs, name: str) -> Ite
 
 
 def _files_of_donor(run: RunFolder, photographs: Photographs, row: Mapping[str, Any]) -> list[str | None]:
+    """The files of the donor of a row of PLAN: of the first one whose object could be removed, if that is asked."""
     rule = run.recipe.scenarios[row["scenario"]].scenario.donor_rule
-    removed = rule is not None and rule.removed and row["donor_id"] is not None
-    place = photographs.find(row["donor_id"]) if removed else None
-    mask = run.plan.batch(place[0])["mask_uri"][place[1]].as_py() if place else None
-    return [row["donor_uri"], mask]
+    if rule is None or not rule.removed or not run.recipe.removes_donors or row["donor_id"] is None:
+        return [row["donor_uri"]]
+    for name in (row["donor_id"], *(spare["donor_id"] for spare in row.get("donor_spares") or ())):
+        if (place := photographs.find(name)) is not None and not _unusable(run, *place):
+            source = run.plan.batch(place[0]).slice(place[1], 1).to_pylist()[0]
+            return [source["uri"], source["mask_uri"]]
+    return []
+
+
+def _unusable(run: RunFolder, batch: str, position: int) -> bool:
+    """Whether the object of a photograph could not be removed, for a reason that stays."""
+    made = run.store.has_receipt(REMOVE, batch)
+    return made and run.store.removed_row(batch, position)["status"] == schema.REJECTED
 
 
 def _files_of_photographs(run: RunFolder, stage: Stage, table: str, batch: str) -> Iterator[list[str | None]]:

@@ -14,9 +14,11 @@ from xray.core.files import read_committed
 from xray.pipeline.generate.donors import Donors
 from xray.pipeline.generate.inpaint import InpaintWorker
 from xray.pipeline.generate.masks import MaskWorker
-from xray.pipeline.generate.removal import RemoveWorker, remove_batch, remover_of
+from xray.pipeline.generate.photo_batches import make_in_task
+from xray.pipeline.generate.removal import RemoveWorker
 from xray.pipeline.generate.render import Renderer, status_counts
-from xray.pipeline.generate.shows import removed_of, shows_donors, shows_own
+from xray.pipeline.generate.shows import removed_of, remover_facts, shows_own
+from xray.pipeline.worker import OnBatch, ignore_batch
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId, batch_of, is_batch
@@ -30,13 +32,12 @@ class RefineStage(MaskWorker):
 
     def __call__(self, names: str) -> dict[str, Any]:
         """Make and commit the masks; masks are not images, so no shard is reported."""
-        super().__call__(batch_of(names.split()[0]))
-        return {"made": []}
+        return _counted("masks", super().__call__(batch_of(names.split()[0])))
 
 
-def refine_shards(uri: str, names: str) -> dict[str, Any]:
+def refine_shards(uri: str, names: str, on_batch: OnBatch = ignore_batch) -> dict[str, Any]:
     """Make the masks of some shards with a refiner without weights; runs on a worker."""
-    return RefineStage(uri, "cpu", 1, lambda items, seconds: None)(names)
+    return _counted("masks", make_in_task(MaskWorker, uri, batch_of(names.split()[0]), on_batch))
 
 
 class RemoveStage(RemoveWorker):
@@ -45,16 +46,16 @@ class RemoveStage(RemoveWorker):
     def __call__(self, names: str) -> dict[str, Any]:
         """Remove and commit; no shard is reported."""
         batch = _batch_to_remove(self.run, names)
-        return _removed(super().__call__(batch) if batch else {})
+        return _counted("removed", super().__call__(batch) if batch else {})
 
 
-def remove_shards(uri: str, at_once: int, names: str) -> dict[str, Any]:
+def remove_shards(uri: str, at_once: int, names: str, on_batch: OnBatch = ignore_batch) -> dict[str, Any]:
     """Remove objects as `RemoveStage`, with a remover without weights; runs on a worker.
 
     `at_once`: photographs at the same time, in tasks of their own if there are several.
     """
     batch = _batch_to_remove(RunFolder(uri), names)
-    return _removed(remove_batch(uri, batch, at_once) if batch else {})
+    return _counted("removed", make_in_task(RemoveWorker, uri, batch, on_batch, at_once) if batch else {})
 
 
 def _batch_to_remove(run: RunFolder, names: str) -> str | None:
@@ -63,8 +64,9 @@ def _batch_to_remove(run: RunFolder, names: str) -> str | None:
     return batch_of(first) if wanted else None
 
 
-def _removed(result: dict[str, Any]) -> dict[str, Any]:
-    return {"made": [], "removed": sum(result.get("removed", {}).values())}
+def _counted(table: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the number of rows that were made of a table, and no shards."""
+    return {"made": [], table: sum(result.get(table, {}).values())}
 
 
 class InpaintStage(InpaintWorker):
@@ -106,9 +108,7 @@ def _render(run: RunFolder, renderer: Renderer, name: str) -> Receipt:
     tables = {"images": (rendered.images, rendered.row_groups)}
     if makes_masks:
         tables["masks"] = (rendered.masks, [len(rendered.masks)])
-    counts, facts = status_counts(rendered.images), dict[str, Any](environment=environment())
-    if shows_own(run, ShardId(name).part) or shows_donors(run, ShardId(name).part):
-        facts["remover"] = remover_of(run.recipe).name
+    counts, facts = status_counts(rendered.images), {"environment": environment(), **remover_facts(run, name)}
     return run.store.commit(GENERATE, name, tables, counts, time.perf_counter() - started, facts)
 
 

@@ -52,6 +52,7 @@ class Worklist:
         retried: those of `shards` that have images, but not of a file that could not be read and now can.
         lacking: photo batches whose objects must be removed first, in order.
         across: whether shards show photographs of other batches without their objects: all removal precedes them.
+        unmasked: photo batches whose masks are made for their own sake.
     """
 
     run: RunFolder
@@ -61,6 +62,7 @@ class Worklist:
     retried: frozenset[str]
     lacking: tuple[str, ...] = ()
     across: bool = False
+    unmasked: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: RunFolder) -> Worklist:
@@ -75,6 +77,13 @@ class Worklist:
         showing, across = shown_batches(run, (shard for names in shards.values() for shard in names))
         lacking = _not_removed(run, showing)
         return cls(run, shards, inpainted, masked, retried, lacking, across and bool(lacking))
+
+    @classmethod
+    def of_masks(cls, run: RunFolder) -> Worklist:
+        """Find the photo batches without masks, and no images."""
+        masked = _masked(run)
+        unmasked = tuple(batch for batch in run.plan.batches() if batch not in masked)
+        return cls(run, {}, frozenset(), masked, frozenset(), across=True, unmasked=unmasked)
 
     @classmethod
     def of_removal(cls, run: RunFolder) -> Worklist:
@@ -95,8 +104,9 @@ class Worklist:
     def refines(self) -> bool:
         """Whether masks need a stage of their own: for a model, to inpaint or remove, or as in earlier commands."""
         accelerated = self.run.recipe.masks.refiner.accelerated
-        needed = accelerated or self.inpaints or self.lacking or self.run.store.done(MASK)
-        return bool(needed) and self.run.recipe.needs_masks and not {*self.shards, *self.lacking} <= self.masked
+        needed = accelerated or self.inpaints or self.lacking or self.unmasked or self.run.store.done(MASK)
+        batches = {*self.shards, *self.lacking, *self.unmasked}
+        return bool(needed) and self.run.recipe.needs_masks and not batches <= self.masked
 
     @property
     def units(self) -> list[str]:
@@ -137,7 +147,7 @@ class Worklist:
             stages = before + (render if rendered else [])
             return [Pass(self.units, stages)] if self.units else []
         items = [" ".join([batch, *self._to_inpaint(batch)]) for batch in self.run.plan.batches()]
-        needed = {*self.lacking}
+        needed = {*self.lacking, *self.unmasked}
         first = [item for item in items if " " in item or item in needed]
         return [Pass(first, before), *([Pass(rendered, render)] if rendered else [])]
 
@@ -172,7 +182,7 @@ def _stage(
 
     if pool := granted.get(name):
         return Stage(name, actor, (uri, pool.device, pool.batch), pool, overlap=2)
-    return Stage(name, task, (uri, *more))
+    return Stage(name, task, (uri, *more), reports=True)
 
 
 def _masked(run: RunFolder) -> frozenset[str]:

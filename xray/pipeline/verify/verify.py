@@ -138,7 +138,10 @@ def _plan_problems(run: RunFolder) -> Iterator[Problem]:
 
 def _missing(run: RunFolder, shards: set[str], batches: set[str]) -> dict[Stage, int]:
     missing: dict[Stage, int] = {}
-    for stage in run.store.stages() or [GENERATE]:
+    stages = run.store.stages()
+    if {*stages} <= {MASK, REMOVE}:  # models may have been evaluated without storing images
+        stages.append(GENERATE)
+    for stage in stages:
         if stage == MASK:
             missing[stage] = len(batches - run.store.masked())
         elif stage == REMOVE:
