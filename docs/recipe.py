@@ -55,7 +55,8 @@ SCENARIOS = """A list of names and mappings, or a mapping by name. Besides the s
 | `variants` | {type} | {default} | {range} | {meaning} |
 | `vary` | mapping of settings to lists of values | none |  | A scenario for each combination: `NAME-VALUE-…`. |
 
-[scenarios.md](scenarios.md) says what each one shows and which region it preserves."""
+Settings within others have dotted keys in `vary`: `world.category`. [scenarios.md](scenarios.md) says
+what each one shows and which region it preserves."""
 NOTES = {
     "source": "Choose one by `kind`; `xray list sources` prints them.",
     "categories": "The name of a built-in set (`imagenet1k`, `ximagenet12`, `stamps12`); a list of labels "

@@ -69,6 +69,51 @@ def test_what_cannot_vary_is_refused_with_its_line(rest: str, where: str) -> Non
         parse_recipe(f"{SOURCE}scenarios:\n  original: original\n  b: {{kind: blur_background, {rest}}}\n")
 
 
+def test_settings_within_others_vary() -> None:
+    entry = "{kind: edit, size: {enlarge: false}, world: {kind: donor, complexity: low}, vary: {VARY}}"
+    vary = "size.rate: [0.1, fit], world.category: [same, any], position.where: [centre]"
+    recipe = parse_recipe(f"{SOURCE}scenarios: {{e: {entry.replace('VARY', vary)}}}\n")
+    assert list(recipe.scenarios) == ["e-0.1-same-centre", "e-0.1-any-centre", "e-fit-same-centre", "e-fit-any-centre"]
+    entries = [recipe_values(recipe)["scenarios"][name] for name in recipe.scenarios]
+    assert [one["size"]["rate"] for one in entries] == [0.1, 0.1, "fit", "fit"]
+    assert [one["world"]["category"] for one in entries] == ["same", "any", "same", "any"]
+    assert {one["size"]["enlarge"] for one in entries} == {False}
+    assert {one["world"]["complexity"] for one in entries} == {"low"}
+    assert {one["position"]["where"] for one in entries} == {"centre"}
+    again = recipe_from({**recipe_values(recipe), "categories": {"ball": [430]}})
+    assert again.scenarios == recipe.scenarios
+
+
+def test_worlds_vary_by_their_kind() -> None:
+    recipe = parse_recipe(f"{SOURCE}scenarios: {{e: {{kind: edit, vary: {{world.kind: [tiled, noise]}}}}}}\n")
+    assert [entry.scenario.world.name for entry in recipe.scenarios.values()] == ["tiled", "noise"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        ("vary: {wrld.category: [any]}", r"vary\.wrld\.category: .*did you mean 'world'"),
+        ("vary: {world.category: [any]}", "needs `kind`"),
+        ("world: donor, vary: {world.category: [any]}", r"vary\.world\.category: .*`world: donor`.*`world: {"),
+        ("size: 0.1, vary: {size.enlarge: [true]}", r"vary\.size\.enlarge: .*`size: 0\.1`"),
+        ("size: {rate: 0.1}, vary: {size.rate: [0.1]}", r"vary\.size\.rate: .*is set"),
+        ("vary: {size: [0.1], size.enlarge: [true]}", r"vary\.size\.enlarge: .*`size`"),
+        ("vary: {size.rate: [0.1, -3]}", r"vary\.size\.rate\.1.*-3"),
+        ("vary: {size.rte: [0.1]}", r"vary\.size\.rte.*did you mean 'rate'"),
+        ("vary: {size.rate.big: [0.1]}", r"vary\.size\.rate\.big"),
+        ("vary: {size..rate: [0.1]}", r"vary\.size\.\.rate"),
+        ("vary: {.: [0.1]}", r"vary\.\."),
+        ("vary: {3: [0.1]}", r"vary\.3"),
+        ("world: {kind: donor}, vary: {world.category: [any, nxt]}", r"vary\.world\.category\.1.*'next'.*nxt"),
+        ("world: {kind: donor}, vary: {world.categry: [any]}", r"vary\.world\.categry.*did you mean 'category'"),
+        ("vary: {size.rate: [-1], size.enlarge: [true]}", r"vary\.size\.rate\.0.*-1"),
+    ],
+)
+def test_settings_within_others_that_cannot_vary(rest: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"line 4: scenarios\.b.*{said}"):
+        parse_recipe(f"{SOURCE}scenarios:\n  original: original\n  b: {{kind: edit, {rest}}}\n")
+
+
 @pytest.mark.parametrize("kind", ["", "kind: nothing,", "kind: [original],", "kind: {a: 1},"])
 def test_an_entry_without_a_scenario_to_vary(kind: str) -> None:
     with pytest.raises(ConfigError, match="line 2"):

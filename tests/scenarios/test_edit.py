@@ -137,6 +137,14 @@ def test_phrase_tells_directions_apart(direction, words):
     assert f"turned {words}" in build_scenario({"kind": "edit", "direction": direction}).phrase
 
 
+@pytest.mark.parametrize(
+    ("cell", "grid", "words"),
+    [((0, 2), 3, "top right"), ((1, 1), 3, "the centre"), ((0, 2), 4, "row 1, column 3 of 4")],
+)
+def test_phrase_names_the_cell(cell, grid, words):
+    assert words in build_scenario({"kind": "edit", "position": {"cell": list(cell), "grid": grid}}).phrase
+
+
 def test_phrase_names_all_changes():
     phrase = build_scenario({"kind": "edit", "size": 0.1, "flip": True, "world": {"kind": "donor"}}).phrase
     assert "10 %" in phrase
@@ -173,6 +181,7 @@ def test_released_edit_of_a_size_that_is_not_reached_is_the_photograph():
         {"size": {"rate": 0.1, "about": "centroid"}},
         {"position": "centre"},
         {"position": {"cell": [0, 0]}},
+        {"direction": {"angle": 20, "min_visible": 0.5}},
     ],
     ids=str,
 )

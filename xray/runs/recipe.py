@@ -97,9 +97,7 @@ def _entries_of(name: str, value: Any) -> list[tuple[str, ScenarioEntry]]:
             scenario = checked(build_scenario)(one.fields)
         except PydanticCustomError as error:
             context = error.context or {}
-            where = tuple(context["where"])
-            inside = one.where.get(where[0], where[:1]) if where else ()
-            raise ConfigError(context["message"], (*inside, *where[1:])) from error
+            raise ConfigError(context["message"], one.locate(tuple(context["where"]))) from error
         entries.append((one.name, ScenarioEntry(scenario=scenario, variants=value.get("variants", 1))))
     return entries
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,18 +19,28 @@ _MOST = 1000
 """Scenarios of one entry."""
 
 
+Where = tuple[str | int, ...]
+
+
 class Variation(NamedTuple):
     """One scenario of an entry with `vary`.
 
     Args:
         name: of the scenario.
         fields: the entry's settings, with one value for each setting that varies.
-        where: path within the entry of each value that was chosen, by setting.
+        chosen: index of the value of each setting that varies, by its key in `vary`.
     """
 
     name: str
     fields: dict[str, Any]
-    where: dict[str, tuple[str | int, ...]]
+    chosen: dict[str, int]
+
+    def locate(self, where: Where) -> Where:
+        """Return where a setting was written within the entry: in `vary`, if its value or a part of it varies."""
+        varied = [key for key in self.chosen if all(map(operator.eq, _path(key), where))] if where else []
+        if len(varied) != 1:  # none, or several parts of the setting
+            return ("vary",) if varied else where
+        return ("vary", varied[0], self.chosen[varied[0]], *where[len(_path(varied[0])) :])
 
 
 def variations(name: str, fields: Mapping[str, Any]) -> Iterator[Variation]:
@@ -37,7 +48,8 @@ def variations(name: str, fields: Mapping[str, Any]) -> Iterator[Variation]:
 
     Args:
         name: of the entry.
-        fields: `kind`, settings, and `vary`: for each setting that varies, the list of its values.
+        fields: `kind`, settings, and `vary`: for each setting that varies, the list of its values. A setting within
+            another one has a dotted key, such as `world.category`.
 
     Raises:
         ConfigError: `vary` is not such a mapping, or two scenarios would have the same name.
@@ -45,6 +57,9 @@ def variations(name: str, fields: Mapping[str, Any]) -> Iterator[Variation]:
     >>> entry = {"kind": "blur_background", "vary": {"sigma": [1, 2.5], "bleed": [True, False]}}
     >>> [one.name for one in variations("blur", entry)]
     ['blur-1-true', 'blur-1-false', 'blur-2.5-true', 'blur-2.5-false']
+    >>> entry = {"kind": "edit", "world": {"kind": "donor"}, "vary": {"world.category": ["same", "any"]}}
+    >>> [one.fields["world"] for one in variations("swap", entry)]
+    [{'kind': 'donor', 'category': 'same'}, {'kind': 'donor', 'category': 'any'}]
     """
     rest = {key: value for key, value in fields.items() if key != "vary"}
     if "vary" not in fields:
@@ -54,11 +69,20 @@ def variations(name: str, fields: Mapping[str, Any]) -> Iterator[Variation]:
     labels = {key: _labels(name, key, values) for key, values in varied.items()}
     for chosen in itertools.product(*(range(len(values)) for values in varied.values())):
         indices = dict(zip(varied, chosen, strict=True))
-        yield Variation(
-            "-".join([name, *(labels[key][index] for key, index in indices.items())]),
-            rest | {key: varied[key][index] for key, index in indices.items()},
-            {key: ("vary", key, index) for key, index in indices.items()},
-        )
+        one = rest
+        for key, index in indices.items():
+            one = _replaced(one, _path(key), varied[key][index])
+        yield Variation("-".join([name, *(labels[key][index] for key, index in indices.items())]), one, indices)
+
+
+def _path(key: str) -> tuple[str, ...]:
+    return tuple(key.split("."))
+
+
+def _replaced(fields: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Return a copy of settings with another value at a path."""
+    first, *inner = path
+    return {**fields, first: _replaced(fields.get(first, {}), tuple(inner), value) if inner else value}
 
 
 def _checked(fields: Mapping[str, Any], vary: Any) -> dict[str, Sequence[Any]]:
@@ -70,10 +94,9 @@ def _checked(fields: Mapping[str, Any], vary: Any) -> dict[str, Sequence[Any]]:
     scenario: Any = find("scenario", Scenario, fields["kind"])
     settings = [field.name for field in dataclasses.fields(scenario)]
     for key, values in vary.items():
-        if key not in settings:
-            raise ConfigError(str(unknown("setting to vary", key, settings)), ("vary", key))
-        if key in fields:
-            raise ConfigError(f"`{key}` is set, and varies: remove one of the two", ("vary", key))
+        if (first := _path(str(key))[0]) not in settings:
+            raise ConfigError(str(unknown("setting to vary", first, settings)), ("vary", key))
+        _check_free(fields, key, [_path(other) for other in vary if other != key])
         if not isinstance(values, list) or not values:
             raise ConfigError(f"`vary: {{{key}: …}}` is a list of values; got {values!r}", ("vary", key))
     count = 1
@@ -82,6 +105,25 @@ def _checked(fields: Mapping[str, Any], vary: Any) -> dict[str, Sequence[Any]]:
     if count > _MOST:
         raise ConfigError(f"`vary` makes {count:,} scenarios, at most {_MOST:,} are possible", ("vary",))
     return dict(vary)
+
+
+def _check_free(fields: Mapping[str, Any], key: str, others: Sequence[tuple[str, ...]]) -> None:
+    """Check that a setting is not set, and that what it is a part of neither varies nor is written as one value.
+
+    Args:
+        fields: of the entry.
+        key: of the setting in `vary`.
+        others: paths of the other settings that vary.
+    """
+    path, inside = _path(key), fields
+    for end, part in enumerate(path, 1):
+        outer = ".".join(path[: end - 1])
+        if not isinstance(inside, Mapping):
+            raise ConfigError(f"`{key}` cannot vary in `{outer}: {inside}`: write `{outer}: {{…}}`", ("vary", key))
+        if path[:end] in others or (end == len(path) and part in inside):
+            both = ".".join(path[:end])
+            raise ConfigError(f"`{both}` is set, and `{key}` varies: remove one of the two", ("vary", key))
+        inside = inside.get(part, {})
 
 
 def _labels(name: str, key: str, values: Sequence[Any]) -> list[str]:

@@ -24,6 +24,9 @@ _POSITIONS = {
     "side": "moved to a side",
     "cell": "moved to",
 }
+_CELLS = ("top left", "top centre", "top right", "middle left", "centre", "middle right",
+          "bottom left", "bottom centre", "bottom right")  # fmt: skip
+"""The cells of a grid of 3 × 3 in words."""
 _ONLY_RESAMPLED = 1.0
 """Largest angle in degrees, either way, that measures interpolation rather than direction."""
 
@@ -173,6 +176,8 @@ def _check_released(edit: Edit) -> None:
         raise ValueError("with `preset: imagenet_e` a size is a share of the frame or `fit`, without other settings")
     if edit.position is not None and edit.position != Position():
         raise ValueError(f"the released code moves objects to random positions only, not to {edit.position.where!r}")
+    if edit.direction is not None and edit.direction.min_visible != Direction.min_visible:
+        raise ValueError("the released code turns objects however little of them is left: remove `min_visible`")
 
 
 def _by(direction: Direction) -> str:
@@ -189,4 +194,6 @@ def _cell(position: Position) -> str:
     if position.cell is None:
         return ""
     row, column = position.cell
+    if position.grid == 3:
+        return f" the {_CELLS[3 * row + column]}"
     return f" row {row + 1}, column {column + 1} of {position.grid} × {position.grid}"
