@@ -4,8 +4,12 @@
 
 FOLDER has `images/GROUP/NAME.*`, `masks/GROUP/NAME.png`, and `groups.csv` with the ImageNet classes of each group
 (columns `group` and `imagenet1k_indices`); without one, photographs are drawn, and the figures mean nothing. All
-goes through `plan`, `generate`, `evaluate` and `score`. `naming_donor` is the share of wrong answers that name the
-category of a donor of another category.
+goes through `plan`, `generate`, `evaluate` and `score`. Figures, over donors of another category than the object's:
+
+- wrong, naming: wrong answers, and how many of these name the donor's category; `share`, with its Wilson interval,
+  which takes the answers as independent (they are of few photographs: the truth is wider).
+- chance: the share to expect if answers did not depend on donors: the same answers with each other's donors.
+- unrecognized: the same over donors that the network does not recognize without their object.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -50,6 +55,7 @@ def recipe_of(
                 "whole": {**donors, "donor": "whole"},
                 "removed": donors,
                 "removed_other": {**donors, "category": "other"},
+                "background": {"kind": "no_object", "fill": "removed"},
             },
             "bad_rows": 0.1,
             "remover": remover,
@@ -63,19 +69,26 @@ def groups(photos: Path) -> dict[str, list[int]]:
         return {row["group"]: [*map(int, row["imagenet1k_indices"].split())] for row in csv.DictReader(file)}
 
 
-def figures(run: RunFolder) -> dict[str, dict[str, float | None]]:
-    """Return the drop of each scenario, and the share of its wrong answers that name the donor's category."""
-    scores = score(run)
-    drops = scores.drops.set_index("scenario")
-    answers = run.store.table("donor_answers").to_pandas().set_index("scenario")
+def figures(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return the drop of each scenario, and how many of its wrong answers name the donor's category."""
+    drops = score(run).drops.set_index("scenario")["drop"]
     return {
-        name: {
-            "drop": round(float(drops.loc[name, "drop"]), 4),
-            "wrong": int(answers.loc[name, "wrong"]),
-            "naming_donor": round(float(answers.loc[name, "share"]), 4) if answers.loc[name, "wrong"] else None,
+        row["scenario"]: {
+            "drop": round(float(drops[row["scenario"]]), 4),
+            "wrong": row["wrong"],
+            "naming": row["naming_donor"],
+            "share": rounded(row["share"]),
+            "interval": [rounded(row["share_low"]), rounded(row["share_high"])],
+            "chance": rounded(row["chance_share"]),
+            "unrecognized": [int(row["unrecognized_naming"]), int(row["unrecognized_wrong"])],
+            "unrecognized_chance": rounded(row["unrecognized_chance"]),
         }
-        for name in answers.index
+        for row in run.store.table("donor_answers").to_pylist()
     }
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 3)
 
 
 def main() -> None:
@@ -101,8 +114,8 @@ def main() -> None:
         found = figures(run)
     for scenario, values in found.items():
         print(scenario, values)
-    half = found["removed"]["drop"] < MAX_DROP * found["whole"]["drop"]  # type: ignore[operator]
-    few = (found["removed"]["naming_donor"] or 0) <= MAX_NAMING
+    half = found["removed"]["drop"] < MAX_DROP * found["whole"]["drop"]
+    few = (found["removed"]["share"] or 0) <= MAX_NAMING
     print(json.dumps({**found, "drop_below_half": half, "naming_donor_reached": few}))
 
 

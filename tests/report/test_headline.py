@@ -95,3 +95,18 @@ def test_a_model_at_chance_is_not_a_finding(make_run):
     sentence, _ = headline(data)
     assert "chance (25 %)" in sentence
     assert "25 % [15, 39]" in sentence
+
+
+def test_without_a_loss_the_worst_scenario_is_named(base):
+    sentence, details = headline(data_with(base, {"net": {"random_background": (-0.1, -0.2, 0.0)}}))
+    assert "no accuracy" in sentence
+    assert "90 % on 100 photographs" in details[0]
+    assert "another" in details[0]
+    assert "then" not in details[0]
+
+
+def test_agreement_follows_the_scenario_that_it_is_about(base):
+    drops = {"random_background": (0.3, 0.2, 0.4), "blur_background": (0.1, 0.05, 0.2)}
+    _, details = headline(data_with(base, {"net": drops, "other": drops}))
+    assert "both models" in details[1]
+    assert "most robust" in details[2]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from xray.runs.factors import curve_levels, edit_controls, grid_scenarios, position_maps, same_but
+from xray.runs.factors import (
+    complexity_levels,
+    curve_levels,
+    edit_controls,
+    grid_scenarios,
+    position_maps,
+    same_but,
+)
 from xray.runs.recipe import recipe_from, recipe_values
 
 
@@ -145,3 +152,32 @@ def test_guided_inpainting_belongs_to_the_unguided_one():
     assert [(level.scenario, level.ordered) for level in levels] == [
         ("plain", False), ("misled", False), ("small_plain", False), ("small", False),
     ]  # fmt: skip
+
+
+def test_levels_of_complexity_are_those_of_donors_and_of_guides_by_complexity():
+    def painted(kind, strength):
+        guide = {"kind": kind, "strength": strength}
+        guide |= {"surrogate": "lite:efficientnet-lite0"} if kind == "adversarial" else {}
+        return {"kind": "edit", "world": {"kind": "painted", "painter": {"kind": "sdxl", "guide": guide}}}
+
+    donors = {
+        f"{category}-{word}": {"kind": "edit", "world": {"kind": "donor", "category": category, "complexity": word}}
+        for category in ("same", "any")
+        for word in ("high", "low")
+    }
+    guided = {
+        f"{kind}-{strength}": painted(kind, strength) for kind in ("complexity", "adversarial") for strength in (0.1, 0)
+    }
+    sizes = {"large": {"kind": "edit", "size": 0.2}, "small": {"kind": "edit", "size": 0.1}}
+    levels = complexity_levels(values({"original": "original", **donors, **guided, **sizes}))
+    assert list(levels.values()) == [
+        ["same-low", "same-high"],
+        ["any-low", "any-high"],
+        ["complexity-0", "complexity-0.1"],
+    ]
+    assert complexity_levels(values({"original": "original", **sizes})) == {}
+
+
+def test_labels_of_levels_are_short_numbers():
+    turned = {f"turned-{angle}": {"kind": "edit", "direction": {"angle": float(angle)}} for angle in (-45, 15)}
+    assert [level.label for level in curve_levels({"scenarios": turned})] == ["-45", "15"]

@@ -232,6 +232,8 @@ def test_what_is_painted_can_be_a_factor(painted: RunFolder) -> None:
 def test_a_run_without_scores_has_no_curves_yet(run: RunFolder) -> None:
     with pytest.raises(XrayError, match=r"'curves'.*xray score"):
         xray.open(run.uri).curves()
+    with pytest.raises(XrayError, match=r"'complexity_curves'.*xray score"):
+        xray.open(run.uri).curves(measured=True)
 
 
 def test_a_run_without_predictions_says_what_to_do(run: RunFolder) -> None:

@@ -10,8 +10,8 @@ from support.tiny_remover import removing_values
 
 from xray.core.environment import environment
 from xray.core.errors import XrayError
-from xray.pipeline.generate.removal import _worker, remove_batch
-from xray.pipeline.generate.workers import _open, render_shard
+from xray.pipeline.generate.photo_batches import _worker
+from xray.pipeline.generate.workers import _open, refine_shards, remove_shards, render_shard
 from xray.pipeline.plan.plan import replan
 from xray.pipeline.plan.survey import survey
 from xray.runs.folder import RunFolder
@@ -45,6 +45,21 @@ def test_another_version_of_the_decoder_is_refused(tmp_path: Path, monkeypatch: 
     install(monkeypatch, simplejpeg="1.7.2")
     made_here(RunFolder(run.uri))
     assert run.store.done(GENERATE) == set(run.plan.shards())
+
+
+def test_masks_are_made_with_one_version_even_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pooled_folder(tmp_path)
+    run = planned(folder, removing_values(folder))
+    install(monkeypatch, numpy="0.1")
+    first, second, _ = run.plan.batches()
+    refine_shards(run.uri, first)
+    monkeypatch.undo()
+    _worker.cache_clear()
+    with pytest.raises(XrayError, match=r"mask of .* numpy 0\.1"):
+        refine_shards(run.uri, second)
+    assert run.store.masked() == {first}
 
 
 def test_libraries_that_determine_no_pixel_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +112,7 @@ def test_the_library_of_a_remover_determines_removals_and_the_images_that_show_t
     _worker.cache_clear()
     run.store.revoke(REMOVE, run.plan.batches()[0])
     with pytest.raises(XrayError, match=r"remove of .* pypatchmatch 0\.1"):
-        remove_batch(run.uri, run.plan.batches()[0])
+        remove_shards(run.uri, 1, run.plan.batches()[0])
     assert "pypatchmatch" in changed_versions(run, GENERATE, run.store.receipts(GENERATE)[0])
     assert changed_versions(shown, GENERATE, shown.store.receipts(GENERATE)[0]) == {}
     diff = replan(run, run.recipe, survey(run.recipe))

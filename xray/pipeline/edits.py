@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from xray.runs.factors import curve_levels, edit_controls, grid_scenarios, position_maps, same_but
-from xray.runs.roles import control_scenarios, editing_scenarios
+from xray.runs.factors import complexity_levels, curve_levels, edit_controls, grid_scenarios, position_maps, same_but
+from xray.runs.roles import PRETRAINED, control_scenarios, editing_scenarios
 from xray.statistics.robustness import measures
+from xray.statistics.robustness.complexity_curves import complexity_curves
 from xray.statistics.robustness.curves import curve_summaries, curves
 from xray.statistics.robustness.editing import donor_answers, drops_beyond_controls
 from xray.statistics.robustness.worst_group import worst_groups
 
-COLUMNS = ("donor_category", "names_donor")
+COLUMNS = ("donor_category", "names_donor", "top1")
 """Columns of PREDICTIONS that these scores need besides those of `xray.pipeline.score`."""
+_PLACEMENT = ("size", "position", "direction", "flip")
 
 
 class Tables(Protocol):
     """A run's tables, as `xray.runs.store.Store` and `xray.runs.tables.RunTables` read them."""
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read some columns of a table."""
+    def table(self, name: str, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
+        """Read some columns and rows of a table."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class EditScores:
         donor_answers: `xray.statistics.robustness.editing.donor_answers`.
         curves: `xray.statistics.robustness.curves.curves`, with `factor` and `label` of each level.
         curve_summaries: `xray.statistics.robustness.curves.curve_summaries`.
+        complexity_curves: `xray.statistics.robustness.complexity_curves.complexity_curves`.
         position_maps: accuracies by model, `map`, `row` and `column` of the 3 × 3 cells, over complete cases.
         worst_groups: `xray.statistics.robustness.worst_group.worst_groups` of the grid of size, position and world.
         measures: `xray.statistics.robustness.measures.measured`.
@@ -46,6 +52,7 @@ class EditScores:
     donor_answers: pd.DataFrame
     curves: pd.DataFrame
     curve_summaries: pd.DataFrame
+    complexity_curves: pd.DataFrame
     position_maps: pd.DataFrame
     worst_groups: pd.DataFrame
     measures: pd.DataFrame
@@ -59,7 +66,21 @@ class EditScores:
 
 def columns(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the columns of PREDICTIONS that these scores need besides those of `xray.pipeline.score`."""
-    return (*COLUMNS, "sample_id") if without_object(recipe) else COLUMNS
+    return (*COLUMNS, "sample_id") if without_object(recipe) or complexity_levels(recipe) else COLUMNS
+
+
+def with_image_facts(predictions: pd.DataFrame, recipe: Mapping[str, Any], store: Tables) -> pd.DataFrame:
+    """Add what other tables know of each image: `donor_id`, and `complexity` of its background if the recipe varies it.
+
+    The complexity is what was measured when the image was made: of the donor as it is shown, or of the painted
+    background with the object's area filled; NaN where it was not measured.
+    """
+    scenarios = [name for names in complexity_levels(recipe).values() for name in names]
+    if scenarios:
+        images = store.table("images", ["sample_id", "provenance"], pc.field("scenario").isin(scenarios)).to_pydict()
+        measured = dict(zip(images["sample_id"], map(_complexity, images["provenance"]), strict=True))
+        predictions = predictions.assign(complexity=predictions["sample_id"].map(measured).astype(float))
+    return with_donor_ids(predictions, store)
 
 
 def with_donor_ids(predictions: pd.DataFrame, store: Tables) -> pd.DataFrame:
@@ -86,13 +107,14 @@ def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int 
         seed: seed of the bootstrap.
     """
     levels = pd.DataFrame([asdict(level) for level in curve_levels(recipe)])
-    maps = position_maps(recipe)
+    maps, measured = position_maps(recipe), "complexity" in predictions
     empty = pd.DataFrame()
     return EditScores(
         beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe), seed=seed),
-        donor_answers=donor_answers(predictions, _recognized(predictions, recipe)),
+        donor_answers=donor_answers(predictions, _recognized(predictions, recipe), _named(predictions, recipe)),
         curves=_labelled(curves(predictions, levels, seed=seed), levels) if len(levels) else empty,
         curve_summaries=curve_summaries(predictions, levels, seed=seed) if len(levels) else empty,
+        complexity_curves=complexity_curves(predictions, complexity_levels(recipe) if measured else {}, seed=seed),
         position_maps=_maps(predictions, maps, seed),
         worst_groups=worst_groups(predictions, grid_scenarios(recipe), seed=seed),
         measures=measures.measured(predictions, run_measures(recipe), seed=seed),
@@ -137,6 +159,14 @@ def run_measures(recipe: Mapping[str, Any]) -> list[measures.Measure]:
     return found
 
 
+def _complexity(provenance: str) -> float:
+    """Return the measured complexity of an image's background, or of the image where its guide was of the image."""
+    recorded = json.loads(provenance)
+    donor = recorded.get("drawn", {}).get("complexity", np.nan)
+    painted = recorded.get("painted", {}).get("complexity", {})
+    return float(painted.get("background", painted.get("image", {})).get("after", donor))
+
+
 def _recognized(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame | None:
     """Return the photographs that each model recognizes without their object; None if that is not known."""
     scenarios = without_object(recipe)
@@ -147,9 +177,31 @@ def _recognized(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.Data
     return recognized[["model", "trained_on", "image_id"]].drop_duplicates()
 
 
+def _named(predictions: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the categories that each answer names, of the models for which the recipe tells them.
+
+    Pretrained models answer with a class of ImageNet-1k, trained ones with the place of a category. Models with other
+    outputs are left out: their answers are recorded as naming donors otherwise than the recipe says.
+    """
+    entries = recipe.get("categories") or {}
+    outputs = [(True, index, name) for name, entry in entries.items() for index in entry.get("indices", ())]
+    outputs += [(False, place, name) for place, name in enumerate(entries)]
+    keys, names = ["model", "trained_on"], ["top1", "donor_category"]
+    answers = predictions[[*keys, "top1"]].drop_duplicates()
+    answers = answers.assign(pretrained=answers["trained_on"] == PRETRAINED)
+    table = pd.DataFrame(outputs, columns=["pretrained", *names]).astype({"pretrained": bool, "top1": "int32"})
+    named = answers.merge(table, how="left", on=["pretrained", "top1"])[[*keys, *names]]
+    rows = predictions[predictions["names_donor"].notna()]
+    expected = pd.MultiIndex.from_frame(rows[named.columns]).isin(pd.MultiIndex.from_frame(named))
+    others = rows.loc[expected != rows["names_donor"].astype(bool), keys]
+    return named[~pd.MultiIndex.from_frame(named[keys]).isin(pd.MultiIndex.from_frame(others))]
+
+
 def _on_donors(recipe: Mapping[str, Any]) -> list[str]:
-    entries = recipe["scenarios"].items()
-    return [name for name, entry in entries if entry["kind"] == "edit" and entry["world"]["kind"] == "donor"]
+    """Return the edits that put the object on donors and change nothing else: ImageNet-9 moves and resizes nothing."""
+    edits = {name: entry for name, entry in recipe["scenarios"].items() if entry["kind"] == "edit"}
+    as_it_was = [name for name, entry in edits.items() if not any(map(entry.get, _PLACEMENT))]
+    return [name for name in as_it_was if edits[name]["world"]["kind"] == "donor"]
 
 
 def _labelled(table: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:

@@ -141,7 +141,7 @@ def score(run: RunFolder) -> Scores:
     """
     recipe = run.recipe_values
     columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe)]
-    predictions = edits.with_donor_ids(run.store.table("predictions", columns=columns).to_pandas(), run.store)
+    predictions = edits.with_image_facts(run.store.table("predictions", columns=columns).to_pandas(), recipe, run.store)
     scores = score_predictions(
         predictions,
         reference_scenario(recipe),

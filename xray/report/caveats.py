@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from xray.core.schema import OK
 from xray.pipeline.realism import rates
 from xray.report.data import ReportData
+from xray.report.headline import best_series, ranked_drops
+from xray.runs.factors import grid_scenarios, same_but
 from xray.runs.roles import PRETRAINED
 from xray.sources.base import join_names
 
 _FEW_ANSWERS = 10
 """Wrong answers; of fewer, a share means little."""
+_CLEAR = 0.9
+"""Share of simple backgrounds that are simpler than the median of complex ones, above which the two differ."""
 _TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
 
 
@@ -19,7 +25,9 @@ def caveats(data: ReportData) -> list[str]:
     caveats += _seen_photographs(data)
     if data.scores.problem and not data.scores.predictions.empty:
         caveats.append(f"Drops and the cross term are missing: {data.scores.problem.rstrip('.')}.")
+    caveats += _worst_of_many(data)
     caveats += _second_objects(data)
+    caveats += _flat_ladders(data)
     caveats += _undetected(data)
     caveats += _filtered(data)
     if len(data.images.rows) < data.images.n_planned:
@@ -52,6 +60,18 @@ def _seen_photographs(data: ReportData) -> list[str]:
     return caveats
 
 
+def _worst_of_many(data: ReportData) -> list[str]:
+    """Say that the headline's drop is the largest of a grid, where even without any effect one looks bad."""
+    series, grid = best_series(data), grid_scenarios(data.recipe)
+    drops = ranked_drops(data, series) if series else pd.DataFrame()
+    if drops.empty or drops["scenario"].iloc[0] not in grid:
+        return []
+    return [
+        f"The largest drop is that of the worst of {len(grid)} combinations of size, position and background. The "
+        "worst of many looks worse by chance, and each has other photographs: “The worst combination” allows for both."
+    ]
+
+
 def _second_objects(data: ReportData) -> list[str]:
     """Name the scenarios in which most wrong answers of pretrained models name the category of the donor."""
     edits = data.scores.edits
@@ -65,6 +85,26 @@ def _second_objects(data: ReportData) -> list[str]:
         for scenario, naming, wrong in counts.itertuples()
         if naming > wrong / 2 and wrong >= _FEW_ANSWERS
     ]
+
+
+def _flat_ladders(data: ReportData) -> list[str]:
+    """Name pairs of scenarios on simple and complex donors whose backgrounds, as they are shown, hardly differ."""
+    images = data.scores.predictions
+    if "complexity" not in images:
+        return []
+    measured = images.drop_duplicates(["scenario", "image_id", "variant"]).groupby("scenario")["complexity"]
+    shown = {scenario: values.dropna() for scenario, values in measured}
+    caveats = []
+    for low, high in same_but(data.recipe, "edit", "world.complexity", ["low", "high"]):
+        simple, complex_ = (shown.get(name, pd.Series(dtype=float)) for name in (low, high))
+        if simple.empty or complex_.empty or (complex_.median() > simple).mean() > _CLEAR:
+            continue
+        caveats.append(
+            f"The backgrounds in {low} are hardly simpler than in {high}: their complexity has the medians "
+            f"{simple.median():.1f} and {complex_.median():.1f}. Donors are chosen by their whole photographs, with "
+            "the objects that are then removed."
+        )
+    return caveats
 
 
 def _undetected(data: ReportData) -> list[str]:

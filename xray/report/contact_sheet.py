@@ -15,6 +15,8 @@ from xray.report.text import percent, phrase
 from xray.report.thumbnails import thumbnail
 
 _SIDE = 260
+_MAX_GRID = 36
+"""Combinations of a grid that are shown, of one photograph."""
 
 
 class Choice(NamedTuple):
@@ -26,9 +28,11 @@ class Choice(NamedTuple):
 
 def render(data: ReportData) -> dict[str, Any]:
     """Return the context of `contact_sheet.html.j2`."""
+    strips = contact_sheet(data)
     return {
-        "strips": contact_sheet(data),
+        "strips": strips,
         "inpainted": data.inpainted,
+        "grid": grid_tiles(data, strips[0]["image_id"]) if strips else [],
         "left_out": len(data.grid),
         "has_predictions": not data.scores.accuracy.empty,
     }
@@ -39,11 +43,7 @@ def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
     choices = select(data)
     ids = [choice.image_id for choice in choices]
     scenarios = [scenario for scenario in data.overview if scenario not in data.inpainted]
-    cells: dict[tuple[str, str], Mapping[Hashable, Any]] = {}
-    for scenario in scenarios:  # of a photograph's images, the first usable one is shown
-        rows = data.image_rows(scenario, ids)
-        for row in sorted(rows, key=lambda row: (row["status"] != OK, row["variant"])):
-            cells.setdefault((row["image_id"], scenario), row)
+    cells = _cells(data, scenarios, ids)
     predictions = data.predictions(ids)
     inpainted = inpainted_variants(data, ids, predictions)
     categories = data.images.rows.drop_duplicates("image_id").set_index("image_id")["category"]
@@ -57,6 +57,25 @@ def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
         }
         for image_id, why in choices
     ]
+
+
+def grid_tiles(data: ReportData, image_id: str) -> list[Mapping[str, Any]]:
+    """Return one photograph in the first combinations of size, position and background, which the sheet leaves out."""
+    scenarios = [scenario for scenario in data.grid if scenario not in data.inpainted][:_MAX_GRID]
+    cells, predictions = _cells(data, scenarios, [image_id]), data.predictions([image_id])
+    return [_tile(data, scenario, cells.get((image_id, scenario)), predictions) for scenario in scenarios]
+
+
+def _cells(
+    data: ReportData, scenarios: Sequence[str], ids: Sequence[str]
+) -> Mapping[tuple[str, str], Mapping[Hashable, Any]]:
+    """Return the row of IMAGES of each photograph and scenario; of several, the first usable one."""
+    cells: dict[tuple[str, str], Mapping[Hashable, Any]] = {}
+    for scenario in scenarios:
+        rows = data.image_rows(scenario, ids)
+        for row in sorted(rows, key=lambda row: (row["status"] != OK, row["variant"])):
+            cells.setdefault((row["image_id"], scenario), row)
+    return cells
 
 
 def select(data: ReportData) -> list[Choice]:

@@ -227,7 +227,7 @@ def gather(folder: RunFolder) -> ReportData:
     run = RunTables(folder)
     recipe = run.recipe
     columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe), "p_true"]
-    predictions = edits.with_donor_ids(run.table("predictions", columns=columns).to_pandas(), run)
+    predictions = edits.with_image_facts(run.table("predictions", columns=columns).to_pandas(), recipe, run)
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})

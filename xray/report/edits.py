@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from xray.core.text import printable
 from xray.pipeline.edits import EditScores, without_object
 from xray.report import figures
+from xray.report.crops import CROP, seen_by_cell
+from xray.report.curves import shown_curves
+from xray.report.cut_objects import cut_objects
 from xray.report.data import ReportData
 from xray.report.tables import NONE, Table, records
 from xray.report.text import decimals, interval, percent, percentage_points
 from xray.runs.factors import curve_levels, grid_scenarios
 from xray.runs.roles import PRETRAINED, series_name
 
-_MAX_CURVES = 12
 _OPEN_ROWS = 40
+_IN_VIEW = "share in the crop"
 
 
 def render(data: ReportData) -> dict[str, Any] | None:
@@ -25,20 +29,24 @@ def render(data: ReportData) -> dict[str, Any] | None:
     edits = data.scores.edits
     if edits is None or not edits.tables():
         return None
-    curves = list(_curves(edits, set(grid_scenarios(data.recipe))))
+    curves = list(shown_curves(edits, set(grid_scenarios(data.recipe))))
+    beyond = edits.beyond_controls[~edits.beyond_controls["scenario"].isin(data.grid)]
     return {
-        "beyond": _beyond(data, edits.beyond_controls) if len(edits.beyond_controls) else None,
-        "open": len(edits.beyond_controls) <= _OPEN_ROWS,
+        "beyond": _beyond(data, beyond) if len(beyond) else None,
+        "open": len(beyond) <= _OPEN_ROWS,
+        "grid": len(data.grid),
+        "cut": cut_objects(data, edits.beyond_controls),
         "without_controls": _without_controls(data, edits),
         "leak": _leak(data),
         "donors": _donors(edits.donor_answers) if len(edits.donor_answers) else None,
         "curves": curves,
         "omitted": edits.curves["curve"].nunique() - len(curves) if len(edits.curves) else 0,
-        "maps": list(_maps(edits)),
+        "maps": list(_maps(data, edits)),
+        "crop": percent(CROP, 1),
         "worst": _worst(edits.worst_groups) if len(edits.worst_groups) else None,
         "without_images": _without_images(data),
         "measures": _measures(edits) if len(edits.measures) or len(edits.challenges) else None,
-        "trained_categories": _trained_categories(data, edits.donor_answers),
+        "by_chance": len(edits.donor_answers) > 0 and bool(edits.donor_answers["chance_share"].notna().any()),
         "reference": data.scores.reference,
     }
 
@@ -106,12 +114,6 @@ def _leak(data: ReportData) -> Table | None:
     )
 
 
-def _trained_categories(data: ReportData, answers: pd.DataFrame) -> int:
-    """Return among how many categories a trained model chooses; 0 if none is in the table of donors, or of one."""
-    count = data.photos.readable["category"].nunique()
-    return count if count > 1 and len(answers) and (answers["trained_on"] != PRETRAINED).any() else 0
-
-
 def _donors(answers: pd.DataFrame) -> Table:
     columns: list[tuple[str, Callable[[Any], str]]] = [
         ("name model", _name),
@@ -119,7 +121,10 @@ def _donors(answers: pd.DataFrame) -> Table:
         ("number wrong / all", lambda row: f"{row['wrong']:,} / {row['n']:,}"),
         ("number naming the donor’s category", lambda row: f"{row['naming_donor']:,}"),
         ("number share of wrong answers", lambda row: percent(row["share"])),
+        ("number 95 % interval", lambda row: interval(row["share_low"], row["share_high"]) or NONE),
     ]
+    if answers["chance_share"].notna().any():
+        columns.append(("number by chance", lambda row: percent(row["chance_share"])))
     if answers["unrecognized_wrong"].notna().any():
         columns += [
             ("number on donors not recognized", _unrecognized),
@@ -133,53 +138,32 @@ def _unrecognized(row: Any) -> str:
     return NONE if pd.isna(wrong) else f"{naming:,.0f} / {wrong:,.0f}"
 
 
-def _curves(edits: EditScores, grid: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield the first curves, without those of the cells of a grid: position maps and the worst cell show these."""
-    if not len(edits.curves):
+def _maps(data: ReportData, edits: EditScores) -> Iterator[dict[str, Any]]:
+    """Yield the maps by name: one figure per model, after one of what a centre crop leaves of the object."""
+    if not len(edits.position_maps):
         return
-    shown = edits.curves[~edits.curves["scenario"].isin(grid)]
-    for index, (curve, table) in enumerate(shown.groupby("curve", sort=False)):
-        if index == _MAX_CURVES:
-            return
-        summaries = edits.curve_summaries[edits.curve_summaries["curve"] == curve]
-        axes = figures.level_curve(table)
+    for index, (name, table) in enumerate(edits.position_maps.groupby("map", sort=False)):
+        n, seen = int(table["n_images"].max()), seen_by_cell(data, table)
+        drawn = [_map(table, str(name), *pair, f"{index}-{k}") for k, pair in enumerate(_pairs(table))]
+        if len(seen):
+            cells = seen.assign(accuracy=seen["seen"], model=_IN_VIEW, trained_on=PRETRAINED)
+            drawn.insert(0, _map(cells, str(name), _IN_VIEW, PRETRAINED, f"{index}-crop"))
         yield {
-            "name": str(curve),
-            "svg": figures.inline_svg(axes, f"Accuracy over {printable(str(curve))}", f"curve-{index}"),
-            "table": _summaries(summaries),
-            "n": int(table["n_images"].max()),
+            "name": str(name),
+            "svgs": drawn,
+            "n": n,
+            "step": percent(1 / n, 1) if n else NONE,
             "left_out": int(table["n_left_out"].max()),
-            "lost": next(iter(table["categories_lost"]), ""),
         }
 
 
-def _summaries(summaries: pd.DataFrame) -> Table:
-    return Table.of(
-        records(summaries),
-        ("name model", _name),
-        ("number mean accuracy over the range", lambda row: percent(row["area"], 1)),
-        ("number 95 % interval", lambda row: interval(row["area_low"], row["area_high"], 1) or NONE),
-        ("number mean failure point", lambda row: NONE if _mostly_right(row) else f"{row['failure']:.3g}"),
-        ("number never wrong", lambda row: percent(row["never_failing"])),
-        ("number wrong, then right again", lambda row: percent(row["not_monotone"])),
-    )
+def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(table["model"], table["trained_on"], strict=True)))
 
 
-def _mostly_right(row: Any) -> bool:
-    """Return whether most photographs never fail: where their failures are assumed then decides the mean."""
-    return bool(pd.isna(row["failure"]) or row["never_failing"] > 0.5)
-
-
-def _maps(edits: EditScores) -> Iterator[dict[str, Any]]:
-    if not len(edits.position_maps):
-        return
-    for index, (key, cells) in enumerate(edits.position_maps.groupby(["map", "model", "trained_on"], sort=False)):
-        name, model, trained_on = (str(part) for part in key)
-        axes = figures.position_map(cells, model, trained_on)
-        text = f"Accuracy of {printable(series_name(model, trained_on))} by {printable(name)}"
-        n, left_out = int(cells["n_images"].max()), int(cells["n_left_out"].max())
-        svg = figures.inline_svg(axes, text, f"position-{index}")
-        yield {"name": name, "svg": svg, "n": n, "left_out": left_out}
+def _map(cells: pd.DataFrame, name: str, model: str, trained_on: str, key: str) -> Markup:
+    text = f"{printable(series_name(model, trained_on))} by {printable(name)}"
+    return figures.inline_svg(figures.position_map(cells, model, trained_on), text, f"position-{key}")
 
 
 def _worst(worst: pd.DataFrame) -> Table:

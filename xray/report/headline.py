@@ -41,10 +41,9 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
     if sentence := _chance_level(data, series) or _never_right(data, series):
         return sentence, ["A model at chance level has no accuracy to lose, so its drops and S_robust mean nothing."]
     worst, best = drops.iloc[0], drops.iloc[-1]
-    details = [_worst(worst)]
+    details = [_worst(data, worst), *_agreement(data, worst["scenario"])]
     if len(drops) > 1:
         details.append(_best(data, best))
-    details += _agreement(data, worst["scenario"])
     details += _control(data, series)
     return _main(data, printable(series), worst), details
 
@@ -93,11 +92,16 @@ def _main(data: ReportData, series: str, worst: pd.Series) -> str:
     return f"{series} loses no accuracy in any scenario."
 
 
-def _worst(worst: pd.Series) -> str:
+def _worst(data: ReportData, worst: pd.Series) -> str:
     n = int(worst["n_images"])
     photographs = f"{n:,} {'photograph' if n == 1 else 'photographs'}"
+    accuracy = f"{percent(worst['accuracy'])} on {photographs}"
+    lost = worst["drop"] > 0  # otherwise the headline names no scenario
+    subject = (
+        f"Its accuracy is then {accuracy}" if lost else f"It does worst {_when(data, worst['scenario'])}: {accuracy}"
+    )
     return (
-        f"Its accuracy is then {percent(worst['accuracy'])} on {photographs}, compared with "
+        f"{subject}, compared with "
         f"{percent(worst['reference_accuracy'])} on the unchanged {'photograph' if n == 1 else 'photographs'}. "
         "Brackets show 95 % intervals."
     )
@@ -126,10 +130,10 @@ def _control(data: ReportData, series: str) -> list[str]:
     rows = table[(table["series"] == series) & table["scenario"].isin(data.controls)]
     if rows.empty:
         return []
-    row = rows.iloc[0]
+    row = rows.iloc[rows["scenario"].map(data.controls.index).argmin()]  # the same as on the card
     removed = data.recipe["scenarios"][row["scenario"]].get("fill") == "removed"
     hidden, revealing = ("removed", "background reveals") if removed else ("covered", "background and outline reveal")
-    return [
-        f"With the object {hidden}, accuracy is still {percent(row['accuracy'])} "
-        f"{interval(row['ci_low'], row['ci_high'])}: the {revealing} the category that often."
-    ]
+    accuracy = f"{percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}"
+    if not row["accuracy"]:
+        return [f"With the object {hidden}, accuracy is {accuracy}."]
+    return [f"With the object {hidden}, accuracy is still {accuracy}: the {revealing} the category that often."]

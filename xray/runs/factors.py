@@ -78,6 +78,22 @@ def curve_levels(recipe: Recipe) -> list[Level]:
     return found
 
 
+def complexity_levels(recipe: Recipe) -> dict[str, list[str]]:
+    """Return the scenarios of each curve whose levels are meant to differ in the complexity of the background.
+
+    >>> worlds = {word: {"kind": "edit", "world": {"kind": "donor", "complexity": word}} for word in ("high", "low")}
+    >>> complexity_levels({"scenarios": worlds})
+    {'complexity': ['low', 'high']}
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for level in curve_levels(recipe):
+        settings = flat(recipe["scenarios"][level.scenario])
+        guides = [settings.get(path.replace("strength", "kind")) for path in _GUIDE]
+        if level.factor == "complexity" or (level.factor == "guide strength" and "complexity" in guides):
+            found[level.curve].append(level.scenario)
+    return dict(found)
+
+
 def position_maps(recipe: Recipe) -> dict[str, dict[tuple[int, int], str]]:
     """Return the complete 3 × 3 maps of a recipe: scenarios by cell (row, column), by the name of the map."""
     edits = {name: flat(entry) for name, entry in recipe["scenarios"].items() if entry["kind"] == "edit"}
@@ -186,7 +202,8 @@ def _curve(path: str, label: str, levels: Mapping[str, float], settings: Mapping
     curve = f"{factor}, {label}" if label else factor
     order = sorted(levels, key=lambda name: levels[name], reverse=factor in _DESCENDING)
     for severity, name in enumerate(order):
-        text = str(settings[name][path])
+        value = settings[name][path]
+        text = value if isinstance(value, str) else f"{value:g}"
         yield Level(curve, factor, levels[name], text, name, severity, factor not in _UNORDERED)
 
 

@@ -175,12 +175,17 @@ class RunTables:
         """
         return self._frame("drops")
 
-    def curves(self) -> pd.DataFrame:
+    def curves(self, measured: bool = False) -> pd.DataFrame:
         """Accuracy over the levels of each factor, such as object size, as `xray score` writes it.
 
+        Args:
+            measured: instead over the measured complexity of backgrounds, of curves whose levels differ in complexity.
+
         Returns:
-            One row per (model, trained_on, curve, level); see `xray.statistics.robustness.curves.curves`. Empty if no
-            scenarios of the recipe are levels of one factor.
+            One row per (model, trained_on, curve, level); see `xray.statistics.robustness.curves.curves`. If
+            `measured`, one per (model, trained_on, curve, bin); see
+            `xray.statistics.robustness.complexity_curves.complexity_curves`. Empty if no scenarios of the recipe are
+            levels of one factor, or no complexity was measured.
 
         Raises:
             ConfigError: the run has no scores yet.
@@ -188,7 +193,7 @@ class RunTables:
         import pandas as pd
 
         try:
-            return self._frame("curves")
+            return self._frame("complexity_curves" if measured else "curves")
         except ConfigError:  # there is no such table
             if not len(self.table("scores", ["model"])):
                 raise

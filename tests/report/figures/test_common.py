@@ -19,6 +19,7 @@ TABLES = {
     "robustness_intervals": CELLS.assign(model=["m", "n"], s_robust=0.5, sigma2_cross=0.3, sigma2_inner=0.2),
     "forest": pd.DataFrame({"term": ["m[a]", "m[b]"], "estimate": [0.1, 0.2], **BOUNDS}),
     "level_curve": CELLS.assign(curve="size", level=[0.1, 0.2]),
+    "complexity_curve": CELLS.assign(curve="c", complexity_mean=[2, 9], complexity_low=[1, 4], complexity_high=[3, 11]),
     "position_map": CELLS.assign(trained_on="pretrained", row=[0, 1], column=0),
     "marginal_plot": pd.DataFrame({"level": ["a", "b"], "mean": [0.2, 0.3], **BOUNDS}),
 }

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from xray.core.errors import XrayError
-from xray.report.figures import level_curve, position_map
+from xray.report.figures import complexity_curve, level_curve, position_map
 
 CURVES = pd.DataFrame(
     [
@@ -30,6 +30,20 @@ def test_one_line_a_model_with_levels_in_order():
 def test_a_curve_is_named(curve):
     with pytest.raises(XrayError, match="angle"):
         level_curve(CURVES, curve)
+
+
+def test_points_are_at_their_measured_complexity_over_the_range_of_their_bin():
+    rows = [("m", 0, 3.0, 1.0, 4.0, 0.9), ("m", 1, 9.0, 5.0, 12.0, 0.7), ("n", 0, 3.0, 1.0, 4.0, 0.8)]
+    table = pd.DataFrame(
+        rows, columns=["model", "bin", *(f"complexity_{name}" for name in ("mean", "low", "high")), "accuracy"]
+    )
+    table = table.assign(trained_on="pretrained", curve="c", ci_low=0.5, ci_high=1.0)
+    ax = complexity_curve(table)
+    assert [line.get_xydata().tolist() for line in ax.get_lines()] == [[[3, 90], [9, 70]], [[3, 80]]]
+    ranges = [segment[:, 0].tolist() for segment in ax.collections[-1].get_segments()]
+    assert ranges == [[1, 4], [5, 12]]
+    with pytest.raises(XrayError, match="c; d"):
+        complexity_curve(pd.concat([table, table.assign(curve="d")]))
 
 
 def test_cells_are_where_they_are_in_the_frame():

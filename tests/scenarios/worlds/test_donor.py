@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xray.core.complexity import complexity
 from xray.core.compositing import crop_to_size
 from xray.core.errors import Rejected
 from xray.core.plugins import available
@@ -19,6 +20,14 @@ def test_donor_is_cropped_to_the_photograph():
     expected, window = crop_to_size(donor, 30, 20, 5)
     np.testing.assert_array_equal(around.image, expected)
     assert around.sampled == {"donor_window": list(window)}
+
+
+def test_the_complexity_of_what_is_shown_is_recorded_where_donors_are_chosen_by_it():
+    donor = np.zeros((40, 30, 3), np.uint8)
+    donor[:10] = np.random.default_rng(2).integers(0, 256, (10, 30, 3), dtype=np.uint8)  # beside any lower window
+    shown = [Donor(complexity="high").render(PHOTO, seed, donor) for seed in range(8)]
+    assert [around.sampled["complexity"] for around in shown] == [complexity(around.image) for around in shown]
+    assert len({around.sampled["complexity"] for around in shown}) > 1
 
 
 def test_without_a_donor():

@@ -12,7 +12,7 @@ cell. `scenarios` are drawn in their order, by default in the order of appearanc
 ['a', 'b']
 """
 
-from xray.report.figures.curves import level_curve, position_map
+from xray.report.figures.curves import complexity_curve, level_curve, position_map
 from xray.report.figures.effects import forest, marginal_plot
 from xray.report.figures.heatmaps import accuracy_heatmap, density_map, density_maps, train_test_map
 from xray.report.figures.residuals import diagnostic_plots, order_plot, qq_plot, residuals_plot, scale_plot
@@ -23,6 +23,7 @@ from xray.report.figures.training import accuracy_intervals, learning_curves
 __all__ = [
     "accuracy_heatmap",
     "accuracy_intervals",
+    "complexity_curve",
     "density_map",
     "density_maps",
     "diagnostic_plots",

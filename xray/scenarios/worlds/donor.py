@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from xray.core.complexity import complexity
 from xray.core.compositing import crop_to_size
 from xray.core.errors import Rejected
 from xray.core.plugins import settings
@@ -56,6 +57,9 @@ class Donor(World):
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Surroundings:
         """Return the donor, cropped to the photograph's aspect ratio and scaled. Records `donor_window`.
 
+        Of donors that are chosen by their complexity, that of what is shown of them is recorded too: they are chosen
+        as whole photographs, with their objects.
+
         Raises:
             Rejected: no_donor.
         """
@@ -63,4 +67,5 @@ class Donor(World):
             raise Rejected("no_donor", "there is no photograph to put the object on")
         height, width = photo.mask.shape
         image, window = crop_to_size(donor, width, height, seed)
-        return Surroundings(image, {"donor_window": list(window)})
+        measured = {} if self.complexity is None else {"complexity": complexity(image)}
+        return Surroundings(image, {"donor_window": list(window), **measured})

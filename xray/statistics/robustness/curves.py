@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
+from xray.statistics.robustness.complete_cases import complete_cases
 
 Flags = NDArray[np.bool_]
 
@@ -51,28 +52,27 @@ def curves(
     >>> curves(predictions, levels)[["level", "accuracy", "n_images", "n_left_out"]].round(2).values.tolist()
     [[1.0, 1.0, 3.0, 1.0], [9.0, 0.67, 3.0, 1.0]]
     """
-    _check_levels(levels)
-    rows = []
-    for series, curve, points, wide in _complete_cases(predictions, levels):
-        complete = wide.dropna()
-        values_NL = complete.to_numpy()
-        lost = sorted(set(wide.index.get_level_values("category")) - set(complete.index.get_level_values("category")))
+    curves, rows = _by_curve(levels), []
+    category = predictions.drop_duplicates("image_id").set_index("image_id")["category"]
+    for cases in complete_cases(predictions, [points["scenario"] for points in curves]):
+        points, values_NL, n_images = curves[cases.group], cases.accuracy_NS, len(cases.images)
+        lost = sorted({*category[cases.tested]} - {*category[cases.images]})
         low_L, high_L = np.full((2, len(points)), np.nan)
-        if len(complete) > 1:
+        if n_images > 1:
             low_L, high_L = Bootstrap.of_means(values_NL, resamples, seed).interval("percentile", confidence)
         surviving_NL = np.logical_and.accumulate(values_NL > 0.5, axis=1)
         for index, point in enumerate(points.to_dict("records")):
             rows.append({
-                **dict(zip(SERIES, series, strict=True)),
-                "curve": curve,
+                **dict(zip(SERIES, cases.series, strict=True)),
+                "curve": point["curve"],
                 "level": point["level"],
                 "scenario": point["scenario"],
-                "accuracy": values_NL[:, index].mean() if len(complete) else np.nan,
+                "accuracy": values_NL[:, index].mean() if n_images else np.nan,
                 "ci_low": low_L[index],
                 "ci_high": high_L[index],
-                "surviving": surviving_NL[:, index].mean() if len(complete) and point["ordered"] else np.nan,
-                "n_images": len(complete),
-                "n_left_out": len(wide) - len(complete),
+                "surviving": surviving_NL[:, index].mean() if n_images and point["ordered"] else np.nan,
+                "n_images": n_images,
+                "n_left_out": cases.left_out,
                 "categories_lost": ", ".join(lost),
             })  # fmt: skip
     names = ["level", "scenario", "accuracy", "ci_low", "ci_high", "surviving", "n_images", "n_left_out"]
@@ -100,17 +100,17 @@ def curve_summaries(
     Raises:
         ConfigError: `levels` lacks a column.
     """
-    _check_levels(levels)
-    rows = []
-    for series, curve, points, wide in _complete_cases(predictions, levels):
-        values_NL, level_L = wide.dropna().to_numpy(), points["level"].to_numpy(np.float64)
+    curves, rows = _by_curve(levels), []
+    for cases in complete_cases(predictions, [points["scenario"] for points in curves]):
+        points, values_NL = curves[cases.group], cases.accuracy_NS
         if not len(values_NL):
             continue
+        level_L = points["level"].to_numpy(np.float64)
         area = Bootstrap.of_means(values_NL, resamples, seed).then(lambda mean_BL, at=level_L: _area(mean_BL, at))  # type: ignore[misc]
         low, high = area.interval("percentile", confidence)[:, 0] if len(values_NL) > 1 else (np.nan, np.nan)
         rows.append({
-            **dict(zip(SERIES, series, strict=True)),
-            "curve": curve,
+            **dict(zip(SERIES, cases.series, strict=True)),
+            "curve": points["curve"].iloc[0],
             "area": float(area.estimate_K[0]),
             "area_low": low,
             "area_high": high,
@@ -159,28 +159,12 @@ def _area(mean_BL: Values, level_L: Values) -> Values:
     return area_B1
 
 
-def _check_levels(levels: pd.DataFrame) -> None:
+def _by_curve(levels: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the levels of each curve in the order of severity."""
     for name in ("curve", "level", "scenario", "severity", "ordered"):
         if name not in levels:
             raise unknown("column of the levels", name, map(str, levels.columns))
     if (levels.groupby("curve", observed=True)["level"].nunique() < 2).any():
         raise ConfigError("a curve needs at least two different levels")
-
-
-def _complete_cases(predictions: pd.DataFrame, levels: pd.DataFrame):  # type: ignore[no-untyped-def]
-    """Yield, by series and curve, its levels in the order of severity and accuracies by photograph (NaN: missing)."""
-    shown = predictions[predictions["scenario"].isin(levels["scenario"])]
-    if shown.empty:
-        return
-    category = predictions.drop_duplicates("image_id").set_index("image_id")["category"]
-    tested = predictions.groupby(list(SERIES), observed=True)["image_id"].unique()
-    wide = image_accuracies(shown)
-    for series in dict.fromkeys(column[:2] for column in wide.columns):
-        for curve, points in levels.groupby("curve", observed=True, sort=False):
-            ordered = points.sort_values("severity", kind="stable")
-            columns = [(*series, scenario) for scenario in ordered["scenario"]]
-            if not all(column in wide.columns for column in columns):
-                continue
-            part = wide[columns].reindex(np.sort(tested[series]))
-            keys = pd.MultiIndex.from_arrays([part.index, category.reindex(part.index)], names=["image_id", "category"])
-            yield series, curve, ordered, part.set_axis(keys)
+    groups = levels.groupby("curve", observed=True, sort=False)
+    return [points.sort_values("severity", kind="stable") for _, points in groups]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from xray.statistics.regression.validation import validate_confidence
 from xray.statistics.robustness.biases import centre_biases, sensitivities, share
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
+from xray.statistics.robustness.complete_cases import complete_cases
 
 Statistic = Callable[[Values], Values]
 """From accuracies of K scenarios, shape (B, K), to a measure, shape (B, 1)."""
@@ -88,25 +89,17 @@ def measured(
     [['BG-Gap', 0.1, 10]]
     """
     names = [*SERIES, "measure", "scenarios", "value", "ci_low", "ci_high", "n_images", "source"]
-    needed = {scenario for measure in measures for scenario in measure.scenarios}
-    shown = predictions[predictions["scenario"].isin(needed)]
-    if shown.empty:
-        return pd.DataFrame(columns=names)
-    wide, rows = image_accuracies(shown), []
-    for series in dict.fromkeys(column[:2] for column in wide.columns):
-        for measure in measures:
-            columns = [(*series, scenario) for scenario in measure.scenarios]
-            if not all(column in wide.columns for column in columns):
-                continue
-            values_NK = wide[columns].dropna().to_numpy()
-            if not len(values_NK):
-                continue
-            bootstrap = Bootstrap.of_means(values_NK, resamples, seed).then(measure.statistic)
-            low, high = bootstrap.interval("percentile", confidence)[:, 0] if len(values_NK) > 1 else (np.nan, np.nan)
-            scenarios, value = ", ".join(measure.scenarios), float(bootstrap.estimate_K[0])
-            if measure.chooses:
-                low, high = 2 * value - high, 2 * value - low
-            rows.append((*series, measure.name, scenarios, value, low, high, len(values_NK), measure.source))
+    rows = []
+    for cases in complete_cases(predictions, [measure.scenarios for measure in measures]):
+        measure, n_images = measures[cases.group], len(cases.images)
+        if not n_images:
+            continue
+        bootstrap = Bootstrap.of_means(cases.accuracy_NS, resamples, seed).then(measure.statistic)
+        low, high = bootstrap.interval("percentile", confidence)[:, 0] if n_images > 1 else (np.nan, np.nan)
+        scenarios, value = ", ".join(measure.scenarios), float(bootstrap.estimate_K[0])
+        if measure.chooses:
+            low, high = 2 * value - high, 2 * value - low
+        rows.append((*cases.series, measure.name, scenarios, value, low, high, n_images, measure.source))
     return pd.DataFrame(rows, columns=names)
 
 

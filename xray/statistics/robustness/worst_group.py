@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from xray.statistics.regression.validation import validate_confidence
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, Bootstrap
+from xray.statistics.robustness.complete_cases import complete_cases
 
 
 def worst_groups(
@@ -50,32 +51,25 @@ def worst_groups(
     """
     names = [*SERIES, "scenario", "accuracy", "corrected", "ci_low", "ci_high", "mean", "n_groups", "n_images",
              "n_left_out"]  # fmt: skip
-    shown = predictions[predictions["scenario"].isin(list(scenarios))]
-    if shown.empty:
-        return pd.DataFrame(columns=names)
-    tested = predictions.groupby(list(SERIES), observed=True)["image_id"].nunique()
-    wide, rows = image_accuracies(shown), []
-    for series in dict.fromkeys(column[:2] for column in wide.columns):
-        columns = [(*series, scenario) for scenario in scenarios]
-        if not all(column in wide.columns for column in columns):
-            continue
-        values_NG = wide[columns].dropna().to_numpy()
-        if not len(values_NG):
+    rows = []
+    for cases in complete_cases(predictions, [scenarios]):
+        values_NG, n_images, n_groups = cases.accuracy_NS, *cases.accuracy_NS.shape
+        if not n_images:
             continue
         lowest = Bootstrap.of_means(values_NG, resamples, seed).then(lambda mean_BG: mean_BG.min(axis=1, keepdims=True))
         estimate = float(lowest.estimate_K[0])
-        low, high = _exact_interval(estimate, *values_NG.shape, confidence)
+        low, high = _exact_interval(estimate, n_images, n_groups, confidence)
         rows.append((
-            *series,
+            *cases.series,
             scenarios[int(values_NG.mean(axis=0).argmin())],
             estimate,
             float(np.clip(2 * estimate - lowest.resampled_BK.mean(), 0, 1)),
             low,
             high,
             float(values_NG.mean()),
-            len(columns),
-            len(values_NG),
-            int(tested[series]) - len(values_NG),
+            n_groups,
+            n_images,
+            cases.left_out,
         ))  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
