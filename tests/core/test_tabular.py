@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xray.cli.options import repeated
 from xray.core.errors import XrayError
 from xray.core.files import write_bytes
-from xray.core.tabular import read_table
+from xray.core.tabular import read_heading, read_table
 
 
 def written(folder: Path, text: str, name: str = "t.csv") -> str:
@@ -229,3 +229,16 @@ def test_a_file_that_is_no_table_is_one_short_line(tmp_path: Path) -> None:
     with pytest.raises(XrayError) as caught:
         read_table(path, ["model"], ["accuracy"])
     assert len(str(caught.value)) < 300
+
+
+def test_headings_of_text_and_parquet(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "a; b\n1;2\n"), ("a.tsv", "a\tb\n"), ("b.csv", "sep=|\na|b\n1|2\n")):
+        (tmp_path / name).write_text(text)
+        assert read_heading(str(tmp_path / name)) == ["a", "b"]
+    pd.DataFrame({"a": [1], "b": [2]}).to_parquet(tmp_path / "a.parquet")
+    assert read_heading(str(tmp_path / "a.parquet")) == ["a", "b"]
+    for name, text in (("none.csv", None), ("empty.csv", " "), ("a.doc", "a,b")):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(XrayError):
+            read_heading(str(tmp_path / name))

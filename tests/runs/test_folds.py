@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,3 +110,89 @@ def test_too_few_photographs() -> None:
             assign_folds(photographs({"a": 5, "b": 1, "c": 1}), training, seed=0)
     with pytest.raises(ConfigError, match=r"`folds: 12`.* 6 "):
         assign_folds(photographs({"a": 4, "b": 2}), Training(models=MODELS, folds=12), seed=0)
+
+
+GROUPED = st.dictionaries(st.sampled_from("abc"), st.lists(st.integers(1, 5), min_size=4, max_size=9), min_size=1)
+
+
+def grouped(sizes: dict[str, list[int]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the categories and the groups of photographs, by id, from the sizes of each category's groups."""
+    categories, groups = {}, {}
+    for category, listed in sizes.items():
+        for number, size in enumerate(listed):
+            for one in range(size):
+                image = f"{category}{number}-{one}"
+                categories[image], groups[image] = category, f"{category}{number}-0"
+    return categories, groups
+
+
+def test_both_copies_of_forty_photographs_are_in_one_fold() -> None:
+    names = [f"{number:02d}" for number in range(40)]
+    categories = {
+        f"{name}{copy}": "fox" if number % 2 else "cello" for number, name in enumerate(names) for copy in "ab"
+    }
+    groups = {image: f"{image[:2]}a" for image in categories}
+    training = Training(models=MODELS, folds=4)
+    folds = assign_folds(categories, training, seed=0, groups=groups)
+    assert sum(folds[f"{name}a"] != folds[f"{name}b"] for name in names) == 0
+    assert Counter((categories[image], fold) for image, fold in folds.items()) == {
+        (category, fold): 10 for category in ("fox", "cello") for fold in range(4)
+    }
+    for fold in range(4):
+        split = split_photographs(folds, categories, fold, training, 0, groups)
+        assert sum((f"{name}a" in split.validation) != (f"{name}b" in split.validation) for name in names) == 0
+        assert Counter(categories[image] for image in split.validation) == {"fox": 6, "cello": 6}
+
+
+@given(GROUPED, st.sampled_from([{"folds": 2}, {"folds": 4}, {"holdout": 0.2}, {"holdout": 0.7}]), st.integers(0, 9))
+def test_groups_are_dealt_whole(sizes: dict[str, list[int]], how: dict[str, Any], seed: int) -> None:
+    categories, groups = grouped(sizes)
+    training = Training(models=MODELS, **{"folds": None, **how})
+    folds = assign_folds(categories, training, seed, groups=groups)
+    assert all(folds[image] == folds[groups[image]] for image in categories)
+    for category, listed in sizes.items():
+        counts = Counter(folds[image] for image in categories if categories[image] == category)
+        assert len(counts) > 1
+        if training.folds:  # the largest first, each to the emptiest: folds differ by less than a group
+            assert max(counts.values()) - min(counts[fold] for fold in range(training.folds)) <= max(listed)
+    for fold in range(training.folds or 1):
+        split = split_photographs(folds, categories, fold, training, seed, groups)
+        assert split.train | split.validation | split.test == categories.keys()
+        for part in (split.train, split.validation):
+            assert all((image in part) == (groups[image] in part) for image in categories if image not in split.test)
+
+
+def test_a_photograph_added_to_a_group_gets_its_fold() -> None:
+    training = Training(models=MODELS, folds=3)
+    categories = photographs({"a": 9, "b": 9})
+    before = assign_folds(categories, training, seed=0)
+    added = {**categories, "a9": "a", "b9": "b", "b10": "b"}
+    groups = {"a9": "a4", "a4": "a4", "b9": "b1", "b1": "b1", "b2": "b1", "b3": "b1"}
+    after = assign_folds(added, training, 0, {**before, "b1": 0, "b2": 2, "b3": 2}, groups)
+    assert after["a9"] == before["a4"]
+    assert (after["b1"], after["b2"], after["b9"]) == (0, 2, 2)
+    assert {image: fold for image, fold in after.items() if image in before} == {**before, "b1": 0, "b2": 2, "b3": 2}
+
+
+def test_a_group_of_several_categories_stays_together() -> None:
+    categories = {**photographs({"a": 6, "b": 6}), "same as a0": "b"}
+    groups = {"a0": "a0", "same as a0": "a0"}
+    folds = assign_folds(categories, Training(models=MODELS, folds=3), seed=0, groups=groups)
+    assert folds["a0"] == folds["same as a0"]
+
+
+def test_groups_that_cannot_be_divided_are_refused() -> None:
+    training = Training(models=MODELS, folds=4)
+    categories = photographs({"a": 6, "b": 6})
+    with pytest.raises(ConfigError, match="'b' belong together"):
+        assign_folds(categories, training, 0, groups={image: "b0" for image in categories if image[0] == "b"})
+    pairs = {image: f"{image[0]}{int(image[1:]) // 4}" for image in categories}
+    with pytest.raises(ConfigError, match=r"`folds: 5`.* 12 usable photographs in 4 groups"):
+        assign_folds(categories, Training(models=MODELS, folds=5), 0, groups=pairs)
+    assert fold_notes(categories, training, pairs) == [
+        "`folds: 4`, but 'a' has 2, 'b' has 2 groups of photographs: not every fold tests it"
+    ]
+    tied = {**photographs({"c": 40}), "a0": "a", "a1": "a"}
+    chained = {"a0": "x", "a1": "y", **{f"c{n}": "xy"[n < 39] for n in range(40)}}
+    both = assign_folds(tied, Training(models=MODELS, folds=2), 0, groups=chained)
+    assert both["a0"] != both["a1"]

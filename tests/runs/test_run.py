@@ -27,8 +27,11 @@ from xray.pipeline.plan.survey import survey
 from xray.runs.checkpoints import Checkpoints
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import training as stage_of_training
+from xray.runs.receipts import training_shard
 from xray.runs.recipe import recipe_from
 from xray.statistics import accuracy_table, regression
+from xray.statistics.regression.glm import binomial
+from xray.statistics.regression.mixed_model import mixed
 
 
 @pytest.fixture
@@ -236,6 +239,33 @@ def test_a_run_without_scores_has_no_curves_yet(run: RunFolder) -> None:
         xray.open(run.uri).curves(measured=True)
 
 
+def test_binomial_and_mixed_regressions_of_a_run(answered: RunFolder) -> None:
+    run, names = xray.open(answered.uri), ["model", "category"]
+    kept = run.predictions().query("scenario != 'no_object'")
+    found = run.binomial_regression(factors=names)
+    wanted = binomial(kept, names, cluster="image_id")
+    assert found.clustered is not None
+    assert wanted.clustered is not None
+    assert found.clustered.parameters.round(9).equals(wanted.clustered.parameters.round(9))
+    assert any("no_object is left out" in note for note in found.notes)
+    cells = run.binomial_regression(factors=names, rows="cells")
+    assert cells.fit.estimates_P == pytest.approx(found.fit.estimates_P)
+    assert (cells.rows, found.rows, cells.clustered) == (4, len(kept), None)
+    random = run.mixed_regression(factors=names)
+    assert (random.group, random.groups) == ("image_id", 24)
+    expected = mixed(kept.assign(accuracy=kept["correct"]), factors=names, group="image_id")
+    assert random.icc == pytest.approx(expected.icc)
+
+
+def test_photographs_that_belong_together_are_one_cluster(answered: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = sorted(set(xray.open(answered.uri).predictions()["image_id"]))
+    pairs = {image: images[index // 2 * 2] for index, image in enumerate(images)}
+    join = "xray.pipeline.regress.join_shared_groups"
+    monkeypatch.setattr(join, lambda table, _: table.assign(group=table["image_id"].map(pairs)))
+    fit = xray.open(answered.uri).regression(rows="predictions")
+    assert "clustered by group (12 clusters" in str(fit)
+
+
 def test_a_run_without_predictions_says_what_to_do(run: RunFolder) -> None:
     with pytest.raises(XrayError, match=r"'original'.*xray evaluate"):
         xray.open(run.uri).regression()
@@ -273,14 +303,14 @@ def trained(tmp_path: Path) -> RunFolder:
     return run
 
 
-def finish(run: RunFolder, model: str, scenario: str, fold: int) -> None:
+def finish(run: RunFolder, model: str, scenario: str, fold: int, repeat: int | None = None) -> None:
     """Commit what a training leaves behind."""
     losses = [0.7, 0.4, 0.5]
     history = [
         {
             "model": model, "trained_on": scenario, "fold": fold, "epoch": epoch, "learning_rate": 1e-3,
             "train_loss": loss, "train_score": 0.5, "validation_loss": loss, "validation_score": 0.5, "metric": "top1",
-            "images": 4, "seconds": 1.0,
+            "images": 4, "seconds": 1.0, "repeat": repeat,
         }
         for epoch, loss in enumerate(losses)
     ]  # fmt: skip
@@ -293,7 +323,18 @@ def finish(run: RunFolder, model: str, scenario: str, fold: int) -> None:
         "history": (pa.Table.from_pylist(history, HISTORY), None),
         "predictions": (PREDICTIONS.empty_table(), None),
     }
-    run.store.commit(stage_of_training(model, scenario), str(fold), tables, {}, 3.5, facts)
+    run.store.commit(stage_of_training(model, scenario), training_shard(fold, repeat or 0), tables, {}, 3.5, facts)
+
+
+def test_repeats_have_rows_of_their_own(trained: RunFolder) -> None:
+    finish(trained, "net", "original", 1, repeat=2)
+    assert trained.store.trained() == {("net", "original"): [(1, 0), (1, 2)]}
+    table = xray.open(trained.uri).trials()
+    done = table[table["status"] == "done"]
+    assert done[["fold", "repeat", "validation_loss"]].values.tolist() == [[1, 0, 0.4], [1, 2, 0.4]]
+    assert len(table) == 5
+    (facts,) = xray.open(trained.uri).models().values()
+    assert (facts["folds"], len(facts["weights"].split())) == (1, 2)
 
 
 def test_every_planned_training_has_a_row(trained: RunFolder) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from xray.core.errors import XrayError
+from xray.core.hashing import digest
 from xray.runs.training import Training
 from xray.runs.trial import Trial, check_training, differences, list_trials
 
@@ -20,7 +21,7 @@ def trials_of(chosen: dict[str, list[object]] | None = None, **changes: object) 
 def test_models_scenarios_and_folds_are_crossed_without_the_control() -> None:
     keys = [trial.key for trial in trials_of()]
     assert len(keys) == len(set(keys)) == 2 * 3 * 3
-    assert {scenario for _, scenario, _ in keys} == {"original", "blur_background", "segmented"}
+    assert {scenario for _, scenario, *_ in keys} == {"original", "blur_background", "segmented"}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_tested_scenarios(tests: str, of_original: int, of_others: int) -> None:
 
 def test_selection() -> None:
     (trial,) = trials_of({"models": ["vit"], "within": ["segmented"], "folds": [2]})
-    assert trial.key == ("vit", "segmented", 2)
+    assert trial.key == ("vit", "segmented", 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,22 @@ def test_trial_seeds_differ_by_model_and_fold_but_not_by_scenario() -> None:
         by_seed.setdefault(trial.trial_seed, set()).add(trial.scenario)
     assert len(by_seed) == 2 * 3
     assert all(len(scenarios) == 3 for scenarios in by_seed.values())
+
+
+def test_repeats_are_more_trainings_and_change_nothing_of_the_first() -> None:
+    once, thrice = trials_of(), trials_of(repeats=3)
+    assert len(thrice) == len({trial.key for trial in thrice}) == 3 * len(once)
+    assert len({trial.trial_seed for trial in thrice}) == 3 * len({trial.trial_seed for trial in once})
+    assert len({(trial.model, trial.scenario, trial.shard) for trial in thrice}) == len(thrice)
+    for first, before in zip([trial for trial in thrice if not trial.repeat], once, strict=True):
+        assert (first.key, first.name, first.shard) == (before.key, before.name, str(before.fold))
+        assert first.trial_seed == before.trial_seed == digest(5, "trial", first.model, first.fold, bits=63)
+        assert differences(before.decisive, first.decisive) == differences(first.decisive, before.decisive) == ""
+    by_model_fold_and_repeat: dict[tuple[object, ...], set[int]] = {}
+    for trial in thrice:
+        key = trial.model, trial.fold, trial.repeat
+        by_model_fold_and_repeat.setdefault(key, set()).add(trial.trial_seed)
+    assert {len(seeds) for seeds in by_model_fold_and_repeat.values()} == {1}
 
 
 def test_decisive_settings() -> None:

@@ -55,7 +55,7 @@ def train(run, model="net", within=SCENARIOS[:3], failed=(), segments=False, val
         "preprocessing": "64", "workers": 1, "device": "cpu",
     }  # fmt: skip
     trials = [
-        {"model": model, "trained_on": scenario, "fold": fold, "spec": "reduced:resnet"}
+        {"model": model, "trained_on": scenario, "fold": fold, "repeat": 0, "spec": "reduced:resnet"}
         | unfinished.get((scenario, fold), done)
         for scenario in within
         for fold in range(FOLDS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +12,13 @@ from xray.cli.options import DryRun, First, RecipePath, RunPath
 from xray.cli.output import out, print_masks_page, print_table
 from xray.cli.understood import print_understood
 from xray.core.errors import ConfigError
+from xray.core.text import counted
 
 if TYPE_CHECKING:
     from xray.pipeline.plan.survey import Survey
     from xray.runs.folder import RunFolder
     from xray.runs.recipe import Recipe
+    from xray.runs.training import Training
 
 
 def plan(
@@ -78,11 +81,25 @@ def _print_planned(run: RunFolder, inputs: Survey) -> None:
     bad = pc.sum(pc.not_equal(inputs.source["status"], "ok")).as_py() or 0
     photographs, shards = len(inputs.source) + len(inputs.known), len(run.plan.shards())
     out.print(
-        f"planned {run.plan.planned_rows():,} images of {photographs:,} photograph{'s' * (photographs != 1)}"
+        f"planned {counted(run.plan.planned_rows(), 'image')} of {counted(photographs, 'photograph')}"
         f"{f' ({bad:,} of the new ones cannot be used)' if bad else ''} in {shards:,} shard{'s' * (shards != 1)}: "
         f"{location(run.uri)}",
         markup=False,
     )
+    if run.recipe.training is not None and run.plan.first is None:
+        _print_trials(run.recipe.training, run.recipe_values)
+
+
+def _print_trials(training: Training, values: Mapping[str, Any]) -> None:
+    from xray.runs.folds import number_of_folds
+    from xray.runs.trial import list_trials
+
+    trials = list_trials(training, values)
+    scenarios = len({trial.scenario for trial in trials})
+    factors = [counted(len(training.models), "model"), counted(scenarios, "scenario")]
+    factors += [counted(number_of_folds(training), "fold")] if training.folds else []
+    factors += [counted(training.repeats, "repeat")] if training.repeats > 1 else []
+    out.print(f"{counted(len(trials), 'training')}: {' × '.join(factors)}")
 
 
 def _print_expected(run: RunFolder, recipe: Recipe, inputs: Survey) -> None:

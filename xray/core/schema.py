@@ -127,6 +127,8 @@ SOURCE = pa.schema(
         _field("mask_from", pa.string(), "unit of an earlier plan that has the same mask", nullable=True),
         *_STATUS,
         _field("removed_from", pa.string(), "unit of an earlier plan that has the same row of REMOVED", nullable=True),
+        _field("perceptual_hash", pa.binary(), "32 bytes, alike in near-duplicates; null: unknown", nullable=True),
+        _field("group", pa.string(), "name of those that belong together, as `groups` says; null: none", nullable=True),
     ]
 )
 
@@ -247,6 +249,7 @@ PREDICTIONS = pa.schema(
         _field("pixel_accuracy", pa.float32(), "of segmenters: share of right pixels, 0 … 1", nullable=True),
         _field("donor_category", pa.string(), "of IMAGES", nullable=True),
         _field("names_donor", pa.bool_(), "top1 is accepted for the donor's category; null: no such", nullable=True),
+        _field("repeat", pa.int32(), "of the training, 0 …; null: pretrained, or 0", nullable=True),
     ]
 )
 
@@ -274,6 +277,7 @@ HISTORY = pa.schema(
         _field("validation_pixel_accuracy", pa.float64(), "of segmenters, 0 … 1", nullable=True),
         _field("images", pa.int64(), "that were trained on"),
         _field("seconds", pa.float64(), "that it took"),
+        _field("repeat", pa.int32(), "of the training, 0 …; null: 0", nullable=True),
     ]
 )
 

@@ -46,23 +46,58 @@ def read_table(location: str, texts: Sequence[str], numbers: Sequence[str], perc
             category, or a file that is not what its name says.
         StorageError: an object store fails.
     """
-    uri = to_uri(location)
-    suffix = PurePosixPath(base_name(uri).lower().removesuffix(".gz")).suffix
+    uri, suffix = to_uri(location), _suffix(location)
+    wanted = Wanted(location, tuple(texts), tuple(name for name in numbers if name not in texts))
+    with _explained(location, suffix):
+        table = _parquet(uri, wanted) if suffix in _PARQUET else _delimited(uri, _DELIMITERS[suffix], wanted)
+    frame = _with_numbers(table, wanted.numbers, percent)
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
+
+
+def read_heading(location: str) -> list[str]:
+    """Return the names of a table's columns, in order; of text the cells of the first line.
+
+    Args:
+        location: as for `read_table`.
+
+    Raises:
+        ConfigError: no such file, or it is not what its name says.
+        StorageError: an object store fails.
+    """
+    uri, suffix = to_uri(location), _suffix(location)
+    with _explained(location, suffix):
+        if suffix in _PARQUET:
+            store, path = open_store(uri)
+            with pq.ParquetFile(path, filesystem=store) as file:
+                return list(file.schema_arrow.names)
+        text, declared = _text_of(uri, location)
+        marks = [declared] if declared else dict.fromkeys([_DELIMITERS[suffix], ";", "\t", ",", "|"])
+        rows = [next(_rows(text[:_HEAD], mark))[1] for mark in marks]
+        return [name.strip() for name in max(rows, key=len)]
+
+
+def _suffix(location: str) -> str:
+    """Return the suffix that says what kind of table a file is."""
+    name = base_name(to_uri(location))
+    suffix = PurePosixPath(name.lower().removesuffix(".gz")).suffix
     if suffix in _EXCEL:
         raise _workbook(location)
     if suffix not in (*_DELIMITERS, *_PARQUET):
-        raise unknown("kind of table", suffix or base_name(uri), (*_DELIMITERS, *_PARQUET))
-    wanted = Wanted(location, tuple(texts), tuple(name for name in numbers if name not in texts))
+        raise unknown("kind of table", suffix or name, (*_DELIMITERS, *_PARQUET))
+    return suffix
+
+
+@contextlib.contextmanager
+def _explained(location: str, suffix: str) -> Iterator[None]:
+    """Turn what may be wrong with a file into a ConfigError."""
     try:
-        table = _parquet(uri, wanted) if suffix in _PARQUET else _delimited(uri, _DELIMITERS[suffix], wanted)
+        yield
     except StorageError:
         raise
     except FileNotFoundError as error:
         raise ConfigError(f"no file {location!r}") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"cannot read {location!r} as {suffix[1:]}: {str(error).splitlines()[0]}") from error
-    frame = _with_numbers(table, wanted.numbers, percent)
-    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
 
 
 @dataclass(frozen=True)
@@ -131,20 +166,27 @@ def _as_text(kind: pa.DataType) -> pa.DataType:
     return pa.string() if is_bytes else kind
 
 
-def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:
+def _text_of(uri: str, location: str) -> tuple[str, str | None]:
+    """Return the text of a table, and the delimiter if the file declares one."""
     store, path = open_store(uri)
     with store.open_input_stream(path) as stream:
         data = stream.read()
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise _workbook(wanted.location)
+        raise _workbook(location)
     try:
         text = decode_text(data)
     except ValueError as error:
-        raise ConfigError(f"cannot read {wanted.location!r}: {error}") from error
-    if declared := re.match(r'"?sep=(.)"?\r?\n', text):  # the first line that Excel writes and reads
-        delimiter, text = declared[1], text[declared.end() :]
+        raise ConfigError(f"cannot read {location!r}: {error}") from error
+    declared = re.match(r'"?sep=(.)"?\r?\n', text)  # the first line that Excel writes and reads
+    text = text[declared.end() :] if declared else text
     if not text.strip():
-        raise ConfigError(f"{wanted.location!r} is empty")
+        raise ConfigError(f"{location!r} is empty")
+    return text, declared[1] if declared else None
+
+
+def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:
+    text, declared = _text_of(uri, wanted.location)
+    delimiter = declared or delimiter
     delimiter = _check_heading(text, delimiter, wanted)
     text = re.sub(rf"[\r\n][\s{re.escape(delimiter)}]*\Z", "\n", text)
     heading = next(_rows(text, delimiter))[1]

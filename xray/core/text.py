@@ -37,6 +37,26 @@ def printable(name: str, width: int | None = None) -> str:
     return f"{text[: width // 2]}…{text[len(text) - (width - 1) // 2 :]}"
 
 
+def counted(n: int, noun: str) -> str:
+    """Format a count with its noun.
+
+    >>> counted(1, "photograph"), counted(1234, "photograph")
+    ('1 photograph', '1,234 photographs')
+    """
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def share_of(n: int, total: int, noun: str) -> str:
+    """Format a part of a number of things.
+
+    >>> share_of(3, 139, "photograph"), share_of(139, 139, "photograph"), share_of(1, 1, "photograph")
+    ('3 of 139 photographs', 'all 139 photographs', 'the only photograph')
+    """
+    if n < total or not total:
+        return f"{n:,} of {counted(total, noun)}"
+    return f"the only {noun}" if total == 1 else f"all {counted(total, noun)}"
+
+
 def decode_text(data: bytes) -> str:
     r"""Decode text in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 

@@ -105,6 +105,7 @@ class Picture:
         mask: True on the object, shape (H', W').
         sampled: the values that the seed decided, such as a hue or a position, as plain JSON values.
         notes: reason codes to be recorded, such as `already_there`.
+        measured: what was measured in the image, such as a share of pixels, as plain JSON values.
         placed: the photograph after its object was moved, for checks of what the scenario keeps; only its mask and the
             pixels under it count. None: the object has not moved.
     """
@@ -114,3 +115,4 @@ class Picture:
     sampled: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     placed: Photo | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)

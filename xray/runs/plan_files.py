@@ -84,6 +84,8 @@ class PlanFiles:
             "remarks": list(notes),
             "files": {name: hashes[name] for name in sorted(hashes) if _is_of_plan(name, parts)},
         }
+        if self.uniform_donors:
+            record["uniform_donors"] = True
         if first is not None:
             record["first"] = first
         write_bytes(join(self.uri, "run.json"), with_checksum(record))
@@ -93,6 +95,11 @@ class PlanFiles:
         """The most photographs of a category, if the plan leaves out others (`xray plan --first`)."""
         first: int | None = self.record().get("first") if self.exists else None
         return first
+
+    @property
+    def uniform_donors(self) -> bool:
+        """Whether every donor of a large pool is equally likely; so they are but in runs of an earlier version."""
+        return bool(self.record().get("uniform_donors")) if self.exists else True
 
     def pins(self, weights: Mapping[str, str]) -> dict[str, str]:
         """Return the planned fingerprints of some weights (references by role), by reference."""

@@ -22,8 +22,27 @@ def evaluation(model: str) -> Stage:
 
 
 def training(model: str, scenario: str) -> Stage:
-    """The stage of training one model within a scenario; its shards are folds."""
+    """The stage of training one model within a scenario; its shards are folds, or repeats of them."""
     return ("train", model, scenario)
+
+
+def training_shard(fold: int, repeat: int = 0) -> str:
+    """Name the training of a fold; the first one of several by the fold alone.
+
+    >>> training_shard(11), training_shard(11, repeat=2)
+    ('11', '11-2')
+    """
+    return f"{fold}-{repeat}" if repeat else str(fold)
+
+
+def parse_training_shard(shard: str) -> tuple[int, int]:
+    """Return the fold and the repeat of a training.
+
+    >>> parse_training_shard("11"), parse_training_shard("11-2")
+    ((11, 0), (11, 2))
+    """
+    fold, _, repeat = shard.partition("-")
+    return int(fold), int(repeat or 0)
 
 
 def file_facts(data: bytes) -> dict[str, Any]:
@@ -55,7 +74,7 @@ class Receipt:
     """The record of one shard that was committed in one stage.
 
     Args:
-        shard: its name; of `MASK` and `REMOVE` a photo batch, of a training a fold.
+        shard: its name; of `MASK` and `REMOVE` a photo batch, of a training see `training_shard`.
         files: path in the run, sha256, bytes and rows by table; `weights`, those of a trained model, have no rows.
         counts: rows by scenario, then by outcome.
         seconds: time of one worker.

@@ -41,6 +41,7 @@ from xray.runs.vary import variations
 from xray.scenarios import Scenario, build_scenario
 from xray.sources.base import Source
 from xray.sources.categories import Category, load_categories
+from xray.sources.groups import Groups, groups_of
 
 T = TypeVar("T")
 
@@ -174,6 +175,7 @@ class Recipe:
         name: a name for reports.
         seed: determines, together with the ids, everything random.
         categories: accepted class indices of each category, by name; None: from the names of the source's folders.
+        groups: a table of the photographs that belong together, or the keys below; None: only copies of a file do.
         masks: where masks come from.
         backgrounds: background photographs for `random_background`.
         remover: fills the area of removed objects; None: `patchmatch` where it is installed, else `telea`.
@@ -195,6 +197,7 @@ class Recipe:
     categories: Annotated[
         tuple[Category, ...] | None, BeforeValidator(checked(_category_table)), PlainSerializer(_dump_categories)
     ] = None
+    groups: Annotated[Groups | None, BeforeValidator(groups_of)] = None
     masks: Masks = Masks()
     backgrounds: Annotated[Bank, *field_of("background pool", Bank)] = OwnPhotos()
     remover: Annotated[Remover | None, *field_of("remover", Remover, optional=True)] = None

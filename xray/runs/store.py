@@ -35,7 +35,18 @@ from xray.core.uri import base_name, join, location, open_store
 from xray.runs.ids import ShardId
 from xray.runs.lock import Lock, locked, read_locks
 from xray.runs.plan_files import PlanFiles
-from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage, evaluation, file_facts, training
+from xray.runs.receipts import (
+    GENERATE,
+    MASK,
+    REMOVE,
+    Receipt,
+    Stage,
+    evaluation,
+    file_facts,
+    parse_training_shard,
+    training,
+    training_shard,
+)
 
 _SCHEMAS = {
     "source": schema.SOURCE,
@@ -83,7 +94,7 @@ class Store:
 
         Args:
             stage: `MASK`, `REMOVE`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
-            shard: its name; for `MASK` and `REMOVE` a photo batch, for a training a fold.
+            shard: its name; for `MASK` and `REMOVE` a photo batch, for a training `training_shard`.
             tables: by name, each with the sizes of its row groups.
             counts: rows by scenario, then by outcome.
             seconds: worker time.
@@ -187,15 +198,16 @@ class Store:
             return []
         return sorted({base_name(uri.rpartition("/")[0]) for uri in list_files(folder)})
 
-    def trained(self) -> dict[tuple[str, str], list[int]]:
-        """Folds of the trainings that have ended, by model and scenario."""
+    def trained(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """(Fold, repeat) of the trainings that have ended, by model and scenario."""
         folder = self.path("receipts", "train")
-        found: dict[tuple[str, str], list[int]] = {}
+        found: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for uri in list_files(folder) if exists(folder) else ():
-            within, _, fold = uri.rpartition("/")
+            within, _, file = uri.rpartition("/")
             model = base_name(within.rpartition("/")[0])
-            found.setdefault((model, base_name(within)), []).append(int(base_name(fold).removesuffix(".json")))
-        return {key: sorted(folds) for key, folds in sorted(found.items())}
+            shard = parse_training_shard(base_name(file).removesuffix(".json"))
+            found.setdefault((model, base_name(within)), []).append(shard)
+        return {key: sorted(shards) for key, shards in sorted(found.items())}
 
     def stages(self) -> list[Stage]:
         """All stages that have receipts, in the order of the flow."""
@@ -206,9 +218,9 @@ class Store:
         """Remove a receipt, so that the work is done again."""
         delete_file(self.path("receipts", *stage, f"{shard}.json"))
 
-    def trial_folder(self, model: str, scenario: str, fold: int) -> str:
+    def trial_folder(self, model: str, scenario: str, fold: int, repeat: int = 0) -> str:
         """The URI of the folder that holds a training's weights."""
-        return self.path("trials", model, scenario, str(fold))
+        return self.path("trials", model, scenario, training_shard(fold, repeat))
 
     def locked(self, work: str) -> contextlib.AbstractContextManager[None]:
         """Take the lock of one kind of work (see `WORKS`); see `xray.runs.lock.locked`."""
@@ -272,6 +284,7 @@ class Store:
         *,
         limit: int | None = None,
         shards: Collection[str] | None = None,
+        dictionaries: Collection[str] = (),
     ) -> pa.Table:
         """Read a table of the run, as far as it is committed.
 
@@ -283,10 +296,15 @@ class Store:
                 row groups without such rows are not read.
             limit: at most so many rows; no more are read than it takes.
             shards: only what was made of these.
+            dictionaries: text columns that are read as dictionaries, which pandas calls categories.
         """
         import pyarrow.dataset as ds  # imports pandas: 0.4 s and 39 MB that not every command needs
 
         known = _SCHEMAS.get(name)
+        if known is not None:
+            for at, field in enumerate(known):
+                if field.name in dictionaries:
+                    known = known.set(at, field.with_type(pa.dictionary(pa.int32(), pa.string())))
         uris = list(self._uris(name, shards))
         if not uris:
             if known is None:
@@ -295,8 +313,10 @@ class Store:
             return known.empty_table().select(columns or known.names)
         store = open_store(uris[0])[0]
         wanted = list(columns) if columns else None
+        options = ds.ParquetReadOptions(dictionary_columns=list(dictionaries))
         with reading(self.uri):
-            dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format="parquet", filesystem=store)
+            parquet = ds.ParquetFileFormat(read_options=options)
+            dataset = ds.dataset([open_store(uri)[1] for uri in uris], known, format=parquet, filesystem=store)
             if limit is not None:
                 return dataset.head(limit, columns=wanted, filter=where, batch_size=16, batch_readahead=1)
             return dataset.to_table(columns=wanted, filter=where)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from xray.core.errors import ConfigError, unknown
 from xray.runs.folder import RunFolder
+from xray.runs.groups import GROUPED_BY, join_groups, shared_groups
 from xray.runs.receipts import GENERATE, evaluation, training
 from xray.runs.removed_photos import RemovedPhotos
 from xray.runs.roles import painter_settings, series_name
@@ -72,7 +73,7 @@ class RunTables:
         if training is None or not self._store.trained():
             return []
         notes = []
-        if training.validation == "test":
+        if training.validation == "test" and training.best != "last":
             notes.append(
                 "the best epoch of each training was chosen on its test photographs, as in the published code: "
                 "accuracies of trained models, and their S_robust, are optimistic"
@@ -92,13 +93,14 @@ class RunTables:
         """Facts about each model that has predictions: its spec, the hash of its weights, its preprocessing.
 
         A model that was trained here has an entry for each scenario that it was trained within, named as `series_name`
-        does; its `weights` are the hashes of all its `folds`, separated by spaces.
+        does; its `weights` are the hashes of all its `folds` and repeats, separated by spaces.
         """
         known = {model: dict(self._store.receipts(evaluation(model))[0].facts) for model in self._store.evaluated()}
-        for model, scenario in self._store.trained():
+        for (model, scenario), numbers in self._store.trained().items():
             facts = [receipt.facts for receipt in self._store.receipts(training(model, scenario))]
             weights = " ".join(str(fact["weights"]) for fact in facts)
-            known[series_name(model, scenario)] = {**facts[0], "weights": weights, "folds": len(facts)}
+            folds = len({fold for fold, _ in numbers})
+            known[series_name(model, scenario)] = {**facts[0], "weights": weights, "folds": folds}
         return known
 
     def table(
@@ -122,18 +124,21 @@ class RunTables:
         return self._frame("source")
 
     def predictions(self) -> pd.DataFrame:
-        """One row per image and model (PREDICTIONS): the data that every score is computed from."""
-        return self._frame("predictions")
+        """One row per image and model (PREDICTIONS): the data that every score is computed from.
+
+        The column `group` names the photographs that belong together, see `xray.runs.groups.photo_groups`.
+        """
+        return join_groups(self._frame("predictions"), shared_groups(self.table("source", GROUPED_BY)))
 
     def trials(self) -> pd.DataFrame:
         """The state of each training that the recipe plans, and of those that an earlier recipe planned.
 
         Returns:
-            One row per (model, trained_on, fold): `status` (done | begun | failed | planned; begun: it continues from a
-            checkpoint), `reason` (of a failure), `epochs` (finished ones), `best_epoch` (from 0; the epoch of its
-            weights), `validation_loss` (of that epoch), `seconds` (all epochs and the test), numbers of photographs in
-            `train`, `validation` and `test`, `spec`, `weights` (sha256), `origin` (of the initial weights),
-            `preprocessing`, `workers` and `device`. Empty if the recipe trains nothing.
+            One row per (model, trained_on, fold, repeat): `status` (done | begun | failed | planned; begun: it
+            continues from a checkpoint), `reason` (of a failure), `epochs` (finished ones), `best_epoch` (from 0; the
+            epoch of its weights), `validation_loss` (of that epoch), `seconds` (all epochs and the test), numbers of
+            photographs in `train`, `validation` and `test`, `spec`, `weights` (sha256), `origin` (of the initial
+            weights), `preprocessing`, `workers` and `device`. Empty if the recipe trains nothing.
         """
         return trials_table(self._folder)
 

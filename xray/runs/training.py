@@ -71,6 +71,8 @@ class Training:
         folds: of cross-validation: each photograph is tested once, by a model that has seen it in no scenario; None: a
             plain split.
         holdout: share of the photographs of each category that a plain split tests.
+        repeats: how often each model is trained on a scenario and fold, each time from another seed. From 2 on,
+            intervals include what another training would change.
         validation: share of a trial's training photographs, of each category, that is not fitted but chooses the best
             epoch and stops early; `test`: the tested photographs themselves, as in the published code: optimistic.
         best: the epoch whose weights are tested: that of the lowest validation `loss`, of the highest validation
@@ -106,6 +108,7 @@ class Training:
     tests: Literal["halves", "own", "matrix"] = "halves"
     folds: Annotated[int, Field(ge=2)] | None = 12
     holdout: Share | None = None
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
     validation: Share | Literal["test"] = 0.2
     best: Literal["loss", "score", "last"] = "loss"
     side: Annotated[int, Field(ge=16, le=2048)] | None = None

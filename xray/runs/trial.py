@@ -1,4 +1,4 @@
-"""One training: a model, the scenario that it is trained on, and the fold that it is tested on."""
+"""One training: a model, the scenario that it is trained on, the fold that it is tested on, and the repeat."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from xray.core.hashing import digest
 from xray.core.plugins import settings_of
 from xray.models.registry import parse_model
 from xray.runs.folds import number_of_folds
+from xray.runs.receipts import training_shard
 from xray.runs.roles import reference_scenario, untested_scenarios
 from xray.runs.training import Training
 
 _NOT_DECISIVE = frozenset({
-    "models", "scenarios", "tests", "folds", "feed", "retries", "checkpoint_seconds", "mlflow", "gpus", "cpus"
+    "models", "scenarios", "tests", "folds", "repeats", "feed", "retries", "checkpoint_seconds", "mlflow", "gpus",
+    "cpus",
 })  # fmt: skip
 """Settings that trained weights do not depend on, or that the trial's key covers."""
+Key = tuple[str, str, int, int]
+"""Model, scenario, fold, repeat."""
 _SEARCHED = frozenset({"learning_rate", "weight_decay"})
 """Settings that a search chooses."""
 
@@ -34,6 +38,7 @@ class Trial:
         tests: the scenarios that it is tested on.
         training: the settings.
         run_seed: seed of the run.
+        repeat: 0 … repeats − 1.
     """
 
     model: str
@@ -43,16 +48,28 @@ class Trial:
     tests: tuple[str, ...]
     training: Training
     run_seed: int
+    repeat: int = 0
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """Model, scenario, fold."""
-        return self.model, self.scenario, self.fold
+    def key(self) -> Key:
+        """Model, scenario, fold, repeat."""
+        return self.model, self.scenario, self.fold, self.repeat
+
+    @property
+    def shard(self) -> str:
+        """Its name among the trainings of its model and scenario."""
+        return training_shard(self.fold, self.repeat)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What hashes have of it: the fold, and its repeat unless it is the first, which repeats do not change."""
+        return (self.fold, self.repeat) if self.repeat else (self.fold,)
 
     @property
     def name(self) -> str:
         """A readable name."""
-        return f"{self.model} trained on {self.scenario}, fold {self.fold}"
+        repeat = f", repeat {self.repeat}" if self.repeat else ""
+        return f"{self.model} trained on {self.scenario}, fold {self.fold}{repeat}"
 
     @property
     def trial_seed(self) -> int:
@@ -61,7 +78,7 @@ class Trial:
         It does not depend on the scenario: models trained on different scenarios start from the same weights and see
         the same photographs in the same order.
         """
-        return digest(self.run_seed, "trial", self.model, self.fold, bits=63)
+        return digest(self.run_seed, "trial", self.model, *self.numbers, bits=63)
 
     @property
     def decisive(self) -> dict[str, Any]:
@@ -79,7 +96,7 @@ def list_trials(
     within: Sequence[str] | None = None,
     folds: Sequence[int] | None = None,
 ) -> list[Trial]:
-    """Return the trials of a recipe, those of each model and fold in a row.
+    """Return the trials of a recipe, those of each model, repeat and fold in a row.
 
     Args:
         training: of the recipe.
@@ -98,10 +115,12 @@ def list_trials(
     _check_choices("model", models, training.models)
     _check_choices("training scenario", within, trained_on)
     _check_choices("fold", [str(fold) for fold in folds or ()], [str(fold) for fold in all_folds])
+    tests = {name: _tests(training, name, reference, scenarios) for name in trained_on}
     return [
-        Trial(model, spec, scenario, fold, _tests(training, scenario, reference, scenarios), training, recipe["seed"])
+        Trial(model, spec, scenario, fold, tests[scenario], training, recipe["seed"], repeat)
         for model, spec in training.models.items()
         if models is None or model in models
+        for repeat in range(training.repeats)
         for fold in all_folds
         if folds is None or fold in folds
         for scenario in trained_on

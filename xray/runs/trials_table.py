@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xray.runs.checkpoints import Checkpoints
-from xray.runs.receipts import Receipt, training
-from xray.runs.trial import list_trials
+from xray.runs.receipts import Receipt, parse_training_shard, training
+from xray.runs.trial import Key, list_trials
 
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
 
-Key = tuple[str, str, int]
+KEY_COLUMNS = ("model", "trained_on", "fold", "repeat")
 KINDS = {
-    "model": "str", "trained_on": "str", "fold": "int64", "status": "str", "reason": "str", "epochs": "Int64",
+    "model": "str", "trained_on": "str", "fold": "int64", "repeat": "int64", "status": "str", "reason": "str",
+    "epochs": "Int64",
     "best_epoch": "Int64", "validation_loss": "float64", "seconds": "float64", "train": "Int64", "validation": "Int64",
     "test": "Int64", "spec": "str", "weights": "str", "origin": "str", "preprocessing": "str", "workers": "Int64",
     "device": "str",
@@ -26,7 +27,7 @@ KINDS = {
 def trials_table(run: RunFolder) -> pd.DataFrame:
     """Read what `xray.runs.tables.RunTables.trials` returns."""
     done = {
-        (model, scenario, int(receipt.shard)): receipt
+        (model, scenario, *parse_training_shard(receipt.shard)): receipt
         for model, scenario in run.store.trained()
         for receipt in run.store.receipts(training(model, scenario))
     }
@@ -49,16 +50,19 @@ def _planned(run: RunFolder) -> dict[Key, str]:
     model_index = {name: index for index, name in enumerate(recipe.training.models)}
     trials = sorted(
         list_trials(recipe.training, values),
-        key=lambda trial: (model_index[trial.model], scenario_index[trial.scenario], trial.fold),
+        key=lambda trial: (model_index[trial.model], scenario_index[trial.scenario], trial.fold, trial.repeat),
     )
     return {trial.key: trial.spec for trial in trials}
 
 
 def _best_losses(run: RunFolder) -> dict[Key, float]:
     """Return the lowest validation loss of each training."""
-    history = run.store.table("history", ["model", "trained_on", "fold", "validation_loss"]).to_pandas()
-    lowest = history.groupby(["model", "trained_on", "fold"])["validation_loss"].min()
-    return {(str(model), str(scenario), int(fold)): float(loss) for (model, scenario, fold), loss in lowest.items()}
+    history = run.store.table("history", [*KEY_COLUMNS, "validation_loss"]).to_pandas().fillna({"repeat": 0})
+    lowest = history.groupby([*KEY_COLUMNS])["validation_loss"].min()
+    return {
+        (str(model), str(scenario), int(fold), int(repeat)): float(loss)
+        for (model, scenario, fold, repeat), loss in lowest.items()
+    }
 
 
 def _done_row(key: Key, receipt: Receipt, loss: float | None) -> dict[str, Any]:
@@ -83,4 +87,4 @@ def _open_row(run: RunFolder, key: Key, spec: str) -> dict[str, Any]:
 
 
 def _key_columns(key: Key) -> dict[str, Any]:
-    return dict(zip(("model", "trained_on", "fold"), key, strict=True))
+    return dict(zip(KEY_COLUMNS, key, strict=True))

@@ -33,6 +33,7 @@ class Candidate:
         split: train, val or test: the part that it had in the training of pretrained models.
         licence: of the photograph.
         problem: a reason code if it is unusable, and what was seen: `duplicate_id`, `corrupt_mask: not UTF-8`.
+        group: name of the photographs that it belongs to (a burst, a scene), if it is named.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Candidate:
     split: Split = "unknown"
     licence: str = "unknown"
     problem: str = ""
+    group: str | None = None
 
 
 class Source:

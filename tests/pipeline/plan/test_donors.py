@@ -58,7 +58,7 @@ def sampled(
     """The rows of the donors and spares of photographs, without those that are missing."""
     pool = Pool(backgrounds(rows), folds, removable)
     source = pa.table({name: [row[name] for row in asked] for name in ("image_id", "category", "place", "sha256")})
-    found = Donors(pool).sample(rule, seeds, Photographs.of(source, pool))
+    found = Donors(pool, uniform=False).sample(rule, seeds, Photographs.of(source, pool))
     return [[row for row in some if row >= 0] for some in found.tolist()]
 
 

@@ -16,9 +16,11 @@ from support.drawn_photos import write, write_folder
 from support.planned_runs import planned
 from support.training_runs import QUICK, copied, made, plan
 
+import xray
 from xray.core.errors import XrayError
-from xray.pipeline.plan.plan import replan
+from xray.pipeline.plan.plan import replan, write_plan
 from xray.pipeline.plan.survey import survey
+from xray.pipeline.score import score
 from xray.pipeline.train.sweep import estimate_seconds, select_trials, sweep
 from xray.pipeline.verify.verify import verify
 from xray.runs.checkpoints import Checkpoints
@@ -98,7 +100,7 @@ def test_damaged_weights_are_found_and_revoked(swept: RunFolder, tmp_path: Path)
     report = verify(damaged, repair=True)
     assert [(problem.kind, problem.path) for problem in report.problems] == [("changed", name)]
     assert report.revoked == {training("vit", "original"): 1}
-    assert damaged.store.trained()["vit", "original"] == [0, 1]
+    assert damaged.store.trained()["vit", "original"] == [(0, 0), (1, 0)]
 
 
 def test_replanning_revokes_trainings_that_saw_a_changed_image_unless_refused(swept: RunFolder, tmp_path: Path) -> None:
@@ -112,7 +114,8 @@ def test_replanning_revokes_trainings_that_saw_a_changed_image_unless_refused(sw
     assert run.store.trained() == swept.store.trained()
     assert run.plan.record() == swept.plan.record()
     replan(run, recipe, survey(recipe))
-    assert run.store.trained() == {("resnet", "segmented"): [0, 1, 2], ("vit", "segmented"): [0, 1, 2]}
+    in_each_fold = [(0, 0), (1, 0), (2, 0)]
+    assert run.store.trained() == {("resnet", "segmented"): in_each_fold, ("vit", "segmented"): in_each_fold}
 
 
 def test_recorded_facts(swept: RunFolder) -> None:
@@ -166,6 +169,34 @@ def test_changed_settings_are_refused(swept: RunFolder, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_repeats_add_trainings_and_leave_the_first(images: RunFolder, tmp_path: Path) -> None:
+    run = copied(images, tmp_path, folds=None, holdout=0.4)
+    assert not sweep(run).failed
+    first, history, receipts_before = predictions(run), read(run, "history"), receipts(run)
+    twice = {**run.recipe_values["training"], "repeats": 2}
+    write_plan(run, recipe := recipe_from({**run.recipe_values, "training": twice}), survey(recipe, run))
+    trials, missing = select_trials(run)
+    assert (len(trials), [trial.repeat for trial in missing]) == (4, [1, 1])
+    assert xray.open(run.uri).trials()["status"].tolist() == ["done", "planned"] * 2
+    assert not sweep(run).failed
+    assert {name: receipts(run)[name] for name in receipts_before} == receipts_before
+    assert verify(run).problems == []
+    assert run.store.trained() == {("net", name): [(0, 0), (0, 1)] for name in ("blur_background", "original")}
+    assert sorted(path.name for path in (folder_of(run) / "trials/net/original").iterdir()) == ["0", "0-1"]
+    both = predictions(run)
+    pd.testing.assert_frame_equal(both[both["repeat"] == 0].reset_index(drop=True), first)
+    again = both[both["repeat"] == 1].reset_index(drop=True)
+    assert again["sample_id"].tolist() == first["sample_id"].tolist()
+    assert (again["weights"] != first["weights"]).all()
+    assert len(read(run, "history")) == 2 * len(history)
+    assert set(xray.open(run.uri).trials()["repeat"]) == {0, 1}
+    scores = score(run)
+    assert set(scores.cross["over"]) == {"photographs and trainings"}
+    assert (scores.accuracy["n_effective"] <= scores.accuracy["n"]).all()
+    assert (scores.accuracy["n"] == 2 * scores.accuracy["n_images"]).all()
+
+
+@pytest.mark.slow
 def test_streamed_and_cached_images_give_the_same_predictions(images: RunFolder, tmp_path: Path) -> None:
     held, streamed = (
         tables_of(copied(images, tmp_path, feed, feed=feed, folds=None, holdout=0.3, augment="crop"))
@@ -195,7 +226,7 @@ def test_a_diverging_trial_names_step_and_images_and_others_continue(images: Run
     models = {"good": f"{FAILING}:Mean:x", "bad": f"{FAILING}:Diverges:x"}
     run = copied(images, tmp_path, models=models, scenarios=["original"])
     result = sweep(run)
-    assert set(result.failed) == {("bad", "original", fold) for fold in range(3)}
+    assert set(result.failed) == {("bad", "original", fold, 0) for fold in range(3)}
     assert all("epoch 1, step 0" in reason for reason in result.failed.values())
     ids = set(run.store.table("plan", ["sample_id"]).column("sample_id").to_pylist())
     assert all(reason.rpartition("images ")[2].split(", ")[0] in ids for reason in result.failed.values())
@@ -224,8 +255,8 @@ def test_a_trial_whose_worker_always_dies_fails(images: RunFolder, tmp_path: Pat
     models = {"good": f"{FAILING}:Mean:x", "dead": f"{FAILING}:AlwaysDies:x"}
     run = copied(images, tmp_path, models=models, scenarios=["original"], retries=1)
     result = sweep(run, folds=[0])
-    assert list(result.failed) == [("dead", "original", 0)]
-    assert "its worker died, 2 times" in result.failed["dead", "original", 0]
+    assert list(result.failed) == [("dead", "original", 0, 0)]
+    assert "its worker died, 2 times" in result.failed["dead", "original", 0, 0]
     assert set(predictions(run)["model"]) == {"good"}
 
 
@@ -296,7 +327,7 @@ def test_restart_drops_checkpoints(images: RunFolder, tmp_path: Path) -> None:
     run = copied(images, tmp_path, folds=None, holdout=0.3)
     checkpoints = Checkpoints(run.store.trial_folder("net", "original", 0))
     write(folder_of(run) / "trials/net/original/0/last.safetensors", b"torn")
-    reason = sweep(run, within=["original"]).failed["net", "original", 0]
+    reason = sweep(run, within=["original"]).failed["net", "original", 0, 0]
     assert "is damaged" in reason
     assert checkpoints.failure() == reason
     assert not sweep(run, within=["original"], restart=True).failed

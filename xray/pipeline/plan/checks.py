@@ -20,6 +20,7 @@ from xray.pipeline.plan.removal import lacks_annotation
 from xray.runs.accepted import accepted_outputs
 from xray.runs.folder import RunFolder
 from xray.runs.folds import assign_folds, fold_notes
+from xray.runs.groups import Groups
 from xray.runs.recipe import Recipe, ScenarioEntry
 from xray.runs.trial import check_training
 from xray.sources.base import join_names
@@ -97,13 +98,16 @@ def _shared_classes(categories: Sequence[Category]) -> list[str]:
     ]
 
 
-def check_categories(recipe: Recipe, categories: Sequence[Category], usable: Mapping[str, str]) -> list[str]:
+def check_categories(
+    recipe: Recipe, categories: Sequence[Category], usable: Mapping[str, str], groups: Groups | None = None
+) -> list[str]:
     """Note categories without photographs, and check that photographs suffice for the folds of the recipe's trainings.
 
     Args:
         recipe: with or without `training`.
         categories: of the run.
         usable: categories of the readable photographs, by id.
+        groups: of the photographs, by id; None: each is alone.
 
     Raises:
         ConfigError: a category has fewer than two photographs, or there are fewer photographs than folds.
@@ -114,8 +118,8 @@ def check_categories(recipe: Recipe, categories: Sequence[Category], usable: Map
         return [f"no usable photograph of {join_names(empty)}"] if empty else []
     if empty:
         raise ConfigError(f"`training`: no usable photograph of {join_names(empty)}; add some, or remove the category")
-    assign_folds(usable, training, recipe.seed)
-    return fold_notes(usable, training)
+    assign_folds(usable, training, recipe.seed, groups=groups)
+    return fold_notes(usable, training, groups)
 
 
 def mask_notes(source: pa.Table, recipe: Recipe) -> list[str]:

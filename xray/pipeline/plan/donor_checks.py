@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 from xray.core import schema
 from xray.core.errors import ConfigError
 from xray.core.types import DonorRule
+from xray.pipeline.plan.groups import categories_by_group
 from xray.pipeline.plan.removal import removable_donors
 from xray.pipeline.plan.rings import Pool
 from xray.runs.folder import RunFolder
+from xray.runs.groups import Groups
 from xray.runs.recipe import Recipe, ScenarioEntry
 from xray.sources.base import join_names
 
@@ -24,7 +26,9 @@ _FEW_CATEGORIES = 4
 """With fewer, a donor of another category tells much about the object's own."""
 
 
-def check_donors(source: pa.Table, backgrounds: pa.Table, recipe: Recipe, folds: Mapping[str, int]) -> list[str]:
+def check_donors(
+    source: pa.Table, backgrounds: pa.Table, recipe: Recipe, folds: Mapping[str, int], groups: Groups | None = None
+) -> list[str]:
     """Check that photographs have donors, and note where there are few, or where they tell the object's category.
 
     Args:
@@ -32,6 +36,7 @@ def check_donors(source: pa.Table, backgrounds: pa.Table, recipe: Recipe, folds:
         backgrounds: the pool (BACKGROUNDS).
         recipe: with all scenarios of the run, and the bank that was chosen.
         folds: of the photographs, by id, if donors are of the photograph's fold; otherwise empty.
+        groups: of the photographs that are not alone, by id.
 
     Raises:
         ConfigError: a category has none, or no photograph has one.
@@ -42,10 +47,11 @@ def check_donors(source: pa.Table, backgrounds: pa.Table, recipe: Recipe, folds:
     usable = source.filter(pc.equal(source["status"], schema.OK))
     pairs = zip(usable["image_id"].to_pylist(), usable["category"].to_pylist(), strict=True)
     photographs = Counter((category, pool.fold_of(image)) for image, category in pairs)
+    together = categories_by_group(usable, groups or {})
     notes: list[str] = []
     for rule, names in rules_of(recipe.scenarios).items():
-        supply = _Supply.of(pool, backgrounds, rule, own)
-        notes += _lacking(names, rule, photographs, supply, recipe)
+        supply = _Supply.of(pool, backgrounds, rule, own, {image for images in together for image in images})
+        notes += _lacking(names, rule, photographs, supply, recipe, supply.only_twins(together))
         notes += _telling(names, rule, {category for category, _ in photographs}, backgrounds, recipe)
     return notes
 
@@ -61,24 +67,26 @@ def rules_of(scenarios: Mapping[str, ScenarioEntry]) -> dict[DonorRule, str]:
 
 @dataclass(frozen=True)
 class _Supply:
-    """How many donors suit a rule, by category and fold."""
+    """How many donors suit a rule, by category and fold; `grouped`: ids of those that are not alone."""
 
     pool: Pool
     rule: DonorRule
     own: bool
     counts: Counter[tuple[str | None, int]]
     total: Counter[int]
+    grouped: Container[str]
 
     @classmethod
-    def of(cls, pool: Pool, backgrounds: pa.Table, rule: DonorRule, own: bool) -> Self:
+    def of(cls, pool: Pool, backgrounds: pa.Table, rule: DonorRule, own: bool, grouped: Container[str]) -> Self:
         rows = pa.array(pool.order[pool.ring(rule).donors])
         suitable = backgrounds.select(["donor_id", "category"]).take(rows)
-        pairs = zip(suitable["donor_id"].to_pylist(), suitable["category"].to_pylist(), strict=True)
+        ids = suitable["donor_id"].to_pylist()
+        pairs = zip(ids, suitable["category"].to_pylist(), strict=True)
         counts = Counter((category, pool.fold_of(name)) for name, category in pairs)
         total: Counter[int] = Counter()
         for (_, fold), count in counts.items():
             total[fold] += count
-        return cls(pool, rule, own, counts, total)
+        return cls(pool, rule, own, counts, total, {image for image in ids if image in grouped})
 
     def donors(self, category: str, fold: int) -> int:
         """Return how many suit a photograph of a category and fold; it may be one of them itself."""
@@ -98,6 +106,28 @@ class _Supply:
         """Return how many donors a photograph of a category and fold can choose from, without itself."""
         return max(0, self.donors(category, fold) - (self._itself and self.rule.complexity is None))
 
+    def only_twins(self, together: Iterable[Mapping[str, str]]) -> Counter[str]:
+        """Count, by category, the photographs whose donors are all of their own group, which must not serve.
+
+        Args:
+            together: categories of the photographs of each group of several, by id.
+        """
+        found: Counter[str] = Counter()
+        for images in together if self.own and self.rule.exclude_self else ():
+            for image, category in images.items():
+                fold = self.pool.fold_of(image)
+                wanted = {"same": category, "next": self.pool.after(category)}.get(self.rule.category)
+                twins = sum(
+                    one in self.grouped
+                    and self.pool.fold_of(one) == fold
+                    and (of == wanted if wanted is not None else self.rule.category == "any" or of != category)
+                    for one, of in images.items()
+                )
+                found[category] += 1 < twins == self.donors(category, fold) or (
+                    twins == 1 == self.donors(category, fold) and not self._itself
+                )
+        return found
+
     def without(self, category: str, fold: int, count: int) -> int:
         """Return how many of the photographs of a category and fold have no donor, or only themselves."""
         donors = self.donors(category, fold)
@@ -107,12 +137,19 @@ class _Supply:
 
 
 def _lacking(
-    names: str, rule: DonorRule, photographs: Counter[tuple[str, int]], supply: _Supply, recipe: Recipe
+    names: str,
+    rule: DonorRule,
+    photographs: Counter[tuple[str, int]],
+    supply: _Supply,
+    recipe: Recipe,
+    without: Counter[str],
 ) -> Iterator[str]:
-    """Note categories without donors for some photographs, or with few; refuse those without any."""
+    """Note categories without donors for some photographs, or with few; refuse those without any.
+
+    `without`: photographs by category whose donors are all of their own group.
+    """
     donors: dict[str, int] = {}
     total: Counter[str] = Counter()
-    without: Counter[str] = Counter()
     for (category, fold), count in sorted(photographs.items()):
         total[category] += count
         without[category] += supply.without(category, fold, count)

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from xray.core.hashing import Hashes, digest, mix
 from xray.core.types import DonorRule
 from xray.pipeline.plan.rings import ANY, Donor, Pool, Ring, copies
+from xray.pipeline.plan.uniform import attempt_seeds, draw
 from xray.scenarios import Prompt, Scenario
 from xray.sources.categories import Category
 
 SPARES = 2
 """Further donors of a row, for donors that turn out not to be usable."""
-_WINDOW, _MORE = 256, 32
-"""Number of donors to choose from; and further ones to consider, since some do not fit."""
+_WINDOW, _EARLIER_WINDOW, _MORE = 1024, 256, 32
+"""Number of donors to choose from, and that of an earlier version; and further ones to consider: some do not fit."""
 _CHUNK = 2**18
+_ATTEMPTS, _DRAWN_AT_ONCE = 64, 2**14
+"""Draws of a donor, until one fits; and photographs that are drawn for at once."""
 _NONE = -1
 
 
@@ -35,6 +38,7 @@ class Photographs:
         fold: in which it is tested.
         itself: hash of the id.
         copy: the first bits of the SHA-256 of its bytes.
+        group: hash of its group; 0 if the pool has none.
     """
 
     category: NDArray[np.int64]
@@ -43,6 +47,7 @@ class Photographs:
     fold: NDArray[np.int64]
     itself: Hashes
     copy: Hashes
+    group: Hashes
 
     @classmethod
     def of(cls, source: pa.Table, pool: Pool) -> Self:
@@ -55,22 +60,30 @@ class Photographs:
             np.array([pool.fold_of(one) for one in images], np.int64),
             np.array([digest(image, bits=63) for image in images], np.uint64),
             copies(source.column("sha256")),
+            pool.groups_of(images),
         )
 
 
 class Donors:
     """Samples donors; adding a photograph to the pool, or removing one, changes hardly any other sample.
 
-    The donors lie on a ring by a hash of their id. From a point that the seed determines, up to 256 suitable ones are
-    considered, and the one with the lowest hash with the seed is chosen (rendezvous hashing: Thaler & Ravishankar,
-    IEEE/ACM Trans. Networking 6, 1998): each is equally likely, whatever the order of the pool. The spares have the
-    next lowest hashes.
+    Of up to 1,024 donors, the suitable one with the lowest hash with the seed is chosen (rendezvous hashing: Thaler &
+    Ravishankar, IEEE/ACM Trans. Networking 6, 1998); the spares have the next lowest hashes. Of more, donors are drawn
+    from a tree (see `uniform.draw`) until one is suitable. Either way each suitable one is equally likely, whatever the
+    order of the pool. Where hardly any is suitable, so that 64 draws are not enough, the 1,024 suitable ones that
+    follow a point on the ring of all hashes are considered; their chances differ by a few percent. So they do in runs
+    that an earlier version planned: it considered 256 that follow a point, and for them so does this one.
 
-    Suitable are donors of another place, whose category is as the rule says, and that are no copy of the photograph.
+    Suitable are donors of another place, whose category is as the rule says, and that are neither a copy of the
+    photograph nor of its group.
+
+    Args:
+        pool: the donors.
+        uniform: false: as an earlier version sampled from more than 256 donors.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, pool: Pool, *, uniform: bool = True) -> None:
+        self.pool, self.uniform = pool, uniform
 
     def columns(self, rows: NDArray[np.int64]) -> dict[str, list[Any]]:
         """The columns of PLAN about donors: null where `sample` returned -1, `donor_spares` null without spares."""
@@ -106,18 +119,29 @@ class Donors:
             size,
             start,
         )
-        search = _Search(self.pool, ring, rule, 1 + SPARES * self.pool.removes(rule))
-        return search.rows(asked, _WINDOW + _MORE)
+        window = _WINDOW if self.uniform else _EARLIER_WINDOW
+        search = _Search(self.pool, ring, rule, 1 + SPARES * self.pool.removes(rule), window)
+        rows = np.full((len(seeds), search.count), _NONE, np.int64)
+        many = (size > _WINDOW) if self.uniform else np.zeros(len(seeds), bool)
+        for first in np.unique(low[many]):
+            group = np.flatnonzero(many & (low == first))
+            for part in np.array_split(group, -(-len(group) // _DRAWN_AT_ONCE)):
+                rows[part] = search.drawn([values[part] for values in asked])
+        few = ~many
+        if few.any():
+            rows[few] = search.rows([values[few] for values in asked], window + _MORE)
+        return rows
 
 
 @dataclass(frozen=True)
 class _Search:
-    """A search for the `count` donors with the lowest hashes."""
+    """A search for the `count` donors with the lowest hashes, among the `window` that follow a point."""
 
     pool: Pool
     ring: Ring
     rule: DonorRule
     count: int
+    window: int
 
     def rows(self, asked: Sequence[NDArray[Any]], width: int) -> NDArray[np.int64]:
         """Return rows of the pool, or `_NONE`, shape (N, count).
@@ -140,14 +164,35 @@ class _Search:
         donors = self.ring.donors[low + np.where(inside, ahead, 0)]
         fits = self._fits(donors, inside, *photographs)
         rank = fits.cumsum(axis=1)
-        fits &= rank <= _WINDOW
+        fits &= rank <= self.window
         hashes = np.where(fits, mix(self.pool.points[donors] ^ seeds), np.uint64(2**64 - 1))
         best = _lowest(hashes, self.count)
         chosen = self.pool.order[np.take_along_axis(donors, best, axis=1)]
         rows[:, : best.shape[1]] = np.where(np.take_along_axis(fits, best, axis=1), chosen, _NONE)
-        lack = (rank[:, -1] < _WINDOW) & (size[:, 0] > width)
+        lack = (rank[:, -1] < self.window) & (size[:, 0] > width)
         if lack.any():
             rows[lack] = self.rows([values[lack] for values in asked], 4 * width)
+        return rows
+
+    def drawn(self, asked: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+        """Return rows of the pool for photographs with the same group of donors, shape (N, count); see `rows`."""
+        seeds, *photographs, low, size, _ = asked
+        donors = self.ring.donors[low[0] : low[0] + size[0]]
+        points = self.ring.points[low[0] : low[0] + size[0]]
+        chosen = np.full((len(seeds), self.count), _NONE, np.int64)
+        number, left = np.zeros(len(seeds), np.int64), np.arange(len(seeds))
+        for attempt in range(_ATTEMPTS):
+            one = donors[draw(points, attempt_seeds(seeds[left], attempt))][:, None]
+            fits = self._fits(one, np.ones(one.shape, bool), *(values[left, None] for values in photographs))[:, 0]
+            fits &= ~(chosen[left] == one).any(axis=1)
+            chosen[left[fits], number[left[fits]]] = one[fits, 0]
+            number[left[fits]] += 1
+            left = left[number[left] < self.count]
+            if not len(left):
+                break
+        rows: NDArray[np.int64] = np.where(chosen == _NONE, _NONE, self.pool.order[chosen])
+        if len(left):
+            rows[left] = self.rows([values[left] for values in asked], self.window + _MORE)
         return rows
 
     def _fits(
@@ -160,10 +205,13 @@ class _Search:
         _fold: NDArray[np.int64],
         itself: Hashes,
         copy: Hashes,
+        group: Hashes,
     ) -> NDArray[np.bool_]:
         fits: NDArray[np.bool_] = inside & (self.pool.codes("place")[donors] != place)
         if self.rule.exclude_self:
             fits &= (self.pool.points[donors] != itself) & (self.pool.copies[donors] != copy)
+            if self.pool.groups is not None:
+                fits &= self.pool.groups[donors] != group
         else:
             fits |= inside & (self.pool.points[donors] == itself)
         if self.rule.category == "other":

@@ -18,7 +18,9 @@ from xray.models.weights import pinned
 from xray.pipeline.plan.checks import weight_references
 from xray.pipeline.plan.donor_checks import check_earlier_donors, check_first
 from xray.pipeline.plan.donors import Donors, Sampler
-from xray.pipeline.plan.folds import folds_table, plan_folds
+from xray.pipeline.plan.folds import divided_notes, folds_table, plan_folds
+from xray.pipeline.plan.groups import check_regrouping
+from xray.pipeline.plan.near_duplicates import write_near_duplicates
 from xray.pipeline.plan.removal import removable_donors
 from xray.pipeline.plan.replan import ExistingImages, Fingerprints, PlanDiff, revoke_trainings
 from xray.pipeline.plan.rings import Pool
@@ -30,7 +32,7 @@ from xray.runs.folder import RunFolder
 from xray.runs.lock import exclusive
 from xray.runs.recipe import Recipe, ScenarioEntry, recipe_values
 
-_FIXED = ("seed", "categories", "source", "masks", "backgrounds", "filter", "images", "limits", "shard_size")
+_FIXED = ("seed", "categories", "groups", "source", "masks", "backgrounds", "filter", "images", "limits", "shard_size")
 """Keys of a recipe that a larger recipe of the same run must not change."""
 
 
@@ -66,9 +68,11 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
     check_first(recipe, survey.first, survey.left_out)
     pins |= pinned(sorted(weight_references(recipe) - pins.keys()))
     folds = _folds(run, recipe, survey)
+    if folds:
+        survey = changed(survey, notes=(*survey.notes, *divided_notes(folds, survey.groups)))
     if survey.first is None:
         survey = changed(survey, notes=(*survey.notes, *check_earlier_donors(run, recipe, folds)))
-    writer = PlanWriter(run, _sampler(recipe, survey, folds), progress)
+    writer = PlanWriter(run, _sampler(run, recipe, survey, folds), progress)
     parts = run.plan.parts("plan")
     for source_part in run.plan.parts("source") if added else ():
         parts += writer.scenarios(parts, source_part, added)
@@ -92,7 +96,8 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
         progress: called with the number of photographs planned since the last call.
 
     Raises:
-        ConfigError: an inpainter refuses a prompt, or models were trained with other folds; the earlier plan stays.
+        ConfigError: an inpainter refuses a prompt, or models were trained with other folds or groups; the earlier plan
+            stays.
     """
     check_first(completed(recipe, survey), survey.first, survey.left_out)
     return _replan(run, completed(recipe, survey), upload_cache(run, recipe, survey), progress)
@@ -101,11 +106,13 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
 def _replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress) -> PlanDiff:
     pins = pinned(sorted(weight_references(recipe)))
     diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
+    regrouped = check_regrouping(run, survey.source)
     folds = _folds(run, recipe, survey)
-    writer = PlanWriter(run, _sampler(recipe, survey, folds), progress, diff)
+    writer = PlanWriter(run, _sampler(run, recipe, survey, folds), progress, diff)
     parts = writer.photographs([], diff.photographs(survey.source), recipe)
     del writer
-    if diff.changes or recipe_values(recipe) != run.recipe_values:
+    if regrouped or diff.changes or recipe_values(recipe) != run.recipe_values:
+        survey = changed(survey, notes=(*survey.notes, *divided_notes(folds, survey.groups)))
         _commit(run, recipe, survey, parts, pins, folds, diff)
         diff.written = True
     else:
@@ -118,7 +125,7 @@ def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
     recipe = completed(recipe, survey)
     pins = pinned(sorted(weight_references(recipe)))
     diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
-    sampler = _sampler(recipe, survey, _folds(run, recipe, survey))
+    sampler = _sampler(run, recipe, survey, _folds(run, recipe, survey))
     for start in range(0, len(survey.source), recipe.shard_size):
         batch = survey.source.slice(start, recipe.shard_size)
         diff.images(plan_rows(batch, recipe.scenarios, sampler, "").to_pylist(), batch.to_pylist())
@@ -168,16 +175,18 @@ def _difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _folds(run: RunFolder, recipe: Recipe, survey: Survey) -> dict[str, int]:
-    return plan_folds(run, recipe, survey.usable) if recipe.training is not None else {}
+    return plan_folds(run, recipe, survey.usable, survey.groups) if recipe.training is not None else {}
 
 
-def _sampler(recipe: Recipe, survey: Survey, folds: Mapping[str, int]) -> Sampler:
+def _sampler(run: RunFolder, recipe: Recipe, survey: Survey, folds: Mapping[str, int]) -> Sampler:
     own_folds = folds if folds and recipe.backgrounds.shows_objects else None
     removable = None
     if recipe.removes_donors:
         planned = pa.concat_tables([survey.known, survey.source])
         removable = removable_donors(survey.backgrounds, planned, recipe.masks, survey.left_out)
-    donors = Donors(Pool(survey.backgrounds, own_folds, removable, partial=survey.first is not None))
+    groups = survey.groups if recipe.groups is not None and recipe.backgrounds.shows_objects else None
+    pool = Pool(survey.backgrounds, own_folds, removable, partial=survey.first is not None, groups=groups)
+    donors = Donors(pool, uniform=run.plan.uniform_donors)
     pa.default_memory_pool().release_unused()  # or what building the pool took would come on top of the plan's files
     return Sampler(recipe.seed, donors, {item.name: item for item in survey.categories})
 
@@ -202,6 +211,8 @@ def _commit(
         run.plan.write_table("backgrounds", survey.backgrounds)
     if folds:
         run.plan.write_table("folds", folds_table(folds, survey.usable))
+    if survey.near_duplicates is not None:
+        write_near_duplicates(run.uri, survey.near_duplicates, recipe)
     run.commit_plan(recipe, parts, notes, pins, survey.first)
 
 

@@ -216,7 +216,7 @@ class PlanDiff:
 
 def revoke_trainings(run: RunFolder, diff: PlanDiff) -> None:
     """Revoke the trainings that used, or were tested on, a scenario with changes."""
-    from xray.runs.trials_table import trials_table  # imports pandas: half a second that plans do not need
+    from xray.runs.trials_table import KEY_COLUMNS, trials_table  # imports pandas: half a second that plans do not need
 
     for model, scenario in run.store.trained():
         for receipt in run.store.receipts(training(model, scenario)):
@@ -224,4 +224,4 @@ def revoke_trainings(run: RunFolder, diff: PlanDiff) -> None:
                 run.store.revoke(training(model, scenario), receipt.shard)
     for row in trials_table(run).to_dict("records") if diff.changes else ():
         if row["status"] == "begun":
-            Checkpoints(run.store.trial_folder(row["model"], row["trained_on"], row["fold"])).drop_state()
+            Checkpoints(run.store.trial_folder(*(row[name] for name in KEY_COLUMNS))).drop_state()

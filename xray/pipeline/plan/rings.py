@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,11 +62,13 @@ class Pool:
             donors serve rules with `removed`. None: the pool shows no objects.
         partial: the plan is of the first photographs only, and no model is trained until it is completed: their donors
             without objects are among them, of any fold.
+        groups: of photographs that are not alone, by id, if the pool is the run's own: a donor is of another group.
 
     Attributes:
         order: rows of the table.
         points: hashes of the donors' ids.
         copies: the first bits of their SHA-256.
+        groups: hashes of their groups; None: each is alone.
     """
 
     def __init__(
@@ -76,13 +78,14 @@ class Pool:
         removable: NDArray[np.bool_] | None = None,
         *,
         partial: bool = False,
+        groups: Mapping[str, str] | None = None,
     ) -> None:
-        self._table, self._folds, self._partial = table, folds, partial
-        names = (name for some in table.column("donor_id").chunks for name in some.to_pylist())
-        points = np.fromiter((digest(name, bits=63) for name in names), np.uint64, len(table))
+        self._table, self._folds, self._partial, self._named = table, folds, partial, groups or {}
+        points = np.fromiter((digest(name, bits=63) for name in self._ids()), np.uint64, len(table))
         self.order: NDArray[np.int32] = np.argsort(points, kind="stable").astype(np.int32)
         self.points: Hashes = points[self.order]
         self.copies = copies(table.column("sha256"))[self.order]
+        self.groups = self.groups_of(self._ids())[self.order] if groups else None
         self._removable = None if removable is None else removable[self.order]
         chunks = table.select(Donor._fields).to_batches()  # `take` would join all chunks
         self._firsts = [0, *itertools.accumulate(map(len, chunks))][:-1]
@@ -97,6 +100,9 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    def _ids(self) -> Iterator[str]:
+        return (name for some in self._table.column("donor_id").chunks for name in some.to_pylist())
 
     def _encode(self, column: str) -> None:
         encoded = pc.dictionary_encode(self._table.column(column).cast(pa.string())).unify_dictionaries()
@@ -121,6 +127,12 @@ class Pool:
     def fold_of(self, image: str) -> int:
         """The fold of a photograph, or of a donor of it; `ANY` without folds."""
         return ANY if self._folds is None else self._folds.get(image, UNKNOWN)
+
+    def groups_of(self, images: Iterable[str]) -> Hashes:
+        """The hashes of the groups of photographs, or of donors, shape (N,); 0 without groups."""
+        if not self._named:
+            return np.zeros(sum(1 for _ in images), np.uint64)
+        return np.array([digest(self._named.get(image, image), bits=63) for image in images], np.uint64)
 
     def keeps_folds(self, rule: DonorRule) -> bool:
         """Whether the donors of a rule are of the photograph's fold."""
@@ -164,8 +176,7 @@ class Pool:
         return Ring(donors, self.points[donors], dict(zip(keys, spans, strict=True)))
 
     def _folds_of(self, donors: NDArray[np.int32]) -> NDArray[np.int32]:
-        names = (name for some in self._table.column("donor_id").chunks for name in some.to_pylist())
-        return np.fromiter(map(self.fold_of, names), np.int32, len(self))[self.order][donors]
+        return np.fromiter(map(self.fold_of, self._ids()), np.int32, len(self))[self.order][donors]
 
     def _of_complexity(
         self, donors: NDArray[np.int32], fold: NDArray[np.int32] | None, low: int, high: int

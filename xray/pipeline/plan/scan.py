@@ -11,20 +11,23 @@ from typing import Any
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import Rejected
+from xray.core.errors import ConfigError, Rejected
 from xray.core.files import read_bytes
 from xray.core.hashing import digest
 from xray.core.images import Limits, decode, read_header
 from xray.core.parallel import map_ahead
-from xray.core.uri import short_name
+from xray.core.perceptual_hash import hash_of_file
+from xray.core.uri import short_name, to_uri
 from xray.masks.base import Annotations
 from xray.masks.fitting import fit_to_photo
 from xray.pipeline.plan.position import TurnedPhotos, turned_photo
 from xray.runs.recipe import Recipe
-from xray.sources.base import Candidate
+from xray.sources.base import Candidate, join_names
 from xray.sources.categories import Category
+from xray.sources.groups import name_groups
 
 _READERS, _CHUNK_ROWS = 8, 4096
+_OF_CANDIDATE = ("category", "uri", "mask_uri", "place", "split", "licence", "group")
 Row = dict[str, Any]
 
 
@@ -51,13 +54,35 @@ def scan_source(
     """Look at the photographs of a source that are not known yet (SOURCE), and note an example of each refusal.
 
     `whole`: decode the pixels too. `turned`: collects the photographs with an EXIF orientation.
+
+    Raises:
+        ConfigError: the table of groups does not fit the photographs, or what it says of known ones has changed.
     """
-    candidates = annotations.attach(recipe.source.candidates(categories))
+    candidates, notes = _grouped(recipe, recipe.source.candidates(categories), known)
     seen = set(known.column("image_id").to_pylist())
-    new = (candidate for candidate in candidates if image_id(candidate.key) not in seen)
+    new = (candidate for candidate in annotations.attach(candidates) if image_id(candidate.key) not in seen)
     refusals = Refusals()
     rows = refusals.watch(turned.watch(inspect(new, recipe.limits, whole=whole)))
-    return _with_unique_ids(source_table(rows, progress)), refusals.notes()
+    return _with_unique_ids(source_table(rows, progress)), [*notes, *refusals.notes()]
+
+
+def _grouped(recipe: Recipe, candidates: Iterable[Candidate], known: pa.Table) -> tuple[Iterable[Candidate], list[str]]:
+    """Return photographs with their named groups, and notes on names that fit none."""
+    if recipe.groups is None:
+        return candidates, []
+    root = getattr(recipe.source, "root", None)
+    photographs = list(candidates)
+    ids = [image_id(one.key) for one in photographs]
+    grouped, notes = name_groups(recipe.groups, photographs, ids, root and to_uri(root))
+    groups = {image: one.group for image, one in zip(ids, grouped, strict=True)}
+    before = zip(known["image_id"].to_pylist(), known["group"].to_pylist(), strict=True)
+    if changed := [image for image, group in before if groups.get(image, group) != group]:
+        raise ConfigError(
+            f"the run was planned with other groups, or none, of {join_names(changed, 5)} than {recipe.groups.file!r} "
+            "has now; use a new run, or `--replan` this one",
+            ("groups",),
+        )
+    return grouped, notes
 
 
 class Refusals:
@@ -112,7 +137,7 @@ def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = Fa
 
 def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
     row: Row = {"image_id": image_id(candidate.key), "sha256": "", "width": 0, "height": 0}
-    row |= {name: getattr(candidate, name) for name in ("category", "uri", "mask_uri", "place", "split", "licence")}
+    row |= {name: getattr(candidate, name) for name in _OF_CANDIDATE}
     row |= {"mask_sha256": _mask_sha256(candidate.mask_uri), "mask_from": None, "status": schema.OK, "reason": ""}
     boxes, points = list(candidate.boxes), list(candidate.points)
     try:
@@ -125,8 +150,8 @@ def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
         row |= {"width": header.width, "height": header.height}
         row["turned"] = turned_photo(candidate, header)
         boxes, points = fit_to_photo(boxes, points, candidate.drawn_on, header)
-        if whole:
-            decode(data, limits)
+        decoded = decode(data, limits).image if whole else None
+        row["perceptual_hash"] = hash_of_file(data, header, limits, decoded)
     except Rejected as verdict:
         row |= schema.outcome_of(verdict)
     return row | {"boxes": [list(box) for box in boxes], "points": [list(point) for point in points]}

@@ -26,13 +26,16 @@ from xray.pipeline.plan.backgrounds import build_pool, choose_bank
 from xray.pipeline.plan.checks import check_categories, check_disk, check_recipe, mask_notes
 from xray.pipeline.plan.donor_checks import check_donors
 from xray.pipeline.plan.folds import plan_folds
+from xray.pipeline.plan.groups import check_groups
 from xray.pipeline.plan.look import Review, review_source
 from xray.pipeline.plan.maskless import check_masks
 from xray.pipeline.plan.matching import match_masks
+from xray.pipeline.plan.near_duplicates import near_duplicate_notes, near_duplicates
 from xray.pipeline.plan.position import TurnedPhotos
 from xray.pipeline.plan.removal import choose_remover
 from xray.pipeline.plan.scan import scan_source, usable_photographs
 from xray.runs.folder import RunFolder
+from xray.runs.groups import shared_groups
 from xray.runs.recipe import Recipe
 from xray.sources.categories import Category
 
@@ -57,6 +60,7 @@ class Survey:
         first: the most photographs of a category, if some are left out (`--first`).
         left_out: those (SOURCE).
         review: a look at the masks; None if no scenario needs them.
+        near_duplicates: photographs that look like others, as `near_duplicates` returns them.
     """
 
     categories: tuple[Category, ...]
@@ -70,11 +74,17 @@ class Survey:
     first: int | None = None
     left_out: pa.Table = field(default_factory=schema.SOURCE.empty_table)
     review: Review | None = None
+    near_duplicates: pa.Table | None = None
 
     @property
     def usable(self) -> dict[str, str]:
         """Categories of the readable photographs, also of those that are left out, by id."""
         return usable_photographs([self.known, self.source, self.left_out])
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Groups of the photographs that are not alone, also of those that are left out, by id."""
+        return shared_groups(pa.concat_tables([self.known, self.source, self.left_out]))
 
 
 def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int], None] = lambda done: None) -> Survey:
@@ -111,27 +121,31 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
     if partial:
         source = source.filter(pc.invert(pc.is_in(source["image_id"], known["image_id"])))
     everything = pa.concat_tables([known, source])
-    usable = usable_photographs([everything])
-    notes += check_categories(recipe, categories, usable)
+    usable, groups = usable_photographs([everything]), shared_groups(everything)
+    alike = near_duplicates(everything)
+    notes += [*check_groups(everything, usable, groups, recipe), *near_duplicate_notes(alike, groups)]
+    notes += check_categories(recipe, categories, usable, groups)
     backgrounds = schema.BACKGROUNDS.empty_table()
     if needs_donors:
         bank, fallback = choose_bank(recipe, everything, planned)
         recipe = replace(recipe, backgrounds=bank)
         backgrounds, more = build_pool(recipe, everything, planned)
-        folds = plan_folds(planned, recipe, usable) if bank.shows_objects else {}
-        notes += [*fallback, *more, *check_donors(everything, backgrounds, recipe, folds)]
+        folds = plan_folds(planned, recipe, usable, groups) if bank.shows_objects else {}
+        notes += [*fallback, *more, *check_donors(everything, backgrounds, recipe, folds, groups)]
     remover, of_remover = (remover, of_remover) if recipe.needs_removed else (None, [])
     notes += of_remover
     if run is not None:
         notes += check_disk(run, recipe, source, known)
     if not recipe.needs_masks:
-        return Survey(categories, source, backgrounds, known, tuple(notes), bank=recipe.backgrounds)
+        bank = recipe.backgrounds
+        return Survey(categories, source, backgrounds, known, tuple(notes), bank=bank, near_duplicates=alike)
     decided = replace(recipe, masks=replace(recipe.masks, annotations=annotations))
     review, more = _review_masks(everything, decided, meaning)
     bank = recipe.backgrounds
     return Survey(
-        categories, source, backgrounds, known, (*notes, *more), annotations, bank, remover=remover, review=review
-    )
+        categories, source, backgrounds, known, (*notes, *more), annotations, bank, remover=remover, review=review,
+        near_duplicates=alike,
+    )  # fmt: skip
 
 
 def _review_masks(photographs: pa.Table, recipe: Recipe, meaning: Sequence[str]) -> tuple[Review, list[str]]:

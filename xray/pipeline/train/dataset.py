@@ -18,6 +18,7 @@ from xray.models.registry import parse_model
 from xray.pipeline.train.transform import Preparation
 from xray.runs.folder import RunFolder
 from xray.runs.folds import Split, split_photographs
+from xray.runs.groups import GROUPED_BY, Groups, shared_groups
 from xray.runs.trial import Trial
 
 
@@ -85,6 +86,7 @@ class TrainingData:
         categories: names, in the recipe's order.
         samples: the images that exist, by scenario.
         folds: of the photographs, by id.
+        groups: of the photographs that are not alone, by id.
         preparations: by model.
         cached: references to prepared images in Ray's object store, by scenario and preparation; others are streamed.
     """
@@ -93,6 +95,7 @@ class TrainingData:
     categories: tuple[str, ...]
     samples: Mapping[str, Samples]
     folds: Mapping[str, int]
+    groups: Groups
     preparations: Mapping[str, Preparation]
     cached: Mapping[tuple[str, Preparation], Sequence[Any]]
 
@@ -107,7 +110,8 @@ class TrainingData:
         categories = tuple(category.name for category in run.recipe.categories or ())
         folds = {row["image_id"]: row["fold"] for row in run.store.table("folds", ["image_id", "fold"]).to_pylist()}
         preparations = {trial.model: _preparation(run, trial) for trial in trials}
-        data = cls(run.uri, categories, _samples(run, trials, categories), folds, preparations, {})
+        groups = shared_groups(run.store.table("source", GROUPED_BY))
+        data = cls(run.uri, categories, _samples(run, trials, categories), folds, groups, preparations, {})
         for trial in trials:
             data._check(trial)
         return data
@@ -116,7 +120,7 @@ class TrainingData:
         """Return the photographs of a trial, of those that its scenario has images of."""
         samples = self.samples[trial.scenario]
         names = zip(samples.image_id, (self.categories[label] for label in samples.label_N), strict=True)
-        return split_photographs(self.folds, dict(names), trial.fold, trial.training, trial.run_seed)
+        return split_photographs(self.folds, dict(names), trial.fold, trial.training, trial.run_seed, self.groups)
 
     def _check(self, trial: Trial) -> None:
         split = self.split(trial)

@@ -29,10 +29,10 @@ from xray.runs.folder import RunFolder
 from xray.runs.lock import exclusive
 from xray.runs.receipts import training
 from xray.runs.training import Training
-from xray.runs.trial import Trial, differences, list_trials
+from xray.runs.trial import Key, Trial, differences, list_trials
 from xray.runs.versions import refuse_other_versions
 
-Failures = Mapping[tuple[str, str, int], str]
+Failures = Mapping[Key, str]
 """Reasons, by the trial's key."""
 
 
@@ -71,15 +71,15 @@ def select_trials(
     done = _done(run)
     for trial in selected:
         if trial.key in done:
-            facts = run.store.receipt(training(trial.model, trial.scenario), str(trial.fold)).facts
+            facts = run.store.receipt(training(trial.model, trial.scenario), trial.shard).facts
             now = {"spec": trial.spec, **trial.decisive}
             if changed := differences({"spec": facts["spec"], **facts["settings"]}, now):
                 raise ConfigError(f"{trial.name} was done with other settings ({changed}); give the model another name")
     return selected, [trial for trial in selected if trial.key not in done]
 
 
-def _done(run: RunFolder) -> set[tuple[str, str, int]]:
-    return {(*key, fold) for key, folds in run.store.trained().items() for fold in folds}
+def _done(run: RunFolder) -> set[Key]:
+    return {(*key, *numbers) for key, trainings in run.store.trained().items() for numbers in trainings}
 
 
 def estimate_seconds(run: RunFolder, missing: Sequence[Trial]) -> float | None:

@@ -56,7 +56,7 @@ def train_trial(trial: Trial, data: TrainingData, gpus: float, report: Report, c
             resources_per_worker={"CPU": trial.training.cpus, **({"GPU": gpus} if gpus else {})},
         ),
         run_config=RunConfig(
-            name=f"train-{digest(*trial.key):020x}",
+            name=f"train-{digest(trial.model, trial.scenario, *trial.numbers):020x}",
             storage_path=path,
             storage_filesystem=store,
             failure_config=FailureConfig(max_failures=trial.training.retries),
@@ -125,7 +125,8 @@ def _build_learner(trial: Trial, data: TrainingData, worker: Worker) -> Learner:
 
 def _history_row(trial: Trial, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of HISTORY: the learner's row with the trial's columns."""
-    return {"model": trial.model, "trained_on": trial.scenario, "fold": trial.fold, **row}
+    names = {"model": trial.model, "trained_on": trial.scenario, "fold": trial.fold, "repeat": trial.repeat}
+    return {**names, **row}
 
 
 def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoints) -> None:
@@ -140,13 +141,13 @@ def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoin
     facts = _facts(learner, data, split)
     by_scenario = {name: _predictions(learner, data, split, facts["weights"], name) for name in trial.tests}
     history = pa.Table.from_pylist([_history_row(trial, row) for row in learner.history], schema=schema.HISTORY)
-    metadata = {"trial": list(trial.key), "categories": list(data.categories), **facts}
+    metadata = {"trial": [trial.model, trial.scenario, *trial.numbers], "categories": list(data.categories), **facts}
     name, file_entry = checkpoints.finish(learner.best, metadata)
     counts = {scenario: {schema.OK: len(table)} for scenario, table in by_scenario.items()}
     seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
     tables = {"predictions": (pa.concat_tables(by_scenario.values()), None), "history": (history, None)}
-    written = {"weights": {"path": ["trials", *map(str, trial.key), name], **file_entry}}
-    run.store.commit(training(trial.model, trial.scenario), str(trial.fold), tables, counts, seconds, facts, written)
+    written = {"weights": {"path": ["trials", trial.model, trial.scenario, trial.shard, name], **file_entry}}
+    run.store.commit(training(trial.model, trial.scenario), trial.shard, tables, counts, seconds, facts, written)
     checkpoints.drop_state()  # only now: a training that dies during its test must not start over
 
 
@@ -190,6 +191,7 @@ def _predictions(learner: Learner, data: TrainingData, split: Split, weights: st
         "weights": weights,
         "trained_on": trial.scenario,
         "fold": trial.fold,
+        "repeat": trial.repeat,
     }
     predicted = learner.predict(samples, feed)
     own_label = {category: (label,) for label, category in enumerate(data.categories)}

@@ -14,7 +14,7 @@ from xray.core.uri import IMAGE_SUFFIXES
 from xray.sources.labels.base import Entry, LabelFile, unreadable
 
 Columns = tuple[str | None, str | None]
-_IMAGE = (
+IMAGE_COLUMNS = (
     *("file_name", "filename", "file", "filepath", "file_path", "path", "image", "image_name", "image_path", "img"),
     *("img_name", "img_path", "picture", "photo", "name", "imageid", "image_id", "img_id", "id", "key"),
 )
@@ -80,7 +80,7 @@ def _suffix(name: str) -> str:
 
 
 def _is_heading(cells: Sequence[str]) -> bool:
-    return any(_plain(cell) in (*_IMAGE, *_LABEL) for cell in cells)
+    return any(_plain(cell) in (*IMAGE_COLUMNS, *_LABEL) for cell in cells)
 
 
 def _plain(name: str) -> str:
@@ -127,12 +127,12 @@ def from_records(
         ConfigError: see `read_table`.
     """
     names = list(dict.fromkeys(str(name) for record in records for name in record))
-    image = _column(names, columns[0], _IMAGE, file)
+    image = find_column(names, columns[0], IMAGE_COLUMNS)
     if image is None:
         raise _unknown_columns(file, names, "image", "image_column")
     numbers = {name for name in names if all(_is_number(str(record.get(name, "0") or "0")) for record in records)}
-    label = _column([name for name in names if name not in numbers | {image}], columns[1], _LABEL, file)
-    label = label or _column([name for name in names if name != image], columns[1], _LABEL, file)
+    label = find_column([name for name in names if name not in numbers | {image}], columns[1], _LABEL)
+    label = label or find_column([name for name in names if name != image], columns[1], _LABEL)
     if label is not None:
         cells = [(str(record.get(image) or ""), record.get(label)) for record in records]
         pairs = [(name, one) for name, cell in cells for one in (cell if isinstance(cell, list) else [cell])]
@@ -158,7 +158,12 @@ def _entry(image: str, label: str) -> Entry:
     return Entry(image, box[1] if box else label.removesuffix(".0") if _is_number(label) else label)
 
 
-def _column(names: Sequence[str], wanted: str | None, known: Sequence[str], file: str) -> str | None:
+def find_column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> str | None:
+    """Return the column that is wanted, or of None the one called like the first of the known names; None if none is.
+
+    >>> find_column(["Image Name", "label"], None, ["file", "image_name"])
+    'Image Name'
+    """
     if wanted is not None:
         return wanted if wanted in names else None
     plain = {_plain(name): name for name in reversed(names)}
