@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from xray.pipeline.plan.survey import Survey
     from xray.pipeline.regress import Rows
     from xray.runs.recipe import Recipe
+    from xray.statistics.regression.glm import CountRegression
+    from xray.statistics.regression.mixed_model import MixedRegression
     from xray.statistics.regression.result import Regression
     from xray.statistics.regression.validation import Missing
 
@@ -54,7 +56,8 @@ class Run(RunTables):
             response: `accuracy`, or `p_true`.
             rows: `cells`, one row per combination of the factors, equally weighted, as published; or `predictions`, one
                 row each, with standard errors clustered by photograph.
-            cluster: column that identifies dependent rows; of predictions `image_id`.
+            cluster: column that identifies dependent rows; of predictions `image_id`, or `group` if photographs belong
+                together.
             interactions: pairs of factors.
             weights: `n`, to weight cells by their number of predictions.
             confidence: of the intervals, between 0 and 1.
@@ -69,6 +72,59 @@ class Run(RunTables):
             response, factors, reference or {}, interactions, weights, cluster, confidence, missing=missing
         )
         return regress_run(self._folder, spec, rows)
+
+    def binomial_regression(
+        self,
+        reference: Mapping[str, object] | None = None,
+        factors: Sequence[str] | None = None,
+        rows: Rows = "predictions",
+        cluster: str | None = None,
+        *,
+        interactions: Sequence[Sequence[str]] = (),
+        confidence: float = 0.95,
+        missing: Missing = "error",
+    ) -> CountRegression:
+        """Regress the log odds of a correct prediction, so that fitted accuracies stay between 0 and 1.
+
+        Arguments are those of `regression`. Standard errors of predictions are clustered by photograph, see
+        `CountRegression.clustered`; those of cells treat all predictions as independent.
+
+        Raises:
+            ConfigError: as `xray.statistics.regression.glm.binomial`, or there are no such predictions.
+        """
+        from xray.pipeline.regress import RegressionSpec, regress_run_binomial
+
+        spec = RegressionSpec(
+            factors=factors, reference=reference or {}, interactions=interactions, cluster=cluster,
+            confidence=confidence, missing=missing,
+        )  # fmt: skip
+        return regress_run_binomial(self._folder, spec, rows)
+
+    def mixed_regression(
+        self,
+        reference: Mapping[str, object] | None = None,
+        factors: Sequence[str] | None = None,
+        response: str = "accuracy",
+        group: str | None = None,
+        *,
+        interactions: Sequence[Sequence[str]] = (),
+        confidence: float = 0.95,
+        missing: Missing = "error",
+    ) -> MixedRegression:
+        """Regress predictions with a random intercept for each photograph, or each value of the column `group`.
+
+        Other arguments are those of `regression`. `MixedRegression.icc` is the share of the variance that the
+        factors leave which is between photographs.
+
+        Raises:
+            ConfigError: as `xray.statistics.regression.mixed_model.mixed`, or there are no such predictions.
+        """
+        from xray.pipeline.regress import RegressionSpec, regress_run_mixed
+
+        spec = RegressionSpec(
+            response, factors, reference or {}, interactions, cluster=group, confidence=confidence, missing=missing
+        )
+        return regress_run_mixed(self._folder, spec)
 
 
 def open_run(uri: str) -> Run:

@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import statsmodels.formula.api as smf
 
 from xray.statistics import Regression
 from xray.statistics import regression as from_cells
+from xray.statistics.regression import clusters
 
 FACTORS = {"model": 8, "scenario": 14, "category": 12}
 PHOTOGRAPHS, ROUNDS = 15_000, 5
@@ -39,6 +41,11 @@ def predictions(rows: int, seed: int = 0) -> pd.DataFrame:
 
 def ours(table: pd.DataFrame) -> Regression:
     return from_cells(table, "correct", list(FACTORS), cluster="image_id")
+
+
+def ours_in_one_thread(table: pd.DataFrame) -> Regression:
+    with mock.patch.object(clusters, "MAX_THREADS", 1):
+        return ours(table)
 
 
 def formula(table: pd.DataFrame) -> tuple[Any, Any]:
@@ -84,6 +91,7 @@ def regression(tiny: bool) -> dict[str, float]:
         "formula": (formula, some),
         "formula, text": (formula, some.astype(text)),
         "ours": (ours, many),
+        "ours, one thread": (ours_in_one_thread, many),
         "ours, text": (ours, many.astype(text)),
         "ours, few": (ours, some),
     }
@@ -94,11 +102,12 @@ def regression(tiny: bool) -> dict[str, float]:
         times = sorted(times[name] for times in rounds)
         seconds = statistics.median(times)
         print(
-            f"{name:<16}{len(table):>12,} rows {seconds:>8.3f} s ({times[0]:.3f} to {times[-1]:.3f}), "
+            f"{name:<17}{len(table):>12,} rows {seconds:>8.3f} s ({times[0]:.3f} to {times[-1]:.3f}), "
             f"{len(table) / seconds / 1e6:.2f} million rows/s"
         )
     pairs = {
         "": ("formula", "ours"),
+        "_one_thread": ("formula", "ours, one thread"),
         "_of_text": ("formula, text", "ours"),
         "_both_text": ("formula, text", "ours, text"),
         "_same_rows": ("formula", "ours, few"),

@@ -22,7 +22,9 @@ from xray.core.errors import XrayError
 from xray.pipeline.regress import parse_references
 from xray.report.regression import MADE_BY, write
 from xray.statistics import regression
+from xray.statistics.regression.glm import binomial
 from xray.statistics.regression.marginal_means import contrasts
+from xray.statistics.regression.mixed_model import mixed
 from xray.statistics.regression.tables_text import prism_table
 
 RUNNER = CliRunner()
@@ -170,16 +172,43 @@ def test_everything_beside_it(tmp_path: Path) -> None:
     record = json.loads((out / "fit.json").read_text())
     assert (record["cluster"], record["weights"], record["interactions"]) == ("group", "n", [["model", "scenario"]])
     assert record["binomial"]["aic"] > 0
-    assert "clusters by group" in printed
-    assert "clusters by group" in record["binomial"]["notes"][-1]
+    assert "clustered by group (12 clusters" in record["binomial"]["errors"]
     odds = pd.read_csv(out / "odds_ratios.csv").set_index("term")["ratio"]
     sums = table.groupby(["model", "scenario"])["correct"].sum() / 480
     ratio = sums["a", "grey"] / (1 - sums["a", "grey"]) / (sums["a", "original"] / (1 - sums["a", "original"]))
     assert odds["scenario[grey]"] == pytest.approx(ratio)
     estimate = pd.read_csv(out / "binomial.csv").set_index("term").loc["scenario[grey]", "estimate"]
     assert np.exp(estimate) == pytest.approx(ratio)
+    by_counts = binomial(table, **options, n="n", cluster="group", interactions=[("model", "scenario")])
+    clustered = pd.read_csv(out / "binomial_clustered.csv")
+    np.testing.assert_allclose(clustered["std_error"], by_counts.clustered.parameters["std_error"], rtol=1e-9)
     made = pd.read_csv(out / "contrasts.csv").query("factor == 'scenario'")["std_error"]
     np.testing.assert_allclose(made, contrasts(wanted.clustered, "scenario")["std_error"])
+
+
+def test_a_mixed_model_beside_it(tmp_path: Path) -> None:
+    path, out = counted(tmp_path), tmp_path / "out"
+    printed = said(path, "--factors", "model", "scenario", "--mixed", "group", "--out", out)
+    wanted = mixed(pd.read_csv(path), factors=["model", "scenario"], group="group")
+    made = pd.read_csv(out / "mixed.csv")
+    np.testing.assert_allclose(made["std_error"], wanted.parameters["std_error"], rtol=1e-9)
+    record = json.loads((out / "fit.json").read_text())["mixed"]
+    assert (record["group"], record["groups"], record["converged"]) == ("group", 12, True)
+    assert record["icc"] == pytest.approx(wanted.icc)
+    assert "between the 12 values of group" in printed
+    assert "between the 12 values of group" in (out / "reading.md").read_text()
+
+
+def test_single_answers_are_regressed_binomially(tmp_path: Path) -> None:
+    table = pd.read_csv(counted(tmp_path))
+    rows = table.loc[table.index.repeat(table["n"])]
+    rows = rows.assign(correct=(rows.groupby(level=0).cumcount() < rows["correct"]).astype(int))
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    words = ["--response", "correct", "--factors", "model", "scenario", "--glm", "--out"]
+    said(tmp_path / "rows.csv", *words, tmp_path / "rows", "--n", "1", "--cluster", "group")
+    said(tmp_path / "counts.csv", *words, tmp_path / "counts", "--unit", "any", "--cluster", "group")
+    single, counts = (pd.read_csv(tmp_path / name / "odds_ratios.csv") for name in ("rows", "counts"))
+    np.testing.assert_allclose(single["ratio"], counts["ratio"], rtol=1e-8)
 
 
 RECORD = {"made_by": MADE_BY, "files": ["a.csv", "figures/b.svg", "fit.json"]}
@@ -301,7 +330,7 @@ def test_empty_cells_are_left_out_on_request(tmp_path: Path) -> None:
     printed = said(*words, "--missing", "drop")
     assert "n 46, 3 parameters" in printed
     assert "note: 2 rows" in printed
-    assert "note on the binomial regression: 1 rows" in printed
+    assert "- 1 row with" in printed.partition("binomial regression")[2]
 
 
 def test_a_table_that_is_fitted_exactly_is_told_with_everything_beside_it(tmp_path: Path) -> None:

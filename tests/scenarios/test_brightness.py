@@ -20,8 +20,10 @@ def brightened(image, gain):
 @pytest.mark.parametrize("kind", ["bright_background", "bright_object"])
 @given(photo=photos(), gain=st.floats(0.1, 10))
 def test_region_is_brightened_as_published(kind, photo, gain):
-    image = build_scenario({"kind": kind, "gain": gain}).render(photo, 0).image
-    region = photo.mask if kind == "bright_object" else ~photo.mask
+    picture = build_scenario({"kind": kind, "gain": gain}).render(photo, 0)
+    image, region = picture.image, photo.mask if kind == "bright_object" else ~photo.mask
+    white = (image == 255).all(axis=2)[region]
+    assert picture.measured["saturated"] == pytest.approx(white.mean() if region.any() else 0, abs=1e-4)
     expected = np.where(region[..., None], brightened(photo.image, gain), photo.image)
     assert np.abs(image - expected).max() <= 0.501
 

@@ -29,10 +29,21 @@ def regress(
     ] = "fraction",
     missing: Annotated[str, typer.Option(help="Rows with empty cells: error, or drop.")] = "error",
     glm: Annotated[
-        bool, typer.Option("--glm", help="Also fit a binomial regression, of two columns of counts.")
+        bool,
+        typer.Option("--glm", help="Also fit a binomial regression of counts; --cluster holds for its errors, too."),
     ] = False,
     correct: Annotated[str, typer.Option(help="For --glm: column of correct answers.")] = "correct",
-    n: Annotated[str, typer.Option("--n", help="For --glm: column of all answers.")] = "n",
+    n: Annotated[
+        str, typer.Option("--n", help="For --glm: column of all answers; 1 if each row is one answer, correct or not.")
+    ] = "n",
+    mixed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also fit a mixed model: each value of COLUMN, each photograph for example, has a level of its own "
+            "(a random intercept). It says which share of the variance is between them.",
+        ),
+    ] = None,
     folder: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files in DIR that xray regress did not write.")
@@ -42,20 +53,20 @@ def regress(
     from xray.core.progress import step
     from xray.pipeline.regress import RegressionSpec, parse_references
     from xray.pipeline.regress import regress as regress_table
-    from xray.report.regression import files, write
+    from xray.report.regression import files, interpretations, write
 
     spec = RegressionSpec(
         response, factors, parse_references(reference or [], factors),
         [pair.split(":") for pair in interactions or []], weights, cluster, confidence, unit, missing,
     )  # fmt: skip
     with step("fitting"):
-        fitted, by_counts = regress_table(table, spec, (correct, n) if glm else None)
-    out.print(str(fitted), markup=False)
-    for note in by_counts.notes if by_counts else ():
-        out.print(f"note on the binomial regression: {note}", markup=False)
+        fitted = regress_table(table, spec, (correct, None if n == "1" else n) if glm else None, mixed)
+    out.print(str(fitted.linear), markup=False)
+    for name, reading in interpretations(fitted.binomial, fitted.mixed).items():
+        out.print(f"\n{name}\n\n{reading}", markup=False)
     if folder is None:
         out.print("\nnothing written: --out DIR saves tables, figures and the interpretation")
         return
-    contents = files(fitted, cluster, by_counts)
+    contents = files(fitted.linear, cluster, fitted.binomial, fitted.mixed)
     write(contents, folder, force)
     out.print(f"\n{len(contents)} files in {folder}; start with reading.md", markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,14 +13,17 @@ from xray.core.schema import PREDICTIONS
 from xray.core.tabular import read_table
 from xray.pipeline.score import COLUMNS
 from xray.runs.folder import RunFolder
+from xray.runs.groups import GROUPED_BY, join_shared_groups
 from xray.runs.roles import PRETRAINED, reference_scenario, series_name, untested_scenarios
 from xray.runs.tables import RunTables
+from xray.statistics.regression.design import natural_key
 from xray.statistics.regression.glm import CountRegression, binomial
+from xray.statistics.regression.mixed_model import MixedRegression, mixed
 from xray.statistics.regression.result import Regression, regression
-from xray.statistics.regression.validation import Missing
 
 Rows = Literal["cells", "predictions"]
 FACTORS = ("model", "scenario", "category")
+_NAMES = ("model", "trained_on", "scenario", "category")
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,20 @@ class RegressionSpec:
 
     def fit(self, table: pd.DataFrame) -> Regression:
         """Regress a table; see `xray.statistics.regression` for errors."""
-        arguments: dict[str, Any] = {**vars(self), "factors": self.factors or FACTORS}
-        return regression(table, **arguments)
+        return regression(table, self.response, **self._arguments("weights", "cluster", "unit"))
+
+    def fit_binomial(self, table: pd.DataFrame, correct: str | None, n: str | None) -> CountRegression:
+        """Regress counts of correct answers, or accuracies if `correct` is None; single answers if `n` is None."""
+        accuracy = self.response if correct is None else None
+        return binomial(table, correct=correct, n=n, accuracy=accuracy, **self._arguments("cluster"))
+
+    def fit_mixed(self, table: pd.DataFrame, group: str) -> MixedRegression:
+        """Regress a table with a random intercept for each group."""
+        return mixed(table, self.response, group=group, **self._arguments("unit"))
+
+    def _arguments(self, *more: str) -> dict[str, Any]:
+        names = ("reference", "interactions", "confidence", "missing", *more)
+        return {"factors": self.factors or FACTORS, **{name: getattr(self, name) for name in names}}
 
 
 def parse_references(texts: Sequence[str], factors: Sequence[str]) -> dict[str, str]:
@@ -69,41 +84,90 @@ def parse_references(texts: Sequence[str], factors: Sequence[str]) -> dict[str, 
     return levels
 
 
+@dataclass(frozen=True)
+class Regressions:
+    """Regressions of one table on the same factors.
+
+    Args:
+        linear: by least squares.
+        binomial: of counts, with clustered errors where clusters were given.
+        mixed: with a random intercept per group.
+    """
+
+    linear: Regression
+    binomial: CountRegression | None = None
+    mixed: MixedRegression | None = None
+
+
 def regress(
-    location: str, spec: RegressionSpec, counts: tuple[str, str] | None = None
-) -> tuple[Regression, CountRegression | None]:
-    """Regress a table in a file; and binomially if `counts` names columns of correct answers and of all answers.
+    location: str,
+    spec: RegressionSpec,
+    counts: tuple[str, str | None] | None = None,
+    group: str | None = None,
+) -> Regressions:
+    """Regress a table in a file.
+
+    Args:
+        location: of the table.
+        spec: what to regress on what.
+        counts: fit a binomial regression, too, of these columns: of correct answers and of all answers (None: each row
+            is one answer).
+        group: fit a mixed model, too, with a random intercept for each value of this column.
 
     Raises:
         ConfigError: as `read_table` and `xray.statistics.regression`.
     """
     factors = spec.factors or FACTORS
-    numbers = [spec.response, *([spec.weights] if spec.weights else []), *(counts or ())]
-    percent = 1.0 if spec.unit == "percent" else 0.01
-    table = read_table(location, [*factors, *([spec.cluster] if spec.cluster else [])], numbers, percent)
-    fitted = spec.fit(table)
-    if counts is None:
-        return fitted, None
-    correct, n = counts
-    by_counts = binomial(
-        table, factors, spec.reference, correct=correct, n=n, interactions=spec.interactions,
-        confidence=spec.confidence, missing=cast(Missing, spec.missing),
-    )  # fmt: skip
-    if spec.cluster is not None:
-        note = f"its standard errors treat all answers as independent: they ignore clusters by {spec.cluster}"
-        by_counts = replace(by_counts, notes=(*by_counts.notes, note))
-    return fitted, by_counts
+    correct, n = counts or (None, None)
+    numbers = dict.fromkeys(name for name in (spec.response, spec.weights, correct, n) if name)
+    texts = dict.fromkeys(name for name in (*factors, spec.cluster, group) if name)
+    table = read_table(location, list(texts), list(numbers), percent=1.0 if spec.unit == "percent" else 0.01)
+    return Regressions(
+        spec.fit(table),
+        None if correct is None else _with_dependence_note(spec.fit_binomial(table, correct, n)),
+        None if group is None else spec.fit_mixed(table, group),
+    )
+
+
+def _with_dependence_note(fitted: CountRegression) -> CountRegression:
+    if fitted.clustered is not None:
+        return fitted
+    note = "standard errors treat all answers as independent; those on the same photograph are not: see --cluster"
+    return replace(fitted, notes=(*fitted.notes, note))
 
 
 def regress_run(run: RunFolder, spec: RegressionSpec, rows: Rows = "cells") -> Regression:
     """Regress a run's predictions.
 
     Models count if they are pretrained or trained on the reference; control scenarios are left out. `rows`: `cells`,
-    one row per combination of the factors, or `predictions`, one row each.
+    one row per combination of the factors, or `predictions`, one row each, which are clustered by photograph, or by
+    group where photographs belong together.
 
     Raises:
         ConfigError: as `xray.statistics.regression`, or there are no such predictions.
     """
+    table, spec, notes = _rows(run, spec, rows)
+    fitted = spec.fit(table)
+    return replace(fitted, notes=(*notes, *fitted.notes, *RunTables(run).notes()))
+
+
+def regress_run_binomial(run: RunFolder, spec: RegressionSpec, rows: Rows = "predictions") -> CountRegression:
+    """Regress a run's predictions binomially; see `regress_run`."""
+    cells = rows == "cells"
+    table, spec, notes = _rows(run, replace(spec, weights="n" if cells else None), rows)
+    fitted = spec.fit_binomial(table, None if cells else "accuracy", "n" if cells else None)
+    return replace(fitted, notes=(*notes, *fitted.notes, *RunTables(run).notes()))
+
+
+def regress_run_mixed(run: RunFolder, spec: RegressionSpec) -> MixedRegression:
+    """Regress a run's predictions with a random intercept for each photograph or group; see `regress_run`."""
+    table, spec, notes = _rows(run, spec, "predictions")
+    fitted = spec.fit_mixed(table, str(spec.cluster))
+    return replace(fitted, notes=(*notes, *fitted.notes, *RunTables(run).notes()))
+
+
+def _rows(run: RunFolder, spec: RegressionSpec, rows: Rows) -> tuple[pd.DataFrame, RegressionSpec, list[str]]:
+    """The rows to regress, what to regress on what, and notes."""
     if rows not in ("cells", "predictions"):
         raise unknown("`rows` of a regression", rows, ("cells", "predictions"))
     table, notes = _predictions(run, spec.factors or FACTORS, spec.response)
@@ -114,11 +178,9 @@ def regress_run(run: RunFolder, spec: RegressionSpec, rows: Rows = "cells") -> R
         reference.setdefault("scenario", reference_scenario(run.recipe_values))
     spec = replace(spec, factors=factors, reference=reference)
     if rows == "cells":
-        table = _cells(table, spec, notes)
-    else:
-        spec = replace(spec, cluster=spec.cluster or "image_id")
-    fitted = spec.fit(table)
-    return replace(fitted, notes=(*notes, *fitted.notes, *RunTables(run).notes()))
+        return _cells(table, spec, notes), spec, notes
+    table = join_shared_groups(table, run.store.table("source", GROUPED_BY))
+    return table, replace(spec, cluster=spec.cluster or ("group" if "group" in table.columns else "image_id")), notes
 
 
 def _varying(table: pd.DataFrame, reference: dict[str, object], notes: list[str]) -> list[str]:
@@ -153,7 +215,10 @@ def _predictions(run: RunFolder, factors: Sequence[str], response: str) -> tuple
     recipe, notes = run.recipe_values, []
     reference, controls = reference_scenario(recipe), untested_scenarios(recipe)
     columns = dict.fromkeys(["sample_id", *COLUMNS, *([response] if response in PREDICTIONS.names else [])])
-    table = run.store.table("predictions", columns=list(columns)).to_pandas()
+    table = run.store.table("predictions", list(columns), dictionaries=_NAMES).to_pandas()
+    for name in _NAMES:  # in the order of text
+        categories = sorted(table[name].cat.categories, key=natural_key)
+        table[name] = table[name].cat.set_categories(categories)
     kept = table[table["trained_on"].isin([PRETRAINED, reference])]
     if kept.empty:
         raise ConfigError(
@@ -166,7 +231,7 @@ def _predictions(run: RunFolder, factors: Sequence[str], response: str) -> tuple
     if without_object := sorted(set(kept["scenario"]) & set(controls)):
         kept = kept[~kept["scenario"].isin(without_object)]
         notes.append(f"{', '.join(without_object)} is left out: a control, not a test of the model")
-    kept = kept.assign(accuracy=kept["correct"].astype("float64"))
+    kept = kept.assign(accuracy=kept["correct"])
     trainings = kept[["model", "trained_on"]].drop_duplicates()
     if trainings["model"].duplicated().any():
         names = {pair: series_name(*pair) for pair in trainings.itertuples(index=False, name=None)}
@@ -177,4 +242,4 @@ def _predictions(run: RunFolder, factors: Sequence[str], response: str) -> tuple
     for name in (*factors, response):
         if name not in kept.columns:
             raise unknown("column", name, kept.columns)
-    return kept.assign(scenario=pd.Categorical(kept["scenario"], order)), notes
+    return kept.assign(scenario=kept["scenario"].astype("category").cat.set_categories(order)), notes

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from xray.core.compositing import restore
 from xray.core.plugins import settings
-from xray.core.types import Photo, Picture, Pixels, Presets, Region
+from xray.core.types import Mask, Photo, Picture, Pixels, Presets, Region
 from xray.scenarios.base import Scenario
 
 
@@ -21,6 +21,17 @@ def brighten(image: Pixels, gain: float) -> Pixels:
     """
     mean9 = cv2.blur(image, (9, 9))
     return cv2.addWeighted(image, 1.5 * gain, mean9, 0.9 * gain, 1.9)  # type: ignore[return-value]
+
+
+def saturated_share(image: Pixels, region: Mask) -> float:
+    """Return the share of a region's pixels that are white (255 in all channels), 0–1: their structure is lost.
+
+    >>> import numpy as np
+    >>> image = np.array([[[255, 255, 255], [255, 255, 254], [255, 255, 255]]], np.uint8)
+    >>> saturated_share(image, np.array([[True, True, False]]))
+    0.5
+    """
+    return round(float((image.min(axis=2) == 255)[region].mean()), 4) if region.any() else 0.0
 
 
 @settings
@@ -35,8 +46,10 @@ class _Bright(Scenario):
     gain: Annotated[float, Field(gt=0, le=10)] = 1.0
 
     def render(self, photo: Photo, seed: int, donor: Pixels | None = None) -> Picture:
-        """Return the photo with one region brightened."""
-        return Picture(restore(brighten(photo.image, self.gain), photo, self.keeps), photo.mask)
+        """Return the photo with one region brightened; it measures `saturated`, see `saturated_share`."""
+        image = restore(brighten(photo.image, self.gain), photo, self.keeps)
+        brightened = photo.mask if self.keeps == "background" else ~photo.mask
+        return Picture(image, photo.mask, measured={"saturated": saturated_share(image, brightened)})
 
 
 @settings

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.drawn_photos import WHOLE_DONORS, recipe_values, write_folder
@@ -12,6 +13,7 @@ from support.saved_models import saved_model
 
 from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, XrayError
+from xray.pipeline.evaluate.encoding import LosslessSample, compare, encoding_lines
 from xray.pipeline.evaluate.evaluate import evaluate
 from xray.pipeline.generate.generate import generate
 from xray.pipeline.generate.preparation import remove
@@ -197,3 +199,30 @@ def test_a_new_plan_keeps_the_predictions_of_unchanged_images(
     assert kept.equals(before.query("model in @MODELS").sort_values(["model", "sample_id"], ignore_index=True))
     assert table.groupby("model").size().tolist() == [18] * 3
     assert verify(replanned).problems == []
+
+
+def test_a_sample_shows_what_the_encoding_alone_changes(run: RunFolder) -> None:
+    """Each sampled image is rendered again without loss; the models see both."""
+    for model in MODELS:
+        facts = [receipt.facts.get("encoding") for receipt in run.store.receipts(evaluation(model))]
+        counts = [fact for fact in facts if fact]
+        assert sum(fact["images"] for fact in counts) == sum(
+            row["image"]["path"].endswith(".jpg") for row in run.store.table("images").to_pylist() if row["image"]
+        )
+        assert all(0 <= fact["verdicts"] <= fact["answers"] <= fact["images"] for fact in counts)
+    assert [line.partition(":")[0] for line in encoding_lines(run, MODELS)] == list(MODELS)
+
+
+def test_answers_on_lossless_images_are_compared_by_sample() -> None:
+    rows = [("a", 1, True), ("b", 2, False), ("c", 3, True)]
+    encoded = pa.table(dict(zip(("sample_id", "top1", "correct"), zip(*rows, strict=True), strict=True)))
+    lossless = pa.table({"sample_id": ["c", "a"], "top1": [4, 1], "correct": [False, True]})
+    assert compare(encoded, lossless) == {"images": 2, "answers": 1, "verdicts": 1}
+
+
+def test_lossless_runs_and_runs_of_before_say_nothing(folder: Path, models: dict[str, str], ray_session: None) -> None:
+    run = planned(folder, "lossless", scenarios=["original"], images={"format": "png"})
+    generate(run)
+    evaluate(run, {"test_vit": models["test_vit"]}, actors=1, gpus=0)
+    assert encoding_lines(run, ["test_vit"]) == []
+    assert LosslessSample(run).images(run.plan.shards()[0], run.store.table("images")) is None

@@ -31,9 +31,7 @@ SCENARIOS = ["random_background", "generated_background"]
 
 @pytest.fixture(scope="module")
 def table(run: RunFolder, inception_file: Path, clip_folder: Path, alexnet_file: Path) -> pd.DataFrame:
-    return realism(
-        run, inception=str(inception_file), clip=str(clip_folder), lpips=str(alexnet_file), features=64, kid_subset=2
-    )
+    return realism(run, inception=str(inception_file), clip=str(clip_folder), lpips=str(alexnet_file), features=64)
 
 
 def value(table: pd.DataFrame, scenario: str, metric: str) -> pd.Series[Any]:

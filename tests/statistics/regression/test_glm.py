@@ -176,7 +176,7 @@ def test_rows_in_which_something_is_empty_are_left_out_on_request(of):
     table = pd.DataFrame({"model": [*"aabb"], "correct": [5, 80, 50, 40], "n": [np.nan, 100, 100, 90]})
     found, expected = fitted(table, missing="drop"), fitted(table.iloc[1:])
     np.testing.assert_array_equal(found.fit.estimates_P, expected.fit.estimates_P)
-    assert found.notes[0].startswith("1 rows")
+    assert found.notes[0].startswith("1 row with")
     with pytest.raises(ConfigError, match=r"1 of 4 rows.* row 0, column 'n'"):
         fitted(table)
 
@@ -194,3 +194,72 @@ def test_it_shows_itself_as_a_table():
     assert lines[4].split()[0] == "model[b]"
     assert lines[6].startswith("n 4, log likelihood ")
     assert lines[8].startswith("note: overdispersion")
+
+
+class TestClusteredErrors:
+    def of_photographs(self, photographs=150, seed=0):
+        """Three models on four scenarios; photographs differ in difficulty, and have one category each."""
+        draw = np.random.Generator(np.random.PCG64(seed))
+        cells = pd.MultiIndex.from_product([range(photographs), list("abc"), ["original", "grey", "blur", "cut"]])
+        table = cells.to_frame(index=False, name=["image_id", *FACTORS])
+        table["category"] = np.array(["cat", "dog", "fox"])[table["image_id"] % 3]
+        own = draw.normal(0, 2, photographs)[table["image_id"]]
+        score = 1 - 0.4 * pd.factorize(table["model"])[0] - 0.5 * pd.factorize(table["scenario"])[0] + own
+        return table.assign(correct=draw.random(len(table)) < special.expit(score))
+
+    def theirs(self, found, table, response, groups, family):
+        model = sm.GLM(response, matrix_of(found, table), family)
+        return model.fit(tol=1e-13, cov_type="cluster", cov_kwds={"groups": pd.factorize(groups)[0]}, use_t=True)
+
+    @pytest.mark.parametrize("interactions", [[], [FACTORS]])
+    def test_of_single_predictions_equal_those_of_the_rows(self, interactions):
+        table = self.of_photographs()
+        factors = [*FACTORS, "category"]
+        found = binomial(table, factors, cluster="image_id", interactions=interactions)
+        theirs = self.theirs(found, table, table["correct"].astype(float), table["image_id"], sm.families.Binomial())
+        clustered = found.clustered.parameters
+        np.testing.assert_allclose(clustered["estimate"], theirs.params, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(clustered["std_error"], theirs.bse, rtol=1e-8)
+        np.testing.assert_allclose(clustered["p"], theirs.pvalues, rtol=1e-6, atol=1e-200)
+        np.testing.assert_allclose(clustered[["ci_low", "ci_high"]], theirs.conf_int(), rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(np.log(found.ratios["ci_high"]), clustered["ci_high"], rtol=1e-9)
+        np.testing.assert_allclose(found.parameters["std_error"], binomial(table, factors, interactions=interactions)
+                                   .parameters["std_error"])  # fmt: skip
+        assert found.clustered.df == 149
+        wider = (clustered["std_error"] / found.parameters["std_error"]).set_axis(clustered["term"])
+        assert (wider[["category[dog]", "category[fox]"]] > 1.8).all()
+        assert "clustered by image_id (150 clusters)" in repr(found)
+
+    def test_of_counts_equal_those_of_the_rows(self):
+        rows = self.of_photographs()
+        table = rows.groupby(["image_id", "model"], as_index=False)["correct"].agg(["sum", "size"]).reset_index()
+        table = table.rename(columns={"sum": "correct", "size": "n"}).assign(
+            scenes=lambda table: table["image_id"] // 2
+        )
+        found = binomial(table, ["model"], n="n", cluster="scenes")
+        both = np.column_stack([table["correct"], table["n"] - table["correct"]])
+        theirs = self.theirs(found, table, both, table["scenes"], sm.families.Binomial())
+        np.testing.assert_allclose(found.clustered.parameters["std_error"], theirs.bse, rtol=1e-8)
+        assert not any("overdispersion" in note for note in found.notes)
+        limits = found.clustered.parameters.loc[0, ["ci_low", "ci_high"]].astype(float)
+        np.testing.assert_allclose(found.predicted.loc[0, ["ci_low", "ci_high"]].astype(float), special.expit(limits))
+
+    def test_of_poisson_equal_those_of_the_rows(self):
+        table = counted().assign(day=lambda table: np.arange(len(table)) % 7)
+        found = poisson(table, "mistakes", FACTORS, cluster="day")
+        theirs = self.theirs(found, table, table["mistakes"], table["day"], sm.families.Poisson())
+        np.testing.assert_allclose(found.clustered.parameters["std_error"], theirs.bse, rtol=1e-8)
+        assert any("7 clusters: few" in note for note in found.notes)
+
+    def test_a_level_in_one_cluster_is_noted(self):
+        table = self.of_photographs()
+        found = binomial(table, ["scenario", "category"], cluster="category")
+        assert any("category[dog] (and 1 more) has rows of one cluster" in note for note in found.notes)
+
+    def test_too_few_clusters_or_rows_are_refused(self):
+        table = self.of_photographs()
+        with pytest.raises(ConfigError, match="all rows are of one place"):
+            binomial(table.assign(place="here"), FACTORS, cluster="place")
+        few = pd.DataFrame({"model": [*"ab"], "correct": [8, 5], "n": [10, 10], "image_id": [1, 2]})
+        with pytest.raises(ConfigError, match="2 rows are too few for 2 parameters"):
+            binomial(few, ["model"], n="n", cluster="image_id")

@@ -78,7 +78,7 @@ def test_percent_that_look_like_fractions_are_told():
 
 def test_repeated_rows_are_told():
     table = pd.concat([table_of(), table_of().iloc[:1]], ignore_index=True)
-    assert [note[:6] for note in notes(table)] == ["1 rows"]
+    assert ["1 row, counted again" in note for note in notes(table)] == [True]
 
 
 def test_the_table_itself_is_left_alone():
@@ -116,15 +116,16 @@ def test_invalid_predictions_are_refused(columns, named):
 
 @pytest.mark.parametrize("of", OF_PREDICTIONS)
 def test_every_statistic_validates_predictions_confidence_and_resamples(of):
+    predictions = pd.concat(PREDICTIONS.assign(image_id=PREDICTIONS["image_id"] + str(k)) for k in range(6))
     with pytest.raises(ConfigError, match=r"'correct' has the value 0.5"):
         of(PREDICTIONS.assign(correct=0.5))
     with pytest.raises(ConfigError, match="'image_id'"):
         of(PREDICTIONS.drop(columns="image_id"))
     with pytest.raises(ConfigError, match="95"):
         of(PREDICTIONS, confidence=95)
-    if of is not accuracy_table:
+    if of in (s_robusts, cross_terms, compare_s_robust):
         with pytest.raises(ConfigError, match="not 0"):
-            of(PREDICTIONS, resamples=0)
+            of(predictions, resamples=0)
 
 
 @pytest.mark.parametrize(

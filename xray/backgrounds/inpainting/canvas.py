@@ -127,7 +127,7 @@ def _shrinks(before: tuple[int, int], after: tuple[int, int]) -> bool:
 
 
 def kept_region(photo: Photo, dilate: int) -> Mask:
-    """Return where the photograph stays: the object, grown (or, below 0, shrunk) by a Euclidean distance in pixels."""
+    """Return what the model sees of the photograph: the object, grown (below 0: shrunk) by a distance in pixels."""
     if not photo.mask.any():
         raise Rejected("mask_empty")
     if dilate > 0:

@@ -45,7 +45,7 @@ class StableDiffusion(Inpainter):
 
     The model never sees the old background. Everything to be inpainted, padding included, is filled beforehand with
     colours sampled by the image's seed; the initial latents are encoded from the same colours. If `dilate` is above 0,
-    a rim of the photograph around the object stays.
+    it is also shown a rim of the photograph around the object; the finished image has its own decoding there.
 
     UNets of 9 channels (the inpainting kind: the default, `sd15`, `sd2`) see the object, and generate a place that fits
     it. UNets of 4 channels (`turbo`, `lightning`, `lcm`, `hyper`, `sdxl-base`) do not: the object is only put back into
@@ -66,9 +66,10 @@ class StableDiffusion(Inpainter):
         lora_scale: weight of the LoRA.
         controlnet: folder of a ControlNet for inpainting, whose input is the photograph with -1 where it is inpainted.
         vae: folder of another VAE, such as one that works in float16.
-        dilate: pixels by which the region given to the model is larger than the object. Below 0 it is smaller: if an
-            imprecise mask includes a rim of old background, the model neither sees nor continues it. The object's own
-            pixels, including that rim, are put back in any case.
+        dilate: pixels by which the region given to the model is larger than the object. Only the object is put back, so
+            that the rim shows what the model made of it, and not the photograph. Below 0 it is smaller: if an imprecise
+            mask includes a rim of old background, the model neither sees nor continues it. The object's own pixels,
+            including that rim, are put back in any case.
         feather: width, in pixels, of the rim around the object in which the photograph, including its old background,
             is blended into the inpainted image.
         guide: pushes every step towards an image of more or less detail (`complexity`), or one that misleads a

@@ -18,6 +18,7 @@ from xray.core.errors import ConfigError
 from xray.core.images import ANY
 from xray.models.base import CLASSES
 from xray.models.outputs import prediction_columns
+from xray.pipeline.evaluate.encoding import LosslessSample, compare
 from xray.pipeline.evaluate.panel import Panel
 from xray.pipeline.generate.donors import Donors
 from xray.pipeline.generate.render import Renderer, status_counts
@@ -50,6 +51,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
         self.specs = specs
         super().__init__(uri, device, BATCH[device], on_batch)
         self.renderer = Renderer(self.recipe, Donors(self.recipe, self.run)) if from_plan else None
+        self.lossless = LosslessSample(self.run)
 
     def load(self) -> tuple[Panel, dict[str, dict[str, str]]]:
         """Load the models.
@@ -80,14 +82,18 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
         by_all = pa.array(set.intersection(*map(set, reused.values())), pa.string())
         missing = images.filter(pc.invert(pc.is_in(images.column("sample_id"), by_all)))
         tables = self._predict(panel, models, missing)
-        seconds = (time.perf_counter() - started) / len(models)
+        seconds, seen = (time.perf_counter() - started) / len(models), panel.decoded - decoded
+        sample = self.lossless.images(name, images) if self.renderer is None else None
+        lossless = None if sample is None else self._predict(panel, models, sample)
         for model, facts in models.items():
             table = tables[model]
             if reused[model]:
                 rows = {row["sample_id"]: row for row in table.to_pylist()} | reused[model]
                 ordered = [rows[sample] for sample in images.column("sample_id").to_pylist()]
                 table = pa.Table.from_pylist(ordered, schema=table.schema)
-            recorded = {**facts, "decoded": panel.decoded - decoded, "environment": environment()}
+            recorded = {**facts, "decoded": seen, "environment": environment()}
+            if lossless is not None:
+                recorded["encoding"] = compare(table, lossless[model])
             self.run.store.commit(evaluation(model), name, {"predictions": (table, None)}, counts, seconds, recorded)
         return {"predictions": len(images) * len(models), "counts": counts}
 

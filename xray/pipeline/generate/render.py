@@ -178,6 +178,7 @@ def encoded_image(
         "drawn": dict(picture.sampled),
         "donor": donor and donor.id,
         "mask_origin": photo.origin,
+        **({"measured": dict(picture.measured)} if picture.measured else {}),
         **facts,
     }
     return {

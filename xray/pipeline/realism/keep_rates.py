@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from xray.core.schema import FILTERED, OK
 from xray.pipeline.realism.metrics import cluster_error
+from xray.statistics.robustness.proportions import wilson
 
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
@@ -70,7 +71,7 @@ def _rate(group: pd.DataFrame) -> dict[str, Any]:
     if not n:
         return {**counts, "rate": math.nan, "ci_low": math.nan, "ci_high": math.nan, "interval": ""}
     rate, effective = kept / n, effective_n(judged["image_id"].tolist(), judged["kept"].tolist())
-    low, high = proportion_confint(rate * effective, effective, method="wilson")
+    low, high = wilson(np.array(rate), np.array(effective))
     interval = INDEPENDENT if photographs == n else CLUSTERED
     return {**counts, "rate": rate, "ci_low": float(low), "ci_high": float(high), "interval": interval}
 

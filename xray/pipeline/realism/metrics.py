@@ -23,8 +23,8 @@ class MetricValue:
     Args:
         metric: its name.
         value: NaN if it could not be computed.
-        std: standard deviation, over KID's subsets or over images; NaN if there is none.
-        ci_low: lower end of the 95 % interval, see `clustered_mean`; NaN if there is none.
+        std: standard deviation over images; NaN if there is none.
+        ci_low: lower end of the 95 % interval over photographs; NaN if there is none.
         ci_high: its upper end.
         n: number of images.
         n_images: number of different photographs among them; 0: not counted.

@@ -33,7 +33,6 @@ def realism(
     lpips: str | None = None,
     device: str = "cpu",
     features: Layer = 2048,
-    kid_subset: int = 1000,
 ) -> pd.DataFrame:
     """Measure the images with status ok, by scenario, and write the table `realism` into the run.
 
@@ -48,14 +47,14 @@ def realism(
         lpips: weights for LPIPS between image and original outside the object, such as `alexnet`.
         device: `cpu`, `cuda` or `cuda:<number>`.
         features: of Inception. Fewer need fewer images, but are on another scale than published values.
-        kid_subset: images in each of KID's 100 subsets. KID samples about 10,000 images if there are more.
 
     Returns:
         One row per (scenario, metric): `scenario`, `kind`, `painted`, `metric` (fid, kid, clip_score,
-        lpips_background), `value`, `std` (KID: over subsets; CLIPScore, LPIPS: over images), `ci_low` and `ci_high` (of
-        means over images, see `metrics.clustered_mean`), `n` images, `n_images` different photographs among them (0:
-        not counted), `n_originals`, `method`, `remark`, `weights` as given, their `fingerprint`, `libraries`. A metric
-        without weights, or with too few images, has the value NaN and the reason in `remark`.
+        lpips_background), `value`, `std` (CLIPScore, LPIPS: over images), `ci_low` and `ci_high` (over photographs: of
+        KID see `kid.kid`, of CLIPScore and LPIPS `metrics.clustered_mean`), `n` images, `n_images` different
+        photographs among them (0: not counted), `n_originals`, `method`, `remark`, `weights` as given, their
+        `fingerprint`, `libraries`. A metric without weights, or with too few images, has the value NaN and the reason
+        in `remark`.
 
     Raises:
         XrayError: no images yet, no such scenario, missing or unsafe weights.
@@ -65,7 +64,7 @@ def realism(
     paths = {role: locate(reference) for role, reference in references.items() if reference is not None}
     fingerprints = {role: fingerprint(path) for role, path in paths.items()}
     load: dict[str, Callable[[Path], Metric]] = {
-        "inception": lambda file: Distances(Inception(file, features, device), kid_subset, run.recipe.seed),
+        "inception": lambda file: Distances(Inception(file, features, device)),
         "clip": lambda folder: ClipScore(Clip(str(folder), device)),
         "lpips": lambda file: BackgroundLpips(Lpips(file, device)),
     }

@@ -19,19 +19,21 @@ _ROWS_AT_ONCE = 1 << 17
 
 @dataclass(frozen=True)
 class CodedRows:
-    """Cell, response and weight of each row of a table.
+    """Levels, response and weight of each row of a table.
 
     Args:
         design: factors and levels.
-        cell_N: cells, numbered as in `Design.every_cell`.
+        values_FN: per factor, numbers of the rows' values, as a categorical column stores them.
+        levels_FU: per factor, the level index of each value; −1 for a value without rows.
         response_N: numeric or boolean.
-        weight_N: positive; 1 without weights.
+        weight_N: positive; None: 1 each.
     """
 
     design: Design
-    cell_N: NDArray[np.unsignedinteger[Any]]
+    values_FN: tuple[Codes, ...]
+    levels_FU: tuple[Codes, ...]
     response_N: NDArray[Any]
-    weight_N: Values
+    weight_N: Values | None = None
 
     @classmethod
     def of(cls, table: pd.DataFrame, design: Design, response: str, weights: str | None = None) -> CodedRows:
@@ -40,15 +42,24 @@ class CodedRows:
         Raises:
             ConfigError: a value that is no level of the design.
         """
-        cell_N = np.empty(len(table), np.min_scalar_type(math.prod(design.shape)))
-        for part in _parts(len(table)):
-            cell_N[part] = np.ravel_multi_index(tuple(design.codes(table.iloc[part]).T), design.shape)
-        weight_N = np.broadcast_to(1.0, len(table)) if weights is None else table[weights].to_numpy(np.float64)
-        return cls(design, cell_N, table[response].to_numpy(), weight_N)
+        coded = [factor.coded(table[factor.name]) for factor in design.factors]
+        weight_N = None if weights is None else table[weights].to_numpy(np.float64)
+        values_FN, levels_FU = (tuple(column) for column in zip(*coded, strict=True))
+        return cls(design, values_FN, levels_FU, table[response].to_numpy(), weight_N)
+
+    def cells(self, part: slice = slice(None)) -> Codes:
+        """Return the cells of some rows, or all, numbered as in `Design.every_cell`."""
+        codes = (levels_U[value_N[part]] for value_N, levels_U in zip(self.values_FN, self.levels_FU, strict=True))
+        return np.asarray(np.ravel_multi_index(tuple(codes), self.design.shape))
+
+    def weights(self, part: slice = slice(None)) -> Values:
+        """Return the weights of some rows, or all."""
+        ones_N = np.broadcast_to(1.0, len(self.response_N))
+        return (ones_N if self.weight_N is None else self.weight_N)[part]
 
     def parts(self) -> Iterator[slice]:
         """Iterate over the rows in pieces that fit into a core's cache."""
-        return _parts(len(self.cell_N))
+        return parts(len(self.response_N))
 
 
 @dataclass(frozen=True)
@@ -98,12 +109,12 @@ def aggregate(rows: CodedRows) -> Cells:
     low, high, log_weight = float(rows.response_N.min()), float(rows.response_N.max()), 0.0
     sums_4C = np.zeros((4, math.prod(rows.design.shape)))
     for part in rows.parts():
-        cell_N, weight_N = rows.cell_N[part], rows.weight_N[part]
+        cell_N, weight_N = rows.cells(part), rows.weights(part)
         shifted_N = rows.response_N[part].astype(np.float64) - low  # squares of small numbers keep their differences
         weighted_N = weight_N * shifted_N
         for sum_C, summand_N in zip(sums_4C, (None, weight_N, weighted_N, weighted_N * shifted_N), strict=True):
             sum_C += np.bincount(cell_N, summand_N, len(sum_C))
-        log_weight += float(np.log(weight_N).sum())
+        log_weight += 0.0 if rows.weight_N is None else float(np.log(weight_N).sum())
     cell_C = np.flatnonzero(sums_4C[0])
     count_C, weight_C, first_C, second_C = sums_4C[:, cell_C]
     mean_C = first_C / weight_C
@@ -119,5 +130,7 @@ def aggregate(rows: CodedRows) -> Cells:
     )
 
 
-def _parts(rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + _ROWS_AT_ONCE, rows)) for start in range(0, rows, _ROWS_AT_ONCE))
+def parts(rows: int, at_once: int | None = None) -> Iterator[slice]:
+    """Iterate over rows in pieces, of a size that fits into a core's cache by default."""
+    size = at_once or _ROWS_AT_ONCE
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from xray.core.errors import ConfigError, unknown
+from xray.statistics.regression.validation import has_empty
 
 Codes = NDArray[np.intp]
 INTERCEPT = "Intercept"
+_ROWS_AT_ONCE = 1 << 15
 _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2212\u2018\u2019\u201c\u201d",
     "aeopcyxijsdhqwABEKMHOPCTXIJSovaABEZHIKMNOPTYX-''\"\"",
@@ -45,7 +47,7 @@ class Factor:
     def of(cls, values: pd.Series, reference: str | None = None) -> Factor:
         """Read the levels of a column; see `Design.of`."""
         name = str(values.name)
-        if values.hasnans:
+        if has_empty(values):
             empty = values.index[values.isna()]
             raise ConfigError(f"factor {name!r} is empty in {len(empty):,} rows (the first: {empty[0]})")
         levels = tuple(dict.fromkeys(map(str, _sorted_values(values))))
@@ -68,7 +70,14 @@ class Factor:
         return Factor(self.name, (reference, *(level for level in self.levels if level != reference)))
 
     def codes(self, values: pd.Series) -> Codes:
-        """Return the level index of each row, shape (rows,).
+        """Return the level index of each row, shape (rows,); raises as `coded`."""
+        value_N, level_U = self.coded(values)
+        return np.asarray(level_U[value_N])
+
+    def coded(self, values: pd.Series) -> tuple[Codes, Codes]:
+        """Return the number of each row's value, shape (rows,), and the level index of each value, shape (values,).
+
+        The numbers are those of a categorical column, which are not copied. A category without rows has the index −1.
 
         Raises:
             ConfigError: a value that is no level.
@@ -77,12 +86,13 @@ class Factor:
             value_N, unique = values.array.codes, values.array.categories
         else:
             value_N, unique = pd.factorize(values)
+            value_N = value_N.astype(np.min_scalar_type(-len(unique) - 1))
         index = {level: code for code, level in enumerate(self.levels)}
-        code_U = np.array([*(index.get(str(value), -1) for value in unique), -1])
-        code_N = code_U[value_N]  # an empty cell has value -1
-        if (code_N < 0).any():
-            raise unknown(f"level of factor {self.name!r}", values.iloc[int(np.argmin(code_N))], self.levels)
-        return np.asarray(code_N)
+        level_U = np.array([index.get(str(value), -1) for value in unique], np.intp)
+        has_level_U = np.append(level_U >= 0, False)  # an empty cell has value −1
+        if not (has_level_U[:-1].all() and value_N.min() >= 0) and not (valid_N := has_level_U[value_N]).all():
+            raise unknown(f"level of factor {self.name!r}", values.iloc[int(np.argmin(valid_N))], self.levels)
+        return value_N, level_U
 
 
 @dataclass(frozen=True)
@@ -248,16 +258,26 @@ def _appearance(text: str) -> str:
 
 def _sorted_values(values: pd.Series) -> list[object]:
     if isinstance(values.array, pd.Categorical):
-        return list(values.array.categories[np.sort(pd.unique(values.array.codes))])
+        return list(values.array.categories[_used(values.array.codes, len(values.array.categories))])
     if pd.api.types.is_numeric_dtype(values.dtype):
         return sorted(values.unique())
-    return sorted(values.unique(), key=lambda value: _natural(str(value)))
+    return sorted(values.unique(), key=lambda value: natural_key(str(value)))
 
 
-def _natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
+def _used(value_N: Codes, values: int) -> Codes:
+    """Return the values that occur, in order; it stops looking when all have occurred."""
+    seen_U = np.zeros(values, bool)
+    for start in range(0, len(value_N), _ROWS_AT_ONCE):
+        seen_U[value_N[start : start + _ROWS_AT_ONCE]] = True
+        if seen_U.all():
+            break
+    return np.flatnonzero(seen_U)
+
+
+def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Return a key that sorts numbers by size and letters regardless of case.
 
-    >>> sorted(["a10", "A2", "b", "10", "9", "a02"], key=_natural)
+    >>> sorted(["a10", "A2", "b", "10", "9", "a02"], key=natural_key)
     ['9', '10', 'A2', 'a02', 'a10', 'b']
     """
     key = []

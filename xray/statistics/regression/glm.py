@@ -17,10 +17,12 @@ from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from xray.core.errors import ConfigError
 from xray.statistics.regression.cells import CodedRows, aggregate
+from xray.statistics.regression.cluster_robust import cluster_notes, cluster_robust
+from xray.statistics.regression.clusters import clustered_rows
 from xray.statistics.regression.design import Design
 from xray.statistics.regression.display import fit_text
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import check_rank
+from xray.statistics.regression.least_squares import check_rank, gram
 from xray.statistics.regression.separation import check_separation
 from xray.statistics.regression.validation import Missing, ValidTable, validate_confidence, validate_table
 
@@ -43,6 +45,7 @@ class CountRegression:
         null_deviance: the deviance of the mean alone.
         pearson_chi2: sum over rows of (observed − expected)² / variance.
         notes: caveats.
+        clustered: the same estimates with cluster-robust errors, and t tests.
     """
 
     fit: Fit
@@ -53,15 +56,21 @@ class CountRegression:
     null_deviance: float
     pearson_chi2: float
     notes: tuple[str, ...] = ()
+    clustered: Fit | None = None
 
     @property
     def parameters(self) -> pd.DataFrame:
-        """One row per column of the design; `t` is the normal statistic z."""
+        """One row per column of the design, with classical errors; `t` is the normal statistic z."""
         return self.fit.parameters
+
+    @property
+    def robust_fit(self) -> Fit:
+        """The fit with cluster-robust errors if there is one, else with classical errors."""
+        return self.clustered or self.fit
 
     def __repr__(self) -> str:
         facts = f"n {self.rows:,}, log likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
-        return fit_text(self.fit, f"{facts}, dispersion {self.dispersion:.4g}", self.notes)
+        return fit_text(self.robust_fit, f"{facts}, dispersion {self.dispersion:.4g}", self.notes)
 
     @property
     def df(self) -> int:
@@ -83,14 +92,14 @@ class CountRegression:
         """Odds ratios of a binomial regression, rate ratios of a Poisson one: exponentials of estimates and limits.
 
         One row per column of the design: `term`, `ratio`, `ci_low`, `ci_high`, `p`, `p_summary`; the intercept's is
-        the odds, or rate, of the reference levels.
+        the odds, or rate, of the reference levels. Errors are clustered where clusters were given.
 
         >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
         >>> binomial(table, ["model"], n="n").ratios.round(3).values.tolist()
         [['Intercept', 4.0, 2.451, 6.529, 0.0, '****'], ['model[b]', 0.25, 0.133, 0.468, 0.0, '****']]
         """
         columns = ["ratio", "ci_low", "ci_high"]
-        table = self.parameters.rename(columns={"estimate": "ratio"})
+        table = self.robust_fit.parameters.rename(columns={"estimate": "ratio"})
         table[columns] = np.exp(table[columns])
         return table[["term", *columns, "p", "p_summary"]]
 
@@ -103,6 +112,7 @@ def binomial(
     correct: str | None = "correct",
     n: str | None = None,
     accuracy: str | None = None,
+    cluster: str | None = None,
     interactions: Sequence[Sequence[str]] = (),
     confidence: float = 0.95,
     missing: Missing = "error",
@@ -118,6 +128,7 @@ def binomial(
         correct: column of the number of correct predictions.
         n: column of the number of predictions; None: each row is one prediction, correct (1, True) or not.
         accuracy: column of correct / n, instead of `correct`.
+        cluster: column of what correlates rows, the photograph for example; adds `CountRegression.clustered`.
         interactions: tuples of factor names.
         confidence: confidence level of the intervals.
         missing: `error`, or `drop` rows with an empty cell.
@@ -133,8 +144,8 @@ def binomial(
     if (correct is None) == (accuracy is None) or (accuracy is not None and n is None):
         raise ConfigError("a binomial regression needs `correct` (and `n`, if rows are groups), or `accuracy` and `n`")
     response = correct or str(accuracy)
-    valid, rows = _coded(table, response, factors, reference, n, interactions, missing)
-    size_N = _whole(rows.weight_N, str(n))
+    valid, rows = _coded(table, response, factors, reference, n, cluster, interactions, missing)
+    size_N = _whole(rows.weights(), str(n))
     values_N = rows.response_N.astype(np.float64)
     correct_N = _whole(values_N, response) if accuracy is None else _whole(values_N * size_N, f"{response} × {n}")
     if (outside_N := (correct_N < 0) | (correct_N > size_N)).any():
@@ -142,7 +153,8 @@ def binomial(
         raise ConfigError(
             f"{response}: {correct_N[row]:g} of {size_N[row]:g} are correct in row {valid.table.index[row]}"
         )
-    return _fit(_BINOMIAL, replace(rows, response_N=correct_N / size_N, weight_N=size_N), confidence, valid.notes)
+    rows = replace(rows, response_N=correct_N / size_N, weight_N=size_N)
+    return _fit(_BINOMIAL, rows, confidence, valid.notes, None if cluster is None else valid.table[cluster])
 
 
 def poisson(
@@ -152,6 +164,7 @@ def poisson(
     reference: Mapping[str, object] | None = None,
     *,
     exposure: str | None = None,
+    cluster: str | None = None,
     interactions: Sequence[Sequence[str]] = (),
     confidence: float = 0.95,
     missing: Missing = "error",
@@ -166,6 +179,7 @@ def poisson(
         factors: categorical columns.
         reference: reference level of each factor; default: the first level.
         exposure: column of positive numbers that counts are relative to; None: 1 each.
+        cluster: column of what correlates rows, the photograph for example; adds `CountRegression.clustered`.
         interactions: tuples of factor names.
         confidence: confidence level of the intervals.
         missing: `error`, or `drop` rows with an empty cell.
@@ -178,11 +192,12 @@ def poisson(
     >>> poisson(table, "mistakes", ["model"], exposure="images").ratios["ratio"].round(3).tolist()
     [0.1, 4.0]
     """
-    valid, rows = _coded(table, response, factors, reference, exposure, interactions, missing)
+    valid, rows = _coded(table, response, factors, reference, exposure, cluster, interactions, missing)
     count_N = _whole(rows.response_N.astype(np.float64), response)
     if (count_N < 0).any():
         raise ConfigError(f"{response} has the count {count_N.min():g}; counts are 0 or more")
-    return _fit(_POISSON, replace(rows, response_N=count_N / rows.weight_N), confidence, valid.notes)
+    rows = replace(rows, response_N=count_N / rows.weights())
+    return _fit(_POISSON, rows, confidence, valid.notes, None if cluster is None else valid.table[cluster])
 
 
 def _coded(
@@ -191,12 +206,13 @@ def _coded(
     factors: Sequence[str],
     reference: Mapping[str, object] | None,
     weights: str | None,
+    cluster: str | None,
     interactions: Sequence[Sequence[str]],
     missing: Missing,
 ) -> tuple[ValidTable, CodedRows]:
-    valid = validate_table(table, response, factors, weights, unit="any", missing=missing)
+    valid = validate_table(table, response, factors, weights, cluster, unit="any", missing=missing)
     rows = CodedRows.of(valid.table, Design.of(valid.table, factors, reference, interactions), response, weights)
-    check_rank(aggregate(rows), rows.design)
+    check_rank(gram(aggregate(rows), rows.design), rows.design)
     return valid, rows
 
 
@@ -227,7 +243,9 @@ _POISSON = _Kind(
 )  # fmt: skip
 
 
-def _fit(kind: _Kind, rows: CodedRows, confidence: float, notes: tuple[str, ...]) -> CountRegression:
+def _fit(
+    kind: _Kind, rows: CodedRows, confidence: float, notes: tuple[str, ...], cluster: pd.Series | None
+) -> CountRegression:
     """Fit the means of cells, whose estimates are those of the rows (counts / sizes, with sizes as weights)."""
     design, cells, family = rows.design, aggregate(rows), kind.family
     count_C = np.rint(cells.mean_C * cells.weight_C)
@@ -245,17 +263,19 @@ def _fit(kind: _Kind, rows: CodedRows, confidence: float, notes: tuple[str, ...]
         )
     estimates_P, covariance_PP = np.asarray(result.params), np.asarray(result.cov_params())
     fit = Fit(design, estimates_P, covariance_PP, math.inf, kind.method, confidence=validate_confidence(confidence))
-    linear_C, error_C = fit.combinations(matrix_CP)
-    half_C = stats.norm.ppf(0.5 + confidence / 2) * error_C  # symmetric on the scale of the link
+    fitted_C = np.zeros(math.prod(design.shape))
+    fitted_C[np.ravel_multi_index(tuple(cells.codes_CF.T), design.shape)] = result.fittedvalues
+    clustered = None
+    if cluster is not None:
+        scores_GP = clustered_rows(rows, cluster).scores(fitted_C)
+        clustered = cluster_robust(fit, covariance_PP, scores_GP, cells.rows, str(cluster.name))
+        notes = (*notes, f"standard errors are {clustered.errors}", *cluster_notes(fit, scores_GP))
     numbers = dict(zip(kind.observed, (count_C, cells.weight_C), strict=True))
-    for name, values_C in (("predicted", linear_C), ("ci_low", linear_C - half_C), ("ci_high", linear_C + half_C)):
-        numbers[name] = family.link.inverse(values_C)
+    numbers |= _limits(family, clustered or fit, matrix_CP)
     levels = pd.DataFrame(design.level_columns(cells.codes_CF))
     predicted = pd.concat([levels, pd.DataFrame(numbers)], axis=1)  # a factor may have the same name as a number
 
-    fitted_C = np.zeros(math.prod(design.shape))
-    fitted_C[np.ravel_multi_index(tuple(cells.codes_CF.T), design.shape)] = numbers["predicted"]
-    fitted_N, mean_N, size_N = fitted_C[rows.cell_N], rows.response_N, rows.weight_N
+    fitted_N, mean_N, size_N = fitted_C[rows.cells()], rows.response_N, rows.weights()
     null_N = np.broadcast_to(count_C.sum() / cells.weight_C.sum(), len(mean_N))
     counted = CountRegression(
         fit, predicted, len(mean_N),
@@ -263,12 +283,20 @@ def _fit(kind: _Kind, rows: CodedRows, confidence: float, notes: tuple[str, ...]
         deviance=float(family.deviance(mean_N, fitted_N, var_weights=size_N)),
         null_deviance=float(family.deviance(mean_N, null_N, var_weights=size_N)),
         pearson_chi2=float((size_N * (mean_N - fitted_N) ** 2 / family.variance(fitted_N)).sum()),
-        notes=notes,
+        notes=notes, clustered=clustered,
     )  # fmt: skip
-    if not counted.dispersion > _OVERDISPERSED:
-        return counted
-    note = (
-        f"overdispersion: rows vary {counted.dispersion:.3g} times as much as a {kind.method.split()[0]} distribution; "
-        "errors are too small by the square root of that. Use clustered errors or a mixed model"
-    )
-    return replace(counted, notes=(*notes, note))
+    if clustered is None and counted.dispersion > _OVERDISPERSED:
+        note = (
+            f"overdispersion: rows vary {counted.dispersion:.3g} times as much as a {kind.method.split()[0]} "
+            "distribution; errors are too small by the square root of that. Use clustered errors or a mixed model"
+        )
+        return replace(counted, notes=(*notes, note))
+    return counted
+
+
+def _limits(family: Family, fit: Fit, matrix_CP: Values) -> dict[str, Values]:
+    """Return fitted probabilities or rates and their limits, which are symmetric on the scale of the link."""
+    linear_C, error_C = fit.combinations(matrix_CP)
+    half_C = stats.t.ppf(0.5 + fit.confidence / 2, fit.df) * error_C
+    values = {"predicted": linear_C, "ci_low": linear_C - half_C, "ci_high": linear_C + half_C}
+    return {name: family.link.inverse(values_C) for name, values_C in values.items()}

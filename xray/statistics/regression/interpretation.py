@@ -5,14 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xray.core.text import printable
 from xray.statistics.regression.design import Design
+from xray.statistics.regression.fit import Fit
 from xray.statistics.regression.least_squares import EXACT, LinearFit
 from xray.statistics.regression.tables_text import p_text
+from xray.statistics.regression.validation import Unit
+
+if TYPE_CHECKING:  # they print themselves with this
+    from xray.statistics.regression.glm import CountRegression
+    from xray.statistics.regression.mixed_model import MixedRegression
 
 _MAX_NAME = 60
 _DIGITS = 3
@@ -51,11 +57,59 @@ def interpret(regression: LinearFit, effects: int = 3) -> Interpretation:
     scenario y: 35.0 points of accuracy lower than x, holding the other factors fixed (95 % CI -98.5 to 28.5, P = 0.0903): not significant
     """  # noqa: E501
     fit = regression.robust_fit
+    largest = _largest(fit, effects)
+    sentences = tuple(_sentence(*effect, regression.response, regression.unit, fit.confidence) for effect in largest)
+    return Interpretation(sentences, tuple(_caveats(regression, len(largest), len(fit.estimates_P) - 1)))
+
+
+def interpret_binomial(regression: CountRegression, effects: int = 3) -> Interpretation:
+    """Describe the largest odds ratios (or rate ratios) of a regression of counts; see `interpret`.
+
+    >>> import pandas as pd
+    >>> from xray.statistics.regression.glm import binomial
+    >>> table = pd.DataFrame({"model": ["a", "b"], "correct": [80, 50], "n": [100, 100]})
+    >>> print(interpret_binomial(binomial(table, ["model"], n="n")).effects[0])
+    model b: 0.250 times the odds of a, holding the other factors fixed (95 % CI 0.133 to 0.468, P <0.0001)
+    """
+    fit, noun = regression.robust_fit, "odds" if "binomial" in regression.fit.method else "rate"
+    sentences = []
+    for row, (name, reference) in _largest(fit, effects):
+        ratio, low, high = (float(np.exp(row[column])) for column in ("estimate", "ci_low", "ci_high"))
+        effect = f"{name}: {points(ratio)} times the {noun} of {reference}, holding the other factors fixed"
+        sentences.append(f"{effect} {_evidence(row['p'], low, high, fit.confidence, low <= 1 <= high)}")
+    chosen = _choice(len(sentences), len(fit.estimates_P) - 1)
+    return Interpretation(tuple(sentences), (*chosen, *regression.notes))
+
+
+def interpret_mixed(regression: MixedRegression, effects: int = 3) -> Interpretation:
+    """Say how much of the variance is between groups, and describe the largest effects; see `interpret`.
+
+    >>> import pandas as pd
+    >>> from xray.statistics.regression.mixed_model import mixed
+    >>> values = [0.9, 0.7, 0.8, 0.5, 0.6, 0.45]
+    >>> table = pd.DataFrame({"model": [*"ababab"], "category": [*"xxyyzz"], "accuracy": values})
+    >>> share, effect = interpret_mixed(mixed(table, factors=["model"])).effects
+    >>> share.partition(" (")[0][5:]
+    '% of the variance that the factors leave is between the 3 values of category'
+    """
+    share = (
+        f"{points(100 * regression.icc)} % of the variance that the factors leave is between the "
+        f"{regression.groups:,} values of {printable(regression.group, _MAX_NAME)} (intraclass correlation "
+        f"{points(regression.icc)})"
+    )
+    fit = regression.fit
+    largest = _largest(fit, effects)
+    sentences = (_sentence(*effect, regression.response, regression.unit, fit.confidence) for effect in largest)
+    chosen = _choice(len(largest), len(fit.estimates_P) - 1)
+    return Interpretation((share, *sentences), (*chosen, *regression.notes))
+
+
+def _largest(fit: Fit, effects: int) -> list[tuple[dict[Hashable, Any], tuple[str, str]]]:
+    """Return the rows of the largest parameters, without the intercept, each with its level and reference."""
     table, names = fit.parameters.iloc[1:], list(_comparisons(fit.design))
     order = np.argsort(-table["estimate"].abs().to_numpy(), kind="stable")[:effects].tolist()
     rows = table.to_dict("records")
-    sentences = tuple(_sentence(rows[index], names[index], regression) for index in order)
-    return Interpretation(sentences, tuple(_caveats(regression, len(order), len(table))))
+    return [(rows[index], names[index]) for index in order]
 
 
 def points(value: float) -> str:
@@ -79,25 +133,35 @@ def _comparisons(design: Design) -> Iterator[tuple[str, str]]:
             )
 
 
-def _sentence(row: Mapping[Hashable, Any], comparison: tuple[str, str], regression: LinearFit) -> str:
-    scale, unit = (1.0, "") if regression.unit == "any" else (100.0, "points of ")
+def _sentence(
+    row: Mapping[Hashable, Any], comparison: tuple[str, str], response: str, unit: Unit, confidence: float
+) -> str:
+    scale, noun = (1.0, "") if unit == "any" else (100.0, "points of ")
     estimate, low, high = (scale * row[name] for name in ("estimate", "ci_low", "ci_high"))
     name, reference = comparison
     direction = "lower" if estimate < 0 else "higher"
-    size = f"{points(abs(estimate))} {unit}{printable(regression.response, _MAX_NAME)}"
+    size = f"{points(abs(estimate))} {noun}{printable(response, _MAX_NAME)}"
     effect = f"{name}: {size} {direction} than {reference}, holding the other factors fixed"
-    if not (p := p_text(row["p"])):
-        return f"{effect} (no confidence interval)"
-    p = f"P {p}" if p[0] in "<>" else f"P = {p}"
-    interval = f"{100 * regression.fit.confidence:g} % CI {points(low)} to {points(high)}"
-    return f"{effect} ({interval}, {p}){': not significant' if low <= 0 <= high else ''}"
+    return f"{effect} {_evidence(row['p'], low, high, confidence, low <= 0 <= high)}"
+
+
+def _evidence(p: float, low: float, high: float, confidence: float, may_be_none: bool) -> str:
+    if not (text := p_text(p)):
+        return "(no confidence interval)"
+    text = f"P {text}" if text[0] in "<>" else f"P = {text}"
+    interval = f"{100 * confidence:g} % CI {points(low)} to {points(high)}"
+    return f"({interval}, {text}){': not significant' if may_be_none else ''}"
+
+
+def _choice(listed: int, effects: int) -> Iterator[str]:
+    if effects > listed:
+        yield f"these are the largest of {effects:,} effects; P values are not adjusted for multiple comparisons"
 
 
 def _caveats(regression: LinearFit, listed: int, effects: int) -> Iterator[str]:
     if regression.exact:
         yield EXACT
-    if effects > listed:
-        yield f"these are the largest of {effects:,} effects; P values are not adjusted for multiple comparisons"
+    yield from _choice(listed, effects)
     if regression.clustered is not None:
         yield f"standard errors are {regression.clustered.errors}"
     else:

@@ -155,11 +155,13 @@ def least_squares(cells: Cells, design: Design, confidence: float = 0.95) -> Fit
     df = cells.rows - len(design.columns)
     if df < 1:
         raise ConfigError(f"{cells.rows:,} rows are too few for {len(design.columns):,} parameters and their errors")
-    check_rank(cells, design)
-    estimates_P = linalg.solve(gram(cells, design), moment(cells, design), assume_a="pos")
+    gram_PP = gram(cells, design)
+    check_rank(gram_PP, design)
+    estimates_P = linalg.solve(gram_PP, moment(cells, design), assume_a="pos")
     estimates_P[0] += cells.mean
     variance = residual_ss(cells, design.matrix(cells.codes_CF) @ estimates_P) / df
-    return Fit(design, estimates_P, variance * inverse_gram(cells, design), df, "least squares", confidence=confidence)
+    inverse_PP = np.asarray(linalg.inv(gram_PP, assume_a="pos"))
+    return Fit(design, estimates_P, variance * inverse_PP, df, "least squares", confidence=confidence)
 
 
 def check_varies(cells: Cells, response: str) -> None:
@@ -193,13 +195,12 @@ def residual_ss(cells: Cells, fitted_C: Values | float) -> float:
     return cells.within + float((cells.weight_C * (cells.mean_C - fitted_C) ** 2).sum())
 
 
-def check_rank(cells: Cells, design: Design) -> None:
-    """Refuse linearly dependent columns.
+def check_rank(gram_PP: Values, design: Design) -> None:
+    """Refuse linearly dependent columns, of which X'W X is given.
 
     Raises:
         ConfigError: names the first column that is empty or a linear combination of those before it.
     """
-    gram_PP = gram(cells, design)
     scale_P = np.sqrt(np.diag(gram_PP))
     if empty := [name for name, scale in zip(design.columns, scale_P, strict=True) if scale == 0]:
         raise ConfigError(f"no row is in {_first(empty)}: leave the interaction out, or fill its cells")

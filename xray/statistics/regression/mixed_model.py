@@ -16,7 +16,7 @@ from xray.statistics.regression.cells import CodedRows, aggregate
 from xray.statistics.regression.design import Design
 from xray.statistics.regression.display import fit_text
 from xray.statistics.regression.fit import Fit
-from xray.statistics.regression.least_squares import check_rank, check_varies
+from xray.statistics.regression.least_squares import check_rank, check_varies, gram
 from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
 
 MAX_ROWS = 200_000
@@ -37,6 +37,8 @@ class MixedRegression:
         log_likelihood: restricted.
         converged: whether the optimiser converged.
         notes: caveats.
+        response: column name.
+        unit: of the response as given; percentages have been converted to fractions.
     """
 
     fit: Fit
@@ -47,6 +49,8 @@ class MixedRegression:
     log_likelihood: float
     converged: bool
     notes: tuple[str, ...]
+    response: str = "accuracy"
+    unit: Unit = "fraction"
 
     @property
     def parameters(self) -> pd.DataFrame:
@@ -111,7 +115,7 @@ def mixed(
     design = Design.of(valid.table, factors, reference, interactions)
     cells = aggregate(CodedRows.of(valid.table, design, response))
     check_varies(cells, response)
-    check_rank(cells, design)
+    check_rank(gram(cells, design), design)
     codes_N, names = pd.factorize(valid.table[group])
     if not 1 < len(names) < len(codes_N):
         raise ConfigError(
@@ -134,5 +138,14 @@ def mixed(
         notes.append(f"rows of one {group} are not correlated (group variance 0, on the boundary): use least squares")
     likelihood, converged = float(result.llf), bool(result.converged)
     return MixedRegression(
-        fit, group, len(names), group_variance, residual_variance, likelihood, converged, tuple(notes)
+        fit,
+        group,
+        len(names),
+        group_variance,
+        residual_variance,
+        likelihood,
+        converged,
+        tuple(notes),
+        response,
+        unit,
     )

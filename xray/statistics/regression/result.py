@@ -11,10 +11,11 @@ import pandas as pd
 from xray.statistics.regression import display
 from xray.statistics.regression.anova import anova
 from xray.statistics.regression.cells import Cells, CodedRows, aggregate
-from xray.statistics.regression.cluster_robust import cluster_robust
+from xray.statistics.regression.cluster_robust import cluster_notes, cluster_robust
+from xray.statistics.regression.clusters import clustered_rows
 from xray.statistics.regression.design import Design
 from xray.statistics.regression.diagnostics import residuals
-from xray.statistics.regression.least_squares import LinearFit, check_varies, least_squares
+from xray.statistics.regression.least_squares import LinearFit, check_varies, inverse_gram, least_squares
 from xray.statistics.regression.marginal_means import contrasts, marginal_means
 from xray.statistics.regression.power import minimum_detectable_effect
 from xray.statistics.regression.validation import Missing, Unit, validate_confidence, validate_table
@@ -106,14 +107,17 @@ def regression(
     valid = validate_table(table, response, factors, weights, cluster, unit, missing)
     design = Design.of(valid.table, factors, reference, interactions)
     rows = CodedRows.of(valid.table, design, response, weights)
-    cells = aggregate(rows)
+    by_cluster = None if cluster is None else clustered_rows(rows, valid.table[cluster])
+    cells = by_cluster.cells() if by_cluster else aggregate(rows)
     check_varies(cells, response)
-    fit = least_squares(cells, design, validate_confidence(confidence))
-    clustered = None if cluster is None else cluster_robust(fit, cells, rows, valid.table[cluster])
+    fit, clustered = least_squares(cells, design, validate_confidence(confidence)), None
+    notes = [*valid.notes, *_design_notes(cells, design)]
+    if by_cluster:
+        scores_GP = by_cluster.scores(design.matrix(design.every_cell()) @ fit.estimates_P)
+        clustered = cluster_robust(fit, inverse_gram(cells, design), scores_GP, cells.rows, str(cluster))
+        notes += cluster_notes(fit, scores_GP)
     kept = valid.table if cells.rows <= ROWS_KEPT else None
-    return Regression(
-        fit, cells, response, (*valid.notes, *_design_notes(cells, design)), weights, kept, clustered, unit
-    )
+    return Regression(fit, cells, response, tuple(notes), weights, kept, clustered, unit)
 
 
 def _stacked(by_factor: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xray.core.errors import ConfigError, unknown
+from xray.core.text import counted
 
 Unit = Literal["fraction", "percent", "any"]
 Missing = Literal["error", "drop"]
@@ -58,7 +59,7 @@ def validate_table(
     for name in (response, *([weights] if weights else [])):
         _check_numeric(used[name])
     notes: list[str] = []
-    if lacking := [name for name in columns if used[name].hasnans]:
+    if lacking := [name for name in columns if has_empty(used[name])]:
         empty_N = used[lacking].isna().any(axis=1).to_numpy()
         if missing == "error":
             raise ConfigError(
@@ -66,7 +67,7 @@ def validate_table(
                 f"{used.index[used[lacking[0]].isna()][0]}, column {lacking[0]!r}. Fill them, or set missing='drop'"
             )
         used = used[~empty_N]
-        notes.append(f"{int(empty_N.sum()):,} rows with an empty cell were left out")
+        notes.append(f"{counted(int(empty_N.sum()), 'row')} with an empty cell left out")
     if not len(used):
         raise ConfigError("the table has no rows")
     used, note = _to_fraction(used, response, unit)
@@ -76,7 +77,7 @@ def validate_table(
         value = f"column {weights!r} has {low if low <= 0 else high:g}"
         raise ConfigError(f"{value}: weights, numbers of predictions and exposures are positive and finite")
     if len(used) <= _MAX_ROWS_FOR_DUPLICATES and (count := int(used.duplicated().sum())):
-        notes.append(f"{count:,} rows are exact duplicates of others and are counted again: is that intended?")
+        notes.append(f"exact duplicates of other rows: {counted(count, 'row')}, counted again: is that intended?")
     return ValidTable(used, tuple(notes))
 
 
@@ -109,6 +110,13 @@ def validate_predictions(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFr
                 f"column 'correct' has the value {value}: a prediction is correct (True, 1) or incorrect (False, 0)"
             )
     return table
+
+
+def has_empty(values: pd.Series) -> bool:
+    """Return whether a column has an empty cell; of categories and whole numbers without a copy."""
+    if isinstance(values.array, pd.Categorical):
+        return bool(len(values)) and bool(values.array.codes.min() < 0)
+    return not (isinstance(values.dtype, np.dtype) and values.dtype.kind in "iub") and bool(values.hasnans)
 
 
 def validate_confidence(confidence: float) -> float:
@@ -185,8 +193,7 @@ def _summary_notes(factors: pd.DataFrame) -> Iterator[str]:
     Raises:
         ConfigError: a row has such levels of several factors.
     """
-    levels = {name: [level for level in factors[name].unique() if _is_summary(str(level))] for name in factors.columns}
-    levels = {name: some for name, some in levels.items() if some}
+    levels = {name: some for name in factors.columns if (some := _summary_levels(factors[name]))}
     if len(levels) > 1:
         found_NF = np.column_stack([factors[name].isin(some) for name, some in levels.items()])
         if (rows_N := found_NF.sum(axis=1) > 1).any():
@@ -200,6 +207,11 @@ def _summary_notes(factors: pd.DataFrame) -> Iterator[str]:
             f"{name} has the level {some[0]!r} ({int(factors[name].isin(some).sum()):,} rows): if it summarizes the "
             "others, they are counted twice; leave these rows out"
         )
+
+
+def _summary_levels(column: pd.Series) -> list[object]:
+    values = column.array.categories if isinstance(column.array, pd.Categorical) else column.unique()
+    return [level for level in values if _is_summary(str(level)) and (column == level).any()]
 
 
 def _is_summary(level: str) -> bool:
