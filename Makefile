@@ -52,6 +52,7 @@ bench: install  ## Measure speed and memory, each beside a rival.
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/inference_speed.py
+	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/sweep.py
 

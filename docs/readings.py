@@ -1,4 +1,4 @@
-"""Compute the example of `statistics.md`: four simulated models in each definition of S_robust.
+"""Compute the example of `s_robust.md`: four simulated models in each definition of S_robust.
 
 python docs/readings.py
 """
@@ -13,7 +13,7 @@ import pandas as pd
 
 from xray.statistics import drops, s_robusts
 
-PAGE = Path(__file__).with_name("statistics.md")
+PAGE = Path(__file__).with_name("s_robust.md")
 BEGIN, END = "<!-- docs/readings.py -->\n", "<!-- end -->\n"
 PHOTOGRAPHS = 1200
 CATEGORIES = {"fox": 0.04, "cello": 0.0, "airship": -0.04}
@@ -53,20 +53,20 @@ def table() -> pd.DataFrame:
     simulated = predictions()
     cross = simulated[simulated["trained_on"] == "original"]
     accuracy = cross.pivot_table(index="model", columns="scenario", values="correct")
-    lost = drops(cross, "original", resamples=200).groupby("model")["drop"].mean()
+    lost = drops(cross, "original").groupby("model")["drop"].mean()
     result = pd.DataFrame({"on the original": accuracy["original"].map("{:.2f}".format)})
     result["worst scenario"] = accuracy.min(axis=1).map("{:.2f}".format)
     result["points lost"] = (100 * lost).map("{:.1f}".format)
     for about, power in READINGS:
         scores = s_robusts(simulated, about=about, power=power, resamples=1000).set_index("model")
-        texts = scores["s_robust"].map("{:.3f}".format)
+        texts = scores["s_robust"].map("{:.4f}".format)
         if (about, power) == READINGS[0]:
             texts += [
-                f" [{low:.3f}, {high:.3f}]" for low, high in zip(scores["ci_low"], scores["ci_high"], strict=True)
+                f" [{low:.4f}, {high:.4f}]" for low, high in zip(scores["ci_low"], scores["ci_high"], strict=True)
             ]
         result[f"{'μ' if about == 'mu' else 'own mean'}, {power}"] = texts
     by_class = s_robusts(cross, reading="class_scenario", resamples=200).set_index("model")
-    result["classes and scenarios"] = by_class["s_robust"].map("{:.3f}".format)
+    result["classes and scenarios"] = by_class["s_robust"].map("{:.4f}".format)
     return result.loc[[*MODELS]].rename_axis("model").reset_index()
 
 

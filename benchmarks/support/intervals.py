@@ -1,4 +1,4 @@
-"""Intervals of S_robust: how long they take, and how often they hold the truth (see `inference_speed.py`)."""
+"""How long intervals of S_robust take (see `inference_speed.py`)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from xray.statistics import s_robust, s_robusts
+from xray.statistics import s_robusts
 from xray.statistics.robustness.bootstrap import image_accuracies
 
 MODELS, SCENARIOS, PHOTOGRAPHS, RESAMPLES = 8, 14, 15_000, 10_000
-PHOTOGRAPHS_OF_A_SIMULATION, SHARED = 400, 0.5
-DENSENET121 = {  # Table 1 of XIMAGENET-12 (arXiv 2310.08182): trained on original, and trained within the scenario
-    "blur_background": (0.9377, 0.9079),
-    "blur_object": (0.8892, 0.8657),
-    "image_g": (0.8739, 0.8892),
-    "image_b": (0.8733, 0.8996),
-    "image_grey": (0.9323, 0.9044),
-    "image_r": (0.8821, 0.8737),
-    "random_background": (0.2641, 0.6958),
-    "segmented": (0.6967, 0.9160),
-}
-TINY = {f"scenario{k}": (0.95 - 0.02 * k / 7, 0.95 - 0.02 * k / 7) for k in range(8)}
+SHARED = 0.5
 MU = 0.95
 
 
@@ -73,29 +62,3 @@ def bootstrap(tiny: bool) -> dict[str, float]:
         flush=True,
     )
     return {"bootstrap_s": ours, "picking_vs_bootstrap": picking / ours}
-
-
-def coverage(tiny: bool) -> dict[str, float]:
-    """Share of 95 % intervals that hold the true S_robust."""
-    simulations = 50 if tiny else 4000
-    figures: dict[str, float] = {}
-    for case, truth in (("", DENSENET121), ("_tiny_drops", TINY)):
-        cross, inner = ({name: pair[half] for name, pair in truth.items()} for half in (0, 1))
-        true = s_robust(cross, inner, MU).value
-        for method in ("bca", "percentile"):
-            found = pd.concat(
-                # Other seeds for the draws: the same bits would tie them to the data.
-                s_robusts(simulated(truth, 50, PHOTOGRAPHS_OF_A_SIMULATION, 10_000 + seed), method=method, seed=seed)
-                for seed in range(simulations // 50)
-            )
-            below, above = (found["ci_high"] < true).mean(), (found["ci_low"] > true).mean()
-            holds = 1 - below - above - found["ci_low"].isna().mean()
-            error = np.sqrt(holds * (1 - holds) / len(found))
-            print(
-                f"coverage{case.replace('_', ' ')}, {method}: {holds:.1%} ± {error:.1%} of {len(found):,}; "
-                f"intervals below the truth {below:.1%}, above {above:.1%}; true S_robust {true:.4f}, "
-                f"estimates {found['s_robust'].mean():.4f} on average, error {found['s_robust'].std():.4f}",
-                flush=True,
-            )
-            figures[f"coverage{case}" if method == "bca" else f"coverage{case}_percentile"] = holds
-    return figures

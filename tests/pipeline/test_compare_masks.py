@@ -76,7 +76,7 @@ def test_accuracies_on_both_are_paired_by_photograph(folder: Path) -> None:
     table = compare_masks(run, other.uri).accuracies.set_index("scenario")
     assert table.loc["original", ["accuracy", "given_accuracy", "difference"]].tolist() == pytest.approx([0.4, 1, -0.6])
     assert table.loc["original", "n_images"] == 5
-    assert table.loc["original", "ci_low"] < -0.6 < table.loc["original", "ci_high"] <= 0
+    assert table.loc["original", "ci_low"] < -0.6 < table.loc["original", "ci_high"] < 0.2  # three of five, P 0.25
 
 
 def predict(run: RunFolder, wrong: int) -> None:

@@ -26,7 +26,7 @@ class TableRun:
         return self
 
     def table(self, name, columns=None):
-        tables = {"predictions": self.predictions, "masks": self.masks}
+        tables = {"predictions": self.predictions, "masks": self.masks, "source": schema.SOURCE.empty_table()}
         return tables[name].select(columns or tables[name].schema.names)
 
     def write_table(self, name, table):
@@ -35,8 +35,8 @@ class TableRun:
 
 RECIPE = {"seed": 7, "scenarios": {"original": {"kind": "original"}, "grey": {"kind": "image_grey"}}}
 PATTERN = {  # correct answers of model m by scenario, for the photographs 0 … 7
-    "original": [1, 1, 1, 1, 1, 1, 0, 0],
-    "grey": [1, 1, 1, 0, 0, 0, 0, 0],
+    "original": [1, 1, 1, 1, 1, 1, 1, 1],
+    "grey": [1, 1, 1, 1, 1, 0, 0, 0],
 }
 
 
@@ -79,7 +79,7 @@ def test_photographs_without_a_mask_are_left_out_of_cross_terms():
     assert drops["n_images"].to_dict() == {"blur": 4, "grey": 8}
     cross = scores.cross.iloc[0]
     assert (cross["mu"], cross["n_images"]) == (1, 4)
-    assert cross["cross"] == pytest.approx((0.25**2 + 0.5**2) / 2)
+    assert cross["cross"] == pytest.approx(lost(1, 4) / 2 + lost(2, 4) / 2)
 
 
 def test_a_masked_photograph_that_a_filter_refused_counts():
@@ -97,12 +97,13 @@ def test_score_writes_the_tables_of_the_run():
     assert set(run.written) == {"scores", "drops", "robustness"}
     assert run.written["scores"].schema.equals(SCORES, check_metadata=True)
     cells = run.written["scores"].to_pandas().set_index(["tested_on", "category"])
-    assert cells.loc[("original", "fox"), ["n", "correct"]].tolist() == [4, 3]
-    assert cells.loc[("grey", "whale"), "accuracy"] == 0.25
+    assert cells.loc[("original", "fox"), ["n", "correct"]].tolist() == [4, 4]
+    assert cells.loc[("grey", "whale"), "accuracy"] == 0.5
+    assert run.written["robustness"].to_pandas()["plug_in"].tolist() == [0.375**2]
     assert run.written["drops"].to_pandas()["drop"].tolist() == [0.375]
-    assert run.written["robustness"].to_pandas()["cross"].tolist() == [pytest.approx(0.375**2)]
+    assert run.written["robustness"].to_pandas()["cross"].tolist() == [pytest.approx(lost(3, 8))]
     assert run.written["drops"].column_names == list(scores.drops)
-    assert scores.accuracy.set_index("scenario")["accuracy"].to_dict() == {"original": 0.75, "grey": 0.375}
+    assert scores.accuracy.set_index("scenario")["accuracy"].to_dict() == {"original": 1.0, "grey": 0.625}
     assert scores.by_category["n"].tolist() == [4] * 4
 
 
@@ -134,18 +135,26 @@ def test_controls_have_a_drop_and_are_excluded_from_the_cross_term():
     recipe = RECIPE | {"scenarios": RECIPE["scenarios"] | {"without": {"kind": "no_object"}}}
     scores = scored(predictions(pattern=PATTERN | {"without": [0] * 8}), recipe=recipe)
     assert set(scores.drops["scenario"]) == {"grey", "without"}
-    assert scores.cross["cross"].tolist() == [pytest.approx(0.375**2)]
+    assert scores.cross["cross"].tolist() == [pytest.approx(lost(3, 8))]
     assert scores.cross["n_scenarios"].tolist() == [1]
 
 
 def test_summary_lists_the_largest_drop_first():
-    pattern = PATTERN | {"blur": [1, 1, 1, 1, 1, 0, 0, 0], "sharp": [1] * 8}
+    pattern = PATTERN | {"blur": [1, 1, 1, 1, 1, 1, 1, 0], "sharp": [1] * 8}
     lines = summary(score_predictions(predictions(pattern=pattern).to_pandas())).splitlines()
     assert [line.split()[1] for line in lines[1:5]] == ["original", "grey", "blur", "sharp"]
-    assert lines[1].split()[2:] == ["75.0", "%", "8", "reference"]
+    assert lines[1].split()[2:] == ["100.0", "%", "8", "reference"]
     assert "37.5" in lines[2]
-    assert "-25.0" in lines[4]
-    assert "cross term of S_robust 0.0729 [" in lines[-1]
+    assert "0.0" in lines[4]
+    (cross,) = [line for line in lines if "cross term" in line]
+    assert f"cross term of S_robust {lost(3, 8) / 3:.4f} [" in cross
+    assert f"as published {(0.375**2 + 0.125**2) / 3:.4f}" in cross
+    assert "Of 3 intervals" in lines[-1]
+
+
+def lost(n, of):
+    """Return the debiased square of a loss of `n` of `of` photographs: the mean over all pairs of different ones."""
+    return n * (n - 1) / (of * (of - 1))
 
 
 def answers(correct, of=20):
@@ -162,6 +171,7 @@ def trained(model="net", inner=("grey", "blur"), cross=("grey", "blur"), **more)
 
 
 KINDS = {"original": "original", "grey": "image_grey", "blur": "blur_background", "without": "no_object"}
+S_ROBUST = 1 - (lost(4, 20) + lost(2, 20) + lost(1, 20) + lost(2, 20)) / 2
 TRAINING = {
     "seed": 7,
     "scenarios": {name: {"kind": kind} for name, kind in KINDS.items()},
@@ -174,23 +184,27 @@ class TestSRobust:
         scores = score(run := TableRun(trained(cross=("grey", "blur", "without")), TRAINING))
         (row,) = scores.s_robust.to_dict("records")
         # mu 0.9; C: grey 0.7, blur 0.8; C': grey 0.85, blur 1.0; the control is excluded
-        assert row["sigma2_cross"] == pytest.approx((0.2**2 + 0.1**2) / 2)
-        assert row["sigma2_inner"] == pytest.approx((0.05**2 + 0.1**2) / 2)
-        assert row["s_robust"] == pytest.approx(1 - 0.025 - 0.00625)
+        assert row["sigma2_cross"] == pytest.approx(lost(4, 20) / 2 + lost(2, 20) / 2)
+        assert row["sigma2_inner"] == pytest.approx(lost(1, 20) / 2 + lost(2, 20) / 2)
+        assert row["s_robust"] == pytest.approx(S_ROBUST)
+        assert (row["plug_in_cross"], row["plug_in_inner"]) == pytest.approx((0.025, 0.00625))
         assert row["mu"] == pytest.approx(0.9)
         assert (row["missing"], row["scenarios"], row["n_images"]) == ("", "blur, grey", 20)
         assert row["ci_low"] < row["s_robust"] < row["ci_high"]
         (written,) = run.written["robustness"].to_pylist()
         assert written["s_robust"] == row["s_robust"]
         assert (written["s_robust_low"], written["s_robust_high"]) == (row["ci_low"], row["ci_high"])
-        assert written["cross"] == pytest.approx(0.025)
+        assert written["cross"] == row["sigma2_cross"]
+        assert written["plug_in"] == pytest.approx(0.025)
+        assert written["s_robust_plug_in"] == pytest.approx(1 - 0.025 - 0.00625)
+        assert (written["plug_in_inner"], written["s_robust_images_least"]) == (pytest.approx(0.00625), 20)
 
     def test_pretrained_and_trained_models_side_by_side(self):
         scores = scored(predictions(pattern=PATTERN | {"blur": [1] * 8}), trained(), recipe=TRAINING)
         table = robustness(scores).set_index(["model", "trained_on"])
-        assert table.loc[("net", "original"), "s_robust"] == pytest.approx(0.96875)
+        assert table.loc[("net", "original"), "s_robust"] == pytest.approx(S_ROBUST)
         assert np.isnan(table.loc[("m", "pretrained"), "s_robust"])
-        assert table.loc[("m", "pretrained"), "sigma2_cross"] == pytest.approx((0.375**2 + 0.25**2) / 2)
+        assert table.loc[("m", "pretrained"), "sigma2_cross"] == pytest.approx(lost(3, 8) / 2)
         assert table.loc[("m", "pretrained"), "missing"] == "pretrained, so not trained within scenarios (inner half)"
 
     @pytest.mark.parametrize(
@@ -207,18 +221,18 @@ class TestSRobust:
         rows = scores.s_robust.set_index("model")
         assert missing in rows.loc["net", "missing"]
         assert np.isnan(rows.loc["net", "s_robust"])
-        assert rows.loc["whole", "s_robust"] == pytest.approx(0.96875)
+        assert rows.loc["whole", "s_robust"] == pytest.approx(S_ROBUST)
         assert f"net, trained on original: no S_robust: {rows.loc['net', 'missing']}" in summary(scores)
 
     def test_the_part_that_is_whole_is_given(self):
         (row,) = scored(trained(inner=("grey",)), recipe=TRAINING).s_robust.to_dict("records")
-        assert row["sigma2_cross"] == pytest.approx(0.025)
+        assert row["sigma2_cross"] == pytest.approx(lost(4, 20) / 2 + lost(2, 20) / 2)
         assert np.isnan(row["sigma2_inner"])
 
     def test_both_halves_cover_the_training_scenarios(self):
         recipe = TRAINING | {"training": {"scenarios": ["original", "grey"]}}
         (row,) = scored(trained(inner=("grey",)), recipe=recipe).s_robust.to_dict("records")
-        assert row["s_robust"] == pytest.approx(1 - (0.2**2 + 0.05**2))
+        assert row["s_robust"] == pytest.approx(1 - lost(4, 20) - lost(1, 20))
         assert (row["scenarios"], row["n_scenarios"]) == ("grey", 1)
         from_table = score_predictions(trained(inner=("grey",)).to_pandas()).s_robust  # without a recipe
         assert from_table["s_robust"].tolist() == [row["s_robust"]]
@@ -236,7 +250,9 @@ class TestSRobust:
         scores = score(run := TableRun(pa.concat_tables([trained(), in_fold_1(trained(first=20))]), TRAINING))
         cells = scores.accuracy.set_index(["trained_on", "scenario"])
         assert cells.loc[("grey", "grey"), ["n", "correct"]].tolist() == [40, 34]
-        assert scores.s_robust["s_robust"].tolist() == [pytest.approx(0.96875)]
+        assert scores.s_robust["s_robust"].tolist() == [
+            pytest.approx(1 - (lost(8, 40) + lost(4, 40) + lost(2, 40) + lost(4, 40)) / 2)
+        ]
         assert set(run.written["scores"].column("fold").to_pylist()) == {0, 1}
 
     def test_a_model_tested_only_on_its_own_scenario_is_no_error(self):
@@ -245,16 +261,33 @@ class TestSRobust:
         assert scores.cross.empty
         assert "net, accuracy in % by training" in summary(scores)
 
-    def test_accuracies_no_better_than_chance_give_a_warning(self):
-        # the minimum is 0.7 of 40, [0.546, 0.819]; chance is 0.5
+    def test_a_model_at_chance_has_no_s_robust_and_no_drops(self):
         assert scored(trained(), trained(first=20), recipe=TRAINING).warnings == ()
         lucky = {"original": answers(11), "grey": answers(10), "blur": answers(19)}
         tables = [predictions("net", lucky, "original", 0)]
         tables += [predictions("net", {name: answers(19)}, name, 0) for name in ("grey", "blur")]
-        scores = scored(*tables, recipe=TRAINING)
+        scores = score(run := TableRun(pa.concat_tables([*tables, trained("good")]), TRAINING))
         (warning,) = scores.warnings
-        assert "net: no better than chance (50.0 %): mu, 55.0 % [34.2, 74.2], and 1 of the 4 accuracies" in warning
-        assert "note: net: no better" in summary(scores)
+        assert warning == "net: at chance: 55.0 % [34.2, 74.2] on original, chance 50.0 %"
+        assert set(scores.above_chance(scores.drops)["model"]) == {"good"}
+        rows = run.written["robustness"].to_pandas().set_index("model")
+        values = ["cross", "plug_in", "s_robust", "s_robust_plug_in", "sigma2_cross", "sigma2_inner"]
+        assert rows.loc["net", values].isna().all()
+        assert rows.loc["good", values].notna().all()
+        text = summary(scores)
+        assert text.count("at chance") == 3 + 1 + 1  # its scenarios, its S_robust, the note
+        assert "Of 2 intervals" in text
+
+
+def test_accuracies_without_the_object_stand_beside_answers_that_ignore_the_photograph():
+    recipe = RECIPE | {"scenarios": RECIPE["scenarios"] | {"without": {"kind": "no_object"}}}
+    table = predictions(pattern=PATTERN | {"without": [1, 1, 0, 0, 0, 0, 0, 0]}).to_pandas()
+    table["top1"] = table["category"].map({"fox": 277, "whale": 147}).where(table["correct"], 9)
+    scores = score(run := TableRun(pa.Table.from_pandas(table, PREDICTIONS, preserve_index=False), recipe))
+    (row,) = run.written["baselines"].to_pylist()
+    assert (row["scenario"], row["accuracy"], row["majority"]) == ("without", 0.25, 0.5)
+    assert row["shuffled"] == pytest.approx(1 / 8 * 1 / 2 + 1 / 8 * 1 / 2)
+    assert "shuffled 12.5 %, most frequent category 50.0 %" in summary(scores)
 
 
 def test_segmenters_by_hand():
@@ -287,8 +320,10 @@ def test_summary_of_three_models_in_four_scenarios_is_compact():
         ["blur", "–", "100.0", "–"],
         ["grey", "–", "–", "85.0"],
     ]
-    assert "beta: S_robust 0.9688 [" in text
-    assert "cross 0.0250 + inner 0.006" in text
+    assert f"beta: S_robust {S_ROBUST:.4f} [" in text
+    assert "as published 0.9688" in text
+    assert "cross 0.0184 + inner 0.0026" in text
+    assert "over photographs, given the networks" in text
     assert "mu = 0.9000, 2 scenarios (blur, grey), n = 20 photographs" in text
 
 

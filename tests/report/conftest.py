@@ -128,7 +128,8 @@ def synthetic_run(
         image, mask = drawn(number, 96, 128)
         mask = mask > 0
         ok = {"status": "ok", "reason": ""}
-        base = {"sha256": "0" * 64, "width": image.shape[1], "height": image.shape[0], "split": split, "licence": "CC0"}
+        base = {"width": image.shape[1], "height": image.shape[0], "split": split, "licence": "CC0"}
+        base["sha256"] = f"{number:064x}"
         uri = f"file:///photos/{image_id}%3Cscript%3E.jpg"
         none = dict.fromkeys(("mask_uri", "box", "place"))
         source.append({"image_id": image_id, "category": category, "uri": uri, **base, **none, **ok})

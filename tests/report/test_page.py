@@ -5,6 +5,7 @@ import pytest
 from support.html_page import Page
 
 from xray.report import build_report, write_report
+from xray.report.data import gather
 
 KINDS = ("original", "blur_background", "segmented", "transparent", "no_object", "random_background")
 HOSTILE = ("<img src=x onerror=alert(1)>", '"><script>document.title="taken"</script>', "a\nb\x1b\u202e")
@@ -75,7 +76,9 @@ class TestCaveats:
         return found.words if found.all("aside", **{"class": "caveats"}) else ""
 
     def test_a_complete_run_of_new_photographs_has_only_its_notes(self, make_run):
-        assert self.caveats(make_run(kinds=KINDS[:2], photographs=1)) == ""
+        run = make_run(kinds=KINDS[:2], photographs=1)
+        run.edit("predictions", lambda row: {"correct": True})
+        assert self.caveats(run) == ""
         assert "A drawn one." in self.caveats(make_run(kinds=KINDS[:2], models=(), caveats=["a drawn one"]))
 
     def test_doubts_about_masks_come_first_and_once(self, make_run):
@@ -91,7 +94,7 @@ class TestCaveats:
         run.edit("predictions", lambda row: {"correct": row["scenario"] != "segmented"})
         assert self.caveats(run).count("Masks may be wrong because") == 4  # two models, both signs
 
-    @pytest.mark.parametrize(("split", "words"), [("train", "24 of 24"), ("unknown", "on 24 of 24")])
+    @pytest.mark.parametrize(("split", "words"), [("train", "all 24 photographs"), ("unknown", "on all 24")])
     def test_photographs_that_models_may_have_seen(self, make_run, split, words):
         assert words in self.caveats(make_run(kinds=KINDS[:2], models=("m",), split=split))
 
@@ -154,7 +157,30 @@ def test_eight_models_and_fifty_categories(make_run):
 
 
 def test_numbers_of_a_single_photograph_have_no_interval(make_run):
-    words = page(make_run(kinds=KINDS[:2], categories=("fox",), photographs=1, models=("m",))).words
+    run = make_run(kinds=KINDS[:2], categories=("fox",), photographs=1, models=("m",))
+    run.edit("predictions", lambda row: {"correct": True})
+    words = page(run).words
     assert "the only one" in words
     assert " , blur_background" not in words
     assert "blur_background, n = 1" in words.replace("\xa0", " ")
+
+
+def test_photographs_that_are_missing_in_a_scenario_are_counted(make_run):
+    rejected = {"kinds": KINDS[:3], "reject": lambda n, scenario: "no_donor" * (scenario == "segmented" and n < 5)}
+    assert "are compared in segmented 19;" in page(make_run(**rejected)).words
+    assert "are compared in" not in page(make_run(kinds=KINDS[:2])).words
+
+
+def test_accuracy_without_the_object_stands_beside_answers_that_ignore_the_photograph(standard):
+    run, text = standard
+    table = gather(run).scores.baselines.set_index("series")
+    row, words = table.loc["efficientnet-lite0"], Page(text).words
+    bounds = f"[{100 * row['ci_low']:.1f}, {100 * row['ci_high']:.1f}]"
+    numbers = f"{100 * row['accuracy']:.1f} {bounds} {100 * row['shuffled']:.1f} {100 * row['majority']:.1f} 24"
+    assert f"efficientnet-lite0 no_object {numbers}" in words
+    assert f"its answers shuffled: {100 * row['shuffled']:.0f} %" in words
+
+
+def test_the_number_of_intervals_is_stated(standard):
+    assert "Of 10 intervals of 95 %, 0.5 exclude 0" in Page(standard[1]).words
+    assert "points lost, the most in 4 scenarios" in Page(standard[1]).words

@@ -1,9 +1,14 @@
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 from support.html_page import Page
 from support.trained_tables import FOLDS, SCENARIOS, train
 
 from xray.report import build_report
 from xray.report.data import gather
+from xray.report.text import decimals
+from xray.report.training import _facts
 
 
 @pytest.fixture
@@ -28,10 +33,12 @@ def test_s_robust_is_that_of_the_statistics(run):
     table = gather(train(run)).scores.s_robust.set_index("label")
     words = page(run).words
     net = table.loc["net"]
-    assert f"net {net['s_robust']:.4f} [{net['ci_low']:.4f}, {net['ci_high']:.4f}]" in words
+    bounds = f"[{net['ci_low']:.4f}, {net['ci_high']:.4f}]"
+    assert f"net {net['s_robust']:.4f} {bounds} {net['plug_in']:.4f}" in words
     assert f"{net['reading']}, {net['power']} about {net['about']}; interval {net['method']}" in words
+    assert "over photographs, given the networks" in words
     assert net["scenarios"] in words
-    assert f"lite (pretrained) – – {table.loc['lite (pretrained)', 'sigma2_cross']:.4f} –" in words
+    assert f"lite (pretrained) – – – {decimals(table.loc['lite (pretrained)', 'sigma2_cross'])} –" in words
     assert table.loc["lite (pretrained)", "missing"] in words
 
 
@@ -78,3 +85,66 @@ def test_segmenters_have_their_own_table(run):
     rows = gather(train(run, "unet", segments=True)).scores.segmentation.set_index(["series", "tested_on"])
     cell = rows.loc[("unet, trained on image_grey", "image_grey")]
     assert f"unet, trained on image_grey image_grey 48 {100 * cell['iou']:.1f} [" in page(run).words
+
+
+SETTINGS = {"holdout": None, "folds": 5, "validation": 0.2, "epochs": 9, "batch": 16, "optimizer": "adamw"}
+
+
+def protocol(recipe=None, **receipt):
+    """Return the facts of the trainings of a recipe, and of a receipt with these settings."""
+    models = {"net, trained on original": {"settings": SETTINGS | receipt}} if receipt else {}
+    run = SimpleNamespace(models=lambda: models)
+    trials = pd.DataFrame({"device": ["cpu"]})
+    data = SimpleNamespace(recipe={"training": SETTINGS | (recipe or {})}, run=run, trials=trials)
+    return " | ".join(text for _, text in _facts(data))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "unsaid"),
+    [
+        ({}, "lowest loss on 20 % of the training", "optimistic"),
+        ({"best": "loss"}, "lowest loss on 20 % of the training", "score"),
+        ({"best": "score"}, "highest score on 20 % of the training", "loss"),
+        ({"best": "last"}, "no photographs choose it", "chosen"),
+        ({"validation": "test"}, "lowest loss on the test photographs (as in the published code: optimistic)", "20 %"),
+        ({"validation": "test"}, "their epochs were chosen by these photographs", "20 %"),
+        ({"validation": "test", "best": "last"}, "no photographs choose it", "optimistic"),
+        ({"folds": None, "holdout": 0.25}, "25 % of the photographs of each category", "cross-validation"),
+        ({"folds": 3}, "3-fold", "held out"),
+        ({"repeats": 3}, "3 times", "held out"),
+        ({"repeats": 1}, "5-fold", "times"),
+        ({"patience": 7}, "at most 9 epochs, stopped after 7", "held out"),
+        ({"patience": 7, "best": "last"}, "9 epochs, batches", "stopped"),
+        ({"search": {"samples": 8}}, "searched", "at most"),
+    ],
+)
+def test_the_protocol_follows_the_settings(settings, said, unsaid):
+    assert said in protocol(settings)
+    assert unsaid not in protocol(settings)
+
+
+def test_the_protocol_is_that_of_the_receipts():
+    assert "no photographs choose it" in protocol({"best": "loss"}, best="last")
+    assert "12 epochs" in protocol({"epochs": 9}, epochs=12)
+
+
+def test_validation_that_chooses_nothing_is_not_called_a_choice(run):
+    train(run)
+    assert "choice of the epoch" in page(run).words
+    run.recipe["training"]["best"] = "last"
+    assert "choice of the epoch" not in page(run).words
+
+
+def test_models_at_chance_are_grey_and_in_no_figure(run):
+    train(train(run), "lucky")
+    run.edit(
+        "predictions", lambda row: {"correct": row["sample_id"] < "photo_0012"} if row["model"] == "lucky" else None
+    )
+    data = gather(run)
+    assert set(data.scores.at_chance) == {"lucky, trained on original"}
+    found = page(run)
+    assert "lucky at chance – – – –" in found.words
+    assert len(found.all("tr", **{"class": "faint"})) >= 3
+    drawn = [svg["aria-label"] for svg in found.all("svg")]
+    assert any("S_robust" in label for label in drawn)
+    assert "At chance, without S_robust: lucky, trained on original" in found.words

@@ -27,6 +27,7 @@ def evaluate(
 ) -> None:
     """Evaluate models on every image; several models share the decoding of an image."""
     from xray.models.registry import models_by_name
+    from xray.pipeline.evaluate.encoding import encoding_lines
     from xray.pipeline.evaluate.evaluate import evaluate as evaluate_models
     from xray.runs.folder import RunFolder
 
@@ -37,3 +38,5 @@ def evaluate(
         out.print(f"{name}: {by_model.ok:,} predictions", markup=False)
         if from_plan:
             print_outcomes("images", by_model.by_outcome())
+    for line in encoding_lines(folder, list(models)):
+        out.print(line, markup=False)

@@ -110,7 +110,7 @@ def print_masks_page(run: RunFolder, review: Review | None = None) -> None:
 
 
 def print_trials(wanted: Sequence[Trial], missing: Sequence[Trial]) -> None:
-    """Print the numbers of finished folds by training."""
+    """Print the numbers of finished folds, or repeats of folds, by training."""
     left = {trial.key for trial in missing}
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in wanted:
@@ -121,7 +121,8 @@ def print_trials(wanted: Sequence[Trial], missing: Sequence[Trial]) -> None:
         tests = trials[0].tests
         tested = ", ".join(tests) if len(tests) <= 3 else f"{tests[0]} and {len(tests) - 1} others"
         rows.append((model, scenario, f"{len(trials)}", f"{done}", tested))
-    print_table(("model", "trained on", "folds", "done", "tested on"), rows)
+    what = "folds" if all(trial.training.repeats == 1 for trial in wanted) else "folds × repeats"
+    print_table(("model", "trained on", what, "done", "tested on"), rows)
 
 
 def print_failures(swept: SweepResult) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xray.cli.options import RunPath
 from xray.cli.output import out, print_outcomes, print_table
 from xray.core.progress import readable_time
+from xray.core.text import counted
 
 if TYPE_CHECKING:
     from xray.pipeline.status import Status
@@ -30,7 +31,8 @@ def status(run: RunPath) -> None:
     working = state.rate and state.seconds_left and "images" in state.locks
     pace = f", {state.rate:,.1f} per second, {readable_time(state.seconds_left or 0)} left" if working else ""
     first = f", the first {folder.plan.first:,} of each category" if folder.plan.first is not None else ""
-    images = f"{state.images.rows:,} of {state.total:,} images of {state.photographs:,} photographs{first}"
+    photographs = counted(state.photographs, "photograph")
+    images = f"{state.images.rows:,} of {counted(state.total, 'image')} of {photographs}{first}"
     out.print(f"{images} ({share:.0%}){pace}: {location(folder.uri)}", markup=False)
 
 

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xray.core.text import counted
 from xray.pipeline.score import Scores
 from xray.runs.roles import PRETRAINED, series_name
+from xray.statistics.robustness.findings import cross_finding, interval_over, multiplicity, s_robust_finding
 
 _MAX_WIDTH = 120
 _Row = Mapping[Hashable, Any]
@@ -21,10 +23,14 @@ def summary(scores: Scores) -> str:
     """Format accuracies and drops, train × test matrices, S_robust or what it lacks, and warnings.
 
     Accuracies and drops are of models that are pretrained or trained on the reference, the largest drop of each model
-    first. A model trained on other scenarios has a matrix.
+    first. A model trained on other scenarios has a matrix. Models at chance have accuracies, but no drops.
     """
     blocks = [_accuracies(scores), *_matrices(scores), _robustness(scores), _segmentation(scores)]
-    blocks += [f"note: {warning}." for warning in scores.warnings]
+    blocks += [
+        f"note: {warning}."
+        for warning in (*scores.warnings, multiplicity(scores.above_chance(scores.drops)))
+        if warning
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -37,14 +43,22 @@ def _accuracies(scores: Scores) -> str:
     )
     if table.empty:
         return ""
+    table = table.merge(
+        scores.baselines[["model", "trained_on", "scenario", "majority", "shuffled"]],
+        how="left",
+        on=["model", "trained_on", "scenario"],
+    )
+    at_chance = set(zip(scores.at_chance["model"], scores.at_chance["trained_on"], strict=True))
     table["order"] = -table["drop"].where(table["scenario"] != scores.reference, float("inf"))
     rows = [
         (series_name(row["model"], row["trained_on"]), row["scenario"], f"{100 * row['accuracy']:.1f} %",
-         f"{row['n']:,}", "reference" if row["scenario"] == scores.reference else _drop(row))
+         f"{row['n']:,}", "at chance" if (row["model"], row["trained_on"]) in at_chance
+         else "reference" if row["scenario"] == scores.reference else _drop(row), _without_object(row))
         for row in table.sort_values(["model", "trained_on", "order", "scenario"]).to_dict("records")
     ]  # fmt: skip
-    heads = ("model", "scenario", "accuracy", "n", "points lost [95 %]")
-    return _text_table(heads, rows, right=("accuracy", "n"))
+    heads = ("model", "scenario", "accuracy", "n", "points lost [95 %]", "answers that ignore the photograph")
+    width = len(heads) - (not any(row[-1] for row in rows))
+    return _text_table(heads[:width], (row[:width] for row in rows), right=("accuracy", "n"))
 
 
 def _drop(row: _Row) -> str:
@@ -53,6 +67,14 @@ def _drop(row: _Row) -> str:
     low, high = row["ci_low_drop"], row["ci_high_drop"]
     interval: str = "" if pd.isna(low) else f"  [{100 * low:5.1f}, {100 * high:5.1f}]"
     return f"{100 * row['drop']:5.1f}{interval}"
+
+
+def _without_object(row: _Row) -> str:
+    """Format what answers that ignore the photograph reach, in scenarios without the object."""
+    if pd.isna(row["majority"]):
+        return ""
+    shuffled = "" if pd.isna(row["shuffled"]) else f"shuffled {100 * row['shuffled']:.1f} %, "
+    return f"{shuffled}most frequent category {100 * row['majority']:.1f} %"
 
 
 def _matrices(scores: Scores) -> list[str]:
@@ -88,12 +110,14 @@ def _robustness(scores: Scores) -> str:
 
 
 def _s_robust(row: _Row) -> str:
-    interval: str = "" if pd.isna(row["ci_low"]) else f" [{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+    finding = s_robust_finding(row)
     return (
-        f"{row['model']}: S_robust {row['s_robust']:.4f}{interval} = 1 − (cross {row['sigma2_cross']:.4f} + inner "
-        f"{row['sigma2_inner']:.4f}), mu = {row['mu']:.4f}, {_scenarios(row)} ({row['scenarios']}), "
-        f"n = {row['n_images']:,} photographs, definition {row['reading']} ({row['power']} about {row['about']}), "
-        f"interval {row['method']}"
+        f"{row['model']}: S_robust {row['s_robust']:.4f}{_bounds(row)}, as published {row['plug_in']:.4f}"
+        f"{f'; {finding}' if finding else ''}\n"
+        f"  = 1 − (cross {row['sigma2_cross']:.4f} + inner {row['sigma2_inner']:.4f}), mu = {row['mu']:.4f}, "
+        f"{_scenarios(row)} ({row['scenarios']}), {_photographs(row)}\n"
+        f"  definition {row['reading']} ({row['power']} about {row['about']}), interval {row['method']} "
+        f"{interval_over(row['over'])}"
     )
 
 
@@ -102,11 +126,23 @@ def _incomplete(row: _Row, cross: _Row | None) -> str:
     text = f"{series_name(row['model'], row['trained_on'])}: no S_robust: {row['missing']}"
     if cross is None or pd.isna(cross["cross"]):
         return text
-    interval = "" if pd.isna(cross["ci_low"]) else f" [{cross['ci_low']:.4f}, {cross['ci_high']:.4f}]"
+    finding = cross_finding(cross)
     return (
-        f"{text}; cross term of S_robust {cross['cross']:.4f}{interval} "
-        f"({cross['power']} about {cross['about']}; mu = {cross['mu']:.4f}, {_scenarios(cross)})"
+        f"{text}\n  cross term of S_robust {cross['cross']:.4f}{_bounds(cross)}, as published {cross['plug_in']:.4f}"
+        f"{f'; {finding}' if finding else ''}\n"
+        f"  {cross['power']} about {cross['about']}, mu = {cross['mu']:.4f}, {_scenarios(cross)}, "
+        f"{_photographs(cross)}, interval {interval_over(cross['over'])}"
     )
+
+
+def _bounds(row: _Row) -> str:
+    return "" if pd.isna(row["ci_low"]) else f" [{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+
+
+def _photographs(row: _Row) -> str:
+    least = int(row["n_images_least"])
+    fewer = f", {least:,} in the scenario with the fewest" if least < row["n_images"] else ""
+    return f"n = {counted(int(row['n_images']), 'photograph')}{fewer}"
 
 
 def _scenarios(row: _Row) -> str:

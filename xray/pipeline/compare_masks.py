@@ -18,8 +18,11 @@ from xray.masks import Mask, decode_mask, iou
 from xray.masks.comparison import boundary_f
 from xray.masks.photographs import Row, hint_of, read_photo
 from xray.runs.folder import RunFolder
+from xray.runs.groups import GROUPED_BY, join_shared_groups
 from xray.runs.roles import PRETRAINED
-from xray.statistics.robustness.bootstrap import Bootstrap, columns_of, image_accuracies, paired_differences
+from xray.statistics.robustness.bootstrap import Bootstrap, column_means, columns_of, groups_of, image_accuracies
+from xray.statistics.robustness.differences import paired_differences
+from xray.statistics.robustness.proportions import widened
 
 GIVEN = "given"
 MEASURES = ("iou", "boundary_f")
@@ -87,7 +90,7 @@ def compare_masks(run: RunFolder, against: str, progress: Callable[[int], None] 
     photographs = pd.DataFrame(rows, columns=_COLUMNS)
     run.store.write_file("mask_comparison.csv", photographs.to_csv(index=False).encode())
     seed = int(run.recipe_values["seed"])
-    accuracies = pd.DataFrame() if other is None else accuracy_differences(run, other, partners, seed)
+    accuracies = pd.DataFrame() if other is None else accuracy_differences(run, other, partners)
     return Comparison(photographs, by_category(photographs, seed), accuracies, len(source))
 
 
@@ -173,15 +176,17 @@ def by_category(photographs: pd.DataFrame, seed: int = 0, resamples: int = 2000)
 def _means(group: pd.DataFrame, seed: int, resamples: int) -> dict[str, float]:
     made = group[list(MEASURES)].dropna().to_numpy(np.float64)
     row: dict[str, float] = {"photographs": len(group), "made": len(made)}
-    bootstrap = Bootstrap.of_means(made, resamples, seed) if len(made) else None
-    bounds = bootstrap.interval() if bootstrap is not None and len(made) > 1 else np.full((2, len(MEASURES)), np.nan)
+    means, bounds = column_means(made), np.full((2, len(MEASURES)), np.nan)
+    if len(made) > 1:
+        drawn = Bootstrap.of_means(made, resamples, seed).interval()
+        bounds = widened(drawn, means, np.full(len(MEASURES), len(made)))
     for index, name in enumerate(MEASURES):
-        row[name] = float(bootstrap.estimate_K[index]) if bootstrap is not None else np.nan
+        row[name] = float(means[index])
         row |= {f"{name}_low": float(bounds[0, index]), f"{name}_high": float(bounds[1, index])}
     return row
 
 
-def accuracy_differences(run: RunFolder, other: RunFolder, partners: Mapping[str, str], seed: int = 0) -> pd.DataFrame:
+def accuracy_differences(run: RunFolder, other: RunFolder, partners: Mapping[str, str]) -> pd.DataFrame:
     """Compare the accuracies of pretrained models on two runs, paired by photograph.
 
     Only scenarios with the same settings in both runs count, and models with the same weights.
@@ -190,7 +195,6 @@ def accuracy_differences(run: RunFolder, other: RunFolder, partners: Mapping[str
         run: the run whose masks were made.
         other: the run with given masks.
         partners: ids of photographs in `other` by their ids in `run`.
-        seed: of the bootstrap.
 
     Returns:
         See `Comparison.accuracies`.
@@ -199,6 +203,7 @@ def accuracy_differences(run: RunFolder, other: RunFolder, partners: Mapping[str
     common = [name for name, entry in settings[0].items() if settings[1].get(name) == entry]
     here = {there: image for image, there in partners.items()}
     ours, theirs = (_predictions(one, common) for one in (run, other))
+    ours = join_shared_groups(ours, run.store.table("source", GROUPED_BY))
     theirs = theirs.assign(image_id=theirs["image_id"].map(here)).dropna(subset="image_id")
     if ours.empty or theirs.empty:
         return pd.DataFrame()
@@ -207,7 +212,8 @@ def accuracy_differences(run: RunFolder, other: RunFolder, partners: Mapping[str
     if left.empty:
         return pd.DataFrame()
     sides = {"accuracy": left.to_numpy(), "given_accuracy": right.to_numpy()}
-    frame = paired_differences(sides, sides["accuracy"] - sides["given_accuracy"], "difference", 2000, seed, 0.95)
+    difference = sides["accuracy"] - sides["given_accuracy"]
+    frame = paired_differences(sides, difference, "difference", groups_of(ours, left.index))
     names = pd.DataFrame(
         [(model, scenario) for model, _, _, scenario in columns_of(left)], columns=["model", "scenario"]
     )

@@ -110,12 +110,12 @@ def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int 
     maps, measured = position_maps(recipe), "complexity" in predictions
     empty = pd.DataFrame()
     return EditScores(
-        beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe), seed=seed),
+        beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe)),
         donor_answers=donor_answers(predictions, _recognized(predictions, recipe), _named(predictions, recipe)),
-        curves=_labelled(curves(predictions, levels, seed=seed), levels) if len(levels) else empty,
+        curves=_labelled(curves(predictions, levels), levels) if len(levels) else empty,
         curve_summaries=curve_summaries(predictions, levels, seed=seed) if len(levels) else empty,
-        complexity_curves=complexity_curves(predictions, complexity_levels(recipe) if measured else {}, seed=seed),
-        position_maps=_maps(predictions, maps, seed),
+        complexity_curves=complexity_curves(predictions, complexity_levels(recipe) if measured else {}),
+        position_maps=_maps(predictions, maps),
         worst_groups=worst_groups(predictions, grid_scenarios(recipe), seed=seed),
         measures=measures.measured(predictions, run_measures(recipe), seed=seed),
         challenges=measures.challenges(predictions, _on_donors(recipe)),
@@ -208,7 +208,7 @@ def _labelled(table: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     return table.merge(levels[["curve", "scenario", "factor", "label"]], on=["curve", "scenario"], how="left")
 
 
-def _maps(predictions: pd.DataFrame, maps: Mapping[str, Mapping[tuple[int, int], str]], seed: int) -> pd.DataFrame:
+def _maps(predictions: pd.DataFrame, maps: Mapping[str, Mapping[tuple[int, int], str]]) -> pd.DataFrame:
     """Return accuracies by cell, over the photographs that have all nine."""
     parts = []
     for name, cells in maps.items():
@@ -217,6 +217,6 @@ def _maps(predictions: pd.DataFrame, maps: Mapping[str, Mapping[tuple[int, int],
              "row": cell[0], "column": cell[1]}
             for index, (cell, scenario) in enumerate(cells.items())
         ])  # fmt: skip
-        table = curves(predictions, levels, seed=seed).merge(levels[["scenario", "row", "column"]], on="scenario")
+        table = curves(predictions, levels).merge(levels[["scenario", "row", "column"]], on="scenario")
         parts.append(table.rename(columns={"curve": "map"}).drop(columns=["level", "surviving"]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from xray.core.errors import ConfigError
 from xray.core.schema import OK, SCORES
 from xray.pipeline import edits
+from xray.runs.groups import GROUPED_BY, join_shared_groups
 from xray.runs.roles import (
     PRETRAINED,
     adversarial_scenarios,
@@ -23,15 +24,23 @@ from xray.runs.roles import (
     scenarios_needing_masks,
     training_scenarios,
 )
-from xray.statistics import accuracy_table, chance_warnings, cross_terms, drops, matched_s_robusts, segmentation_table
+from xray.statistics import (
+    accuracy_table,
+    at_chance,
+    baselines,
+    cross_terms,
+    drops,
+    matched_s_robusts,
+    segmentation_table,
+)
 from xray.statistics.robustness import segmentation
 from xray.statistics.robustness.mask_doubts import mask_doubts
 
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
 
-COLUMNS = ("model", "trained_on", "scenario", "category", "image_id", "variant", "fold", "correct")
-"""The columns of PREDICTIONS that scores depend on."""
+COLUMNS = ("model", "trained_on", "scenario", "category", "image_id", "variant", "fold", "repeat", "correct")
+"""The columns of PREDICTIONS that scores depend on, besides those of edits and segmenters."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,12 @@ class Scores:
             `xray.statistics.cross_terms`.
         s_robust: S_robust per model, over the scenarios that models are trained on, or what is missing for it; see
             `xray.statistics.matched_s_robusts`.
+        at_chance: the models that are not above chance on the reference, which have no S_robust and no cross term; see
+            `xray.statistics.at_chance`.
+        baselines: how often answers that ignore the photograph are right without the object; see
+            `xray.statistics.baselines`.
         segmentation: IoU, Dice and pixel accuracy of segmenters; see `xray.statistics.segmentation_table`.
-        warnings: a message for each doubt about masks, and for each S_robust that chance could explain.
+        warnings: a message for each doubt about masks, and for each model at chance, which has no S_robust.
         reference: the reference scenario of drops.
     """
 
@@ -56,9 +69,15 @@ class Scores:
     drops: pd.DataFrame
     cross: pd.DataFrame
     s_robust: pd.DataFrame
+    at_chance: pd.DataFrame
+    baselines: pd.DataFrame
     segmentation: pd.DataFrame
     warnings: tuple[str, ...]
     reference: str
+
+    def above_chance(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Select the rows of models that are not at chance."""
+        return table[_above(table, self.at_chance)]
 
 
 def compared(predictions: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -99,20 +118,34 @@ def score_predictions(
         raise ConfigError("there are no predictions to score; run `xray evaluate` or `xray sweep` first")
     excluded = predictions["scenario"].isin([*controls, *editing]) | predictions["image_id"].isin(list(without_mask))
     comparable = predictions[~excluded]
-    s_robust = matched_s_robusts(comparable, reference, within, seed)
+    shown, chance = compared(predictions, reference), at_chance(comparable, reference)
     return Scores(
         accuracy=accuracy_table(predictions, by=("model", "trained_on", "scenario")),
         by_category=accuracy_table(predictions),
-        drops=drops(compared(predictions, reference), reference, seed=seed),
-        cross=cross_terms(compared(comparable, reference), reference, seed=seed),
-        s_robust=s_robust,
+        drops=drops(shown, reference),
+        cross=_without(cross_terms(compared(comparable, reference), reference, seed=seed), chance),
+        s_robust=matched_s_robusts(comparable, reference, within, seed),
+        at_chance=chance,
+        baselines=baselines(shown, controls),
         segmentation=segmentation_table(predictions, seed=seed),
         warnings=(
-            *mask_doubts(compared(predictions, reference), reference, controls, object_alone, seed),
-            *chance_warnings(comparable, s_robust, reference),
+            *mask_doubts(shown, reference, controls, object_alone),
+            *(f"{row.model}: {row.reason}" for row in chance.itertuples()),
         ),
         reference=reference,
     )
+
+
+def _without(cross: pd.DataFrame, chance: pd.DataFrame) -> pd.DataFrame:
+    """Take the cross terms from the models at chance, which have nothing to lose: that it is small says nothing."""
+    above, values = _above(cross, chance), ["cross", "ci_low", "ci_high", "plug_in"]
+    return cross.assign(**{name: cross[name].where(above) for name in values})
+
+
+def _above(table: pd.DataFrame, chance: pd.DataFrame) -> pd.Series:
+    at_chance = set(zip(chance["model"], chance["trained_on"], strict=True))
+    series = zip(table["model"], table["trained_on"], strict=True)
+    return pd.Series([pair not in at_chance for pair in series], index=table.index, dtype=bool)
 
 
 def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Table) -> set[str]:
@@ -131,10 +164,10 @@ def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any
 
 
 def score(run: RunFolder) -> Scores:
-    """Score the predictions of a run, and write the tables `scores`, `drops`, `robustness` and `segmentation`.
+    """Score the predictions of a run, and write the tables `scores`, `drops`, `robustness` and others.
 
-    `segmentation` is written only if the run has segmenters; the tables of `xray.pipeline.edits.EditScores`, only if it
-    has such scenarios.
+    `baselines` is written only if the run has scenarios without the object, `segmentation` if it has segmenters, and
+    the tables of `xray.pipeline.edits.EditScores` if it has such scenarios.
 
     Raises:
         XrayError: see `score_predictions`; or the recipe has no scenario of kind `original`.
@@ -142,6 +175,7 @@ def score(run: RunFolder) -> Scores:
     recipe = run.recipe_values
     columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe)]
     predictions = edits.with_image_facts(run.store.table("predictions", columns=columns).to_pandas(), recipe, run.store)
+    predictions = join_shared_groups(predictions, run.store.table("source", GROUPED_BY))
     scores = score_predictions(
         predictions,
         reference_scenario(recipe),
@@ -159,8 +193,9 @@ def score(run: RunFolder) -> Scores:
     for name, table in edited.tables().items():
         run.store.write_table(name, _as_table(table))
     run.store.write_table("robustness", _as_table(robustness(scores)))
-    if len(scores.segmentation):
-        run.store.write_table("segmentation", _as_table(scores.segmentation))
+    for name, table in {"baselines": scores.baselines, "segmentation": scores.segmentation}.items():
+        if len(table):
+            run.store.write_table(name, _as_table(table))
     return scores
 
 
@@ -170,13 +205,16 @@ def robustness(scores: Scores) -> pd.DataFrame:
     Returns:
         One row per (model, trained_on), where `trained_on` is the reference or `pretrained`. From the cross term: the
         columns of `xray.statistics.cross_terms`, over all scenarios that the model was tested on. From S_robust:
-        `s_robust`, `s_robust_low`, `s_robust_high`, `sigma2_cross`, `sigma2_inner`, `s_robust_scenarios` (names),
-        `s_robust_images`, `reading`, `method`, and `missing`: what S_robust lacks, empty if it exists.
+        `s_robust`, `s_robust_low`, `s_robust_high`, `s_robust_plug_in` (the formula as published), `sigma2_cross`,
+        `sigma2_inner`, `plug_in_cross`, `plug_in_inner`, `s_robust_scenarios` (names), `s_robust_images`,
+        `s_robust_images_least` (in the scenario with the fewest), `reading`, `method`, and `missing`: what S_robust
+        lacks, empty if it exists. All values of a model at chance are NaN.
     """
     names = {
-        "s_robust": "s_robust", "ci_low": "s_robust_low", "ci_high": "s_robust_high", "sigma2_cross": "sigma2_cross",
-        "sigma2_inner": "sigma2_inner", "scenarios": "s_robust_scenarios", "n_images": "s_robust_images",
-        "reading": "reading", "method": "method", "missing": "missing",
+        "s_robust": "s_robust", "ci_low": "s_robust_low", "ci_high": "s_robust_high", "plug_in": "s_robust_plug_in",
+        "sigma2_cross": "sigma2_cross", "sigma2_inner": "sigma2_inner", "plug_in_cross": "plug_in_cross",
+        "plug_in_inner": "plug_in_inner", "scenarios": "s_robust_scenarios", "n_images": "s_robust_images",
+        "n_images_least": "s_robust_images_least", "reading": "reading", "method": "method", "missing": "missing",
     }  # fmt: skip
     parts = scores.s_robust[["model", "trained_on", *names]].rename(columns=names)
     return scores.cross.merge(parts, how="outer", on=["model", "trained_on"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from xray.core.text import printable
 from xray.report import figures
-from xray.report.data import ReportData
-from xray.report.tables import NONE, Table, records
-from xray.report.text import decimal_interval, decimals, interval, percentage_points
+from xray.report.data import IGNORANT, ReportData
+from xray.report.tables import AT_CHANCE, NONE, Table, records
+from xray.report.text import decimal_interval, decimals, interval, p_value, percentage_points
 from xray.runs.roles import series_name
+from xray.statistics.robustness.findings import cross_finding, intervals_over, multiplicity
 
 _OPEN_MAPS = 2
 _OPEN_ROWS = 40
@@ -21,16 +22,21 @@ _OPEN_ROWS = 40
 
 def render(data: ReportData) -> dict[str, Any] | None:
     """Return the context of `accuracy.html.j2`; None without predictions."""
-    scores = data.scores
+    scores, baselines = data.scores, data.scores.baselines
     if scores.accuracy.empty:
         return None
     heatmap = figures.accuracy_heatmap(scores.accuracy, data.overview)
     return {
         "heatmap": figures.inline_svg(heatmap, "Accuracy in percent by model and scenario", "accuracy"),
-        "drops": _drops(scores.drops, data.overview),
+        "drops": _drops(data),
+        "multiplicity": "" if scores.drops is None else multiplicity(scores.above_chance(scores.drops)),
+        "fewer": fewer_photographs(data),
+        "at_chance": sorted(scores.at_chance),
+        "baselines": None if baselines is None or baselines.empty else _baselines(data, baselines),
         "numbers": _numbers(data),
         "open": len(scores.accuracy) <= _OPEN_ROWS,
-        "cross": None if scores.cross is None or scores.cross.empty else _cross(scores.cross),
+        "cross": None if scores.cross is None or scores.cross.empty else _cross(data, scores.cross),
+        "over": intervals_over(scores.cross),
         "maps": [_map(data, index) for index in range(len(scores.series))],
         "reference": scores.reference,
         "left_out": len(data.grid),
@@ -39,20 +45,51 @@ def render(data: ReportData) -> dict[str, Any] | None:
     }
 
 
-def _drops(drops: pd.DataFrame | None, scenarios: Sequence[str]) -> Markup | None:
-    if drops is None or drops["drop"].isna().all():
+def fewer_photographs(data: ReportData) -> list[str]:
+    """Return the scenarios in which fewer photographs are compared than are on the reference, with their numbers."""
+    accuracy, drops = data.scores.accuracy, data.scores.drops
+    if drops is None or drops.empty:
+        return []
+    most = int(accuracy.loc[accuracy["scenario"] == data.scores.reference, "n_images"].max())
+    numbers = drops.groupby("scenario", sort=False)["n_images"].agg(["min", "max"])
+    return [
+        f"{name} {low:,}" if low == high else f"{name} {low:,}–{high:,}"
+        for name, low, high in numbers[numbers["min"] < most].itertuples()
+    ]
+
+
+def _drops(data: ReportData) -> Markup | None:
+    drops = data.scores.drops
+    if drops is None:
         return None
-    drops = drops[drops["scenario"].isin(scenarios)]
+    drops = data.scores.above_chance(drops[drops["scenario"].isin(data.overview)])
+    if drops["drop"].isna().all():
+        return None
     axes = figures.drop_intervals(drops)
     return figures.inline_svg(axes, "Points of accuracy lost in each scenario with 95 % intervals", "drops")
+
+
+def _baselines(data: ReportData, baselines: pd.DataFrame) -> Table:
+    """Make the table of accuracies without the object, beside those of answers that ignore the photograph."""
+    return Table.of(
+        records(baselines),
+        ("name model", lambda row: row["series"]),
+        ("name scenario", lambda row: row["scenario"]),
+        ("number accuracy %", lambda row: percentage_points(row["accuracy"], 1)),
+        ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1)),
+        *((f"number {text} %", _share(name)) for name, text in IGNORANT.items()),
+        ("number images", lambda row: f"{row['n']:,}"),
+        faint=lambda row: row["series"] in data.scores.at_chance,
+    )
 
 
 def _numbers(data: ReportData) -> Table:
     """Make the table of accuracies and drops by model, and by scenario in the recipe's order."""
     table = data.scores.accuracy
-    drops = pd.DataFrame(columns=["series", "scenario", "drop", "ci_low", "ci_high", "n_images"])
+    chance = data.scores.at_chance
+    drops = pd.DataFrame(columns=["series", "scenario", "drop", "ci_low", "ci_high", "n_images", "p", "p_holm"])
     if data.scores.drops is not None:
-        drops = data.scores.drops[drops.columns]
+        drops = data.scores.above_chance(data.scores.drops)[drops.columns]
     table = table.merge(drops, how="left", on=["series", "scenario"], suffixes=("", "_drop"))
     order = {name: index for index, name in enumerate(data.scenarios)}
     table = table.assign(order=table["scenario"].map(order)).sort_values(["series", "order"], kind="stable")
@@ -63,22 +100,41 @@ def _numbers(data: ReportData) -> Table:
         ("number correct / all", lambda row: f"{row['correct']:,} / {row['n']:,}"),
         ("number accuracy %", lambda row: percentage_points(row["accuracy"], 1)),
         ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1)),
-        ("number points lost", lambda row: percentage_points(row["drop"], 1)),
+        ("number points lost", lambda row: AT_CHANCE if row["series"] in chance else percentage_points(row["drop"], 1)),
         ("number 95 % interval", lambda row: interval(row["ci_low_drop"], row["ci_high_drop"], 1) or NONE),
+        ("number P", lambda row: p_value(row["p"])),
+        ("number P, Holm", lambda row: p_value(row["p_holm"])),
         ("number photographs compared", lambda row: NONE if pd.isna(row["drop"]) else f"{row['n_images_drop']:,.0f}"),
+        faint=lambda row: row["series"] in chance,
     )
 
 
-def _cross(cross: pd.DataFrame) -> Table:
+def photographs(row: Mapping[Hashable, Any]) -> str:
+    """Return the number of photographs of S_robust or a cross term: from the scenario with the fewest to all."""
+    if pd.isna(row["n_images"]):
+        return NONE
+    least, n = int(row["n_images_least"]), int(row["n_images"])
+    return f"{least:,}–{n:,}" if least < n else f"{n:,}"
+
+
+def _share(name: str) -> Callable[[Mapping[Hashable, Any]], str]:
+    return lambda row: percentage_points(row[name], 1)
+
+
+def _cross(data: ReportData, cross: pd.DataFrame) -> Table:
+    chance = data.scores.at_chance
     return Table.of(
         records(cross),
         ("name model", lambda row: row["series"]),
-        ("number cross term", lambda row: decimals(row["cross"])),
+        ("number cross term", lambda row: AT_CHANCE if row["series"] in chance else decimals(row["cross"])),
         ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
+        ("number as published", lambda row: decimals(row["plug_in"])),
+        ("prose to be told from chance", lambda row: cross_finding(row) or (NONE if pd.isna(row["cross"]) else "yes")),
         ("number μ", lambda row: decimals(row["mu"])),
         ("number scenarios", lambda row: str(row["n_scenarios"])),
-        ("number photographs", lambda row: f"{row['n_images']:,}"),
+        ("number photographs", photographs),
         ("text definition", lambda row: f"{row['power']} about {row['about']}"),
+        faint=lambda row: row["series"] in chance,
     )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from statistics import fmean
+
 import pandas as pd
+import pyarrow.compute as pc
 
 from xray.core.schema import OK
+from xray.core.text import counted, share_of
 from xray.pipeline.realism import rates
 from xray.report.data import ReportData
 from xray.report.headline import best_series, ranked_drops
@@ -14,6 +19,8 @@ from xray.sources.base import join_names
 
 _FEW_ANSWERS = 10
 """Wrong answers; of fewer, a share means little."""
+_MUCH_WHITE = 0.1
+"""Share of a brightened region that is white, from which on it is a caveat."""
 _CLEAR = 0.9
 """Share of simple backgrounds that are simpler than the median of complex ones, above which the two differ."""
 _TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
@@ -27,6 +34,7 @@ def caveats(data: ReportData) -> list[str]:
         caveats.append(f"Drops and the cross term are missing: {data.scores.problem.rstrip('.')}.")
     caveats += _worst_of_many(data)
     caveats += _second_objects(data)
+    caveats += _saturated(data)
     caveats += _flat_ladders(data)
     caveats += _undetected(data)
     caveats += _filtered(data)
@@ -50,12 +58,12 @@ def _seen_photographs(data: ReportData) -> list[str]:
     total, caveats = sum(splits.values()), []
     if seen := splits.get("train", 0):
         caveats.append(
-            f"{seen:,} of {total:,} photographs belong to the training set of ImageNet models. Accuracy on them is not "
+            f"In the training set of ImageNet models: {share_of(seen, total, 'photograph')}. Accuracy on them is not "
             "accuracy on new photographs; drops compare the same photographs with each other."
         )
     if unknown := splits.get("unknown", 0):
         caveats.append(
-            f"It is unknown whether the pretrained models were trained on {unknown:,} of {total:,} photographs."
+            f"It is unknown whether the pretrained models were trained on {share_of(unknown, total, 'photograph')}."
         )
     return caveats
 
@@ -84,6 +92,25 @@ def _second_objects(data: ReportData) -> list[str]:
         "much of its drop is due to a second object, or to a place that is typical of one."
         for scenario, naming, wrong in counts.itertuples()
         if naming > wrong / 2 and wrong >= _FEW_ANSWERS
+    ]
+
+
+def _saturated(data: ReportData) -> list[str]:
+    """Name the brightened scenarios in which a good part of the region is white; runs of before did not measure it."""
+    regions = {"bright_background": "background", "bright_object": "object"}
+    kinds = {name: values["kind"] for name, values in data.recipe["scenarios"].items() if values["kind"] in regions}
+    if not kinds:
+        return []
+    table = data.run.table("images", ["scenario", "provenance"], pc.field("scenario").isin(list(kinds)))
+    shares: dict[str, list[float]] = {name: [] for name in kinds}
+    for scenario, provenance in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
+        if (share := json.loads(provenance).get("measured", {}).get("saturated")) is not None:
+            shares[scenario].append(share)
+    return [
+        f"{name} makes {fmean(found):.0%} of the {regions[kinds[name]]}’s pixels white, on average over "
+        f"{counted(len(found), 'image')}: what was there is lost, not only brighter."
+        for name, found in shares.items()
+        if found and fmean(found) >= _MUCH_WHITE
     ]
 
 
@@ -121,8 +148,9 @@ def _undetected(data: ReportData) -> list[str]:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reason"].value_counts().items())
         parts.append(f"{category} {len(rows):,} of {(masks['category'] == category).sum():,} ({reasons})")
     return [
-        f"Masks are made from words, and {len(lost):,} of {len(masks):,} photographs have none. Detectors find some "
-        f"categories better than others, so the remaining photographs are a selection: {join_names(parts)}."
+        f"Masks are made from words, and {len(lost):,} of {counted(len(masks), 'photograph')} have none. Detectors "
+        "find some categories better than others, so the remaining photographs are a selection: "
+        f"{join_names(parts)}."
     ]
 
 

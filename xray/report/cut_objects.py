@@ -37,7 +37,7 @@ def cut_objects(data: ReportData, beyond: pd.DataFrame) -> dict[str, Any] | None
     if not cut.any():
         return None
     whole = data.scores.predictions[~data.scores.predictions["image_id"].isin(cut.index[cut])]
-    without = drops_beyond_controls(compared(whole, reference), controls, seed=int(data.recipe["seed"]))
+    without = drops_beyond_controls(compared(whole, reference), controls)
     keys = ["model", "trained_on", "scenario"]
     table = without.merge(beyond, how="left", on=keys, suffixes=("", "_all"))
     return {"n": int(cut.sum()), "of": len(cut), "table": _table(table) if len(table) else None}

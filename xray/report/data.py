@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from xray.pipeline.edits import EditScores
 from xray.pipeline.realism import judgements
 from xray.pipeline.score import COLUMNS, compared, photographs_without_mask, score_predictions
 from xray.runs.factors import grid_scenarios
+from xray.runs.groups import GROUPED_BY, join_shared_groups
 from xray.runs.receipts import GENERATE, Receipt
 from xray.runs.roles import (
     PRETRAINED,
@@ -49,6 +50,8 @@ _MASK_COLUMNS = [
 ]
 _IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason", "detail"]
 
+IGNORANT = {"shuffled": "its answers shuffled", "majority": "always the most frequent category"}
+"""Answers that ignore the photograph, by the column of `xray.statistics.baselines`."""
 _ALL = pc.scalar(True)
 _MANY = 24
 """Scenarios in figures of all scenarios, above which those leave out the cells of a grid."""
@@ -122,7 +125,8 @@ class ScoreTables:
     `accuracy` and `by_category` have the models that are pretrained or trained on the reference (all models if the
     recipe has no reference), `trained` the models trained in this run. `drops` and `cross` are None where they cannot
     be computed, which `problem` explains; `s_robust` has `label`, the model's name, and is None where no model was
-    trained. `warnings` are the S_robust values that a model at chance could reach.
+    trained. `at_chance` has the rows of `xray.statistics.at_chance` by series, and `baselines` those of
+    `xray.statistics.baselines`; `warnings` are doubts about masks, and the models at chance.
     """
 
     predictions: pd.DataFrame
@@ -134,6 +138,8 @@ class ScoreTables:
     cross: pd.DataFrame | None = None
     s_robust: pd.DataFrame | None = None
     edits: EditScores | None = None
+    at_chance: Mapping[str, Mapping[Hashable, Any]] = field(default_factory=dict)
+    baselines: pd.DataFrame | None = None
     warnings: tuple[str, ...] = ()
     problem: str = ""
     reference: str | None = None
@@ -142,6 +148,21 @@ class ScoreTables:
     def series(self) -> list[tuple[str, str]]:
         """The (model, trained_on) pairs of `accuracy`, sorted."""
         return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
+
+    def above_chance(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Select the rows of models that are not at chance."""
+        return table[~table["series"].isin(list(self.at_chance))]
+
+    def ignorant(self, series: str, scenario: str) -> dict[str, float]:
+        """Return how often answers that ignore the photograph are right in a scenario, by name; empty if not known."""
+        if self.baselines is None:
+            return {}
+        table = self.baselines
+        rows = table[(table["series"] == series) & (table["scenario"] == scenario)]
+        return {
+            text: float(row[name]) for row in rows.to_dict("records") for name, text in IGNORANT.items()
+            if pd.notna(row[name])
+        }  # fmt: skip
 
     @property
     def has_pretrained(self) -> bool:
@@ -217,6 +238,7 @@ class ReportData:
     def predictions(self, image_ids: Sequence[str]) -> Predictions:
         """Return every model's prediction on every image of some photographs."""
         rows = self.scores.predictions[self.scores.predictions["image_id"].isin(image_ids)]
+        rows = rows[rows["repeat"].fillna(0) == 0]  # of repeated trainings, the first one's answers are shown
         rows = _with_series(rows.sort_values(["model", "trained_on", "fold"]))
         groups = rows.groupby(["image_id", "scenario", "variant"])[["series", "correct", "p_true"]]
         return {key: group.to_dict("records") for key, group in groups}
@@ -228,6 +250,7 @@ def gather(folder: RunFolder) -> ReportData:
     recipe = run.recipe
     columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe), "p_true"]
     predictions = edits.with_image_facts(run.table("predictions", columns=columns).to_pandas(), recipe, run)
+    predictions = join_shared_groups(predictions, run.table("source", GROUPED_BY))
     plan = run.table("plan", columns=["scenario", "prompt", "place"])
     cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
     cells = cells.rename(columns={"count_all": "planned"})
@@ -287,7 +310,8 @@ def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Tabl
         return ScoreTables(**tables, problem=str(error))
     edited = edits.score_edits(compared(predictions, reference), recipe, seed)
     tables |= {"drops": _with_series(scores.drops), "cross": _with_series(scores.cross), "warnings": scores.warnings}
-    tables["edits"] = edited
+    tables |= {"edits": edited, "baselines": _with_series(scores.baselines)}
+    tables["at_chance"] = {row["series"]: row for row in _with_series(scores.at_chance).to_dict("records")}
     if len(tables["trained"]) or within:
         pretrained = scores.s_robust["trained_on"] == PRETRAINED
         labels = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")

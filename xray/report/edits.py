@@ -14,7 +14,7 @@ from xray.report import figures
 from xray.report.crops import CROP, seen_by_cell
 from xray.report.curves import shown_curves
 from xray.report.cut_objects import cut_objects
-from xray.report.data import ReportData
+from xray.report.data import IGNORANT, ReportData
 from xray.report.tables import NONE, Table, records
 from xray.report.text import decimals, interval, percent, percentage_points
 from xray.runs.factors import curve_levels, grid_scenarios
@@ -104,11 +104,16 @@ def _leak(data: ReportData) -> Table | None:
         return None
     groups = rows.groupby(["model", "trained_on", "scenario"], observed=True)
     table = groups.agg(n=("correct", "size"), accuracy=("correct", "mean"), p_true=("p_true", "mean")).reset_index()
+
+    def ignorant(name: str) -> Callable[[Any], str]:
+        return lambda row: percent(data.scores.ignorant(_name(row), row["scenario"]).get(name, float("nan")), 1)
+
     return Table.of(
         records(table),
         ("name model", _name),
         ("name scenario", lambda row: row["scenario"]),
         ("number accuracy", lambda row: percent(row["accuracy"], 1)),
+        *((f"number {name}", ignorant(name)) for name in IGNORANT.values()),
         ("number mean p(true)", lambda row: percent(row["p_true"], 1)),
         ("number images", lambda row: f"{row['n']:,}"),
     )

@@ -52,13 +52,17 @@ def _accuracies(data: ReportData) -> list[Card]:
     if not drops.empty:
         worst = drops.iloc[0].to_dict()
         note = _note(worst, f"{worst['scenario']}, n\u00a0=\u00a0{worst['n_images']:,}")
-        cards.append(("largest drop in points", percentage_points(worst["drop"]), note))
-    controls = [name for name in data.controls[:1] if name in rows]
-    return cards + [_accuracy("accuracy without object", rows[name], series) for name in controls]
+        label = "points lost" if len(drops) == 1 else f"points lost, the most in {len(drops)} scenarios"
+        cards.append((label, percentage_points(worst["drop"]), note))
+    for name in [name for name in data.controls[:1] if name in rows]:
+        ignorant = [f"{text}: {percent(share)}" for text, share in data.scores.ignorant(series, name).items()]
+        cards.append(_accuracy("accuracy without object", rows[name], series, *ignorant))
+    return cards
 
 
-def _accuracy(label: str, row: Mapping[Hashable, Any], series: str) -> Card:
-    return label, percent(row["accuracy"]), _note(row, f"{printable(series, 28)}, n\u00a0=\u00a0{row['n']:,}")
+def _accuracy(label: str, row: Mapping[Hashable, Any], series: str, *more: str) -> Card:
+    note = _note(row, f"{printable(series, 28)}, n\u00a0=\u00a0{row['n']:,}")
+    return label, percent(row["accuracy"]), "; ".join([note, *more])
 
 
 def _note(row: Mapping[Hashable, Any], text: str) -> str:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from xray.core.text import printable
+from xray.core.text import counted, printable
 from xray.report.data import ReportData
 from xray.report.text import interval, percent, percentage_points, phrase
 from xray.runs.roles import untested_scenarios
+from xray.statistics.robustness.findings import shown_losses
+
+_AT_CHANCE = "A model at chance has no accuracy to lose: it has no S_robust, and is left out of rankings and figures."
 
 
 def best_series(data: ReportData) -> str | None:
-    """Return the series with the highest accuracy on the reference, which the headline is about."""
+    """Return the series with the highest accuracy on the reference, which the headline is about.
+
+    Models at chance come last.
+    """
     rows = data.scores.accuracy[data.scores.accuracy["scenario"] == data.scores.reference]
     if rows.empty:
         return None
-    return str(rows.sort_values(["accuracy", "series"], ascending=[False, True], kind="stable")["series"].iloc[0])
+    rows = rows.assign(chance=rows["series"].isin(list(data.scores.at_chance)))
+    rows = rows.sort_values(["chance", "accuracy", "series"], ascending=[True, False, True], kind="stable")
+    return str(rows["series"].iloc[0])
 
 
 def ranked_drops(data: ReportData, series: str) -> pd.DataFrame:
-    """Return the drops of one series without controls: intervals above 0 first, then by size, the largest first."""
-    if data.scores.drops is None:
+    """Return the drops of one series without controls: losses that are shown first, then by size, the largest first.
+
+    There are none of a model at chance.
+    """
+    if data.scores.drops is None or series in data.scores.at_chance:
         return pd.DataFrame()
     table = data.scores.drops
     untested = untested_scenarios(data.recipe)
     rows = table[(table["series"] == series) & ~table["scenario"].isin(untested)].dropna(subset=["drop"])
-    rows = rows.assign(clear=rows["ci_low"] > 0)
+    rows = rows.assign(clear=shown_losses(rows))
     return rows.sort_values(["clear", "drop", "scenario"], ascending=[False, False, True], kind="stable")
 
 
@@ -34,39 +47,29 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
     series = best_series(data)
     if data.scores.predictions.empty:
         return "No model has been evaluated on these images yet.", ["Run “xray evaluate” to evaluate models on them."]
+    if series is not None and series in data.scores.at_chance:
+        return _chance_level(data, series), [_AT_CHANCE]
     drops = ranked_drops(data, series) if series else pd.DataFrame()
     if series is None or drops.empty:
         details = [data.scores.problem] if data.scores.problem else []
         return "Accuracies are available, but accuracy drops cannot be computed yet.", details
-    if sentence := _chance_level(data, series) or _never_right(data, series):
-        return sentence, ["A model at chance level has no accuracy to lose, so its drops and S_robust mean nothing."]
-    worst, best = drops.iloc[0], drops.iloc[-1]
+    worst, best = drops.iloc[0], drops.sort_values(["drop", "scenario"], kind="stable").iloc[0]
     details = [_worst(data, worst), *_agreement(data, worst["scenario"])]
-    if len(drops) > 1:
+    if best["scenario"] != worst["scenario"]:
         details.append(_best(data, best))
     details += _control(data, series)
-    return _main(data, printable(series), worst), details
+    return _main(data, printable(series), drops), details
 
 
 def _chance_level(data: ReportData, series: str) -> str:
-    """Describe a classifier that was trained in this run and is no better than chance; empty for others."""
-    table = data.scores.trained
-    rows = table[(table["series"] == series) & (table["scenario"] == data.scores.reference)]
-    segmenters = set(data.scores.segmentation["series"])
-    if rows.empty or series in segmenters or rows["ci_low"].iloc[0] > data.chance:
-        return ""
-    row = rows.iloc[0]
-    accuracy = f"{percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}"
-    return f"{printable(series)} is no better than chance ({percent(data.chance)}): its accuracy is {accuracy}."
-
-
-def _never_right(data: ReportData, series: str) -> str:
-    """Describe a model that is right on no unchanged photograph; empty for others."""
-    table = data.scores.accuracy
-    row = table[(table["series"] == series) & (table["scenario"] == data.scores.reference)].iloc[0]
-    if row["accuracy"] > 0:
-        return ""
-    return f"{printable(series)} is right on none of {int(row['n']):,} unchanged photographs."
+    """Describe the best of the models if it is at chance, as the others then are."""
+    chance = data.scores.at_chance[series]
+    n = len(set(data.scores.accuracy["series"]))
+    who = printable(series) if n == 1 else f"The best of {n} models, {printable(series)},"
+    if not chance["accuracy"]:
+        return f"{who} is right on no unchanged photograph."
+    accuracy = f"{percent(chance['accuracy'])} {interval(chance['ci_low'], chance['ci_high'])}"
+    return f"{who} cannot be told from chance ({percent(chance['chance'])}): its accuracy is {accuracy}."
 
 
 def _points(difference: float) -> str:
@@ -80,22 +83,37 @@ def _when(data: ReportData, scenario: str) -> str:
     return f"when {phrase(scenario, entry)}{name}"
 
 
-def _main(data: ReportData, series: str, worst: pd.Series) -> str:
+def _main(data: ReportData, series: str, drops: pd.DataFrame) -> str:
+    worst, n = drops.iloc[0], len(drops)
     when, amount = _when(data, worst["scenario"]), _points(worst["drop"])
     bounds = interval(worst["ci_low"], worst["ci_high"])
     if not bounds:
         return f"{series} loses {amount} {when}, on a single photograph: no conclusion is possible."
-    if worst["ci_low"] > 0:
+    if worst["clear"] and n == 1:
         return f"{series} loses {amount} {bounds} of accuracy {when}."
+    if worst["clear"] and worst["drop"] == drops["drop"].max():
+        return f"{series} loses most accuracy {when}: {amount} {bounds}."
+    if worst["clear"]:
+        return (
+            f"{series} loses {amount} {bounds} of accuracy {when}: of {n} differences the largest shown to be a loss."
+        )
+    if n == 1:
+        return f"{series} is not shown to lose accuracy {when}: {_change(worst)}."
     if worst["drop"] > 0:
-        return f"No scenario clearly lowers the accuracy of {series}: the largest drop is {amount} {bounds}, {when}."
-    return f"{series} loses no accuracy in any scenario."
+        return (
+            f"No scenario is shown to cost {series} accuracy: the largest of {n} differences is {amount} {bounds}, "
+            f"{when}."
+        )
+    limit = counted(max(0, math.ceil(100 * drops["ci_high"].max() - 1e-9)), "point")
+    return (
+        f"No scenario is shown to cost {series} accuracy: by their intervals, no single one of {n} costs more than "
+        f"{limit}."
+    )
 
 
 def _worst(data: ReportData, worst: pd.Series) -> str:
     n = int(worst["n_images"])
-    photographs = f"{n:,} {'photograph' if n == 1 else 'photographs'}"
-    accuracy = f"{percent(worst['accuracy'])} on {photographs}"
+    accuracy = f"{percent(worst['accuracy'])} on {counted(n, 'photograph')}"
     lost = worst["drop"] > 0  # otherwise the headline names no scenario
     subject = (
         f"Its accuracy is then {accuracy}" if lost else f"It does worst {_when(data, worst['scenario'])}: {accuracy}"
@@ -108,13 +126,19 @@ def _worst(data: ReportData, worst: pd.Series) -> str:
 
 
 def _best(data: ReportData, best: pd.Series) -> str:
-    change = f"{_points(abs(best['drop']))} {'lost' if best['drop'] >= 0 else 'gained'}"
-    when = _when(data, best["scenario"])
-    return f"It is most robust {when}: {percent(best['accuracy'])} accuracy, {change}."
+    """Describe the smallest difference, which may be a gain."""
+    verb = "gains most" if best["drop"] < 0 else "loses least"
+    return f"It {verb} {_when(data, best['scenario'])}: {percent(best['accuracy'])} accuracy, {_change(best)}."
+
+
+def _change(row: pd.Series) -> str:
+    gained = row["drop"] < 0
+    low, high = (-row["ci_high"], -row["ci_low"]) if gained else (row["ci_low"], row["ci_high"])
+    return " ".join(filter(None, (_points(abs(row["drop"])), interval(low, high), "gained" if gained else "lost")))
 
 
 def _agreement(data: ReportData, scenario: str) -> list[str]:
-    """Count the models for which a scenario has the largest drop; empty for a single model."""
+    """Count the models for which a scenario has the largest drop; empty for a single one above chance."""
     names = list(dict.fromkeys(data.scores.accuracy["series"]))
     worst = [table["scenario"].iloc[0] for name in names if not (table := ranked_drops(data, name)).empty]
     if len(worst) < 2:
@@ -134,6 +158,12 @@ def _control(data: ReportData, series: str) -> list[str]:
     removed = data.recipe["scenarios"][row["scenario"]].get("fill") == "removed"
     hidden, revealing = ("removed", "background reveals") if removed else ("covered", "background and outline reveal")
     accuracy = f"{percent(row['accuracy'])} {interval(row['ci_low'], row['ci_high'])}"
-    if not row["accuracy"]:
+    ignorant = data.scores.ignorant(series, row["scenario"])
+    if not ignorant:
         return [f"With the object {hidden}, accuracy is {accuracy}."]
-    return [f"With the object {hidden}, accuracy is still {accuracy}: the {revealing} the category that often."]
+    names = " and ".join(f"{percent(share)} ({name})" for name, share in ignorant.items())
+    told = f": the {revealing} more than chance" if row["ci_low"] > max(ignorant.values()) else ""
+    return [
+        f"With the object {hidden}, accuracy is {accuracy}{told}. Answers that ignore the photograph would reach "
+        f"{names}."
+    ]

@@ -6,7 +6,8 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,34 +15,67 @@ from xray.core.errors import ConfigError
 from xray.core.files import delete_file, exists, is_folder, read_bytes, write_bytes
 from xray.core.uri import join, to_uri
 from xray.statistics.regression.glm import CountRegression
+from xray.statistics.regression.mixed_model import MixedRegression
 from xray.statistics.regression.result import Regression
+
+if TYPE_CHECKING:
+    from xray.statistics.regression.interpretation import Interpretation
 
 _RECORD = "fit.json"
 MADE_BY = "xray regress"
 """The value of `made_by` in the record."""
 
 
-def files(fitted: Regression, cluster: str | None = None, binomial: CountRegression | None = None) -> dict[str, bytes]:
+def files(
+    fitted: Regression,
+    cluster: str | None = None,
+    binomial: CountRegression | None = None,
+    mixed: MixedRegression | None = None,
+) -> dict[str, bytes]:
     """Return the files of a written regression by name; `fit.json`, the record of all files, comes last.
 
-    `cluster` is the column of the clusters, `binomial` a binomial regression of the same table.
+    `cluster` is the column of the clusters; `binomial` and `mixed` are other regressions of the same table.
     """
     from xray.statistics.regression.diagnostics import diagnose
     from xray.statistics.regression.interpretation import interpret
-    from xray.statistics.regression.tables_text import markdown_text, prism_table, safe_csv, to_latex, to_markdown
+    from xray.statistics.regression.tables_text import prism_table, safe_csv, to_latex, to_markdown
 
-    frames = fitted.tables() | ({"binomial": binomial.parameters, "odds_ratios": binomial.ratios} if binomial else {})
+    frames = fitted.tables() | _other_tables(binomial, mixed)
     texts = {f"{name}.csv": safe_csv(frame) for name, frame in frames.items()}
     coefficients = prism_table(fitted.clustered or fitted.fit)
     texts |= {"table.md": to_markdown(coefficients), "table.tex": to_latex(coefficients)}
     reading = interpret(fitted)
-    effects = [f"{number}. {markdown_text(sentence)}" for number, sentence in enumerate(reading.effects, 1)]
-    notes = [f"- {markdown_text(note)}" for note in (*reading.caveats, *fitted.notes)]
-    texts |= {"reading.md": "\n".join([*effects, "", *notes, ""])}
+    reading = replace(reading, caveats=(*reading.caveats, *fitted.notes))
+    others = interpretations(binomial, mixed).items()
+    texts["reading.md"] = "\n".join([_markdown(reading), *(f"## {name}\n\n{_markdown(text)}" for name, text in others)])
     texts |= {"diagnostics.json": _json(diagnose(fitted).as_dict())}
     contents = {name: text.encode() for name, text in texts.items()}
     contents |= dict(_figures(fitted, frames["marginal_means"]))
-    return contents | {_RECORD: _json(_record(fitted, cluster, binomial, [*contents, _RECORD])).encode()}
+    return contents | {_RECORD: _json(_record(fitted, cluster, binomial, mixed, [*contents, _RECORD])).encode()}
+
+
+def interpretations(binomial: CountRegression | None, mixed: MixedRegression | None) -> dict[str, Interpretation]:
+    """Return the interpretations of the other regressions of a table by their name."""
+    from xray.statistics.regression.interpretation import interpret_binomial, interpret_mixed
+
+    texts = {"binomial regression": interpret_binomial(binomial)} if binomial else {}
+    return texts | ({"mixed model": interpret_mixed(mixed)} if mixed else {})
+
+
+def _markdown(reading: Interpretation) -> str:
+    from xray.statistics.regression.tables_text import markdown_text
+
+    effects = [f"{number}. {markdown_text(sentence)}" for number, sentence in enumerate(reading.effects, 1)]
+    return "\n".join([*effects, "", *(f"- {markdown_text(caveat)}" for caveat in reading.caveats), ""])
+
+
+def _other_tables(binomial: CountRegression | None, mixed: MixedRegression | None) -> dict[str, pd.DataFrame]:
+    tables: dict[str, pd.DataFrame] = {}
+    if binomial:
+        tables |= {"binomial": binomial.parameters, "odds_ratios": binomial.ratios}
+        if binomial.clustered:
+            tables["binomial_clustered"] = binomial.clustered.parameters
+    return tables | ({"mixed": mixed.parameters} if mixed else {})
 
 
 def write(contents: Mapping[str, bytes], folder: str, force: bool = False) -> None:
@@ -80,11 +114,16 @@ def _figures(fitted: Regression, means: pd.DataFrame) -> Iterator[tuple[str, byt
 
 
 def _record(
-    fitted: Regression, cluster: str | None, binomial: CountRegression | None, names: Sequence[str]
+    fitted: Regression,
+    cluster: str | None,
+    binomial: CountRegression | None,
+    mixed: MixedRegression | None,
+    names: Sequence[str],
 ) -> dict[str, Any]:
     from xray.core.environment import environment
 
     design = fitted.design
+    of_mixed = ("group", "groups", "icc", "group_variance", "residual_variance", "log_likelihood", "converged", "notes")
     measures = ("log_likelihood", "aic", "deviance", "null_deviance", "pearson_chi2", "dispersion", "notes")
     return {
         "made_by": MADE_BY, "files": list(names), "environment": environment(),
@@ -94,7 +133,9 @@ def _record(
         "factors": [{"name": f.name, "reference": f.reference, "levels": list(f.levels)} for f in design.factors],
         "interactions": [list(term) for term in design.interactions],
         "goodness": fitted.goodness, "notes": list(fitted.notes),
-        "binomial": binomial and {name: getattr(binomial, name) for name in measures},
+        "binomial": binomial
+        and {name: getattr(binomial, name) for name in measures} | {"errors": binomial.robust_fit.errors},
+        "mixed": mixed and {name: getattr(mixed, name) for name in of_mixed},
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ right-aligned, `prose` is wide, and `text` is none of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 NONE = "–"
 """The text of an empty cell."""
+AT_CHANCE = "at chance"
+"""The text instead of a number of a model that has nothing to lose."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,28 @@ class Table:
     Args:
         columns: label and kind of each column.
         rows: the cells; plain text is escaped, `markupsafe.Markup` is not.
+        faint: indices of rows to show in grey.
     """
 
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Sequence[str]]
+    faint: Collection[int] = ()
 
     @classmethod
-    def of(cls, rows: Iterable[T], *columns: tuple[str, Callable[[T], str]]) -> Table:
+    def of(
+        cls, rows: Iterable[T], *columns: tuple[str, Callable[[T], str]], faint: Callable[[T], bool] | None = None
+    ) -> Table:
         """Make a table of rows from columns, each written as `"kind label"` and a function of a row.
 
+        Rows for which `faint` is true are grey.
+
         >>> Table.of([3, 4], ("text n", str), ("number square", lambda n: f"{n**2}"))
-        Table(columns=[('n', 'text'), ('square', 'number')], rows=[['3', '9'], ['4', '16']])
+        Table(columns=[('n', 'text'), ('square', 'number')], rows=[['3', '9'], ['4', '16']], faint=())
         """
         labels = [(label, kind) for kind, _, label in (column.partition(" ") for column, _ in columns)]
-        return cls(labels, [[cell(row) for _, cell in columns] for row in rows])
+        rows = list(rows)
+        grey = tuple(index for index, row in enumerate(rows) if faint is not None and faint(row))
+        return cls(labels, [[cell(row) for _, cell in columns] for row in rows], grey)
 
 
 def records(frame: pd.DataFrame) -> list[Mapping[Hashable, Any]]:

@@ -73,12 +73,15 @@ def number(value: float) -> str:
 
 
 def decimals(value: float) -> str:
-    """Format a number with four decimals; a dash for NaN.
+    """Format a number with four decimals and a typographic minus sign; a dash for NaN.
 
-    >>> decimals(0.12345), decimals(float("nan"))
-    ('0.1235', '–')
+    >>> decimals(0.12345), decimals(-0.0006), decimals(-0.00001), decimals(float("nan"))
+    ('0.1235', '−0.0006', '0.0000', '–')
     """
-    return "–" if pd.isna(value) else f"{value:.4f}"
+    if pd.isna(value):
+        return "–"
+    text = f"{value:.4f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def decimal_interval(low: float, high: float) -> str:
@@ -88,3 +91,14 @@ def decimal_interval(low: float, high: float) -> str:
     '[0.1000, 0.2500]'
     """
     return "–" if pd.isna(low) else f"[{decimals(low)}, {decimals(high)}]"
+
+
+def p_value(p: float) -> str:
+    """Format a P value; a dash for NaN.
+
+    >>> p_value(0.0412), p_value(0.00002), p_value(1.0), p_value(float("nan"))
+    ('0.041', '<0.001', '1', '–')
+    """
+    if pd.isna(p):
+        return "–"
+    return "<0.001" if p < 0.0005 else f"{p:.3f}".rstrip("0").rstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from xray.core.text import printable
+from xray.core.text import counted, printable
 from xray.report import figures
+from xray.report.accuracy import fewer_photographs, photographs
 from xray.report.data import ReportData
-from xray.report.tables import NONE, Table, records
+from xray.report.tables import AT_CHANCE, NONE, Table, records
 from xray.report.text import decimal_interval, decimals, interval, percent, percentage_points
+from xray.runs.roles import PRETRAINED
+from xray.statistics.robustness.findings import intervals_over, s_robust_finding
 
 _BACKGROUNDS = ("original", "generated_background", "random_background")
 _DONE = "done"
@@ -37,12 +41,16 @@ def render(data: ReportData) -> dict[str, Any] | None:
         "s_robust": None if s_robust is None else _s_robust(s_robust),
         "scenarios": "" if s_robust is None else str(s_robust["scenarios"].iloc[0]),
         "intervals": None if s_robust is None else _intervals(s_robust),
-        "warnings": data.scores.warnings,
+        "over": intervals_over(s_robust),
+        "fewer": fewer_photographs(data),
+        "at_chance": sorted(data.scores.at_chance),
         "backgrounds": _backgrounds(data),
         "models": _models(data),
         "segmentation": _segmentation(data.scores.segmentation),
         "trainings": done,
         "open": len(done.rows) <= _OPEN_ROWS,
+        "validated": "choice of the epoch" if any(map(_chosen, _used(data))) else "validation, which chooses nothing",
+        "lines": _lines(data.history),
         "facts": _facts(data),
     }
 
@@ -54,6 +62,7 @@ def _missing(trials: pd.DataFrame) -> Table:
         ("name model", lambda row: row["model"]),
         ("name trained on", lambda row: row["trained_on"]),
         ("number fold", lambda row: str(row["fold"])),
+        *([("number repeat", lambda row: str(row["repeat"]))] if trials["repeat"].any() else []),
         ("text status", lambda row: _STATES.get(row["status"], row["status"])),
         ("prose reason", lambda row: row["reason"] or NONE),
     )
@@ -63,14 +72,21 @@ def _s_robust(table: pd.DataFrame) -> Table:
     return Table.of(
         records(table),
         ("name model", lambda row: row["label"]),
-        ("number S_robust", lambda row: decimals(row["s_robust"])),
+        ("number S_robust", lambda row: AT_CHANCE if _is_at_chance(row) else decimals(row["s_robust"])),
         ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
+        ("number as published", lambda row: decimals(row["plug_in"])),
         (Markup("number σ²<sub>cross</sub>"), lambda row: decimals(row["sigma2_cross"])),
         (Markup("number σ²<sub>inner</sub>"), lambda row: decimals(row["sigma2_inner"])),
+        ("prose to be told from chance", lambda row: s_robust_finding(row) or (NONE if row["missing"] else "yes")),
         ("number μ", lambda row: decimals(row["mu"])),
-        ("number photographs", lambda row: NONE if pd.isna(row["n_images"]) else f"{row['n_images']:,.0f}"),
+        ("number photographs", photographs),
         ("prose definition, or what is missing", _definition),
+        faint=_is_at_chance,
     )
+
+
+def _is_at_chance(row: Mapping[Hashable, Any]) -> bool:
+    return str(row["missing"]).startswith(AT_CHANCE)
 
 
 def _definition(row: Mapping[Hashable, Any]) -> str:
@@ -80,7 +96,8 @@ def _definition(row: Mapping[Hashable, Any]) -> str:
 
 
 def _intervals(table: pd.DataFrame) -> Markup | None:
-    if table[["sigma2_cross", "sigma2_inner"]].isna().all(axis=None):
+    table = table[table[["sigma2_cross", "sigma2_inner"]].notna().any(axis=1)]
+    if table.empty:
         return None
     return figures.inline_svg(figures.robustness_intervals(table), "S_robust and its terms by model", "s-robust")
 
@@ -91,7 +108,8 @@ def _backgrounds(data: ReportData) -> Markup | None:
     trained = data.scores.trained
     own = trained[trained["trained_on"] == trained["scenario"]]
     own = own[own["trained_on"] != data.scores.reference].assign(trained_on="the same scenario")
-    table = pd.concat([data.scores.accuracy, own])
+    lost = {row["model"] for row in data.scores.at_chance.values() if row["trained_on"] != PRETRAINED}
+    table = data.scores.above_chance(pd.concat([data.scores.accuracy, own[~own["model"].isin(list(lost))]]))
     tested = set(table["scenario"])
     names = [name for kind in _BACKGROUNDS for name in kinds if kinds[name] == kind and name in tested]
     if len(names) < 2:
@@ -149,9 +167,9 @@ def _trainings(trials: pd.DataFrame) -> Table:
         [(str(model), str(scenario), rows) for (model, scenario), rows in groups],
         ("name model", lambda group: group[0]),
         ("name trained on", lambda group: group[1]),
-        ("number folds", lambda group: f"{len(group[2])} of {planned[group[:2]]}"),
+        ("number trainings", lambda group: f"{len(group[2])} of {planned[group[:2]]}"),
         ("number epochs", lambda group: _range(group[2]["epochs"])),
-        ("number mean best epoch", lambda group: f"{group[2]['best_epoch'].mean() + 1:.1f}"),
+        ("number mean tested epoch", lambda group: f"{group[2]['best_epoch'].mean() + 1:.1f}"),
         (
             "number photographs",
             lambda group: " / ".join(_range(group[2][part]) for part in ("train", "validation", "test")),
@@ -166,25 +184,68 @@ def _range(values: pd.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def _lines(history: pd.DataFrame) -> int:
+    """Return the largest number of trainings in a panel of the learning curves."""
+    if history.empty:
+        return 0
+    trainings = history[["model", "trained_on", "fold", "repeat"]].fillna({"repeat": 0}).drop_duplicates()
+    return int(trainings.groupby(["model", "trained_on"]).size().max())
+
+
+def _used(data: ReportData) -> list[Mapping[str, Any]]:
+    """Return the different settings of the finished trainings, from their receipts; of the recipe if there are none."""
+    receipts = [facts["settings"] for facts in data.run.models().values() if "settings" in facts]
+    names = ("validation", "best", "epochs", "batch", "optimizer", "patience", "search")
+    used = {json.dumps([values.get(name) for name in names], sort_keys=True): values for values in receipts}
+    return list(used.values()) or [data.recipe.get("training") or {}]
+
+
 def _facts(data: ReportData) -> list[tuple[str, str]]:
-    settings: Mapping[str, Any] | None = data.recipe.get("training")
-    if settings is None:
+    """Return what was done in training, from the recipe's splits and the settings in the receipts."""
+    recipe: Mapping[str, Any] | None = data.recipe.get("training")
+    if recipe is None:
         return []
-    split = f"{percent(settings['holdout'])} of the photographs of each category are held out for the test"
-    if settings["folds"]:
+    split = f"{percent(recipe['holdout'])} of the photographs of each category are held out for the test"
+    if recipe["folds"]:
         split = (
-            f"{settings['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
+            f"{recipe['folds']}-fold cross-validation, stratified by category: each photograph is tested once, and "
             "accuracies are pooled over the folds"
         )
-    best = "the test photographs (as in the published code: optimistic)"
-    if settings["validation"] != "test":
-        best = f"{percent(settings['validation'])} of the training photographs"
+    if (repeats := recipe.get("repeats") or 1) > 1:
+        split += f"; each training {repeats} times, from other seeds, and accuracies are means over them"
+    used = [values for values in _used(data) if values]
+    tested = "trained models were never fitted to their test photographs, in any scenario"
+    if any(_chosen(values) and values["validation"] == "test" for values in used):
+        tested += "; but their epochs were chosen by these photographs"
     devices = ", ".join(dict.fromkeys(data.trials["device"].dropna())) or NONE
-    limits = f"at most {settings['epochs']:,} epochs, batches of {settings['batch']:,}, {settings['optimizer']}"
     return [
         ("Split", split),
-        ("Test photographs", "trained models were never trained on their test photographs, in any scenario"),
-        ("Best epoch", f"chosen by the lowest loss on {best}"),
+        ("Test photographs", tested),
+        ("Tested epoch", "; or ".join(dict.fromkeys(map(_epoch, used)))),
         ("Correct, trained models", "the most probable of the run’s own categories is the category of the object"),
-        ("Training", f"on {devices}; {limits}"),
+        ("Training", f"on {devices}; {'; or '.join(dict.fromkeys(map(_limits, used)))}"),
     ]
+
+
+def _chosen(settings: Mapping[str, Any]) -> bool:
+    """Return whether validation chooses the epoch whose weights are tested."""
+    return bool(settings.get("best", "loss") != "last")
+
+
+def _epoch(settings: Mapping[str, Any]) -> str:
+    """Describe which epoch's weights are tested."""
+    if not _chosen(settings):
+        return "the last of each training: no photographs choose it"
+    by = "highest score" if settings.get("best") == "score" else "lowest loss"
+    if settings["validation"] == "test":
+        return f"chosen by the {by} on the test photographs (as in the published code: optimistic)"
+    return f"chosen by the {by} on {percent(settings['validation'])} of the training photographs"
+
+
+def _limits(settings: Mapping[str, Any]) -> str:
+    """Describe how long, and with what, models are trained."""
+    epochs = counted(settings["epochs"], "epoch")
+    if settings.get("patience") and _chosen(settings):
+        epochs = f"at most {epochs}, stopped after {settings['patience']} without a better one"
+    searched = ", learning rate and weight decay searched for each training" if settings.get("search") else ""
+    return f"{epochs}, batches of {settings['batch']:,}, {settings['optimizer']}{searched}"

@@ -4,7 +4,7 @@ from xray.statistics.regression.result import Regression, regression
 from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.bootstrap import Bootstrap
 from xray.statistics.robustness.by_model import s_robusts
-from xray.statistics.robustness.chance import chance_warnings
+from xray.statistics.robustness.chance import at_chance, baselines
 from xray.statistics.robustness.completeness import matched_s_robusts
 from xray.statistics.robustness.drops import cross_terms, drops
 from xray.statistics.robustness.other_benchmarks import (
@@ -24,8 +24,9 @@ __all__ = [
     "Regression",
     "SRobust",
     "accuracy_table",
+    "at_chance",
+    "baselines",
     "bg_gap",
-    "chance_warnings",
     "compare",
     "compare_s_robust",
     "cross_term",

@@ -36,7 +36,7 @@ def test_default_groups_are_model_training_scenario_and_category():
     table = accuracy_table(rows)
     assert list(table.columns) == [
         *("model", "trained_on", "scenario", "category"),
-        *("n", "correct", "accuracy", "ci_low", "ci_high", "n_images"),
+        *("n", "correct", "accuracy", "ci_low", "ci_high", "n_images", "n_effective"),
     ]
     assert table["accuracy"].tolist() == [1.0, 0.0]
 
@@ -45,3 +45,23 @@ def test_no_predictions_give_an_empty_table():
     table = accuracy_table(predictions([], model=[]), by=["model"])
     assert table.empty
     assert "ci_low" in table.columns
+
+
+def test_variants_and_groups_widen_the_interval():
+    alone = predictions([True] * 6 + [False] * 4, model="m")
+    variants = pd.concat([alone.assign(variant=v) for v in range(3)])
+    grouped = variants.assign(group=variants["image_id"].replace({"i1": "i0"}))
+    by = ["model"]
+    one, three, groups = (accuracy_table(rows, by).iloc[0] for rows in (alone, variants, grouped))
+    assert (one.n, one.n_effective, three.n, three.n_effective, three.n_images) == (10, 10, 30, 10, 10)
+    assert (one.ci_low, one.ci_high) == (three.ci_low, three.ci_high)
+    assert (groups.n_images, groups.accuracy) == (10, 0.6)
+    assert groups.n_effective < 10
+    assert groups.ci_low < one.ci_low < one.ci_high < groups.ci_high
+
+
+def test_photographs_without_a_group_are_their_own():
+    rows = predictions([True, True, False, False], model="m")
+    named = accuracy_table(rows.assign(group=[None, None, "x", "x"]), by=["model"]).iloc[0]
+    assert named.n_effective == 3
+    assert accuracy_table(rows.assign(group=None), by=["model"]).iloc[0].n_effective == 4

@@ -7,7 +7,7 @@ from scipy.stats import beta
 
 from xray.core.errors import ConfigError
 from xray.statistics.robustness.biases import centre_bias, challenge, relative_foreground_sensitivity, size_bias
-from xray.statistics.robustness.measures import centre, challenges, measured
+from xray.statistics.robustness.measures import centre, challenges, gap, measured
 from xray.statistics.robustness.worst_group import worst_groups
 
 CELLS = [[0.60, 0.70, 0.62], [0.72, 0.80, 0.74], [0.58, 0.68, 0.64]]
@@ -116,6 +116,19 @@ def test_challenge_has_an_interval_and_its_scenarios():
     (row,) = challenges(groups_of({"a": 9, "b": 7}, 10), ["b", "a", "missing"]).to_dict("records")
     assert (row["challenge"], row["backgrounds"], row["scenarios"]) == (pytest.approx(0.7), 2, "b, a")
     assert (row["ci_low"], row["ci_high"]) == (pytest.approx(0.3968, abs=1e-4), pytest.approx(0.8922, abs=1e-4))
+
+
+def test_groups_of_photographs_are_one_draw():
+    single = groups_of({"a": 9, "b": 7}, 10)
+    copies = [single.assign(image_id=10 * single["image_id"] + k, group=single["image_id"].astype(str)) for k in (0, 1)]
+    double = pd.concat(copies)
+    one, two = (challenges(rows, ["a", "b"]).iloc[0] for rows in (single, double))
+    assert (one["challenge"], one["ci_low"], one["ci_high"]) == (two["challenge"], two["ci_low"], two["ci_high"])
+    (one,), (two,) = (measured(rows, [gap("a", "b")]).to_dict("records") for rows in (single, double))
+    assert (one["value"], two["value"]) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert (one["ci_low"], one["ci_high"]) == (pytest.approx(two["ci_low"]), pytest.approx(two["ci_high"]))
+    (same,) = measured(groups_of({"a": 9, "b": 9}, 10), [gap("a", "b")]).to_dict("records")
+    assert same["ci_low"] < same["value"] == 0 < same["ci_high"]
 
 
 def test_worst_group_needs_every_scenario():

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from xray.core.errors import ConfigError
 from xray.statistics import cross_term, cross_terms, drops, s_robust, s_robust_by_class, s_robusts
@@ -56,22 +56,32 @@ class TestDrops:
         assert row["drop"] == 1.0
         assert math.isnan(row.ci_low)
 
-    def test_interval_agrees_with_scipy(self):
-        predictions = random_rows(n=80, models=("a",), scenarios=("original", "grey"))
-        ours = drops(predictions, resamples=8000, seed=1).iloc[0]
-        wide = image_accuracies(predictions)
-        loss = (wide["a", "pretrained", "original"] - wide["a", "pretrained", "grey"]).to_numpy()
-        theirs = stats.bootstrap(
-            (loss,), np.mean, n_resamples=8000, method="percentile", rng=np.random.Generator(np.random.PCG64(2))
-        ).confidence_interval
-        assert ours.ci_low == pytest.approx(theirs.low, abs=0.011)
-        assert ours.ci_high == pytest.approx(theirs.high, abs=0.011)
+    def test_interval_has_a_width_where_nothing_changes(self):
+        predictions = random_rows(n=80, models=("a",), scenarios=("original",))
+        row = drops(pd.concat([predictions, predictions.assign(scenario="grey")])).iloc[0]
+        assert (row["drop"], row.lost, row.gained, row.p) == (0, 0, 0, 1)
+        assert row.ci_low == -row.ci_high
+        assert row.ci_high == pytest.approx(0.0338, abs=1e-4)
 
-    def test_order_and_number_of_variants_do_not_matter_and_the_seed_does(self):
+    def test_tests_are_corrected_for_their_number(self):
+        table = drops(random_rows())
+        assert (table["lost"] + table["gained"] <= table["n_images"]).all()
+        expected = multipletests(table["p"], method="holm")[1]
+        np.testing.assert_allclose(table["p_holm"], expected)
+
+    def test_order_and_number_of_variants_do_not_matter(self):
         predictions = random_rows()
         shuffled = pd.concat([predictions.assign(variant=v) for v in range(3)]).sample(frac=1, random_state=5)
-        pd.testing.assert_frame_equal(drops(predictions, seed=1), drops(shuffled, seed=1))
-        assert not drops(predictions, seed=1, resamples=50).equals(drops(predictions, seed=2, resamples=50))
+        pd.testing.assert_frame_equal(drops(predictions), drops(shuffled))
+
+    def test_groups_are_one_draw(self):
+        predictions = random_rows(models=("a",))
+        copies = [predictions.assign(image_id=predictions["image_id"] + k, group=predictions["image_id"]) for k in "xy"]
+        single, double = drops(predictions), drops(pd.concat(copies))
+        for name in ("drop", "ci_low", "ci_high"):
+            np.testing.assert_allclose(double[name], single[name])
+        assert (double["lost"] == 2 * single["lost"]).all()
+        assert (drops(pd.concat(copies).drop(columns="group"))["ci_high"] < double["ci_high"]).all()
 
     def test_a_model_without_the_reference_is_named(self):
         predictions = pd.concat([random_rows(models=("a",)), rows({"grey": {"a": [1]}}, model="lonely")])
@@ -92,7 +102,8 @@ class TestCrossTerms:
         for model in ("a", "b"):
             assert table.loc[model, "mu"] == accuracy[model, "original"]
             expected = cross_term({s: accuracy[model, s] for s in ("grey", "blur")}, accuracy[model, "original"])
-            assert table.loc[model, "cross"] == pytest.approx(expected)
+            assert table.loc[model, "plug_in"] == pytest.approx(expected)
+            assert table.loc[model, "ci_low"] < table.loc[model, "cross"] < table.loc[model, "plug_in"]
 
     @pytest.mark.parametrize(("about", "power"), list(itertools.product(["mu", "own_mean"], ["variance", "std"])))
     def test_interval_by_the_resamples_of_drops(self, about, power):
@@ -100,7 +111,7 @@ class TestCrossTerms:
         wide = image_accuracies(predictions)
         drawn = pd.DataFrame(resampled_means(wide.to_numpy(), 300, 4), columns=wide.columns.get_level_values(2))
         expected = [cross_term(r[["grey", "blur"]].to_dict(), r["original"], about, power) for _, r in drawn.iterrows()]
-        row = cross_terms(predictions, about=about, power=power, resamples=300, seed=4).iloc[0]
+        row = cross_terms(predictions, about=about, power=power, method="percentile", resamples=300, seed=4).iloc[0]
         assert (row.about, row.power) == (about, power)
         np.testing.assert_allclose([row.ci_low, row.ci_high], np.percentile(expected, [2.5, 97.5]))
 
@@ -154,11 +165,12 @@ class TestSRobusts:
                 power,
             )
             row = table.loc[model]
-            assert row.s_robust == pytest.approx(expected.value, abs=1e-12)
-            assert row.sigma2_cross == pytest.approx(expected.sigma2_cross, abs=1e-12)
-            assert row.sigma2_inner == pytest.approx(expected.sigma2_inner, abs=1e-12)
+            assert row.plug_in == pytest.approx(expected.value, abs=1e-12)
+            assert row.plug_in_cross == pytest.approx(expected.sigma2_cross, abs=1e-12)
+            assert row.plug_in_inner == pytest.approx(expected.sigma2_inner, abs=1e-12)
+            assert row.ci_low < row.s_robust < row.ci_high
             assert (row.mu, row.n_scenarios, row.n_images, row.missing) == (expected.mu, 2, 60, "")
-            assert (row.reading, row.about, row.power, row.method) == ("poster", about, power, "bca")
+            assert (row.reading, row.about, row.power, row.method) == ("poster", about, power, "shift")
 
     @pytest.mark.parametrize(("about", "power"), [(None, None), ("mu", "variance")])
     def test_reading_by_class(self, about, power):
@@ -167,7 +179,7 @@ class TestSRobusts:
         row = s_robusts(predictions, reading="class_scenario", about=about, power=power, resamples=50).iloc[0]
         mu = accuracy["original"].mean()
         expected = s_robust_by_class(accuracy.drop("original").to_dict(), mu, about or "own_mean", power or "std")
-        assert row.s_robust == pytest.approx(expected.value, abs=1e-12)
+        assert row.plug_in == pytest.approx(expected.value, abs=1e-12)
         assert (row.about, row.power) == (about or "own_mean", power or "std")
         assert row.ci_low < row.s_robust < row.ci_high
 
@@ -190,7 +202,8 @@ class TestSRobusts:
         predictions = both_halves()
         sampled = s_robusts(predictions, resamples=50)
         plain = s_robusts(accuracies(predictions).reset_index().rename(columns={"scenario": "tested_on"}))
-        parts = ["model", "trained_on", "s_robust", "sigma2_cross", "sigma2_inner", "mu", "missing", "n_scenarios"]
+        parts = ["model", "trained_on", "plug_in", "plug_in_cross", "plug_in_inner", "mu", "missing", "n_scenarios"]
+        assert plain["s_robust"].tolist() == plain["plug_in"].tolist()
         pd.testing.assert_frame_equal(sampled[parts], plain[parts])
         assert plain[["ci_low", "ci_high", "method", "n_images"]].isna().all(axis=None)
 
@@ -198,6 +211,7 @@ class TestSRobusts:
         predictions = pd.concat([both_halves(models=("a",)), random_rows(models=("p",))])
         table = s_robusts(predictions, resamples=50).set_index("model")
         cross = cross_terms(random_rows(models=("p",))).iloc[0]
+        assert cross.cross < cross.plug_in
         assert table.loc["a", "missing"] == ""
         assert table.loc["p", ["trained_on", "missing"]].tolist() == ["pretrained", "inner"]
         assert table.loc["p", "sigma2_cross"] == pytest.approx(cross.cross)

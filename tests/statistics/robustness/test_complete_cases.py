@@ -15,7 +15,7 @@ def test_series_and_groups_in_order_and_only_photographs_with_every_scenario():
         + [("a", "y", 0, True), ("a", "x", 0, False), ("a", "x", 1, True), ("a", "original", 9, True)]
     )
     found = list(complete_cases(table, [["y", "x"], ["x", "z"]]))
-    assert [(cases.series[0], cases.group) for cases in found] == [("a", 0), ("b", 0), ("b", 1)]
+    assert [(cases.series[0], cases.number) for cases in found] == [("a", 0), ("b", 0), ("b", 1)]
     assert found[0].images.tolist() == [0]
     assert found[0].accuracy_NS.tolist() == [[1, 0]]
     assert (sorted(found[0].tested), found[0].left_out) == ([0, 1, 9], 2)

@@ -52,3 +52,8 @@ def test_each_model_is_named() -> None:
 def test_a_model_without_the_reference_is_left_out() -> None:
     rows = pd.concat([predictions(model="a", no_object=1.0), predictions(original=1.0, no_object=1.0)])
     assert len(doubts(rows)) == 1
+
+
+@pytest.mark.parametrize(("lost", "n"), [(0, 1), (4, 1), (5, 0)])
+def test_at_most_two_percent_lost_is_nothing_lost(lost: int, n: int) -> None:
+    assert len(doubts(predictions(200, original=1.0, no_object=1 - lost / 200))) == n

@@ -50,7 +50,7 @@ def robustness_intervals(
 ) -> Axes:
     """Draw S_robust of each model with its interval, the highest on top, next to its two terms.
 
-    A model without S_robust is at the bottom, with the term that is known.
+    A model without S_robust is at the bottom, with the term that is known. Terms below 0 are drawn as 0.
 
     Args:
         s_robusts: one row per model with `model`, `s_robust`, `ci_low`, `ci_high`, `sigma2_cross`, `sigma2_inner`, as
@@ -89,7 +89,7 @@ def _parts(ax: Axes, table: pd.DataFrame) -> None:
     rows_axis(ax, [""] * len(table))
     ax.locator_params(axis="x", nbins=4)
     for name, label, colour in _PARTS:
-        lengths = table[name].to_numpy(float)
+        lengths = np.maximum(table[name].to_numpy(float), 0)  # NaN stays
         ax.barh(heights, lengths, left=start, height=0.55, color=colour, label=label)
         start = start + np.nan_to_num(lengths)
     ax.axvline(0, color=MUTED, linewidth=1)

@@ -44,7 +44,7 @@ def learning_curves(
 ) -> Figure:
     """Draw loss (above) and score (below) by epoch of one model, one column of panels per training scenario.
 
-    Thin lines are folds; the thick line is their mean, up to the last epoch that all folds reached.
+    Thin lines are folds (and repeats); the thick line is their mean, up to the last epoch that all of them reached.
 
     Args:
         history: the run's table `history`.
@@ -100,14 +100,15 @@ def _limits(table: pd.DataFrame, what: str) -> tuple[float, float]:
 
 
 def _curves(ax: Axes, rows: pd.DataFrame, what: str) -> None:
-    folds = rows["fold"].nunique()
+    # Without `repeat`, a training is its fold.
+    trainings = rows.fillna({"repeat": 0}).sort_values("epoch").groupby([*{"fold", "repeat"} & {*rows.columns}])
     for part, _, colour, line in _PARTS:
         value = f"{part}_{what}"
-        for _, fold in rows.sort_values("epoch").groupby("fold"):
-            dot = "." if len(fold) == 1 else ""
-            ax.plot(fold["epoch"] + 1, fold[value], line, marker=dot, color=colour, linewidth=0.8, alpha=0.45)
+        for _, training in trainings:
+            dot = "." if len(training) == 1 else ""
+            ax.plot(training["epoch"] + 1, training[value], line, marker=dot, color=colour, linewidth=0.8, alpha=0.45)
         epochs = rows.groupby("epoch")[value].agg(["mean", "size"])
-        mean = epochs.loc[epochs["size"] == folds, "mean"]
+        mean = epochs.loc[epochs["size"] == trainings.ngroups, "mean"]
         ax.plot(mean.index + 1, mean, line, color=colour, linewidth=2.2)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(4))

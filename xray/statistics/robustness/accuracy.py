@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from xray.statistics.regression.validation import validate_confidence, validate_predictions
+from xray.statistics.regression.validation import validate_predictions
+from xray.statistics.robustness.bootstrap import Codes, groups_of
+from xray.statistics.robustness.proportions import effective_n, wilson
 
 CELL = ("model", "trained_on", "scenario", "category")
 """The finest groups of predictions with one accuracy."""
@@ -15,32 +18,46 @@ CELL = ("model", "trained_on", "scenario", "category")
 def accuracy_table(predictions: pd.DataFrame, by: Sequence[str] = CELL, confidence: float = 0.95) -> pd.DataFrame:
     """Compute accuracies by group, with Wilson intervals.
 
-    The interval (Wilson 1927, no continuity correction) assumes independent rows. If `n` exceeds `n_images` (several
-    variants per photograph) it is too narrow: use the bootstrap over photographs (`xray.statistics.drops`).
+    Rows of one photograph (its variants, or trainings of one model) are not independent, nor are those of photographs
+    with the same name in a column `group`. The interval is therefore that of `n_effective` rows, between the number of
+    photographs (or groups) and that of rows: as many independent ones as would have the same variance (see
+    `xray.statistics.robustness.proportions.effective_n`). With one row a photograph it is the textbook one.
 
     Args:
-        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS, and perhaps `group`.
         by: grouping columns.
         confidence: confidence level, inside (0, 1).
 
     Returns:
         One row per group, sorted: the columns of `by`, `n` predictions, `correct` ones, `accuracy`, `ci_low`,
-        `ci_high` (0 … 1) and `n_images`, the number of different source images.
+        `ci_high` (0 … 1), `n_images`, the number of different source images, and `n_effective`.
 
     Raises:
         ConfigError: see `validate_predictions`; or a confidence that is not inside (0, 1).
 
     >>> rows = pd.DataFrame({"model": "m", "image_id": ["a", "b", "c", "d"], "correct": [True, True, True, False]})
-    >>> accuracy_table(rows, by=["model"]).round(3).to_dict("records")
-    [{'model': 'm', 'n': 4, 'correct': 3, 'accuracy': 0.75, 'ci_low': 0.301, 'ci_high': 0.954, 'n_images': 4}]
+    >>> accuracy_table(rows, by=["model"]).round(3).iloc[0].to_dict()  # doctest: +NORMALIZE_WHITESPACE
+    {'model': 'm', 'n': 4, 'correct': 3, 'accuracy': 0.75, 'ci_low': 0.301, 'ci_high': 0.954,
+     'n_images': 4, 'n_effective': 4.0}
     """
-    from statsmodels.stats.proportion import proportion_confint  # slow import (scipy)
-
     groups = validate_predictions(predictions, [*by, "image_id"]).groupby(list(by), observed=True)
-    table = groups.agg(n=("correct", "size"), correct=("correct", "sum"), n_images=("image_id", "nunique"))
-    table = table.reset_index().astype({"n": "int64", "correct": "int64", "n_images": "int64"})
+    table = groups.size().reset_index(name="n")
+    cell_N, correct_N = np.asarray(groups.ngroup(), np.intp), predictions["correct"].to_numpy(np.float64)
+    image_N, images = pd.factorize(predictions["image_id"])
+    pair_N, cell_P = _pairs(cell_N, image_N)
+    n_images_K = np.bincount(cell_P, minlength=len(table))
+    if (group_I := groups_of(predictions, pd.Index(images))) is not None:
+        pair_N, cell_P = _pairs(cell_N, group_I[image_N])
+    correct_P, rows_P = np.asarray(np.bincount(pair_N, correct_N), np.float64), np.bincount(pair_N).astype(np.float64)
+    table["correct"] = np.bincount(cell_P, correct_P, len(table)).astype(np.int64)
     table["accuracy"] = table["correct"] / table["n"]
-    table["ci_low"], table["ci_high"] = proportion_confint(
-        table["correct"].to_numpy(), table["n"].to_numpy(), alpha=1 - validate_confidence(confidence), method="wilson"
-    )
-    return table[[*by, "n", "correct", "accuracy", "ci_low", "ci_high", "n_images"]]
+    effective_K = effective_n(correct_P, rows_P, cell_P, len(table))
+    table["ci_low"], table["ci_high"] = wilson(table["accuracy"].to_numpy(), effective_K, confidence)
+    return table.assign(n_images=n_images_K, n_effective=effective_K)
+
+
+def _pairs(cell_N: Codes, group_N: Codes) -> tuple[Codes, Codes]:
+    """Number the pairs of a cell and a group that occur: the pair of each row, and the cell of each pair."""
+    size = int(group_N.max(initial=0)) + 1
+    pair_N, key_P = pd.factorize(cell_N * size + group_N)
+    return pair_N, key_P // size

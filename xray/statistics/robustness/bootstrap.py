@@ -1,26 +1,28 @@
 """The bootstrap over source images, for statistics that are functions of column means.
 
 One object recurs in every scenario, so rows are not independent: source images are resampled, each with all of its
-rows, and every scenario and model uses the same resamples. A resample is a count per image; all of its means are one
-product of these counts with the table of images.
+rows, and every scenario and model uses the same resamples. Images that belong together (`group`) are resampled
+together. A resample is a count per group; all of its means are one product of these counts with the table of groups.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from xray.core.errors import ConfigError, unknown
 from xray.statistics.regression.validation import validate_confidence, validate_predictions
 
 Values = NDArray[np.float64]
+Codes = NDArray[np.intp]
 Method = Literal["percentile", "bca"]
 METHODS = ("percentile", "bca")
 SERIES = ("model", "trained_on")
@@ -34,7 +36,7 @@ class Bootstrap:
     Args:
         estimate_K: statistics of the table, shape (K,).
         resampled_BK: statistics of each resample, shape (B, K).
-        left_out_NK: statistics of the table without one of its rows, shape (N, K).
+        left_out_NK: statistics of the table without one of its rows (or groups of rows), shape (N, K).
 
     >>> correct_N2 = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])  # original, other scenario
     >>> drop = Bootstrap.of_means(correct_N2, resamples=999).then(lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:])
@@ -48,13 +50,17 @@ class Bootstrap:
     left_out_NK: Values
 
     @classmethod
-    def of_means(cls, values_NK: Values, resamples: int = 2000, seed: int = 0) -> Bootstrap:
-        """Bootstrap the column means of an array, shape (N, K); NaN for missing values, which are ignored."""
-        present_NK = ~np.isnan(values_NK)
-        value_NK = np.where(present_NK, values_NK, 0.0)
-        total_K, count_K = value_NK.sum(axis=0), present_NK.sum(axis=0)
-        left_out_NK = _ratio(total_K - value_NK, count_K - present_NK)
-        return cls(_ratio(total_K, count_K), resampled_means(values_NK, resamples, seed), left_out_NK)
+    def of_means(
+        cls, values_NK: Values, resamples: int = 2000, seed: int = 0, group_N: Codes | None = None
+    ) -> Bootstrap:
+        """Bootstrap the column means of an array, shape (N, K); NaN for missing values, which are ignored.
+
+        `group_N` numbers the group of each row, 0 … G − 1; None: each row is its own.
+        """
+        total_GK, count_GK = group_totals(values_NK, group_N)
+        total_K, count_K = total_GK.sum(axis=0), count_GK.sum(axis=0)
+        left_out_GK = _ratio(total_K - total_GK, count_K - count_GK)
+        return cls(_ratio(total_K, count_K), resampled_means(values_NK, resamples, seed, group_N), left_out_GK)
 
     def then(self, statistic: Callable[[Values], Values]) -> Bootstrap:
         """Apply a vectorised function from shape (B, K) to shape (B, J)."""
@@ -79,7 +85,7 @@ class Bootstrap:
         validate_method(method)
         validate_confidence(confidence)
         tails_2K = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(self.estimate_K), axis=1)
-        return _quantiles(self.resampled_BK, self._corrected(tails_2K) if method == "bca" else tails_2K)
+        return quantiles(self.resampled_BK, self._corrected(tails_2K) if method == "bca" else tails_2K)
 
     def p_values(self) -> Values:
         """Return two-sided P values of 0 by the percentile method, shape (K,).
@@ -112,18 +118,21 @@ def validate_method(method: str) -> None:
         raise unknown("interval `method`", method, METHODS)
 
 
-def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
-    """Return column means over samples of N rows with replacement, shape (resamples, K).
+def resampled_means(values_NK: Values, resamples: int, seed: int, group_N: Codes | None = None) -> Values:
+    """Return column means over samples with replacement of as many rows (or groups) as there are; (resamples, K).
 
-    All columns share the samples, which N, `resamples` and `seed` decide. NaN if a sample has no value in a column.
+    All columns share the samples, which their number, `resamples` and `seed` decide. NaN if a sample has no value in a
+    column.
     """
     if resamples < 1:
         raise ConfigError(f"a bootstrap needs at least one resample, not {resamples}")
-    n, k = values_NK.shape
-    present_NK = ~np.isnan(values_NK)
+    total_GK, count_GK = group_totals(values_NK, group_N)
+    n, k = total_GK.shape
     # Columns with the same missing rows share their counts: one column if nothing is missing.
-    patterns, pattern_K = np.unique(np.packbits(present_NK, axis=0), axis=1, return_index=True, return_inverse=True)[1:]
-    summands = np.hstack([np.where(present_NK, values_NK, 0.0), present_NK[:, patterns]])
+    kinds: dict[bytes, int] = {}
+    kind_K = [kinds.setdefault(column_G.tobytes(), len(kinds)) for column_G in np.ascontiguousarray(count_GK.T)]
+    kinds_GP = np.stack([np.frombuffer(kind) for kind in kinds], axis=1) if kinds else count_GK
+    summands = np.hstack([total_GK, kinds_GP])
     generator = np.random.Generator(np.random.PCG64(seed))
     means = np.empty((resamples, k))
     step = max(1, _DRAWS_AT_ONCE // max(1, n))
@@ -132,16 +141,52 @@ def resampled_means(values_NK: Values, resamples: int, seed: int) -> Values:
         picked = generator.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
         counts = np.bincount(picked.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
         totals = counts @ summands
-        means[start : start + rows] = _ratio(totals[:, :k], totals[:, k:][:, pattern_K])
+        means[start : start + rows] = _ratio(totals[:, :k], totals[:, k:][:, kind_K])
     return means
 
 
-def image_accuracies(predictions: pd.DataFrame, by: Sequence[str] = ("scenario",)) -> pd.DataFrame:
-    """Return the accuracy of every source image, over its variants and folds; NaN without a prediction.
+def influences(values_NK: Values, group_N: Codes | None = None) -> Values:
+    """Return what each row (or group of rows) adds to the errors of the column means, shape (G, K).
 
-    Rows: source images, sorted. Columns: (model, trained_on, *by), sorted.
+    Their products are unbiased estimates of the covariances of the means: `influences.T @ influences`. With every value
+    present and each row its own group, a column's sum of squares is s² / N. NaN for a column of a single group.
     """
-    columns, keys = [*SERIES, *by], [*SERIES, *by, "image_id"]
+    total_GK, count_GK = group_totals(values_NK, group_N)
+    n_K, groups_K = count_GK.sum(axis=0), (count_GK > 0).sum(axis=0)
+    residual_GK = total_GK - count_GK * _ratio(total_GK.sum(axis=0), n_K)
+    return residual_GK * np.sqrt(_ratio(groups_K.astype(np.float64), groups_K - 1)) / np.where(n_K > 0, n_K, np.nan)
+
+
+def groups_of(predictions: pd.DataFrame, images: pd.Index) -> Codes | None:
+    """Number the groups of source images, 0 … G − 1, from the column `group`; None if there is no such column.
+
+    Images without a group are their own.
+    """
+    if "group" not in predictions:
+        return None
+    group = predictions.drop_duplicates("image_id").set_index("image_id")["group"].reindex(images).astype(object)
+    keys = [("alone", image) if pd.isna(name) else ("group", name) for image, name in group.items()]
+    return np.asarray(pd.factorize(pd.Series(keys, dtype=object))[0], np.intp)
+
+
+def group_totals(values_NK: Values, group_N: Codes | None) -> tuple[Values, Values]:
+    """Return the sums and the numbers of the present values of each group, shape (G, K) each."""
+    present_NK = ~np.isnan(values_NK)
+    value_NK, one_NK = np.where(present_NK, values_NK, 0.0), present_NK.astype(np.float64)
+    if group_N is None:
+        return value_NK, one_NK
+    member = sparse.csr_array((np.ones(len(group_N)), (group_N, np.arange(len(group_N)))))
+    return member @ value_NK, member @ one_NK
+
+
+def image_accuracies(
+    predictions: pd.DataFrame, by: Sequence[str] = ("scenario",), rows: Sequence[str] = ("image_id",)
+) -> pd.DataFrame:
+    """Return the accuracy of every source image, over its variants, folds and repeats; NaN without a prediction.
+
+    Rows: source images, or what else they are told apart by, sorted. Columns: (model, trained_on, *by), sorted.
+    """
+    columns, keys = [*SERIES, *by], [*SERIES, *by, *rows]
     return (
         validate_predictions(predictions, keys)
         .groupby(keys, observed=True)["correct"]
@@ -163,36 +208,14 @@ def columns_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
     return list(wide.columns)  # type: ignore[arg-type]
 
 
-def paired_differences(
-    sides_NK: Mapping[str, Values],
-    difference_NK: Values,
-    name: str,
-    resamples: int,
-    seed: int,
-    confidence: float,
-    method: Method = "percentile",
-) -> pd.DataFrame:
-    """Return the means of both sides and of their difference (`name`) over the images that have both, one row a column.
-
-    The other columns are `ci_low` and `ci_high` of the difference, NaN for a single image, and `n_images`.
-    """
-    both_NK = ~np.isnan(difference_NK)
-    bootstrap = Bootstrap.of_means(difference_NK, resamples, seed)
-    low_K, high_K = bootstrap.interval(method, confidence)
-    n_images_K = both_NK.sum(axis=0)
-    means = {side: column_means(np.where(both_NK, side_NK, np.nan)) for side, side_NK in sides_NK.items()}
-    bounds = {"ci_low": np.where(n_images_K < 2, np.nan, low_K), "ci_high": np.where(n_images_K < 2, np.nan, high_K)}
-    return pd.DataFrame({**means, name: bootstrap.estimate_K, **bounds, "n_images": n_images_K})
-
-
 def _ratio(above: Values, below: NDArray[np.number]) -> Values:
     """Divide; NaN for a divisor of 0."""
     ratio: Values = np.divide(above, below, out=np.full(np.shape(above), math.nan), where=below != 0)
     return ratio
 
 
-def _quantiles(resampled_BK: Values, tails_2K: Values) -> Values:
-    """Return quantiles of the present resamples of each column; NaN if there are none."""
+def quantiles(resampled_BK: Values, tails_2K: Values) -> Values:
+    """Return quantiles of the present resamples of each column, shape (2, K); NaN if there are none."""
     bounds_2K = np.full(tails_2K.shape, np.nan)
     for k in np.flatnonzero(~np.isnan(tails_2K).any(axis=0)):
         present_B = resampled_BK[~np.isnan(resampled_BK[:, k]), k]

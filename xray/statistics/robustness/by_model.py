@@ -1,24 +1,20 @@
-"""S_robust of every model, with bootstrap intervals over source images."""
+"""S_robust of every model, with intervals over source images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import (
-    SERIES,
-    Bootstrap,
-    Method,
-    column_means,
-    image_accuracies,
-    validate_method,
-)
-from xray.statistics.robustness.cells import Halves, halves
+from xray.statistics.regression.validation import validate_confidence
+from xray.statistics.robustness.bootstrap import SERIES, image_accuracies
+from xray.statistics.robustness.cells import halves
+from xray.statistics.robustness.loss import Losses, LossMethod, validate_loss_method
+from xray.statistics.robustness.paired import paired_table
 from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
+from xray.statistics.robustness.trainings import over
 
 
 def s_robusts(
@@ -27,7 +23,7 @@ def s_robusts(
     reading: Reading = "poster",
     about: About | None = None,
     power: Power | None = None,
-    method: Method = "bca",
+    method: LossMethod = "shift",
     resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -35,15 +31,15 @@ def s_robusts(
     """Compute S_robust of every model, with intervals if the table has predictions.
 
     Formulas: `xray.statistics.s_robust` (`poster`) and `s_robust_by_class` (`class_scenario`). Accuracies are means
-    over source images (of each image: over its variants and folds). Intervals are by bootstrap over source images, with
-    the same resamples for all models.
+    over source images (of each image: over its variants and folds), and what is lost in a scenario is the mean over the
+    images that are there and on the original, too.
 
-    S_robust of few images is biased downwards by the mean variance of the drops, in both halves, because errors of
-    accuracies are squared too; resamples have that bias once more. It matters where real drops are no larger than the
-    errors of accuracies: no interval reaches the S_robust of 1 of a model without drops. In simulations (400 images),
-    95 % intervals covered the true value in 94 to 95 % of cases by both methods for the accuracies published for
-    DenseNet121, but for drops of 0 to 2 points in 69 % by BCa and 31 % by percentiles. Hence the default BCa; report
-    small drops themselves.
+    The formula squares the errors of accuracies, too, so that with few images a model without losses seems to have
+    some. `s_robust` is therefore debiased, without the mean variance of what is squared (`xray.statistics.robustness
+    .loss`); `plug_in` is the formula as published. Intervals are over source images, or the groups of them in a column
+    `group`, with the same resamples for all models. They hold for the given networks: what another training would
+    change is in them only if each was trained more than once (`repeat`), and the interval is `shift`.
+    docs/s_robust.md has definition, derivation and simulations.
 
     Args:
         table: predictions, one row per (sample, model), with the columns of PREDICTIONS, or accuracies: `model`,
@@ -53,16 +49,20 @@ def s_robusts(
         reading: `poster` or `class_scenario`.
         about: centre of the squares, `mu` or `own_mean`; default: `mu` for `poster`, `own_mean` for `class_scenario`.
         power: `variance` or `std`; default: `variance` for `poster`, `std` for `class_scenario`.
-        method: of the interval, `bca` or `percentile`.
+        method: of the interval: `shift`; `bca` and `percentile` are intervals of the plug-in, for comparison: they hold
+            less often than they say where little is lost, and never where nothing is.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row per (model, trained_on), trained on the reference or `pretrained`: `s_robust`, `ci_low`, `ci_high`, the
-        parts `sigma2_cross`, `sigma2_inner` (always variances), `mu`, `missing` (halves without any cell, `inner` for a
-        pretrained model; then S_robust is NaN), `reading`, `about`, `power`, `method` (None without intervals),
-        `n_scenarios`, `n_images` (<NA> for accuracies).
+        One row per (model, trained_on), trained on the reference or `pretrained`: `s_robust` (debiased, at most 1; of
+        accuracies the plug-in), `ci_low`, `ci_high`, `plug_in`, the debiased parts `sigma2_cross` and `sigma2_inner`
+        (always variances; below 0: nothing is lost that could be told from chance), `plug_in_cross`, `plug_in_inner`,
+        `mu`, `missing` (halves without any cell, `inner` for a pretrained model; then S_robust is NaN), `reading`,
+        `about`, `power`, `method` and `over`, what intervals are over (`photographs`, or `photographs and
+        trainings`; both None without intervals), `n_scenarios`, `n_images` and `n_images_least` (in the
+        scenario with the fewest; both <NA> for accuracies).
 
     Raises:
         ConfigError: a half lacks some of its cells (names model and cell), or an unknown reading, method or column.
@@ -75,34 +75,43 @@ def s_robusts(
     [['m', 0.01, 0.0025, 0.9875]]
     """
     definition = Definition.of(reading, about, power)
-    validate_method(method)
-    wide = by_image(table, reading)
-    models = halves(wide, reference, definition)
-    means_1K = column_means(wide.to_numpy())[None]
-    cross_M, inner_M = np.array([model.variances(means_1K, definition) for model in models]).reshape(-1, 2).T
-    n_images_M = np.array([wide.iloc[:, model.used].notna().any(axis=1).sum() for model in models])
+    validate_loss_method(method)
+    validate_confidence(confidence)
+    wide, sampled = by_image(table, reading), "correct" in table
+    paired, models = paired_table(table, wide, reference), halves(wide, reference, definition)
+    noise = paired.noise if method == "shift" else None
+    losses = Losses(paired, [(model.cross, model.inner) for model in models], definition.power)
     bounds_2M = np.full((2, len(models)), math.nan)
-    sampled = "correct" in table
     if sampled and models:
-        bounds_2M = bootstrap_of(models, definition, wide, resamples, seed).interval(method, confidence)
-        bounds_2M[:, n_images_M < 2] = math.nan
+        bounds_2M = 1 - losses.intervals(method, resamples, seed, confidence)[::-1]
+    plain_MH = losses.plug_in_MH.reshape(-1, 2)
+    debiased_MH = losses.debiased_MH.reshape(-1, 2) if sampled else plain_MH
+    n_images_M = [wide.iloc[:, model.used].notna().any(axis=1).sum() for model in models]
+    counts_K = paired.counts()
+    least_M = [min((int(counts_K[k]) for k in model.used), default=0) for model in models]
+    means_1K = losses.means_K[None]
     return pd.DataFrame(
         {
             "model": [model.model for model in models],
             "trained_on": [model.trained_on for model in models],
-            "s_robust": definition.value(cross_M, inner_M),
+            "s_robust": np.minimum(1, 1 - losses.total(debiased_MH)),
             "ci_low": bounds_2M[0],
             "ci_high": bounds_2M[1],
-            "sigma2_cross": cross_M,
-            "sigma2_inner": inner_M,
+            "plug_in": 1 - losses.total(plain_MH),
+            "sigma2_cross": debiased_MH[:, 0],
+            "sigma2_inner": debiased_MH[:, 1],
+            "plug_in_cross": plain_MH[:, 0],
+            "plug_in_inner": plain_MH[:, 1],
             "mu": [float(model.mus(means_1K)[0]) for model in models],
             "missing": [model.missing for model in models],
             "reading": reading,
             "about": definition.about,
             "power": definition.power,
             "method": method if sampled else None,
-            "n_scenarios": [model.n_scenarios for model in models],
+            "over": [over(noise, model.used) if sampled else None for model in models],
+            "n_scenarios": [model.scenarios for model in models],
             "n_images": pd.array(n_images_M if sampled else [pd.NA] * len(models), dtype="Int64"),
+            "n_images_least": pd.array(least_M if sampled else [pd.NA] * len(models), dtype="Int64"),
         }
     )
 
@@ -122,12 +131,3 @@ def by_image(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         twice = ", ".join(map(str, cells.index[cells.index.duplicated()][0]))
         raise ConfigError(f"there are two accuracies of ({twice}): take their mean, or leave one out")
     return cells.to_frame().T
-
-
-def bootstrap_of(
-    models: Sequence[Halves], definition: Definition, wide: pd.DataFrame, resamples: int, seed: int
-) -> Bootstrap:
-    """Return the bootstrap of the S_robust of each model."""
-    return Bootstrap.of_means(wide.to_numpy(), resamples, seed).then(
-        lambda means_BK: np.stack([definition.value(*model.variances(means_BK, definition)) for model in models], 1)
-    )

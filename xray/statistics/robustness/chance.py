@@ -1,47 +1,123 @@
-"""Warnings of S_robust at chance level: a model at chance everywhere scores 1."""
+"""Models that are no better than chance on originals, and what answers are worth that ignore the photograph."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable, Mapping
+
+import numpy as np
 import pandas as pd
 
 from xray.statistics.robustness.accuracy import accuracy_table
+from xray.statistics.robustness.bootstrap import SERIES
+from xray.statistics.robustness.cells import PRETRAINED
+from xray.statistics.robustness.proportions import wilson
 
 
-def chance_warnings(
-    predictions: pd.DataFrame, s_robusts: pd.DataFrame, reference: str = "original", confidence: float = 0.95
-) -> list[str]:
-    """Warn of models whose S_robust is based on accuracies at chance level.
+def at_chance(predictions: pd.DataFrame, reference: str = "original", confidence: float = 0.95) -> pd.DataFrame:
+    """Return the models that are not above chance on the reference: they have nothing to lose, and no S_robust.
 
-    Chance is 1 / K for a classifier of K categories, and 0 for a segmenter. An accuracy is at chance level if its
-    Wilson interval includes chance.
+    Answers that ignore the photograph are right for 1 / K of K categories of as many photographs each. A model is above
+    chance if the Wilson intervals of two numbers are above 1 / K: of its accuracy, and of the mean of its accuracies by
+    category, which is 1 / K of a constant answer, too, however many photographs its category has. Chance is 0 for
+    segmenters. So it is for a single category, since models know others; but a trained model that is always right may
+    know none.
 
     Args:
-        predictions: one row per (sample, model), with the columns of PREDICTIONS.
-        s_robusts: as returned by `matched_s_robusts`; rows without an S_robust are skipped.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS. Without `category`, chance is not
+            known and no model is returned.
         reference: the scenario with the unchanged photograph.
         confidence: confidence level, inside (0, 1).
 
     Returns:
-        One sentence per such model.
+        One row per (model, trained_on), trained on the reference or `pretrained`, that is at chance: `accuracy`,
+        `ci_low`, `ci_high`, `chance` (all 0 … 1) and `reason`, as text.
+
+    >>> rows = [(m, k, k % 4, m == "good" or k % 4 == 0) for m in ("good", "constant") for k in range(40)]
+    >>> predictions = pd.DataFrame(rows, columns=["model", "image_id", "category", "correct"])
+    >>> table = at_chance(predictions.assign(trained_on="pretrained", scenario="original"))
+    >>> table[["model", "accuracy", "chance"]].values.tolist()
+    [['constant', 0.25, 0.25]]
     """
-    warnings = []
-    for row in s_robusts.dropna(subset="s_robust").to_dict("records"):
-        own = predictions[(predictions["model"] == row["model"]) & (predictions["trained_on"] != "pretrained")]
-        segments = "union" in own and bool(own["union"].notna().any())
-        chance = 0.0 if segments else 1 / max(1, own["category"].nunique())
-        cells = accuracy_table(own, ("trained_on", "scenario"), confidence).set_index(["trained_on", "scenario"])
-        names = str(row["scenarios"]).split(", ")
-        mu, low_mu, high_mu = (
-            float(cells[name].loc[(reference, reference)]) for name in ("accuracy", "ci_low", "ci_high")
-        )
-        others = cells.loc[[*((reference, name) for name in names), *((name, name) for name in names)]]
-        low = int((others["ci_low"] <= chance).sum())
-        parts = [f"{low} of the {len(others)} accuracies on other scenarios"] if low else []
-        if low_mu <= chance:
-            parts.insert(0, f"mu, {100 * mu:.1f} % [{100 * low_mu:.1f}, {100 * high_mu:.1f}]")
-        if parts:
-            warnings.append(
-                f"{row['model']}: no better than chance ({100 * chance:.1f} %): {', and '.join(parts)}. "
-                f"Chance everywhere scores 1.0, so this S_robust says little about robustness"
-            )
-    return warnings
+    shown = predictions[
+        (predictions["scenario"] == reference) & predictions["trained_on"].isin([PRETRAINED, reference])
+    ]
+    if "category" not in predictions or shown.empty:
+        return pd.DataFrame(columns=[*SERIES, "accuracy", "ci_low", "ci_high", "chance", "reason"])
+    table = accuracy_table(shown, SERIES, confidence).set_index(list(SERIES))
+    cells = accuracy_table(shown, [*SERIES, "category"], confidence).assign(worth=lambda rows: 1 / rows["n_effective"])
+    by_category = cells.groupby(list(SERIES), observed=True).agg(
+        mean=("accuracy", "mean"), worth=("worth", "sum"), categories=("accuracy", "size")
+    )
+    table = table.join(by_category)
+    segments = set(shown.dropna(subset="union").groupby(list(SERIES)).groups) if "union" in shown else set()
+    free = table.index.isin(segments) | ((table["categories"] == 1) & ~table.index.isin(_always_right(predictions)))
+    table["chance"] = np.where(free, 0.0, 1 / table["categories"])
+    table["mean_low"], table["mean_high"] = wilson(
+        table["mean"].to_numpy(), table["categories"].to_numpy() ** 2 / table["worth"].to_numpy(), confidence
+    )
+    found = table[np.minimum(table["ci_low"], table["mean_low"]) <= table["chance"]].reset_index()
+    found["reason"] = pd.Series([_reason(row, reference) for row in found.to_dict("records")], dtype="str")
+    return found[[*SERIES, "accuracy", "ci_low", "ci_high", "chance", "reason"]]
+
+
+def baselines(predictions: pd.DataFrame, scenarios: Collection[str]) -> pd.DataFrame:
+    """Compute how often answers are right that ignore the photograph, to compare accuracies without the object with.
+
+    - `majority`: the share of images of the most frequent category, which is answered for all of them.
+    - `shuffled`: the expected accuracy of the model's own answers, dealt to the images at random: the sum over answers
+      of the share of images that have the answer, times the share for whose category it is right.
+
+    An answer (`top1`) is right for a category if it was so in any of the predictions of the model. For wide categories
+    of which few answers were seen `shuffled` is therefore a little too low.
+
+    Args:
+        predictions: one row per (sample, model), with the columns of PREDICTIONS, of all scenarios. Without `top1` no
+            `shuffled` is known (NaN), and none of segmenters.
+        scenarios: those to compute baselines of.
+
+    Returns:
+        One row per (model, trained_on, scenario): the columns of `accuracy_table`, `majority` and `shuffled` (0 … 1).
+
+    >>> rows = [("original", k, k % 2, k % 2) for k in range(4)] + [("no_object", k, k % 2, 0) for k in range(4)]
+    >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "category", "top1"])
+    >>> predictions["correct"] = predictions["top1"] == predictions["category"]
+    >>> table = baselines(predictions.assign(model="m", trained_on="pretrained"), ["no_object"])
+    >>> table[["accuracy", "majority", "shuffled"]].values.tolist()
+    [[0.5, 0.5, 0.5]]
+    """
+    by = [*SERIES, "scenario"]
+    shown = predictions[predictions["scenario"].isin(list(scenarios))]
+    table = accuracy_table(shown, by)
+    counts = shown.groupby([*by, "category"], observed=True).size().reset_index(name="shown")
+    most = counts.groupby(by, observed=True)["shown"].max().reset_index()
+    table["majority"] = table[by].merge(most, how="left", on=by)["shown"] / table["n"]
+    if "top1" not in predictions:
+        return table.assign(shuffled=np.nan)
+    answers = shown.groupby([*by, "top1"], observed=True).size().reset_index(name="answered")
+    pretrained = predictions["trained_on"] == PRETRAINED
+    right = predictions.assign(own=pretrained)[predictions["correct"].astype(bool)]
+    right = right[["model", "own", "top1", "category"]].drop_duplicates()
+    pairs = answers.assign(own=answers["trained_on"] == PRETRAINED).merge(right, on=["model", "own", "top1"])
+    pairs = pairs.merge(counts, on=[*by, "category"])
+    hits = pairs.assign(hits=pairs["answered"] * pairs["shown"]).groupby(by, observed=True)["hits"].sum().reset_index()
+    hits_K = table[by].merge(hits, how="left", on=by)["hits"].fillna(0)
+    segments = shown[shown["union"].notna()] if "union" in shown else shown.iloc[:0]
+    known = ~pd.MultiIndex.from_frame(table[by]).isin(pd.MultiIndex.from_frame(segments[by].drop_duplicates()))
+    return table.assign(shuffled=(hits_K / table["n"] ** 2).where(known))
+
+
+def _always_right(predictions: pd.DataFrame) -> pd.MultiIndex:
+    """Return the models trained in a run, with what they were trained on, that have no wrong answer anywhere."""
+    trained = predictions[predictions["trained_on"] != PRETRAINED]
+    right = trained["correct"].astype(bool).groupby([trained[name] for name in SERIES], observed=True).all()
+    return pd.MultiIndex.from_tuples(right.index[right], names=list(SERIES))
+
+
+def _reason(row: Mapping[Hashable, float], reference: str) -> str:
+    if not row["accuracy"]:
+        return f"at chance: never right on {reference}"
+    what, names = "", ("ci_low", "ci_high", "accuracy")
+    if row["ci_low"] > row["chance"]:
+        what, names = "mean of accuracies by category ", ("mean_low", "mean_high", "mean")
+    low, high, share = (100 * row[name] for name in names)
+    return f"at chance: {what}{share:.1f} % [{low:.1f}, {high:.1f}] on {reference}, chance {100 * row['chance']:.1f} %"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xray.statistics.robustness.bootstrap import SERIES, Values, columns_of, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, Codes, Values, columns_of, groups_of, image_accuracies
 
 
 class CompleteCases(NamedTuple):
@@ -18,16 +18,18 @@ class CompleteCases(NamedTuple):
 
     Args:
         series: model and trained_on.
-        group: index of the group.
+        number: index of the group of scenarios.
         images: ids of the photographs, sorted; shape (N,).
         accuracy_NS: accuracy of each photograph in each scenario, in the group's order; shape (N, S), without NaN.
+        group_N: the number of each photograph's own group, 0 … G − 1; None: each photograph is its own.
         tested: ids of all photographs that the series was tested on, in whatever scenario.
     """
 
     series: tuple[str, str]
-    group: int
+    number: int
     images: NDArray[Any]
     accuracy_NS: Values
+    group_N: Codes | None
     tested: NDArray[Any]
 
     @property
@@ -45,7 +47,7 @@ def complete_cases(predictions: pd.DataFrame, groups: Sequence[Iterable[str]]) -
 
     >>> table = pd.DataFrame({"scenario": ["a", "a", "b"], "image_id": [1, 2, 1], "correct": [True, True, False]})
     >>> (cases,) = complete_cases(table.assign(model="m", trained_on="pretrained"), [("a", "b"), ("a", "c")])
-    >>> cases.group, cases.images.tolist(), cases.accuracy_NS.tolist(), cases.left_out
+    >>> cases.number, cases.images.tolist(), cases.accuracy_NS.tolist(), cases.left_out
     (0, [1], [[1.0, 0.0]], 1)
     """
     shown = predictions[predictions["scenario"].isin({*itertools.chain(*groups)})]
@@ -55,9 +57,9 @@ def complete_cases(predictions: pd.DataFrame, groups: Sequence[Iterable[str]]) -
     wide = image_accuracies(shown)
     for model, trained_on in dict.fromkeys((column[0], column[1]) for column in columns_of(wide)):
         series = (model, trained_on)
-        for group, scenarios in enumerate(groups):
+        for number, scenarios in enumerate(groups):
             columns = [(*series, scenario) for scenario in scenarios]
             if all(column in wide.columns for column in columns):
                 complete = wide[columns].dropna()
-                images = np.asarray(complete.index)
-                yield CompleteCases(series, group, images, complete.to_numpy(), tested[series])
+                images, group_N = np.asarray(complete.index), groups_of(predictions, complete.index)
+                yield CompleteCases(series, number, images, complete.to_numpy(), group_N, tested[series])

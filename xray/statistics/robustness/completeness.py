@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from xray.statistics.robustness.bootstrap import SERIES
 from xray.statistics.robustness.by_model import s_robusts
 from xray.statistics.robustness.cells import PRETRAINED
+from xray.statistics.robustness.chance import at_chance
 
 Cell = tuple[str, str]
 """trained_on, scenario"""
 
 Folds = Mapping[Cell, frozenset[int]]
 """The folds in which a model was tested, by cell."""
+
+_VALUES = ("s_robust", "ci_low", "ci_high", "plug_in", "sigma2_cross", "sigma2_inner", "plug_in_cross", "plug_in_inner")
 
 Usable = tuple[Sequence[Cell], str]
 """The cells of one model that are used, and a description of what is missing."""
@@ -27,7 +31,8 @@ def matched_s_robusts(
 
     Both halves of all models are over the scenarios in `within`: with a cross half over more scenarios than the inner
     one, values are not comparable. A half (and μ) is used only if it is complete: every scenario, and in each of them
-    every fold in which the model was tested anywhere, so that all accuracies are of the same photographs.
+    every fold in which the model was tested anywhere, so that all accuracies are of the same photographs. A model at
+    chance on the reference (see `xray.statistics.robustness.chance.at_chance`) has nothing to lose, and no S_robust.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS, without controls.
@@ -38,7 +43,8 @@ def matched_s_robusts(
 
     Returns:
         One row per (model, trained_on), trained on the reference or `pretrained`: the columns of `s_robusts`,
-        `scenarios` (names) and `missing`: a description, empty if there is an S_robust. Complete halves are given.
+        `scenarios` (names) and `missing`: a description, empty if there is an S_robust. Complete halves are given,
+        unless the model is at chance.
     """
     trained = predictions["trained_on"].unique()
     scenarios = {*(trained if within is None else within)} - {reference, PRETRAINED}
@@ -58,12 +64,23 @@ def matched_s_robusts(
     values = s_robusts(predictions[keys.isin(used)], reference, seed=seed) if used else _empty()
     table = pd.DataFrame(list(usable), columns=list(SERIES)).merge(values, how="left", on=list(SERIES))
     table["missing"] = [missing for _, missing in usable.values()]
-    return table.assign(scenarios=", ".join(names))
+    return _without_chance(table, at_chance(predictions, reference)).assign(scenarios=", ".join(names))
+
+
+def _without_chance(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Take their values from the models at chance, and say so in `missing`."""
+    reasons = table[list(SERIES)].merge(found, how="left", on=list(SERIES))["reason"]
+    chance = reasons.notna().to_numpy()
+    table.loc[chance, list(_VALUES)] = np.nan
+    table.loc[chance, "missing"] = [
+        "; ".join(filter(None, both)) for both in zip(reasons[chance], table.loc[chance, "missing"], strict=True)
+    ]
+    return table
 
 
 def _empty() -> pd.DataFrame:
-    numbers = ["s_robust", "ci_low", "ci_high", "sigma2_cross", "sigma2_inner", "mu"]
-    others = ["missing", "reading", "about", "power", "method", "n_scenarios", "n_images"]
+    numbers = [*_VALUES, "mu"]
+    others = ["missing", "reading", "about", "power", "method", "over", "n_scenarios", "n_images", "n_images_least"]
     empty = pd.DataFrame(columns=[*SERIES, *numbers, *others])
     return empty.astype(dict.fromkeys(numbers, "float64"))
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from xray.core.errors import ConfigError
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, column_means, groups_of, image_accuracies
 from xray.statistics.robustness.complete_cases import complete_cases
+from xray.statistics.robustness.proportions import wilson_effective
 
 _IMAGE = ["image_id", "scenario", "variant"]
 _RANGE = ["complexity_mean", "complexity_low", "complexity_high"]
@@ -22,8 +23,6 @@ def complexity_curves(
     predictions: pd.DataFrame,
     curves: Mapping[str, Sequence[str]],
     bins: int = 5,
-    resamples: int = 2000,
-    seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compute the accuracy by the measured complexity of the background, over all levels of a curve together.
@@ -31,16 +30,14 @@ def complexity_curves(
     Images of one level differ in complexity, and levels overlap. All images of a curve are therefore sorted by what was
     measured and divided at its quantiles: images of equal complexity stay together, so bins are equal but for ties.
     Photographs are complete cases of the levels, as in `xray.statistics.robustness.curves.curves`, but not of the bins:
-    a photograph is in every bin that one of its images falls into, with the mean of its images there. Percentile
-    bootstrap over photographs, of fixed bins.
+    a photograph is in every bin that one of its images falls into, with the mean of its images there. Wilson's
+    intervals over photographs, of fixed bins.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS, and `complexity` of the background;
             NaN: not measured, and such an image counts as missing.
         curves: scenarios by the name of the curve.
         bins: at most so many, at least two.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
@@ -76,7 +73,7 @@ def complexity_curves(
             continue
         left_out: dict[tuple[Hashable, ...], int] = {cases.series: cases.left_out for cases in complete}
         for series, rows in _binned(shown, bins).groupby(list(SERIES), observed=True):
-            table = _by_bin(rows, resamples, seed, confidence)
+            table = _by_bin(rows, confidence)
             parts.append(table.assign(curve=curve, n_left_out=left_out[series]))
     return pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
 
@@ -94,15 +91,15 @@ def _binned(rows: pd.DataFrame, bins: int) -> pd.DataFrame:
     return rows.merge(images[[*_IMAGE, "bin"]].merge(ranges, on="bin"), on=_IMAGE)
 
 
-def _by_bin(rows: pd.DataFrame, resamples: int, seed: int, confidence: float) -> pd.DataFrame:
+def _by_bin(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return the accuracies of one series, by bin."""
     wide = image_accuracies(rows, by=("bin",))
-    bootstrap = Bootstrap.of_means(wide.to_numpy(), resamples, seed)
-    bounds_2B = bootstrap.interval("percentile", confidence)
+    present_NB, group_N = wide.notna().to_numpy(np.float64), groups_of(rows, wide.index)
+    bounds_2B, _ = wilson_effective(np.nan_to_num(wide.to_numpy()), present_NB, group_N, confidence)
     n_images_B = wide.notna().sum().to_numpy()
     low_B, high_B = np.where(n_images_B > 1, bounds_2B, np.nan)
     table = wide.columns.to_frame(index=False).assign(
-        accuracy=bootstrap.estimate_K,
+        accuracy=column_means(wide.to_numpy()),
         ci_low=low_B,
         ci_high=high_B,
         n=rows.drop_duplicates(_IMAGE).groupby("bin").size().to_numpy(),

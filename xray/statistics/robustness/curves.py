@@ -15,23 +15,21 @@ from numpy.typing import NDArray
 from xray.core.errors import ConfigError, unknown
 from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
 from xray.statistics.robustness.complete_cases import complete_cases
+from xray.statistics.robustness.proportions import wilson_effective
 
 Flags = NDArray[np.bool_]
 
 
-def curves(
-    predictions: pd.DataFrame, levels: pd.DataFrame, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
-) -> pd.DataFrame:
+def curves(predictions: pd.DataFrame, levels: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Compute the accuracy at every level of each curve, over the photographs that have all its levels.
 
-    Percentile bootstrap over photographs. A photograph is right at a level if most of its variants are.
+    Wilson's intervals, for as many independent photographs as there are groups of them or more. A photograph is right
+    at a level if most of its variants are.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
         levels: one row per level: `curve` (a name), `level` (a number), `scenario`, `severity`, 0 for the mildest, and
             `ordered`, false where levels do not become more severe one after the other, as angles from −45 to 45.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
@@ -55,11 +53,11 @@ def curves(
     curves, rows = _by_curve(levels), []
     category = predictions.drop_duplicates("image_id").set_index("image_id")["category"]
     for cases in complete_cases(predictions, [points["scenario"] for points in curves]):
-        points, values_NL, n_images = curves[cases.group], cases.accuracy_NS, len(cases.images)
+        points, values_NL, n_images = curves[cases.number], cases.accuracy_NS, len(cases.images)
         lost = sorted({*category[cases.tested]} - {*category[cases.images]})
         low_L, high_L = np.full((2, len(points)), np.nan)
         if n_images > 1:
-            low_L, high_L = Bootstrap.of_means(values_NL, resamples, seed).interval("percentile", confidence)
+            (low_L, high_L), _ = wilson_effective(values_NL, np.ones_like(values_NL), cases.group_N, confidence)
         surviving_NL = np.logical_and.accumulate(values_NL > 0.5, axis=1)
         for index, point in enumerate(points.to_dict("records")):
             rows.append({
@@ -102,11 +100,13 @@ def curve_summaries(
     """
     curves, rows = _by_curve(levels), []
     for cases in complete_cases(predictions, [points["scenario"] for points in curves]):
-        points, values_NL = curves[cases.group], cases.accuracy_NS
+        points, values_NL = curves[cases.number], cases.accuracy_NS
         if not len(values_NL):
             continue
         level_L = points["level"].to_numpy(np.float64)
-        area = Bootstrap.of_means(values_NL, resamples, seed).then(lambda mean_BL, at=level_L: _area(mean_BL, at))  # type: ignore[misc]
+        area = Bootstrap.of_means(values_NL, resamples, seed, cases.group_N).then(
+            lambda mean_BL, at=level_L: _area(mean_BL, at)  # type: ignore[misc]
+        )
         low, high = area.interval("percentile", confidence)[:, 0] if len(values_NL) > 1 else (np.nan, np.nan)
         rows.append({
             **dict(zip(SERIES, cases.series, strict=True)),

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from xray.statistics.regression.validation import validate_confidence
-from xray.statistics.robustness.bootstrap import SERIES, columns_of, image_accuracies, paired_differences
+from xray.statistics.robustness.bootstrap import SERIES, columns_of, groups_of, image_accuracies
+from xray.statistics.robustness.differences import paired_differences
 
 _MODEL = list(SERIES)
 _KEYS = [*SERIES, "scenario"]
@@ -17,21 +18,17 @@ _KEYS = [*SERIES, "scenario"]
 def drops_beyond_controls(
     predictions: pd.DataFrame,
     controls: Mapping[str, str],
-    resamples: int = 2000,
-    seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compute how much more accuracy an edit costs than its control, which shows only what editing itself changes.
 
         drop(edit) − drop(control) = mean over photographs of (accuracy on the control − accuracy on the edit)
 
-    over the photographs that have both; percentile bootstrap over photographs.
+    over the photographs that have both, with the interval of `drops`.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
         controls: the control of each edited scenario, by name.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
@@ -55,7 +52,8 @@ def drops_beyond_controls(
     edit_NK = wide[columns].to_numpy()
     control_NK = wide[[(model, trained_on, controls[scenario]) for model, trained_on, scenario in columns]].to_numpy()
     sides_NK = {"control_accuracy": control_NK, "accuracy": edit_NK}
-    frame = paired_differences(sides_NK, control_NK - edit_NK, "beyond_control", resamples, seed, confidence)
+    group_N = groups_of(shown, wide.index)
+    frame = paired_differences(sides_NK, control_NK - edit_NK, "beyond_control", group_N, confidence)
     keys = [(*column, controls[column[2]]) for column in columns]
     return pd.concat([pd.DataFrame(keys, columns=names, dtype="str"), frame], axis=1)
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 
 import pandas as pd
 
-from xray.statistics.robustness.accuracy import accuracy_table
+from xray.core.text import counted
 from xray.statistics.robustness.bootstrap import SERIES
+from xray.statistics.robustness.chance import at_chance
 from xray.statistics.robustness.drops import drops
 
 _MIN_PHOTOGRAPHS = 8
-_SMALL = 0.02
-"""Largest upper limit of a drop that counts as none: two points."""
+_FEW = 0.02
+"""Largest share of photographs that are lost where the object is said to make no difference."""
 
 
 def mask_doubts(
@@ -20,11 +21,10 @@ def mask_doubts(
     reference: str,
     without_object: Collection[str],
     object_alone: Collection[str] = (),
-    seed: int = 0,
 ) -> list[str]:
     """Return a sentence for each model whose accuracies suggest that masks do not mark the objects.
 
-    - Without the object it is right as often as on the reference: the drop's 95 % interval ends at 0.02 or below.
+    - Without the object it is right as often as on the reference: at most 2 % of the photographs are lost.
     - It is right more often without the object than on the object alone: the interval of the difference is above 0.
 
     Both are paired by photograph (`xray.statistics.drops`). Models at chance level, and comparisons of fewer than 8
@@ -35,7 +35,6 @@ def mask_doubts(
         reference: the scenario with the unchanged photograph.
         without_object: scenarios that hide the object.
         object_alone: scenarios that show nothing else.
-        seed: of the bootstrap.
 
     >>> rows = [(name, k, name != "segmented") for k in range(8) for name in ("original", "no_object", "segmented")]
     >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
@@ -48,24 +47,22 @@ def mask_doubts(
     rows = predictions[predictions["scenario"].isin([reference, *hidden, *alone])]
     doubts = []
     for _, own in _above_chance(rows, reference).groupby(list(SERIES)):
-        doubts += [*_nothing_lost(own, reference, hidden, seed), *_better_without(own, hidden, alone, seed)]
+        doubts += [*_nothing_lost(own, reference, hidden), *_better_without(own, hidden, alone)]
     return doubts
 
 
 def _above_chance(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Select the models whose accuracy on the reference is certainly above chance, 1 / K for K categories."""
-    on_reference = rows[rows["scenario"] == reference]
-    if on_reference.empty:
-        return on_reference
-    table = accuracy_table(on_reference, SERIES)
-    good = table.loc[table["ci_low"] > 1 / max(2, rows["category"].nunique()), list(SERIES)]
-    return rows.merge(good, on=list(SERIES))
+    """Select the models that are above chance on the reference."""
+    tested, chance = rows.loc[rows["scenario"] == reference, list(SERIES)], at_chance(rows, reference)
+    series = pd.MultiIndex.from_frame(rows[list(SERIES)])
+    above = ~series.isin(pd.MultiIndex.from_frame(chance[list(SERIES)]))
+    return rows[above & series.isin(pd.MultiIndex.from_frame(tested.drop_duplicates()))]
 
 
-def _nothing_lost(own: pd.DataFrame, reference: str, hidden: Collection[str], seed: int) -> Iterator[str]:
+def _nothing_lost(own: pd.DataFrame, reference: str, hidden: Collection[str]) -> Iterator[str]:
     rows = own[own["scenario"].isin([reference, *hidden])]
-    for row in drops(rows, reference, seed=seed).to_dict("records"):
-        if row["n_images"] >= _MIN_PHOTOGRAPHS and row["ci_high"] <= _SMALL:
+    for row in drops(rows, reference).to_dict("records"):
+        if row["n_images"] >= _MIN_PHOTOGRAPHS and row["lost"] <= _FEW * row["n_images"]:
             yield (
                 f"masks may be wrong because {row['model']} is right as often in {row['scenario']} "
                 f"({row['accuracy']:.0%}) as in {reference} ({row['reference_accuracy']:.0%}); "
@@ -73,11 +70,11 @@ def _nothing_lost(own: pd.DataFrame, reference: str, hidden: Collection[str], se
             )
 
 
-def _better_without(own: pd.DataFrame, hidden: Collection[str], alone: Collection[str], seed: int) -> Iterator[str]:
+def _better_without(own: pd.DataFrame, hidden: Collection[str], alone: Collection[str]) -> Iterator[str]:
     tested = set(own["scenario"])
     for name in (name for name in hidden if name in tested):
         rows = own[own["scenario"].isin([name, *alone])]
-        for row in drops(rows, name, seed=seed).to_dict("records"):
+        for row in drops(rows, name).to_dict("records"):
             if row["n_images"] >= _MIN_PHOTOGRAPHS and row["ci_low"] > 0:
                 yield (
                     f"masks may be wrong because {row['model']} is right more often in {name} "
@@ -88,4 +85,4 @@ def _better_without(own: pd.DataFrame, hidden: Collection[str], alone: Collectio
 
 def _interval(row: Mapping[Hashable, float]) -> str:
     low, high = 100 * row["ci_low"], 100 * row["ci_high"]
-    return f"points lost {100 * row['drop']:.1f} [{low:.1f}, {high:.1f}], {row['n_images']:,} photographs"
+    return f"points lost {100 * row['drop']:.1f} [{low:.1f}, {high:.1f}], {counted(int(row['n_images']), 'photograph')}"

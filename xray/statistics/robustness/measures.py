@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from xray.statistics.regression.validation import validate_confidence
+from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.biases import centre_biases, sensitivities, share
 from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
 from xray.statistics.robustness.complete_cases import complete_cases
+from xray.statistics.robustness.differences import bonett_price
 
 Statistic = Callable[[Values], Values]
 """From accuracies of K scenarios, shape (B, K), to a measure, shape (B, 1)."""
@@ -29,6 +30,7 @@ class Measure:
         chooses: whether the statistic chooses the lowest of several accuracies, which are too low by chance, and in
             resamples once more. Its interval is then the basic one, 2 · value − quantiles (Davison & Hinkley 1997,
             5.2): that of a centre bias of 0 contains it in 89 to 100 % of simulations, quantiles in 63 to 86 %.
+        subtracts: whether it is the first accuracy less the second, whose interval is that of `drops`.
     """
 
     name: str
@@ -36,13 +38,13 @@ class Measure:
     statistic: Statistic
     source: str
     chooses: bool = False
+    subtracts: bool = False
 
 
 def gap(first: str, second: str) -> Measure:
     """BG-Gap: accuracy(first) − accuracy(second), on backgrounds of the same and of any category."""
-    return Measure(
-        "BG-Gap", (first, second), lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:], "ImageNet-9 (Xiao et al. 2021)"
-    )
+    source = "ImageNet-9 (Xiao et al. 2021)"
+    return Measure("BG-Gap", (first, second), lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:], source, subtracts=True)
 
 
 def ratio(name: str, part: str, whole: str) -> Measure:
@@ -69,7 +71,7 @@ def measured(
 ) -> pd.DataFrame:
     """Compute measures of every model, with intervals by a bootstrap over photographs.
 
-    They are percentile intervals, but see `Measure.chooses`.
+    They are percentile intervals, but see `Measure.chooses` and `Measure.subtracts`.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
@@ -91,12 +93,14 @@ def measured(
     names = [*SERIES, "measure", "scenarios", "value", "ci_low", "ci_high", "n_images", "source"]
     rows = []
     for cases in complete_cases(predictions, [measure.scenarios for measure in measures]):
-        measure, n_images = measures[cases.group], len(cases.images)
+        measure, n_images, values_NS = measures[cases.number], len(cases.images), cases.accuracy_NS
         if not n_images:
             continue
-        bootstrap = Bootstrap.of_means(cases.accuracy_NS, resamples, seed).then(measure.statistic)
+        bootstrap = Bootstrap.of_means(values_NS, resamples, seed, cases.group_N).then(measure.statistic)
         low, high = bootstrap.interval("percentile", confidence)[:, 0] if n_images > 1 else (np.nan, np.nan)
         scenarios, value = ", ".join(measure.scenarios), float(bootstrap.estimate_K[0])
+        if measure.subtracts:
+            (low,), (high,) = bonett_price(values_NS[:, :1] - values_NS[:, 1:], cases.group_N, confidence)
         if measure.chooses:
             low, high = 2 * value - high, 2 * value - low
         rows.append((*cases.series, measure.name, scenarios, value, low, high, n_images, measure.source))
@@ -124,22 +128,15 @@ def challenges(predictions: pd.DataFrame, scenarios: Sequence[str], confidence: 
     >>> challenges(predictions, ["other"])[["challenge", "mean", "backgrounds"]].round(2).values.tolist()
     [[0.67, 0.83, 2.0]]
     """
-    from statsmodels.stats.proportion import proportion_confint  # slow import (scipy)
-
     names = ["challenge", "ci_low", "ci_high", "mean", "backgrounds", "n_images", "scenarios"]
     shown = predictions[predictions["scenario"].isin(list(scenarios))]
-    counts = shown.groupby([*SERIES, "image_id"], observed=True)["correct"].agg(["sum", "size"]).reset_index()
+    keys = [*SERIES, "image_id", *(["group"] if "group" in shown else [])]
+    counts = shown.groupby(keys, observed=True, dropna=False)["correct"].agg(["sum", "size"]).reset_index()
     if counts.empty:
         return pd.DataFrame(columns=[*SERIES, *names])
     most = counts["size"].max()
-    complete = counts[counts["size"] == most].assign(all=lambda rows: rows["sum"] == most)
-    table = complete.groupby(list(SERIES), observed=True).agg(
-        right=("all", "sum"), challenge=("all", "mean"), mean=("sum", "mean"), n_images=("image_id", "size")
-    )
-    low, high = proportion_confint(table["right"], table["n_images"], 1 - validate_confidence(confidence), "wilson")
+    complete = counts[counts["size"] == most].assign(correct=lambda rows: rows["sum"] == most)
+    table = accuracy_table(complete, SERIES, confidence).rename(columns={"accuracy": "challenge"})
+    mean = complete.groupby(list(SERIES), observed=True)["sum"].mean().astype(float).to_numpy() / most
     used = ", ".join(name for name in scenarios if name in set(shown["scenario"]))
-    table = table.assign(
-        mean=table["mean"].astype(float) / most, backgrounds=int(most), ci_low=low, ci_high=high, scenarios=used
-    )
-    result: pd.DataFrame = table.reset_index()[[*SERIES, *names]]
-    return result
+    return table.assign(mean=mean, backgrounds=int(most), scenarios=used)[[*SERIES, *names]]

@@ -7,54 +7,41 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import Method, Values, columns_of, image_accuracies, paired_differences
-from xray.statistics.robustness.by_model import bootstrap_of, by_image
+from xray.statistics.robustness.bootstrap import SERIES, columns_of, groups_of, image_accuracies
+from xray.statistics.robustness.by_model import by_image
 from xray.statistics.robustness.cells import halves
+from xray.statistics.robustness.chance import at_chance
+from xray.statistics.robustness.differences import holm, paired_differences, paired_tests
+from xray.statistics.robustness.loss import Losses, LossMethod, validate_loss_method
+from xray.statistics.robustness.paired import paired_table
 from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
 
 Pairs = Sequence[tuple[str, str]]
-EXACT_BELOW = 25
-"""With fewer discordant images, McNemar's test is exact (binomial distribution)."""
 
 
-def compare(
-    predictions: pd.DataFrame,
-    pairs: Pairs | None = None,
-    method: Method = "percentile",
-    resamples: int = 2000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> pd.DataFrame:
+def compare(predictions: pd.DataFrame, pairs: Pairs | None = None, confidence: float = 0.95) -> pd.DataFrame:
     """Compute differences in accuracy between models in every scenario, paired by source image.
 
         difference = mean over images of (accuracy of the first − accuracy of the second)
 
-    over the images that both were tested on. Intervals by bootstrap over these images, with the same resamples for all
-    rows. P by McNemar's test (1947) of the images that only one model classifies correctly: exact below 25 of them,
-    else χ² with continuity correction. If variants of an image differ in verdict, by Durkalski's test for clustered
-    data (Statistics in Medicine 2003, 22:2417): (Σ d)² / Σ d², d an image's difference, is χ² with one degree of
-    freedom. `p_holm` is adjusted (Holm 1979) for all rows of the table.
+    over the images that both were tested on. Intervals and tests are those of `drops`: Bonett and Price's interval, and
+    McNemar's exact test of the images that only one model classifies correctly.
 
     Args:
-        predictions: one row per (sample, model), with the columns of PREDICTIONS.
+        predictions: one row per (sample, model), with the columns of PREDICTIONS, and perhaps `group`.
         pairs: (first, second) model names; default: all pairs. Only models with the same training are compared.
-        method: of the interval, `percentile` or `bca`.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
         One row per (trained_on, scenario, first, second): `accuracy_first`, `accuracy_second`, `difference` (−1 … 1),
-        `ci_low`, `ci_high`, `n_images`, `first_better` and `second_better` (images), `test` (`exact`, `chi2`,
-        `clustered`), `p`, `p_holm`. Pairs without a common image have no row; no interval (NaN) with a single image.
+        `ci_low`, `ci_high`, `n_images`, `first_better` and `second_better` (images), `test` (`exact`, or `clustered`
+        where variants differ), `p`, and `p_holm`, adjusted for all rows. Pairs without a common image have no row; no
+        interval (NaN) with a single image.
 
     Raises:
-        ConfigError: an unknown model or method, or no two models that share an image.
+        ConfigError: an unknown model, or no two models that share an image.
 
     >>> rows = pd.DataFrame([(m, f"i{k}", m == "a" or k < 2) for m in "ab" for k in range(8)],
     ...                     columns=["model", "image_id", "correct"])
@@ -69,15 +56,12 @@ def compare(
     common_R = (~np.isnan(first_NR - second_NR)).any(axis=0)
     if not common_R.any():
         raise ConfigError("no two of these models have the same training and predictions on the same images")
-    first_NR, second_NR = first_NR[:, common_R], second_NR[:, common_R]
-    frame = pd.DataFrame(itertools.compress(rows, common_R), columns=["trained_on", "scenario", "first", "second"])
-    sides_NR = {"accuracy_first": first_NR, "accuracy_second": second_NR}
-    differences = paired_differences(sides_NR, first_NR - second_NR, "difference", resamples, seed, confidence, method)
-    frame = pd.concat([frame, differences], axis=1)
-    tests = [paired_test(*sides) for sides in zip(first_NR.T, second_NR.T, strict=True)]
-    frame[["first_better", "second_better", "test", "p"]] = pd.DataFrame(tests, index=frame.index)
-    frame["p_holm"] = _holm(frame["p"])
-    return frame
+    sides_NR = {"accuracy_first": first_NR[:, common_R], "accuracy_second": second_NR[:, common_R]}
+    difference_NR, group_N = (first_NR - second_NR)[:, common_R], groups_of(predictions, wide.index)
+    names = pd.DataFrame(itertools.compress(rows, common_R), columns=["trained_on", "scenario", "first", "second"])
+    means = paired_differences(sides_NR, difference_NR, "difference", group_N, confidence)
+    tests = paired_tests(difference_NR, group_N, ("first_better", "second_better"))
+    return pd.concat([names, means, tests], axis=1)
 
 
 def compare_s_robust(
@@ -87,15 +71,17 @@ def compare_s_robust(
     reading: Reading = "poster",
     about: About | None = None,
     power: Power | None = None,
-    method: Method = "bca",
+    method: LossMethod = "shift",
     resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Compute differences in S_robust between models, by the same resamples of source images as `s_robusts`.
+    """Compute differences in debiased S_robust between models, by the same resamples of source images as `s_robusts`.
 
-    `p` is by the percentile bootstrap (`Bootstrap.p_values`), at least 2 / (resamples + 1); `p_holm` is
-    adjusted (Holm 1979) for all rows of the table.
+    By `shift` the values are not cut at 1, so that their difference has no bias, and the interval has the quantiles of
+    the differences of the shifted resamples; by `bca` and `percentile` all are of the plug-in. `p` is by the percentile
+    bootstrap (`Bootstrap.p_values`), at least 2 / (resamples + 1); `p_holm` is adjusted (Holm 1979) for all rows of
+    the table. Models at chance have no S_robust and are left out (see `at_chance`).
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
@@ -122,59 +108,42 @@ def compare_s_robust(
     >>> predictions = pd.DataFrame(rows, columns=["model", "trained_on", "scenario", "image_id", "correct"])
     >>> table = compare_s_robust(predictions)
     >>> table[["first", "second", "s_robust_first", "s_robust_second", "difference"]].round(3).values.tolist()
-    [['a', 'b', 0.922, 0.797, 0.125]]
+    [['a', 'b', 0.964, 0.857, 0.107]]
     """
     definition = Definition.of(reading, about, power)
+    validate_loss_method(method)
     wide = by_image(predictions, reading)
-    models = [model for model in halves(wide, reference, definition) if not model.missing]
+    chance = set(at_chance(predictions, reference, confidence)[list(SERIES)].itertuples(index=False, name=None))
+    models = [
+        model
+        for model in halves(wide, reference, definition)
+        if not model.missing and (model.model, model.trained_on) not in chance
+    ]
     series = [(model.model, model.trained_on) for model in models]
     rows = _rows(pairs, series)
     if not rows:
-        raise ConfigError("no two of these models have both halves of S_robust")
+        raise ConfigError("no two of these models are above chance and have both halves of S_robust")
     left = [series.index((first, trained_on)) for trained_on, first, _ in rows]
     right = [series.index((second, trained_on)) for trained_on, _, second in rows]
-    tested = [{wide.columns[k][2:] for group in model.cross for k in group} for model in models]
+    columns = columns_of(wide)
+    tested = [{columns[k][2:] for k in model.cross.columns} for model in models]
     for (_, first, second), a, b in zip(rows, left, right, strict=True):
         if only_one := sorted(tested[a] ^ tested[b]):
             raise ConfigError(
                 f"S_robust of {first!r} and {second!r} is not comparable: only one of them was tested on "
                 f"{', '.join(only_one[0])!r}"
             )
-    values = bootstrap_of(models, definition, wide, resamples, seed)
-    differences = values.then(lambda values_BM: values_BM[:, left] - values_BM[:, right])
+    paired = paired_table(predictions, wide, reference)
+    losses = Losses(paired, [(model.cross, model.inner) for model in models], definition.power)
+    loss = losses.bootstrap(method, resamples, seed)
+    differences = loss.then(lambda loss_BM: loss_BM[:, right] - loss_BM[:, left])
     frame = pd.DataFrame(rows, columns=["trained_on", "first", "second"])
-    frame["s_robust_first"], frame["s_robust_second"] = values.estimate_K[left], values.estimate_K[right]
+    frame["s_robust_first"], frame["s_robust_second"] = 1 - loss.estimate_K[left], 1 - loss.estimate_K[right]
     frame["difference"] = differences.estimate_K
-    frame["ci_low"], frame["ci_high"] = differences.interval(method, confidence)
+    frame["ci_low"], frame["ci_high"] = differences.interval("percentile" if method == "shift" else method, confidence)
     frame["p"] = differences.p_values()
-    frame["p_holm"] = _holm(frame["p"])
+    frame["p_holm"] = holm(frame["p"].to_numpy())
     return frame
-
-
-def paired_test(first_N: Values, second_N: Values) -> tuple[int, int, str, float]:
-    """Test whether two models have the same accuracy; see `compare` for the tests.
-
-    Args:
-        first_N: accuracy of the first model on every image, shape (N,); NaN for untested images.
-        second_N: accuracy of the second model.
-
-    Returns:
-        Number of images on which the first is better, and the second; name of the test; P value.
-
-    >>> paired_test(np.array([1.0] * 10 + [0.0]), np.array([0.0] * 8 + [1.0] * 3))
-    (8, 1, 'exact', 0.0390625)
-    """
-    both_N = ~np.isnan(first_N - second_N)
-    first_N, second_N = first_N[both_N], second_N[both_N]
-    difference_N = first_N - second_N
-    better, worse = int((difference_N > 0).sum()), int((difference_N < 0).sum())
-    if np.isin([first_N, second_N], (0.0, 1.0)).all():
-        exact = better + worse < EXACT_BELOW
-        p = float(mcnemar([[0, better], [worse, 0]], exact=exact, correction=True).pvalue)
-        return better, worse, "exact" if exact else "chi2", p
-    squares = float((difference_N**2).sum())
-    statistic = float(difference_N.sum()) ** 2 / squares if squares else 0.0
-    return better, worse, "clustered", float(chi2.sf(statistic, 1))
 
 
 def _rows(pairs: Pairs | None, cells: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -190,8 +159,3 @@ def _rows(pairs: Pairs | None, cells: Sequence[tuple[str, ...]]) -> list[tuple[s
         for first, second in (itertools.combinations(names, 2) if pairs is None else pairs)
         if {(first, *cell), (second, *cell)} <= known
     ]
-
-
-def _holm(p: pd.Series) -> Values:
-    adjusted: Values = multipletests(p.to_numpy(), method="holm")[1]
-    return adjusted

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap
+from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, group_totals, groups_of
+from xray.statistics.robustness.proportions import widened
 
 MEASURES = ("iou", "dice", "pixel_accuracy")
 COLUMNS = ("intersection", "union", "pixel_accuracy")
@@ -19,7 +20,9 @@ def segmentation_table(
 
         IoU = I / U      Dice = 2 I / (I + U)      I: intersection, U: union of the object's pixels
 
-    Means over source images, of each first over its variants. An object that is missed completely counts as 0.
+    Means over source images, of each first over its variants. An object that is missed completely counts as 0. Images
+    with the same name in a column `group` are resampled together. Where no image differs, the interval is Wilson's, as
+    of verdicts, so that it has a width.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS; rows without `union` belong to
@@ -53,12 +56,14 @@ def segmentation_table(
     groups = measured.groupby(by, observed=True)
     table = groups.agg(n=("image_id", "size"), n_images=("image_id", "nunique"))
     images = measured.groupby([*by, "image_id"], observed=True)[list(MEASURES)].mean().unstack(by)
+    group_N = groups_of(rows, images.index)
     for name in MEASURES:
-        bootstrap = Bootstrap.of_means(
-            images[[(name, *key) for key in table.index]].to_numpy(np.float64), resamples, seed
-        )
+        values_NK = images[[(name, *key) for key in table.index]].to_numpy(np.float64)
+        bootstrap = Bootstrap.of_means(values_NK, resamples, seed, group_N)
         table[name] = bootstrap.estimate_K
-        table[f"{name}_low"], table[f"{name}_high"] = bootstrap.interval("percentile", confidence)
+        groups_K = (group_totals(values_NK, group_N)[1] > 0).sum(axis=0)
+        bounds_2K = bootstrap.interval("percentile", confidence)
+        table[f"{name}_low"], table[f"{name}_high"] = widened(bounds_2K, bootstrap.estimate_K, groups_K, confidence)
     table.loc[table["n_images"] < 2, [name for name in bounds if name not in MEASURES]] = np.nan
     return table.reset_index().rename(columns={"scenario": "tested_on"})[
         [*SERIES, "tested_on", "n", "n_images", *bounds]

@@ -56,7 +56,8 @@ def worst_groups(
         values_NG, n_images, n_groups = cases.accuracy_NS, *cases.accuracy_NS.shape
         if not n_images:
             continue
-        lowest = Bootstrap.of_means(values_NG, resamples, seed).then(lambda mean_BG: mean_BG.min(axis=1, keepdims=True))
+        resampled = Bootstrap.of_means(values_NG, resamples, seed, cases.group_N)
+        lowest = resampled.then(lambda mean_BG: mean_BG.min(axis=1, keepdims=True))
         estimate = float(lowest.estimate_K[0])
         low, high = _exact_interval(estimate, n_images, n_groups, confidence)
         rows.append((
