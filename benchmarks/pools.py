@@ -140,7 +140,9 @@ class Cpus:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._over.wait(1.0):
+        over = False
+        while not over:  # at the start, every second, and at the end
+            over = bool(self._seen) and self._over.wait(1.0)
             cpu = psutil.cpu_times()
             self._seen.append((time.monotonic(), cpu.user + cpu.nice + cpu.system + cpu.steal, _ours()))
 
