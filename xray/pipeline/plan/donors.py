@@ -181,8 +181,12 @@ class _Search:
         points = self.ring.points[low[0] : low[0] + size[0]]
         chosen = np.full((len(seeds), self.count), _NONE, np.int64)
         number, left = np.zeros(len(seeds), np.int64), np.arange(len(seeds))
+        # No photograph has all of its donors before `count` attempts: these are drawn at once, which is faster.
+        first_seeds = [attempt_seeds(seeds, attempt) for attempt in range(self.count)]
+        first = draw(points, np.concatenate(first_seeds)).reshape(self.count, -1)
         for attempt in range(_ATTEMPTS):
-            one = donors[draw(points, attempt_seeds(seeds[left], attempt))][:, None]
+            drawn = first[attempt] if attempt < self.count else draw(points, attempt_seeds(seeds[left], attempt))
+            one = donors[drawn][:, None]
             fits = self._fits(one, np.ones(one.shape, bool), *(values[left, None] for values in photographs))[:, 0]
             fits &= ~(chosen[left] == one).any(axis=1)
             chosen[left[fits], number[left[fits]]] = one[fits, 0]
