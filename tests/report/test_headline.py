@@ -95,7 +95,7 @@ def test_models_at_chance_are_not_ranked(base):
     assert not any("models" in detail for detail in details)
     every = dict.fromkeys("abc", row)
     sentence, details = headline(dataclasses.replace(data, scores=dataclasses.replace(data.scores, at_chance=every)))
-    assert "a, cannot be told from chance (25 %): its accuracy is 80 % [10, 90]" in sentence
+    assert "a, cannot be distinguished from chance (25 %): its accuracy is 80 % [10, 90]" in sentence
     assert len(details) == 1
 
 

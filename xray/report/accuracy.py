@@ -129,7 +129,7 @@ def _cross(data: ReportData, cross: pd.DataFrame) -> Table:
         ("number cross term", lambda row: AT_CHANCE if row["series"] in chance else decimals(row["cross"])),
         ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
         ("number as published", lambda row: decimals(row["plug_in"])),
-        ("prose to be told from chance", lambda row: cross_finding(row) or (NONE if pd.isna(row["cross"]) else "yes")),
+        ("prose differs from chance", lambda row: cross_finding(row) or (NONE if pd.isna(row["cross"]) else "yes")),
         ("number μ", lambda row: decimals(row["mu"])),
         ("number scenarios", lambda row: str(row["n_scenarios"])),
         ("number photographs", photographs),

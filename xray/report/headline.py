@@ -69,7 +69,7 @@ def _chance_level(data: ReportData, series: str) -> str:
     if not chance["accuracy"]:
         return f"{who} is right on no unchanged photograph."
     accuracy = f"{percent(chance['accuracy'])} {interval(chance['ci_low'], chance['ci_high'])}"
-    return f"{who} cannot be told from chance ({percent(chance['chance'])}): its accuracy is {accuracy}."
+    return f"{who} cannot be distinguished from chance ({percent(chance['chance'])}): its accuracy is {accuracy}."
 
 
 def _points(difference: float) -> str:
@@ -162,8 +162,8 @@ def _control(data: ReportData, series: str) -> list[str]:
     if not ignorant:
         return [f"With the object {hidden}, accuracy is {accuracy}."]
     names = " and ".join(f"{percent(share)} ({name})" for name, share in ignorant.items())
-    told = f": the {revealing} more than chance" if row["ci_low"] > max(ignorant.values()) else ""
+    revealed = f": the {revealing} more than chance" if row["ci_low"] > max(ignorant.values()) else ""
     return [
-        f"With the object {hidden}, accuracy is {accuracy}{told}. Answers that ignore the photograph would reach "
+        f"With the object {hidden}, accuracy is {accuracy}{revealed}. Answers that ignore the photograph would reach "
         f"{names}."
     ]

@@ -77,7 +77,7 @@ def _s_robust(table: pd.DataFrame) -> Table:
         ("number as published", lambda row: decimals(row["plug_in"])),
         (Markup("number σ²<sub>cross</sub>"), lambda row: decimals(row["sigma2_cross"])),
         (Markup("number σ²<sub>inner</sub>"), lambda row: decimals(row["sigma2_inner"])),
-        ("prose to be told from chance", lambda row: s_robust_finding(row) or (NONE if row["missing"] else "yes")),
+        ("prose differs from chance", lambda row: s_robust_finding(row) or (NONE if row["missing"] else "yes")),
         ("number μ", lambda row: decimals(row["mu"])),
         ("number photographs", photographs),
         ("prose definition, or what is missing", _definition),

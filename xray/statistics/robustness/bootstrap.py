@@ -184,7 +184,7 @@ def image_accuracies(
 ) -> pd.DataFrame:
     """Return the accuracy of every source image, over its variants, folds and repeats; NaN without a prediction.
 
-    Rows: source images, or what else they are told apart by, sorted. Columns: (model, trained_on, *by), sorted.
+    Rows: source images, or what else identifies them, sorted. Columns: (model, trained_on, *by), sorted.
     """
     columns, keys = [*SERIES, *by], [*SERIES, *by, *rows]
     return (

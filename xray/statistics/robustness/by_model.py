@@ -35,11 +35,10 @@ def s_robusts(
     images that are there and on the original, too.
 
     The formula squares the errors of accuracies, too, so that with few images a model without losses seems to have
-    some. `s_robust` is therefore debiased, without the mean variance of what is squared (`xray.statistics.robustness
-    .loss`); `plug_in` is the formula as published. Intervals are over source images, or the groups of them in a column
-    `group`, with the same resamples for all models. They hold for the given networks: what another training would
-    change is in them only if each was trained more than once (`repeat`), and the interval is `shift`.
-    docs/s_robust.md has definition, derivation and simulations.
+    some. `s_robust` is therefore debiased, without the mean variance of what is squared; `plug_in` is the formula as
+    published. Intervals are over source images, or the groups of them in a column `group`, with the same resamples for
+    all models. They hold for the given networks: what another training would change is in them only if each was trained
+    more than once (`repeat`), and the interval is `shift`. docs/s_robust.md has definition, derivation and simulations.
 
     Args:
         table: predictions, one row per (sample, model), with the columns of PREDICTIONS, or accuracies: `model`,
@@ -58,11 +57,11 @@ def s_robusts(
     Returns:
         One row per (model, trained_on), trained on the reference or `pretrained`: `s_robust` (debiased, at most 1; of
         accuracies the plug-in), `ci_low`, `ci_high`, `plug_in`, the debiased parts `sigma2_cross` and `sigma2_inner`
-        (always variances; below 0: nothing is lost that could be told from chance), `plug_in_cross`, `plug_in_inner`,
-        `mu`, `missing` (halves without any cell, `inner` for a pretrained model; then S_robust is NaN), `reading`,
-        `about`, `power`, `method` and `over`, what intervals are over (`photographs`, or `photographs and
-        trainings`; both None without intervals), `n_scenarios`, `n_images` and `n_images_least` (in the
-        scenario with the fewest; both <NA> for accuracies).
+        (always variances; below 0: nothing is lost that could be distinguished from chance), `plug_in_cross`,
+        `plug_in_inner`, `mu`, `missing` (halves without any cell, `inner` for a pretrained model; then S_robust is
+        NaN), `reading`, `about`, `power`, `method` and `over`, what intervals are over (`photographs`, or `photographs
+        and trainings`; both None without intervals), `n_scenarios`, `n_images` and `n_images_least` (in the scenario
+        with the fewest; both <NA> for accuracies).
 
     Raises:
         ConfigError: a half lacks some of its cells (names model and cell), or an unknown reading, method or column.

@@ -87,11 +87,10 @@ def cross_terms(
         confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row per (model, trained_on): `mu`, `cross` (debiased; a variance below 0: no loss that could be told from
-        chance), `ci_low`, `ci_high`, `plug_in`, `over` (see `s_robusts`), the reading (`about`,
+        One row per (model, trained_on): `mu`, `cross` (debiased; a variance below 0: no loss that could be
+        distinguished from chance), `ci_low`, `ci_high`, `plug_in`, `over` (see `s_robusts`), the reading (`about`,
         `power`), `n_scenarios`, `n_images` with a prediction in any scenario, and `n_images_least`, the pairs in the
-        scenario with the fewest. NaN for a model
-        without another scenario.
+        scenario with the fewest. NaN for a model without another scenario.
 
     Raises:
         ConfigError: a model has no prediction on the reference, or an unknown reading.

@@ -10,7 +10,7 @@ import pandas as pd
 from xray.statistics.regression.validation import validate_confidence
 from xray.statistics.robustness.trainings import TRAININGS
 
-NOTHING_LOST = "nothing lost that could be told from chance"
+NOTHING_LOST = "nothing lost that could be distinguished from chance"
 _SIGNIFICANT = 0.05
 
 Row = Mapping[Hashable, Any]
@@ -53,10 +53,10 @@ def multiplicity(drops: pd.DataFrame, confidence: float = 0.95) -> str:
 
 
 def s_robust_finding(row: Row) -> str:
-    """Say which losses cannot be told from chance: all of an S_robust, or of its terms; empty if none.
+    """Say which losses cannot be distinguished from chance: all of an S_robust, or of its terms; empty if none.
 
     >>> s_robust_finding({"ci_high": 0.99, "sigma2_cross": -0.001, "sigma2_inner": 0.02})
-    'cross: nothing lost that could be told from chance'
+    'cross: nothing lost that could be distinguished from chance'
     """
     if row["ci_high"] >= 1:
         return NOTHING_LOST
@@ -65,7 +65,7 @@ def s_robust_finding(row: Row) -> str:
 
 
 def cross_finding(row: Row) -> str:
-    """Say whether the loss in a cross term cannot be told from chance; empty if it can."""
+    """Say whether the loss in a cross term cannot be distinguished from chance; empty if it can."""
     return NOTHING_LOST if row["cross"] <= 0 or row["ci_low"] <= 0 else ""
 
 

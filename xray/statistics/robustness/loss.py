@@ -74,7 +74,7 @@ class Losses:
 
     @property
     def debiased_MH(self) -> Values:
-        """Mean squares without bias, shape (M, H); below 0: no loss that could be told from chance."""
+        """Mean squares without bias, shape (M, H); below 0: no loss that could be distinguished from chance."""
         return self.plug_in_MH - self.bias_MH
 
     def total(self, variance_XH: Values) -> Values:
