@@ -62,6 +62,16 @@ def test_photos(tmp_path: Path) -> None:
     assert files.read_bytes(candidates[1].uri) == picture(40, 50)
 
 
+def test_photos_that_are_links_elsewhere_have_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "a.png").write_bytes(picture(40, 50))
+    (tmp_path / "pool/link.png").symlink_to(tmp_path / "a.png")
+    (closed,) = Photos(root=str(tmp_path / "pool")).candidates(NONE)
+    assert closed.problem.partition(":")[0] == "link_outside"
+    (opened,) = Photos(root=str(tmp_path / "pool"), follow_links=True).candidates(NONE)
+    assert opened.problem == ""
+
+
 def test_photos_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(XrayError, match="no photographs for backgrounds"):
         next(Photos(root=str(tmp_path)).candidates(NONE))

@@ -2,7 +2,9 @@
 
 python tests/chaos kills --workers 100 --actors 100 --nodes 30 --drivers 50 --links 2
 python tests/chaos bitrot --flips 100
+python tests/chaos readers --flips 20
 python tests/chaos soak --images 100000
+python tests/chaos fuzz --files 1000000
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import importlib
 import sys
 from pathlib import Path
 
-PROGRAMS = ("kills", "bitrot", "soak")
+PROGRAMS = ("kills", "bitrot", "readers", "soak", "fuzz")
 
 
 def main() -> None:

@@ -64,6 +64,21 @@ def test_jpeg_keeps_full_colour_resolution() -> None:
     assert decoded[32, 31, 0] - decoded[32, 31, 1] > 150
 
 
+@pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 30}, {"quality": 90, "method": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_has_the_pixels_that_pillow_decodes(mode: str, options: dict[str, object]) -> None:
+    pixels = RNG.integers(0, 256, (48, 65, len(mode)), dtype=np.uint8)
+    data = saved(Image.fromarray(pixels), "WEBP", **options)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert(mode))
+    decoded = decode(data)
+    if mode == "RGB":
+        assert np.array_equal(decoded.image, expected)
+    else:
+        assert decoded.alpha is not None
+        assert np.array_equal(decoded.alpha, expected[..., 3])
+        assert np.array_equal(decoded.image, flatten(expected))
+
+
 def test_flatten_on_black_and_on_a_colour() -> None:
     rgba = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 128]]], np.uint8)
     assert flatten(rgba).tolist() == [[[200, 100, 50], [0, 0, 0], [100, 50, 25]]]

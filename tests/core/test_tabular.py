@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from xray.cli.options import repeated
+from xray.core import table_files, tabular
 from xray.core.errors import XrayError
 from xray.core.files import write_bytes
 from xray.core.tabular import read_heading, read_table
@@ -242,3 +243,15 @@ def test_headings_of_text_and_parquet(tmp_path: Path) -> None:
             (tmp_path / name).write_text(text)
         with pytest.raises(XrayError):
             read_heading(str(tmp_path / name))
+
+
+def test_tables_that_unpack_to_far_more_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tabular, "_MAX_TEXT", 1_000_000)
+    monkeypatch.setattr(table_files, "_MAX_UNPACKED", 1_000_000)
+    bomb = str(tmp_path / "t.csv.gz")
+    Path(bomb).write_bytes(gzip.compress(b"model,accuracy\n" + b"a,1\n" * 1_000_000))
+    table = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"model": ["a" * 3_000_000], "accuracy": [1]}), table, compression="zstd")
+    for path in (bomb, table):
+        with pytest.raises(XrayError, match=r"1\.0 MB"):
+            read_table(path, ["model"], ["accuracy"])

@@ -1,6 +1,6 @@
 import pytest
 
-from xray.core.text import decode_text, printable
+from xray.core.text import decode_text, load_json, printable
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,20 @@ def test_unicode_is_read_in_all_its_encodings(text, encoding):
 def test_other_encodings_are_named(data, seen):
     with pytest.raises(ValueError, match=seen):
         decode_text(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'["\ud800", "\ud83e\udd8a", "\\ud800", "\udcff\ud83e\udd8a"]', ["\ufffd", "🦊", "\\ud800", "\ufffd🦊"]),
+        (f"[{'9' * 5000}, -{'9' * 5000}, 7]", [float("inf"), float("-inf"), 7]),
+    ],
+)
+def test_json_that_no_table_can_hold_is_replaced(text, value):
+    assert load_json(text.encode()) == value
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[1", "", "nul"])
+def test_json_that_is_none_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"nested|Expecting"):
+        load_json(text)

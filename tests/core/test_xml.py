@@ -27,3 +27,15 @@ def test_elements_start_before_their_content_is_read() -> None:
     assert [(event, element.tag) for event, element in seen] == [("start", "a"), ("start", "b")]
     with pytest.raises(SyntaxError):
         list(elements)
+
+
+@pytest.mark.parametrize("encoding", ["martian", "rot13", "shift_jis", "utf-7", "base64", "zlib"])
+def test_encodings_that_cannot_be_read_are_refused(encoding: str) -> None:
+    with pytest.raises((ValueError, SyntaxError)):
+        parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><a>'.encode() + b"\xe9</a>")
+
+
+def test_deep_documents_are_refused() -> None:
+    assert parse_xml("<a>" * 900 + "</a>" * 900).tag == "a"
+    with pytest.raises(ValueError, match="nested"):
+        parse_xml("<a>" * 200_000 + "</a>" * 200_000)

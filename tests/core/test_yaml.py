@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from xray.core.errors import XrayError
@@ -48,3 +50,28 @@ def test_dump_reads_back() -> None:
     value = {"b": [1, 2.5, "x"], "a": {"ü": None}}
     assert load(dump(value), "r")[0] == value
     assert list(load(dump(value), "r")[0]) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: " + "x" * 1_000_000, "characters, at most"),
+        ("a: [" + "b," * 120_000 + "]", "line 1: more than 100,000 values"),
+        ("a: 1\nb: " + "{c: " * 3000, "line 2: nested more than 20 levels"),
+        ("a: 1\nb: 1:" + ":".join(["59"] * 3000), "line 2: the number"),
+        ("a: " + "9" * 5000, "line 1"),
+        ("a: " + "1_0" * 50 + "0", "line 1: the number"),
+        ('a: "\\ud800"', "line 1"),
+    ],
+)
+def test_large_documents_are_refused_at_once_in_one_short_line(text: str, said: str) -> None:
+    started = time.process_time()
+    with pytest.raises(XrayError, match=r"recipe\.yaml") as caught:
+        load(text, "recipe.yaml")
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert time.process_time() - started < 1
+
+
+def test_numbers_of_64_bits_are_read() -> None:
+    assert load(f"a: {2**64 - 1}\nb: -{2**63}\nc: 1:30\n", "r")[0] == {"a": 2**64 - 1, "b": -(2**63), "c": 90}

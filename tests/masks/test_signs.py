@@ -127,6 +127,15 @@ def test_one_mask_for_all_photographs_is_questioned() -> None:
     assert any("12 of 12 are alike" in finding for finding in findings)
 
 
+def test_near_duplicates_may_share_a_mask() -> None:
+    pairs = photographs()
+    name, image, mask = pairs[0]
+    burst = [(f"{k}_{name}", np.roll(image, k, axis=1), mask) for k in range(1, 4)]
+    assert question(looks([*pairs, *burst])) == []
+    others = [(f"of the first/{name}", image, mask) for name, image, _ in pairs[1:3]]
+    assert any("6 of 15 are alike" in finding for finding in question(looks([*pairs[3:], pairs[0], *burst, *others])))
+
+
 def test_boxes_need_not_follow_edges() -> None:
     def box(image: Pixels, mask: Mask) -> Mask:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -52,11 +52,20 @@ def test_the_table_may_lie_in_the_folder_of_the_photographs(tmp_path: Path) -> N
     assert "fox/9.jpg" in notes[0]
 
 
+def test_a_photograph_may_be_named_by_path_and_by_id(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("image,group\nfox/1.jpg,a\nfox/2.jpg,a\nid-0,a\n")
+    grouped, notes = name_groups(Groups(str(tmp_path / "groups.csv")), PHOTOGRAPHS, IDS)
+    assert [one.group for one in grouped] == ["a", "a", None, None]
+    assert notes == []
+
+
 @pytest.mark.parametrize(
     ("table", "seen"),
     [
         ("image,group\na.jpg,1\nb.jpg,2\n", ["a.jpg", "fox/1.jpg"]),
         ("image,group\nfox/1.jpg,a\nfox/1.jpg,b\n", ["'a'", "'b'", "fox/1.jpg"]),
+        ("image,group\nfox/1.jpg,a\nid-0,b\nid-1,b\n", ["'a'", "'b'", "fox/1.jpg", "id-0"]),
+        ("image,group\nfox/1.jpg,a\nid-0,\n", ["'a'", "no group", "id-0"]),
         ("image,group\n1.jpg,a\nfox/2.jpg,a\n", ["'1.jpg'", "fox/1.jpg", "cello/1.jpg"]),
         ("image,label\nfox/1.jpg,a\n", ["group_column", "'label'"]),
         ("what,group\nfox/1.jpg,a\n", ["image_column", "'what'"]),

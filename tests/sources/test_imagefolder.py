@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xray.core import files
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, XrayError
 from xray.core.images import read_header
 from xray.core.plugins import build
 from xray.core.uri import join
@@ -50,13 +50,14 @@ def test_folders_are_named_after_wordnet_ids_or_categories(photos: Path) -> None
 
 def test_notes_name_what_is_left_out(photos: Path) -> None:
     notes = ImageFolder(root=str(photos)).notes([FOX, CELLO, AIRSHIP])
-    expected = [("2", "dog, tables"), ("1", "airship"), ("1", "readme.md"), ("1", "notes.txt")]
+    expected = [("2", "dog, tables"), ("1", "airship"), ("1", "readme.md"), ("1", "notes.txt"), ("1", ".hidden")]
     assert [(note.split()[0], note.split(": ")[1]) for note in notes] == expected
     for folder in ("tables", "dog"):
         (photos / folder).rename(photos / f".{folder}")
     (photos / "readme.md").unlink()
     (photos / "n02119022/notes.txt").unlink()
-    assert ImageFolder(root=str(photos)).notes([FOX, CELLO]) == []
+    (note,) = ImageFolder(root=str(photos)).notes([FOX, CELLO])
+    assert {*note.split(": ")[1].split(", ")} == {".dog", ".tables", ".hidden"}
 
 
 def test_annotations_beside_their_photographs_are_not_noted(tmp_path: Path, jpeg: bytes) -> None:
@@ -170,3 +171,29 @@ def test_labels_of_other_things_are_shown(tmp_path: Path, jpeg: bytes) -> None:
     source = build("source", Source, {"kind": "imagefolder", "root": str(tmp_path), "labels": "labels.csv"})
     with pytest.raises(XrayError, match="walrus"):
         list(source.candidates([CELLO]))
+
+
+def test_links_out_of_the_root_are_followed_only_if_asked(tmp_path: Path, jpeg: bytes) -> None:
+    root = tmp_path / "photos"
+    put(root, "cello/1.jpg", jpeg)
+    put(tmp_path, "other/secret.jpg", jpeg)
+    (root / "cello/link.jpg").symlink_to(tmp_path / "other/secret.jpg")
+    (root / "cello/pipe.txt").symlink_to("/nowhere")
+    (root / "cello/more").symlink_to(tmp_path / "other")
+    closed, opened = ImageFolder(root=str(root)), ImageFolder(root=str(root), follow_links=True)
+    found = {one.key: one.problem.partition(":")[0] for one in closed.candidates([CELLO])}
+    assert found == {"cello/1.jpg": "", "cello/link.jpg": "link_outside"}
+    assert any("follow_links" in note and note.endswith("more") for note in closed.notes([CELLO]))
+    found = {one.key: one.problem for one in opened.candidates([CELLO])}
+    assert found == dict.fromkeys(("cello/1.jpg", "cello/link.jpg", "cello/more/secret.jpg"), "")
+    assert not any("follow_links" in note for note in opened.notes([CELLO]))
+
+
+def test_categories_that_are_links_out_of_the_root_are_explained(tmp_path: Path, jpeg: bytes) -> None:
+    put(tmp_path, "other/cello/1.jpg", jpeg)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cello").symlink_to(tmp_path / "other/cello")
+    with pytest.raises(ConfigError, match="follow_links: true"):
+        ImageFolder(root=str(tmp_path / "photos")).categories()
+    (category,) = ImageFolder(root=str(tmp_path / "photos"), follow_links=True).categories()
+    assert category.name == "cello"

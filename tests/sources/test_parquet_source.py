@@ -109,14 +109,14 @@ def test_integers_need_names(tmp_path: Path) -> None:
 
 def test_listing_does_not_read_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    original = pq.ParquetFile.read_row_group
+    original = pq.ParquetFile.iter_batches
 
-    def spy(self: pq.ParquetFile, group: int, columns: list[str] | None = None) -> pa.Table:
+    def spy(self: pq.ParquetFile, size: int, row_groups: list[int], columns: list[str]) -> Any:
         read.append(columns)
-        return original(self, group, columns=columns)
+        return original(self, size, row_groups=row_groups, columns=columns)
 
     write(tmp_path / "a.parquet", {"image": images(b"x", b"y", b"z"), "label": ["cello"] * 3, "id": ["1", "2", "3"]})
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", spy)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", spy)
     assert len(list(Parquet(uri=str(tmp_path), id="id").candidates([CELLO]))) == 3
     assert read == [["label", "id"]] * 2
 

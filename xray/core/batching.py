@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
-from xray.core.device import MEMORY_ADVICE, DeviceModel, free_memory, is_out_of_memory
-from xray.core.errors import Rejected, ResourceError
+from xray.core.device import MEMORY_ADVICE, DeviceModel, free_memory, is_device_error, is_out_of_memory
+from xray.core.errors import Rejected, ResourceError, rejecting
 
 _AHEAD = 3
 """Batches that are prepared ahead of the device."""
@@ -91,7 +91,7 @@ class BatchRunner(Generic[Item, Output]):
 
         def fill() -> None:
             while len(ahead) < _AHEAD and (group := list(islice(items, size))):
-                ahead.append([(item, pool.submit(_or_rejected, self.model.prepare, item)) for item in group])
+                ahead.append([(item, pool.submit(or_rejected, self.model.prepare, item)) for item in group])
 
         fill()
         while ahead:
@@ -100,7 +100,7 @@ class BatchRunner(Generic[Item, Output]):
             yield batch
 
     def _finish(self, item: Item, raw: Any) -> Output | Rejected:
-        return raw if isinstance(raw, Rejected) else _or_rejected(self.model.finish, item, raw)
+        return raw if isinstance(raw, Rejected) else or_rejected(self.model.finish, item, raw)
 
     def _run_batch(self, batch: list[tuple[Item, Any]]) -> list[tuple[Item, Any]]:
         inputs = [prepared for _, prepared in batch if not isinstance(prepared, Rejected)]
@@ -133,8 +133,12 @@ class BatchRunner(Generic[Item, Output]):
         return outputs
 
 
-def _or_rejected(step: Callable[..., Output], *arguments: Any) -> Output | Rejected:
+def or_rejected(step: Callable[..., Output], *arguments: Any) -> Output | Rejected:
+    """Return what a step makes of an item, or why there is nothing; a device that fails is no fault of the item."""
     try:
-        return step(*arguments)
+        with rejecting("error"):
+            return step(*arguments)
     except Rejected as verdict:
+        if isinstance(verdict.__cause__, RuntimeError) and is_device_error(verdict.__cause__):
+            raise verdict.__cause__ from None
         return verdict

@@ -119,6 +119,15 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return typed or any(message in str(error) for message in messages)
 
 
+def is_device_error(error: RuntimeError) -> bool:
+    """Return whether a device failed, or ran out of memory.
+
+    >>> is_device_error(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    True
+    """
+    return is_out_of_memory(error) or "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
+
+
 def free_memory() -> None:
     """Return cached blocks to the device."""
     import torch

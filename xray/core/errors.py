@@ -10,6 +10,10 @@ from xray.core.text import printable
 
 _WIDTH = 80
 """Characters of a choice that an error shows."""
+_MAX_VALUE = 300
+"""Characters of a value that is none of the choices."""
+_MAX_PROBLEM = 1000
+"""Characters of what is wrong with a file: a parser's message may quote all of it."""
 
 
 class XrayError(Exception):
@@ -62,6 +66,84 @@ class Rejected(Exception):  # noqa: N818 - a verdict on one row, not an error of
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
+MALFORMED = (Exception,)
+"""What a decoder or parser may raise on a user's file: anything. `problem_of` says what is wrong with the file."""
+_NO_MEMORY_OF_OPENCV = -4  # cv2.Error.StsNoMem; nothing here imports OpenCV
+_PLAIN = (Rejected, OSError, ValueError, SyntaxError, EOFError, RuntimeError)
+
+
+def problem_of(error: Exception) -> str:
+    """Return what is wrong with a user's file, from what its decoder or parser raised.
+
+    The type is named where libraries do not raise it on purpose, so that a mistake in the program can be seen.
+
+    Raises:
+        XrayError: `error` itself, where the file is not at fault: a store that fails, a library that is missing.
+
+    >>> problem_of(ValueError("no box")), problem_of(KeyError("label"))
+    ('no box', "KeyError: 'label'")
+    """
+    if isinstance(error, StorageError | ResourceError):
+        raise error
+    text = printable(str(error)[: 2 * _MAX_PROBLEM], _MAX_PROBLEM)
+    is_plain = isinstance(error, _PLAIN) and not isinstance(error, RecursionError | NotImplementedError)
+    return text if is_plain and text else ": ".join(filter(None, (type(error).__name__, text)))
+
+
+def _lacks_memory(error: Exception) -> bool:
+    of_opencv = type(error).__module__.partition(".")[0] == "cv2" and getattr(error, "code", 0) == _NO_MEMORY_OF_OPENCV
+    return isinstance(error, MemoryError) or of_opencv
+
+
+@contextlib.contextmanager
+def rejecting(reason: str, what: str = "") -> Iterator[None]:
+    """Turn whatever a decoder or parser of a user's file raises into the rejection of that file.
+
+    What a library raises for a damaged file is not known beforehand, so every exception counts. Verdicts, and errors
+    that the user can fix, pass unchanged. Too little memory says nothing about the file: the reason is then `error`,
+    and where that is the reason anyway, because a program works and no decoder, it passes unchanged.
+
+    Args:
+        reason: a code of `xray.core.schema.REASONS`.
+        what: is read, for the detail; may be empty.
+
+    >>> with rejecting("corrupt_image", "1.tif"):
+    ...     raise TypeError("missing dimensions")
+    Traceback (most recent call last):
+    xray.core.errors.Rejected: corrupt_image: 1.tif: TypeError: missing dimensions
+    """
+    try:
+        yield
+    except (Rejected, XrayError):
+        raise
+    except Exception as error:
+        if _lacks_memory(error):
+            if reason == "error":
+                raise
+            reason = "error"
+        raise Rejected(reason, ": ".join(filter(None, (what, problem_of(error))))) from error
+
+
+@contextlib.contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn whatever a parser raises on a file that a whole run needs into a ConfigError, one line.
+
+    Args:
+        what: is read: the name of the file, and what it should be.
+
+    >>> with refusing("'a.parquet' as Parquet"):
+    ...     {}["size"]
+    Traceback (most recent call last):
+    xray.core.errors.ConfigError: cannot read 'a.parquet' as Parquet: KeyError: 'size'
+    """
+    try:
+        yield
+    except XrayError:
+        raise
+    except MALFORMED as error:
+        raise ConfigError(f"cannot read {what}: {problem_of(error)}") from error
+
+
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
     """Turn a failing import of an optional library into a ResourceError that names the extra to install.
@@ -84,7 +166,8 @@ def unknown(kind: str, value: object, choices: Iterable[str]) -> ConfigError:
     "unknown scenario 'blur_backgrond'; did you mean 'blur_background'? (choices: blur_background, original)"
     """
     names = sorted(choices)
-    near = difflib.get_close_matches(str(value), names, n=1)
+    shown = printable(str(value)[: 2 * _MAX_VALUE], _MAX_VALUE)
+    near = difflib.get_close_matches(shown, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     choice = ", ".join(printable(name, _WIDTH) for name in names)
-    return ConfigError(f"unknown {kind} {str(value)!r}; {hint}(choices: {choice})")
+    return ConfigError(f"unknown {kind} {shown!r}; {hint}(choices: {choice})")

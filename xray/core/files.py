@@ -4,50 +4,89 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import functools
 import os
+import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote
+from urllib.parse import unquote
 from urllib.request import urlopen
 
-import pyarrow as pa
 from pyarrow import fs
 
 from xray.core.cells import read_cell
-from xray.core.errors import Rejected, StorageError
+from xray.core.errors import MALFORMED, Rejected, StorageError
+from xray.core.listing import Entry, LeftOut, Walk, is_hidden, kind_of
 from xray.core.parts import pack, split_uri
 from xray.core.progress import readable_bytes
 from xray.core.uri import join, local_path, open_store, to_uri, translate_errors
 
+MAX_BYTES = 2_000_000_000
+"""Of files that are read whole, unless they have a limit of their own: COCO's largest annotations have 0.5 GB."""
+_REASONS = {errno.ENXIO: "not_a_file", errno.ELOOP: "missing_file"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives and file servers: copies, thumbnails, waste
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def read_bytes(uri: str) -> bytes:
+def read_bytes(uri: str, limit: int | None = MAX_BYTES) -> bytes:
     """Read a file, a cell of a Parquet file (see `cell_uri`), a `data:` URI, or several of these (`xray.core.parts`).
 
     Neighbouring cells cost one read of their row group's column.
 
+    Args:
+        uri: of the file.
+        limit: largest size in bytes, of several files together, checked before a file is read; None: none.
+
     Raises:
-        Rejected: missing_file, unreadable_file.
+        Rejected: missing_file, unreadable_file, not_a_file, too_large.
     """
     if " " in uri:
-        return pack(map(read_bytes, split_uri(uri)))
+        return pack(_read_parts(split_uri(uri), limit))
     local = local_path(uri)
     try:
         if uri.startswith("data:"):
             with urlopen(uri) as stream:
                 return bytes(stream.read())
         if "#" in uri:
-            return read_cell(uri, read_bytes)
-        return _get(uri) if local is None else local.read_bytes()
+            data = read_cell(uri, functools.partial(read_bytes, limit=limit))
+            _check_size(len(data), limit)
+            return data
+        return _get(uri, limit) if local is None else _read_local(local, limit)
     except (FileNotFoundError, NotADirectoryError, LookupError) as error:
         raise Rejected("missing_file", uri) from error
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        raise Rejected("unreadable_file", f"{uri}: {error}") from error
+    except Rejected:
+        raise
+    except MALFORMED as error:
+        number = error.errno if isinstance(error, OSError) else 0
+        raise Rejected(_REASONS.get(number or 0, "unreadable_file"), f"{uri}: {error}") from error
+
+
+def _read_parts(uris: Sequence[str], limit: int | None) -> Iterator[bytes]:
+    for uri in uris:
+        data = read_bytes(uri, limit)
+        limit = None if limit is None else limit - len(data)
+        yield data
+
+
+def _read_local(path: Path, limit: int | None) -> bytes:
+    """Read a file on disk; a pipe that nobody writes to would never open, and a device never end."""
+    with open(path, "rb", opener=_open_at_once) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Rejected("not_a_file", f"{path} is {kind_of(status.st_mode)}")
+        _check_size(status.st_size, limit)
+        return stream.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _check_size(size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        raise Rejected("too_large", f"{readable_bytes(size)}, at most {readable_bytes(max(limit, 0))}")
 
 
 def read_committed(uri: str) -> bytes:
@@ -58,7 +97,7 @@ def read_committed(uri: str) -> bytes:
         UnreachableError: the store does not answer, or denies access.
     """
     if local_path(uri) is not None:
-        return read_bytes(uri)
+        return read_bytes(uri, None)
     try:
         with translate_errors(uri):
             return _get(uri)
@@ -66,29 +105,34 @@ def read_committed(uri: str) -> bytes:
         raise Rejected("missing_file", uri) from error
 
 
-def _get(uri: str) -> bytes:
+def _get(uri: str, limit: int | None = None) -> bytes:
     store, path = open_store(uri)
     with store.open_input_file(path) as stream:
+        _check_size(stream.size(), limit)
         return stream.read()  # type: ignore[no-any-return]
 
 
-def write_bytes(uri: str, data: bytes) -> None:
+def write_bytes(uri: str, data: bytes, before_commit: Callable[[], None] = lambda: None) -> None:
     """Write a file atomically: on disk under another name, flushed, then renamed.
 
-    An object store shows an object only once it is complete. A StorageError leaves a previous file as it was.
+    An object store shows an object only once it is complete. A StorageError leaves a previous file as it was, and so
+    does an error of `before_commit`, which is called at the last moment.
     """
     local = local_path(uri)
     if local is None:
+        before_commit()
         with translate_errors(uri), ThreadPoolExecutor(1) as thread:
             thread.submit(_put, uri, data).result()
         return
     try:
-        _write_local(local, data)
+        _write_local(local, data, before_commit)
+    except StorageError:
+        raise
     except OSError as error:
         raise _refused("write", local, error, len(data)) from error
 
 
-def _write_local(path: Path, data: bytes) -> None:
+def _write_local(path: Path, data: bytes, before_commit: Callable[[], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
@@ -96,10 +140,25 @@ def _write_local(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        before_commit()
         partial.replace(path)
         flush(path.parent)  # or a receipt might survive a power failure, and its file not
     finally:
         partial.unlink(missing_ok=True)
+
+
+def move_file(uri: str, to: str) -> None:
+    """Rename a file of a run over another one; in an object store it is copied, then removed."""
+    source, target = local_path(uri), local_path(to)
+    if source is None or target is None:
+        write_bytes(to, read_committed(uri))
+        delete_file(uri)
+        return
+    try:
+        source.replace(target)
+        flush(target.parent)
+    except OSError as error:
+        raise _refused("write", target, error) from error
 
 
 def flush(path: Path) -> None:
@@ -171,26 +230,49 @@ def exists(uri: str) -> bool:
 
 def is_folder(uri: str) -> bool:
     """Return whether a folder exists; in an object store, whether it contains anything."""
+    if (local := local_path(uri)) is not None:
+        return local.is_dir()
     store, path = open_store(uri)
     with translate_errors(uri):
         return bool(store.get_file_info(path).type == fs.FileType.Directory)
 
 
 def list_files(uri: str, *, recursive: bool = True) -> Iterator[str]:
-    """Yield the URIs of the files below a folder, sorted by their bytes, without hidden ones.
+    """Yield the URIs of the files below a folder, sorted by their bytes, without hidden ones; links are followed.
 
     Raises:
         StorageError: there is no such folder.
     """
+    for entry in list_entries(uri, recursive=recursive):
+        if not entry.problem.startswith("not_a_file"):
+            yield entry.uri
+
+
+def list_entries(
+    uri: str, *, recursive: bool = True, within: str | None = None, left_out: LeftOut | None = None
+) -> Iterator[Entry]:
+    """Yield the files below a folder as `list_files`, also those that are seen to be unusable, with the reason.
+
+    Args:
+        uri: of the folder.
+        recursive: false for files directly in it.
+        within: URI of the folder that links must not lead out of; None: all links are followed.
+        left_out: collects what is not listed.
+
+    Raises:
+        StorageError: there is no such folder.
+    """
+    left_out = LeftOut() if left_out is None else left_out
     local = _local_folder(uri)
     if local is not None:
-        above = tuple(folder.stat() for folder in local.absolute().parents)
-        yield from _list_local(os.fsencode(local), recursive, above)
+        yield from Walk(local, None if within is None else local_path(within), left_out).files(recursive=recursive)
         return
     for name in sorted(_stored(uri, fs.FileType.File, recursive=recursive), key=str.encode):
         names = name.split("/")
-        if not any(map(_is_hidden, names)):
-            yield join(uri, *names)
+        if any(map(is_hidden, names)):
+            left_out.hidden.append(name)
+        else:
+            yield Entry(join(uri, *names))
 
 
 def matching_files(pattern: str) -> list[str]:
@@ -201,20 +283,23 @@ def matching_files(pattern: str) -> list[str]:
     return sorted(uri for uri in listed if fnmatch.fnmatchcase(unquote(uri), wanted))
 
 
-def list_folders(uri: str) -> Iterator[str]:
+def list_folders(uri: str, *, within: str | None = None, left_out: LeftOut | None = None) -> Iterator[str]:
     """Yield the URIs of the folders directly below a folder, sorted by their bytes, without hidden ones.
+
+    Arguments as for `list_entries`.
 
     Raises:
         StorageError: there is no such folder.
     """
+    left_out = LeftOut() if left_out is None else left_out
     local = _local_folder(uri)
     if local is not None:
-        names = [os.fsdecode(entry.name) for entry in _entries(os.fsencode(local)) if _is_folder(entry)]
+        names = Walk(local, None if within is None else local_path(within), left_out).folders()
     else:
-        names = [*_stored(uri, fs.FileType.Directory, recursive=False)]
-    for name in sorted(names, key=os.fsencode):
-        if not _is_hidden(name):
-            yield join(uri, name)
+        found = sorted(_stored(uri, fs.FileType.Directory, recursive=False), key=os.fsencode)
+        names = [name for name in found if not is_hidden(name)]
+    for name in names:
+        yield join(uri, name)
 
 
 def paths_below(uri: str) -> list[str]:
@@ -257,34 +342,3 @@ def _local_folder(uri: str) -> Path | None:
     if missing:
         raise StorageError(f"no folder {str(local)!r}")
     return local
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in _SYSTEM
-
-
-def _list_local(folder: bytes, recursive: bool, above: tuple[os.stat_result, ...]) -> Iterator[str]:
-    """Yield the URIs of files; a link to a folder that it lies in is left out: its files are no further ones."""
-    above = (*above, Path(os.fsdecode(folder)).stat())
-    for entry in _entries(folder):
-        if _is_hidden(os.fsdecode(entry.name)):
-            continue
-        if _is_folder(entry):
-            if recursive and not (entry.is_symlink() and any(os.path.samestat(entry.stat(), one) for one in above)):
-                yield from _list_local(entry.path, recursive, above)
-        elif entry.is_symlink() or entry.is_file():  # a link that leads nowhere is a file that cannot be read
-            yield "file://" + quote_from_bytes(entry.path)
-
-
-def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
-    try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise StorageError(f"cannot list the folder {os.fsdecode(folder)!r}: {error.strerror}") from error
-
-
-def _is_folder(entry: os.DirEntry[bytes]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False

@@ -7,10 +7,9 @@ too many pixels is refused before any memory is allocated.
 
 from __future__ import annotations
 
-import io
-import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -18,20 +17,29 @@ import simplejpeg
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from pydantic import Field
 
-from xray.core.errors import Rejected
+from xray.core.errors import Rejected, rejecting
+from xray.core.image_checks import BoundedFile, check_scans, check_structure, is_animated_gif
 from xray.core.plugins import settings
 from xray.core.types import Pixels
 
 Format = Literal["jpeg", "png"]
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError, RuntimeError)
 _SUFFIXES = {
     "JPEG": ("jpg", "jpeg", "jpe", "jfif"), "MPO": ("jpg", "jpeg", "mpo"), "TIFF": ("tif", "tiff"),
     "HEIF": ("heic", "heif", "hif"),
 }  # fmt: skip
 _ORIENTATION = 0x0112
 _TURNED_BY_PILLOW = "TIFF"
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}  # fmt: skip
+_JPEG = ("JPEG", "MPO")
+_WITH_PRIMARY = ("MPO", "HEIF")
+_MAX_EXIF = 1 << 17
+_BAND = 1 << 22
+"""Pixels that are converted at a time."""
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 _HEIF_SEQUENCES = (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
 
@@ -47,11 +55,13 @@ class Limits:
     """Limits on the size of images, checked before they are decoded.
 
     Args:
+        max_bytes: maximum size of the file of a photograph or mask, checked before it is read.
         max_pixels: maximum of width × height; the default is an 8-bit RGB image of 192 MB. Pillow always refuses
             formats other than JPEG above 178,956,970 pixels.
         min_side: minimum of the shorter side, in pixels.
     """
 
+    max_bytes: Annotated[int, Field(ge=1)] = 256_000_000
     max_pixels: Annotated[int, Field(ge=1)] = 64_000_000
     min_side: Annotated[int, Field(ge=1)] = 32
 
@@ -88,20 +98,33 @@ class Decoded:
     orientation: int = 1
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    """Open an image with Pillow; nothing beyond its header is read.
+
+    Raises:
+        Rejected: empty_file, unknown_format, corrupt_image, too_large, too_many_pixels.
+    """
     if not data:
         raise Rejected("empty_file")
     formats = _formats(data)
-    try:
-        return Image.open(io.BytesIO(data), formats=formats)
-    except UnidentifiedImageError as error:
-        if formats is not _FORMATS:
-            raise Rejected("corrupt_image", f"{len(data):,} bytes are no complete {formats[0]} image") from error
-        raise Rejected("unknown_format", f"starts with {data[:12]!r}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Rejected("too_many_pixels", str(error)) from error
-    except _DAMAGED as error:
-        raise Rejected("corrupt_image", str(error)) from error
+    with rejecting("corrupt_image"):
+        check_structure(data)
+        try:
+            return Image.open(BoundedFile(data), formats=formats)
+        except UnidentifiedImageError as error:
+            name = formats[0] if formats is not _FORMATS else _begins_as(data)
+            if name:
+                raise Rejected("corrupt_image", f"{len(data):,} bytes are no complete {name} image") from error
+            raise Rejected("unknown_format", f"starts with {data[:12]!r}") from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise Rejected("too_many_pixels", str(error)) from error
+
+
+def _begins_as(data: bytes) -> str:
+    """Return the format that the first bytes of a file say; empty if they say none."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), "")
 
 
 def _formats(data: bytes) -> tuple[str, ...]:
@@ -123,21 +146,33 @@ def _formats(data: bytes) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _check(picture: Image.Image, limits: Limits) -> Header:
+def orientation_of(picture: Image.Image) -> int:
+    """Return the EXIF orientation of an open image, 1–8; of HEIF 1, because its plug-in turns the pixels."""
+    if len(picture.info.get("Raw profile type exif", "")) > _MAX_EXIF:
+        raise Rejected("too_large", f"more than {_MAX_EXIF:,} characters of EXIF")
+    orientation = picture.getexif().get(_ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def is_animated(picture: Image.Image, data: bytes) -> bool:
+    """Return whether an open image has several frames, none of which is the primary one."""
+    if picture.format == "GIF":
+        return is_animated_gif(data)
+    return picture.format not in _WITH_PRIMARY and bool(getattr(picture, "is_animated", False))
+
+
+def _check(picture: Image.Image, data: bytes, limits: Limits) -> Header:
     width, height = picture.size
     if width * height > limits.max_pixels:
         raise Rejected("too_many_pixels", f"{width}×{height}, at most {limits.max_pixels:,} pixels")
     if min(width, height) < limits.min_side:
         raise Rejected("too_small", f"{width}×{height}, at least {limits.min_side} pixels per side")
-    try:
-        frames = 1 if picture.format in ("MPO", "HEIF") else getattr(picture, "n_frames", 1)  # they have a primary one
-        orientation = picture.getexif().get(_ORIENTATION, 1)  # of HEIF 1: its plug-in turns the pixels
-    except _DAMAGED as error:
-        raise Rejected("corrupt_image", str(error)) from error
-    if frames > 1:
-        raise Rejected("animated_image", f"{frames} frames")
-    if orientation not in range(1, 9):
-        orientation = 1
+    with rejecting("corrupt_image"):
+        orientation = orientation_of(picture)
+        if is_animated(picture, data):
+            raise Rejected("animated_image", "more than one frame")
+        if picture.format in _JPEG:
+            check_scans(data, width * height)
     if orientation >= 5 and picture.format != _TURNED_BY_PILLOW:
         width, height = height, width
     return Header(picture.format or "", width, height, orientation)
@@ -149,7 +184,7 @@ def read_header(data: bytes, limits: Limits = DEFAULT) -> Header:
     Raises:
         Rejected: empty_file, unknown_format, corrupt_image, too_many_pixels, too_small, animated_image.
     """
-    return _check(_open(data), limits)
+    return _check(open_image(data), data, limits)
 
 
 def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
@@ -161,21 +196,22 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
     >>> decode(encode(np.zeros((40, 60, 3), np.uint8), "png")).image.shape
     (40, 60, 3)
     """
-    picture = _open(data)
-    header = _check(picture, limits)
+    picture = open_image(data)
+    header = _check(picture, data, limits)
     notes = []
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     if suffix and suffix not in _SUFFIXES.get(header.format, (header.format.lower(),)):
         notes.append("wrong_extension")
     alpha = None
-    if header.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L"):
-        try:
+    with rejecting("corrupt_image"):
+        if header.format in _JPEG and picture.mode in ("RGB", "L"):
             image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
-        except ValueError as error:
-            raise Rejected("corrupt_image", str(error)) from error
-    else:
-        image, alpha, conversions = _decode_other(picture)
-        notes += conversions
+        elif _is_still_webp(header.format, data):
+            image, alpha, conversions = _decode_webp(data, picture.size)
+            notes += conversions
+        else:
+            image, alpha, conversions = _convert(load(picture, data))
+            notes += conversions
     if header.orientation != 1:
         if header.format != _TURNED_BY_PILLOW:
             image = upright(image, header.orientation)
@@ -184,26 +220,97 @@ def decode(data: bytes, limits: Limits = DEFAULT, *, name: str = "") -> Decoded:
     return Decoded(image, alpha, tuple(notes), header.orientation)
 
 
-def _decode_other(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str]]:
-    try:
+def load(picture: Image.Image, data: bytes) -> Image.Image:
+    """Decode the pixels of an open image (see `open_image`).
+
+    Raises:
+        Rejected: corrupt_image.
+    """
+    with rejecting("corrupt_image"):
+        if _is_still_webp(picture.format, data):
+            return Image.fromarray(_webp_pixels(data, picture.size))
+        file = getattr(picture, "fp", None)
+        if isinstance(file, BoundedFile):
+            file.begin_pixels()
         picture.load()
-    except _DAMAGED as error:
-        raise Rejected("corrupt_image", str(error)) from error
+        return picture
+
+
+def _is_still_webp(format: str | None, data: bytes) -> bool:
+    """Return whether OpenCV decodes a file: in half of Pillow's memory, to the same pixels."""
+    return format == "WEBP" and b"ANMF" not in data
+
+
+def _webp_pixels(data: bytes, size: tuple[int, int]) -> Pixels:
+    """Decode a WebP to RGB or RGBA, shape (H, W, 3 or 4)."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[1::-1] != size:
+        raise Rejected("corrupt_image", "the pixels cannot be decoded")
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return cv2.cvtColor(pixels, code, dst=pixels)  # type: ignore[return-value]
+
+
+def _decode_webp(data: bytes, size: tuple[int, int]) -> tuple[Pixels, Pixels | None, list[str]]:
+    """Decode a WebP; see `_convert`."""
+    pixels = _webp_pixels(data, size)
+    if pixels.shape[2] == 3:
+        return pixels, None, []
+    rows = max(1, _BAND // size[0])
+    parts = ((slice(top, top + rows), pixels[top : top + rows]) for top in range(0, size[1], rows))
+    return _flattened(parts, size[1], size[0], [])
+
+
+def _flattened(
+    parts: Iterable[tuple[slice, Pixels]], height: int, width: int, notes: list[str]
+) -> tuple[Pixels, Pixels | None, list[str]]:
+    """Flatten the rows of an RGBA image, some at a time; see `_convert`."""
+    image, alpha = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.uint8)
+    for rows, rgba in parts:
+        image[rows], alpha[rows] = flatten(rgba), rgba[:, :, 3]
+    return (image, None, notes) if alpha.min() == 255 else (image, alpha, [*notes, "flattened_alpha"])
+
+
+def bands(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Yield the rows of a decoded image, some at a time, so that conversions take little memory."""
+    rows = max(1, _BAND // picture.width)
+    for top in range(0, picture.height, rows):
+        end = min(top + rows, picture.height)
+        yield slice(top, end), picture.crop((0, top, picture.width, end))
+
+
+def pixels_of(picture: Image.Image, mode: str) -> Pixels:
+    """Convert a decoded image to a mode of Pillow with 8 bits a channel; shape (H, W), or (H, W, channels)."""
+    channels = len(mode)
+    shape = (picture.height, picture.width, channels) if channels > 1 else (picture.height, picture.width)
+    pixels = np.empty(shape, np.uint8)
+    for rows, band in bands(picture):
+        pixels[rows] = np.asarray(band if band.mode == mode else band.convert(mode))
+    return pixels
+
+
+def _convert(picture: Image.Image) -> tuple[Pixels, Pixels | None, list[str]]:
+    """Return RGB, opacity unless all of it is opaque, and reason codes of conversions."""
     mode = picture.mode
     if mode == "F" or mode.startswith("I"):
-        grey = np.asarray(picture)
-        if mode == "F" or grey.min(initial=0) < 0 or grey.max(initial=0) > 65_535:
-            raise Rejected("unsupported_depth", f"mode {mode}, values {grey.min()} to {grey.max()}")
-        grey = grey >> 8 if grey.max(initial=0) > 255 else grey
-        return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2), None, ["converted_16_bit"]
+        return _grey(picture), None, ["converted_16_bit"]
     notes = {"CMYK": ["converted_cmyk"], "P": ["converted_palette"]}.get(mode, [])
-    if mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = np.asarray(picture.convert("RGBA"))
-        alpha = np.ascontiguousarray(rgba[:, :, 3])
-        if alpha.min() < 255:
-            return flatten(rgba), alpha, [*notes, "flattened_alpha"]
-        return np.ascontiguousarray(rgba[:, :, :3]), None, notes
-    return np.array(picture.convert("RGB")), None, notes
+    if mode not in ("RGBA", "LA", "PA") and "transparency" not in picture.info:
+        return pixels_of(picture, "RGB"), None, notes
+    parts = ((rows, np.asarray(band.convert("RGBA"))) for rows, band in bands(picture))
+    return _flattened(parts, picture.height, picture.width, notes)
+
+
+def _grey(picture: Image.Image) -> Pixels:
+    """Return an image of integers up to 16 bits as RGB."""
+    extrema: Any = picture.getextrema()
+    lowest, highest = extrema
+    if picture.mode == "F" or lowest < 0 or highest > 65_535:
+        raise Rejected("unsupported_depth", f"mode {picture.mode}, values {lowest} to {highest}")
+    image = np.empty((picture.height, picture.width, 3), np.uint8)
+    for rows, band in bands(picture):
+        grey = np.asarray(band)
+        image[rows] = (grey >> 8 if highest > 255 else grey).astype(np.uint8)[:, :, None]
+    return image
 
 
 def flatten(rgba_HWC: Pixels, colour: tuple[int, int, int] = (0, 0, 0)) -> Pixels:

@@ -41,7 +41,10 @@ class Patch(NamedTuple):
         Raises:
             DamagedError: it is something else.
         """
-        bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+        try:
+            bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+        except cv2.error as error:
+            raise DamagedError(f"the patch is no RGBA image: {error}") from error
         if bgra is None or bgra.ndim != 3 or bgra.shape[2] != 4:
             raise DamagedError("the patch is no RGBA image")
         return cls(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), x, y)  # type: ignore[arg-type]

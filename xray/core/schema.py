@@ -19,6 +19,9 @@ REASONS = {
     "missing_file": "the file does not exist",
     "empty_file": "the file has no bytes",
     "unreadable_file": "the file could not be read (permission or storage error)",
+    "too_large": "the file has more bytes than `limits.max_bytes`, or more metadata than a decoder may read",
+    "not_a_file": "a pipe, a socket or a device instead of a file",
+    "link_outside": "a link that leads out of the folder of photographs, and is not followed without `follow_links`",
     "source_changed": "the file has changed since it was planned: its sha256 differs",
     "mask_changed": "the mask's file has changed since it was planned: its sha256 differs",
     # the image
@@ -74,6 +77,8 @@ REASONS = {
     "object_does_not_fit": "the object cannot be placed so: it is too large or small, or cut by the frame on that side",
     "object_cut": "the frame cuts the placed object",
     "already_there": "the object already is as requested (its size within 2 %)",
+    # the program
+    "error": "xray or a library failed in an unexpected way, which the detail names; tried again by the next run",
     # the request
     "several_categories": "the labels name several categories, and which of them is meant is not certain",
     "duplicate_id": "an earlier row has the same id",
@@ -294,7 +299,7 @@ SCORES = pa.schema(
     ]
 )
 
-_UNREAD = {"missing_file", "unreadable_file"}
+_TRIED_AGAIN = {"missing_file", "unreadable_file", "error"}
 _MAX_DETAIL = 400
 """Characters."""
 FILTERED = frozenset({
@@ -306,12 +311,12 @@ EXPECTED = FILTERED | {"object_leaves_frame", "object_does_not_fit"}
 
 
 def status_of(reason: str) -> str:
-    """Return the status of a reason: `failed` if a file could not be read and is retried, `rejected` otherwise.
+    """Return the status of a reason: `failed` if the next run tries again, `rejected` otherwise.
 
     >>> status_of("unreadable_file"), status_of("mask_empty")
     ('failed', 'rejected')
     """
-    return FAILED if reason in _UNREAD else REJECTED
+    return FAILED if reason in _TRIED_AGAIN else REJECTED
 
 
 def outcome_of(verdict: Rejected) -> dict[str, str | None]:

@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
-from xray.core.errors import ConfigError, StorageError, unknown
+from xray.core.errors import MALFORMED, ConfigError, StorageError, problem_of, unknown
 from xray.core.numbers import parse_numbers
+from xray.core.progress import readable_bytes
+from xray.core.table_files import check_unpacked
 from xray.core.text import decode_text, printable
 from xray.core.uri import base_name, open_store, to_uri
 
@@ -25,6 +27,10 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _PARQUET = (".parquet", ".pq")
 _EXCEL = (".xlsx", ".xls", ".xlsm", ".ods")
 _HEAD_ROWS, _HEAD = 20, 65_536
+_MAX_TEXT = 1 << 28
+"""Bytes of text, unpacked: the text of seven million predictions."""
+_MAX_ROWS = 20_000_000
+"""Of a row group of a Parquet file, if the file has fewer bytes."""
 
 
 def read_table(location: str, texts: Sequence[str], numbers: Sequence[str], percent: float = 0.01) -> pd.DataFrame:
@@ -96,8 +102,10 @@ def _explained(location: str, suffix: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise ConfigError(f"no file {location!r}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read {location!r} as {suffix[1:]}: {str(error).splitlines()[0]}") from error
+    except ConfigError:
+        raise
+    except MALFORMED as error:
+        raise ConfigError(f"cannot read {location!r} as {suffix[1:]}: {problem_of(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,8 @@ def _parquet(uri: str, wanted: Wanted) -> pa.Table:
                     f"column {name!r} of {wanted.location!r} holds {schema.field(name).type}: one text or number a row "
                     "is needed"
                 )
+        for group in range(file.num_row_groups):
+            check_unpacked(uri, group, wanted.columns, _MAX_ROWS)
         table = file.read(columns=wanted.columns).select(wanted.columns)
     return table.cast(pa.schema([field.with_type(_as_text(field.type)) for field in table.schema]))
 
@@ -170,7 +180,11 @@ def _text_of(uri: str, location: str) -> tuple[str, str | None]:
     """Return the text of a table, and the delimiter if the file declares one."""
     store, path = open_store(uri)
     with store.open_input_stream(path) as stream:
-        data = stream.read()
+        data = stream.read(_MAX_TEXT + 1)
+    if len(data) > _MAX_TEXT:
+        raise ConfigError(
+            f"{location!r} has more than {readable_bytes(_MAX_TEXT)} of text: save the columns that you need as Parquet"
+        )
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise _workbook(location)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +17,13 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
-"""What reading a document of an unexpected form raises; XML's ParseError is a SyntaxError."""
 _LEGACY = ("cp1252", "gb18030", "shift_jis", "cp1251")
 _HEAD, _SHOWN = 4096, 20
+_MAX_DIGITS = 400
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_PAIR = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rf"\\(?:u{_PAIR}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{{2}})|.)", re.DOTALL)
+"""Escapes of JSON; `half` is a surrogate without the other."""
 
 
 def printable(name: str, width: int | None = None) -> str:
@@ -76,28 +80,33 @@ def decode_text(data: bytes) -> str:
 
 
 def load_json(data: bytes | str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """Parse the JSON of a user's file; `object_hook` may replace each object, as of `json.loads`.
+    r"""Parse the JSON of a user's file; `object_hook` may replace each object, as of `json.loads`.
+
+    Numbers of thousands of digits are infinite, and halves of surrogate pairs, which no table can hold, U+FFFD.
 
     Raises:
         ValueError: it is not JSON or no text, or is nested too deeply.
 
-    >>> load_json(b"[1]")
-    [1]
+    >>> load_json(b'[1, "\\ud800"]')
+    [1, '\ufffd']
     """
+    text = decode_text(data) if isinstance(data, bytes) else data
+    del data  # a file of a million annotations has hundreds of megabytes
+    if _SURROGATE.search(text):
+        text = _ESCAPES.sub(lambda match: "\\ufffd" if match["half"] else match[0], text)
     try:
-        return json.loads(decode_text(data) if isinstance(data, bytes) else data, object_hook=object_hook)
+        try:
+            return json.loads(text, object_hook=object_hook)
+        except ValueError as error:
+            if isinstance(error, json.JSONDecodeError) or "integer string conversion" not in str(error):
+                raise
+            return json.loads(text, object_hook=object_hook, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
 
 
-def problem_of(error: BaseException) -> str:
-    """Return what is wrong with a document, from one of the errors of `MALFORMED`.
-
-    >>> problem_of(ValueError("no box")), problem_of(KeyError("label"))
-    ('no box', "not as expected (KeyError: 'label')")
-    """
-    unexpected = isinstance(error, TypeError | LookupError | AttributeError | ArithmeticError)
-    return f"not as expected ({type(error).__name__}: {error})" if unexpected else str(error)
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _unicode_encoding(data: bytes) -> str:

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 from xray.core.text import decode_text
 
 _CHUNK = 1 << 16
+_MAX_DEPTH = 1000
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding")
 
 
@@ -20,17 +21,23 @@ def read_elements(content: bytes | str) -> Iterator[tuple[str, Element]]:
         content: bytes are text in Unicode, or in the encoding that the document declares.
 
     Raises:
-        ValueError, SyntaxError: it is no XML, or defines entities.
+        ValueError, SyntaxError: it is no XML, defines entities, is nested too deeply, or has an unknown encoding.
     """
     content = _decoded(content) if isinstance(content, bytes) else content
     if "<!ENTITY" in (content if isinstance(content, str) else content.decode("latin-1")):
         raise ValueError("it defines entities")
     parser: Any = XMLPullParser(("start", "end"))
-    for start in range(0, len(content), _CHUNK):
-        parser.feed(content[start : start + _CHUNK])
-        yield from parser.read_events()
-    parser.close()
-    yield from parser.read_events()
+    depth = 0
+    for start in range(0, len(content) + _CHUNK, _CHUNK):
+        try:
+            parser.feed(content[start : start + _CHUNK]) if start < len(content) else parser.close()
+        except LookupError as error:
+            raise ValueError(f"its text cannot be decoded: {error}") from error
+        for event, element in parser.read_events():
+            depth += 1 if event == "start" else -1
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"XML nested more than {_MAX_DEPTH:,} levels deep")
+            yield event, element
 
 
 def parse_xml(content: bytes | str) -> Element:

@@ -10,12 +10,20 @@ from typing import Any
 import yaml
 
 from xray.core.errors import ConfigError
+from xray.core.text import printable
 
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
 
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str")}
 _MAX_DEPTH = 20
+_TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
+_MAX_CHARACTERS, _MAX_VALUES = 1_000_000, 100_000
+"""A `data.yaml` that names ImageNet's 21,841 classes has 0.5 million characters."""
+_MAX_BITS = 64
+_SHOWN = 60
+# The parser in Python takes seconds for what libyaml takes milliseconds; nearly all builds of PyYAML have both.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load(text: str, name: str) -> tuple[Any, Lines]:
@@ -27,14 +35,17 @@ def load(text: str, name: str) -> tuple[Any, Lines]:
     >>> load("a: {b: 2}", "recipe")
     ({'a': {'b': 2}}, {(): 1, ('a',): 1, ('a', 'b'): 1})
     """
+    if len(text) > _MAX_CHARACTERS:
+        raise ConfigError(f"{name} has {len(text):,} characters, at most {_MAX_CHARACTERS:,} are read as YAML")
     try:
-        _check_events(yaml.parse(text, Loader=yaml.SafeLoader), name)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_events(yaml.parse(text, Loader=_Loader), name)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{name}, line {line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: {error}") from error
+        problem = _TOO_DEEP if "nesting depth" in str(error.problem) else error.problem  # libyaml looks ahead
+        raise ConfigError(f"{name}, line {line}: {problem}") from error
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise ConfigError(f"{name}: {' '.join(str(error).split())}") from error
     if node is None:
         raise ConfigError(f"{name} is empty")
     lines: Lines = {(): 1}
@@ -62,11 +73,13 @@ def _escape(match: re.Match[str]) -> str:
 
 def _check_events(events: Iterable[yaml.Event], name: str) -> None:
     depth = 0
-    for event in events:
+    for count, event in enumerate(events):
         line = event.start_mark.line + 1 if event.start_mark else 1
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
-            raise ConfigError(f"{name}, line {line}: nested more than {_MAX_DEPTH} levels deep")
+            raise ConfigError(f"{name}, line {line}: {_TOO_DEEP}")
+        if count > _MAX_VALUES:
+            raise ConfigError(f"{name}, line {line}: more than {_MAX_VALUES:,} values")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ConfigError(f"{name}, line {line}: anchors and aliases (& and *) are not allowed")
         if tag := getattr(event, "tag", None):
@@ -83,19 +96,21 @@ def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
         return _mapping(node, path, lines, name)
     if node.tag not in _SCALARS:  # dates and the like are the text they are
         return node.value
+    line, shown = node.start_mark.line + 1, printable(repr(node.value), _SHOWN)
     try:
-        return yaml.SafeLoader("").construct_object(node)
-    except ValueError as error:
-        raise ConfigError(
-            f"{name}, line {node.start_mark.line + 1}: {node.value!r} is not a number: {error}"
-        ) from error
+        value = yaml.constructor.SafeConstructor().construct_object(node)
+    except (ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{name}, line {line}: {shown} is not a number: {error}") from error
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise ConfigError(f"{name}, line {line}: the number {shown} has more than {_MAX_BITS} bits; text needs quotes")
+    return value
 
 
 def _check_characters(node: yaml.ScalarNode, name: str) -> None:
     """Refuse escapes such as backslash-ud800 and backslash-0, which no file name and no table can hold."""
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in node.value):
-        line = node.start_mark.line + 1
-        raise ConfigError(f"{name}, line {line}: {node.value!r} has characters that no file name and no table can hold")
+        where, shown = f"{name}, line {node.start_mark.line + 1}", printable(repr(node.value), _SHOWN)
+        raise ConfigError(f"{where}: {shown} has characters that no file name and no table can hold")
 
 
 def _mapping(node: yaml.MappingNode, path: Path, lines: Lines, name: str) -> dict[str, Any]:

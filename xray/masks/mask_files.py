@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import unicodedata
-from collections.abc import Iterator
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from xray.core.errors import Rejected
+from xray.core.errors import Rejected, rejecting
 from xray.core.images import Decoded, upright
-from xray.core.text import MALFORMED, decode_text, problem_of
+from xray.core.text import decode_text
 from xray.masks.base import Mask
 from xray.masks.fitting import same_shape
 
 Document = TypeVar("Document", bound=BaseModel)
 
-_MAX_SCALE = 16  # of a mask's pixels to its photograph's, so that small files cannot take much memory
+# Of a mask's pixels to its photograph's, and of those of a larger mask, so that small files cannot take much memory.
+_MAX_SCALE, _MAX_PIXELS = 16, 64_000_000
 
 # One bit per pixel at zlib level 1 takes a third to a half less time and space than OpenCV's default for 8 bits.
 _PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -39,15 +38,6 @@ def first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     location = ".".join(str(part) for part in first["loc"])
     return f"{location}: {first['msg']}" if location else str(first["msg"])
-
-
-@contextlib.contextmanager
-def refuse_corrupt(format_name: str) -> Iterator[None]:
-    """Turn an error while reading an annotation into the rejection corrupt_mask."""
-    try:
-        yield
-    except MALFORMED as error:
-        raise Rejected("corrupt_mask", f"{format_name}: {problem_of(error)}") from error
 
 
 def normal_name(name: str) -> str:
@@ -71,7 +61,8 @@ def encode_mask(mask: Mask) -> bytes:
 
 def decode_mask(data: bytes) -> Mask:
     """Decode a mask written by `encode_mask`, shape (H, W), or reject it as corrupt_mask."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    with rejecting("corrupt_mask"):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     if pixels is None:
         raise Rejected("corrupt_mask", "no PNG")
     return pixels > 127
@@ -88,7 +79,8 @@ def orientation_of_mask(width: int, height: int, decoded: Decoded) -> int:
         Rejected: mask_wrong_size: another shape, or so large that it would take much memory.
     """
     image_height, image_width = decoded.image.shape[:2]
-    if width * height <= _MAX_SCALE * image_width * image_height:
+    pixels = image_width * image_height
+    if width * height <= max(pixels, min(_MAX_SCALE * pixels, _MAX_PIXELS)):
         if (width, height) == (image_width, image_height):
             return 1
         if decoded.orientation >= 5 and (height, width) == (image_width, image_height):

@@ -14,7 +14,7 @@ kinds of objects show with their right masks, and with wrong ones:
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xray.core.perceptual_hash import HASH_BYTES, perceptual_hash, similar
 from xray.core.types import Pixels
 from xray.masks.base import Mask
 from xray.masks.quality import border_of, fills_box, without_frame
@@ -53,6 +54,7 @@ class Look:
         is_box: true if the mask fills its bounding box.
         small_HW: the mask at a longer side of 192 pixels.
         edges_HW: strength of the photograph's edges, of the same shape.
+        hash: perceptual hash of the photograph.
         misfit: share of masks of other photographs whose outlines lie on stronger edges of this photograph, 0–1; None
             with fewer than 6 photographs.
     """
@@ -65,6 +67,7 @@ class Look:
     is_box: bool
     small_HW: Mask
     edges_HW: NDArray[np.float32]
+    hash: bytes
     misfit: float | None = None
 
     @classmethod
@@ -81,6 +84,7 @@ class Look:
         """
         scale = _SIDE / max(mask.shape)
         size = (max(3, round(mask.shape[1] * scale)), max(3, round(mask.shape[0] * scale)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         return cls(
             name,
             float(mask.mean()),
@@ -89,7 +93,8 @@ class Look:
             _narrow(mask),
             fills_box(mask),
             cv2.resize(mask.astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 127,
-            _edges(cv2.resize(image, size, interpolation=cv2.INTER_AREA)),
+            _edges(small),
+            perceptual_hash(np.asarray(small, np.uint8)),
         )
 
     @property
@@ -228,11 +233,22 @@ def _others(looks: Sequence[Look]) -> str:
 
 
 def _same(looks: Sequence[Look]) -> str:
-    copies = Counter(look.small_HW.tobytes() for look in looks if not look.is_box)
-    most, count = copies.most_common(1)[0] if copies else (b"", 0)
-    if count < _MIN_SET:
+    """Question one mask of several photographs; near-duplicates, such as those of a burst, may share theirs."""
+    sharing = defaultdict[bytes, list[Look]](list)
+    for look in looks:
+        if not look.is_box:
+            sharing[look.small_HW.tobytes()].append(look)
+    suspect = [alike for alike in sharing.values() if len(alike) >= _MIN_SET and _different(alike) >= _MIN_SET]
+    if not suspect:
         return ""
-    return f"{count:,} of {len(looks):,} are alike: {_names([one for one in looks if one.small_HW.tobytes() == most])}"
+    most = max(suspect, key=len)
+    return f"{len(most):,} of {len(looks):,} are alike: {_names(most)}"
+
+
+def _different(looks: Sequence[Look]) -> int:
+    """Return how many photographs there are, near-duplicates counted once."""
+    hashes = np.frombuffer(b"".join(look.hash for look in looks), np.uint8)
+    return len(set(similar(hashes.reshape(-1, HASH_BYTES)).tolist()))
 
 
 def _sizes(looks: Sequence[Look]) -> str:

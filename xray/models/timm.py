@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.core.errors import ConfigError, XrayError
+from xray.core.errors import MALFORMED, ConfigError, XrayError
 from xray.core.plugins import settings
 from xray.models.base import CLASSES, IMAGENET_MEAN, IMAGENET_STD, Colour, Labels, check_classes, unknown_architecture
 from xray.models.family import Family
@@ -20,8 +20,6 @@ from xray.models.weights.checkpoint import Weights, load_strictly, read_weights,
 
 if TYPE_CHECKING:
     import torch
-
-_UNAVAILABLE = (OSError, RuntimeError, ValueError, KeyError)
 
 
 def timm_preprocessing(module: torch.nn.Module) -> Preprocessing:
@@ -83,7 +81,7 @@ def _config(architecture: str) -> dict[str, Any]:
         if ":" in architecture:
             config, _, _ = timm.models.load_model_config_from_hf(architecture.partition(":")[2])
             return dict(config)
-    except _UNAVAILABLE as error:
+    except MALFORMED as error:
         raise weights_unavailable(f"timm:{architecture}", error) from error
     published = timm.models.get_pretrained_cfg(architecture)
     return published.to_dict() if published is not None else {}  # type: ignore[no-untyped-call]
@@ -165,7 +163,7 @@ class Timm(Family):
             return timm.create_model(self.architecture, **options)
         try:
             return timm.create_model(self.architecture, pretrained=True, **options)
-        except _UNAVAILABLE as error:
+        except MALFORMED as error:
             raise weights_unavailable(self.title, error) from error
 
     def _sides(self) -> tuple[int, int | None, int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.core.errors import unknown
+from xray.core.errors import MALFORMED, unknown
 from xray.core.plugins import settings
 from xray.models.base import CLASSES, Colour, unknown_architecture
 from xray.models.family import Family
@@ -98,7 +98,7 @@ class Torchvision(Family):
             return read_weights(self.weights)
         try:
             state = self._member().get_state_dict(progress=False, check_hash=True, weights_only=True)
-        except (OSError, RuntimeError) as error:  # no connection, or a wrong hash
+        except MALFORMED as error:  # no connection, a wrong hash, or a damaged file in the cache
             raise weights_unavailable(self.title, error) from error
         return _rename_densenet(state) if self.architecture.startswith("densenet") else state
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from xray.core.errors import ConfigError, XrayError
+from xray.core.errors import MALFORMED, ConfigError, XrayError
 from xray.core.plugins import settings
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Colour, Labels, Pixels, Trainable, check_classes
 from xray.models.family import Family
@@ -98,11 +98,9 @@ class Transformers(Family):
 
     def _from_pretrained(self, cls: Any, **options: Any) -> Any:
         """Call `from_pretrained` of a class of transformers at the pinned revision."""
-        from safetensors import SafetensorError
-
         try:
             return cls.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except MALFORMED as error:
             raise weights_unavailable(self.title, error) from error
 
     def _published(self) -> tuple[torch.nn.Module, Preprocessing, int]:

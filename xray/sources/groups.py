@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -58,29 +58,36 @@ def name_groups(
         root: URI of the source's folder, if it has one.
 
     Raises:
-        ConfigError: the table cannot be read, names none of the photographs, puts one into two groups, or has a name
-            that several photographs match.
+        ConfigError: the table cannot be read, names none of the photographs, puts one into two groups (under one name,
+            or by its `image_id` and its path), or has a name that several photographs match.
     """
     named = _read(groups, root)
     known = set(ids)
     others = [name for name in named if name not in known]
     matches = _match(groups, photographs, others)
-    found: list[str | None] = [
-        image if image in named else None if match is None else others[match]
+    found = [
+        [name for name in (image, None if match is None else others[match]) if name in named]
         for image, match in zip(ids, matches, strict=True)
     ]
-    used = {name for name in found if name is not None}
+    used = {name for names in found for name in names}
     if not used:
         raise ConfigError(
             f"{groups.file!r} names no photograph of the source: it has {join_names(named, 3)}; the photographs are "
             f"called {join_names((unquote(one.key) for one in photographs), 3)}",
             ("groups",),
         )
-    of_photographs = [None if name is None else named[name] for name in found]
-    grouped = [replace(one, group=group) for one, group in zip(photographs, of_photographs, strict=True)]
+    grouped = [replace(one, group=_group(groups, named, names)) for one, names in zip(photographs, found, strict=True)]
     unused = [name for name in named if name not in used]
     one, many = "is no photograph of the categories", "are no photographs of the categories"
     return grouped, counted_note(unused, f"name of {groups.file} {one}", f"names of {groups.file} {many}")
+
+
+def _group(groups: Groups, named: Mapping[str, str | None], names: Sequence[str]) -> str | None:
+    """Return the group of a photograph that the table has under these names: its `image_id`, its path, or both."""
+    if len({named[name] for name in names}) > 1:
+        rows = " and ".join(f"{name!r} in {'no group' if named[name] is None else repr(named[name])}" for name in names)
+        raise ConfigError(f"{groups.file!r} names one photograph twice: {rows}; give both rows one group", ("groups",))
+    return named[names[0]] if names else None
 
 
 def _match(groups: Groups, photographs: Sequence[Candidate], names: Sequence[str]) -> list[int | None]:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from xray.core import files
 from xray.core.errors import ConfigError
+from xray.core.listing import Entry, LeftOut
 from xray.core.plugins import settings
 from xray.core.uri import IMAGE_SUFFIXES, base_name, is_image, to_uri
 from xray.sources.base import Candidate, Source, Split, counted_note, join_names
@@ -45,6 +46,8 @@ class ImageFolder(Source):
         split: their part in the training of pretrained models, such as `train` for ImageNet's training images.
         licence: of the photographs.
         extensions: file name extensions of photographs, without the dot.
+        follow_links: true to follow links that lead out of the root; otherwise these are rejected, since a folder from
+            elsewhere may have links to files of yours.
         labels: a file or folder that says the category of each photograph below the root, whatever its folder, or the
             keys below; None: the names of the folders say it.
     """
@@ -57,6 +60,7 @@ class ImageFolder(Source):
     licence: str = "unknown"
     extensions: Annotated[tuple[str, ...], Field(min_length=1)] = IMAGE_SUFFIXES
     labels: Annotated[Labels | None, BeforeValidator(labels_of)] = None
+    follow_links: bool = False
 
     def categories(self) -> Sequence[Category]:
         """Return a category for each label: a WordNet id or index, or a name or synonym of an ImageNet class.
@@ -66,10 +70,7 @@ class ImageFolder(Source):
         if self.labels is not None:
             where = repr(self.labels.file or self.labels.pattern)
             return categories_from_labels(distinct_labels(self._labelled(), where), where)
-        root = to_uri(self.root)
-        names = [base_name(folder) for folder in files.list_folders(root)]
-        if problem := layout_problem(root, names):
-            raise ConfigError(problem, ("source", "root"))
+        names = [base_name(folder) for folder in self._category_folders()]
         return categories_from_labels(names, where=repr(self.root))
 
     def label_counts(self) -> dict[str, int]:
@@ -78,18 +79,34 @@ class ImageFolder(Source):
         Raises:
             ConfigError: the folders are no categories, and there are no `labels`; says which files may be.
         """
-        root = to_uri(self.root)
         if self.labels is not None:
             labelled = self._labelled()
             counts = Counter(label for labels in labelled.labels.values() for label in labels)
             return {label: counts[label] for label in distinct_labels(labelled, repr(self.labels.file))}
-        folders = list(files.list_folders(root))
+        return {
+            base_name(folder): sum(is_image(entry.uri, self.extensions) for entry in self._list(folder))
+            for folder in self._category_folders()
+        }
+
+    def _category_folders(self) -> list[str]:
+        """Return the URIs of the folders in the root; a ConfigError if these are no categories."""
+        root, left_out = to_uri(self.root), LeftOut()
+        folders = self._list_folders(left_out)
+        if not folders and left_out.outside:
+            raise ConfigError(f"no folders in {self.root!r}: {left_out.notes()[-1]}", ("source", "root"))
         if problem := layout_problem(root, [base_name(folder) for folder in folders]):
             raise ConfigError(problem, ("source", "root"))
-        return {
-            base_name(folder): sum(is_image(uri, self.extensions) for uri in files.list_files(folder))
-            for folder in folders
-        }
+        return folders
+
+    def _list_folders(self, left_out: LeftOut | None = None) -> list[str]:
+        return [*files.list_folders(to_uri(self.root), within=self._within, left_out=left_out)]
+
+    def _list(self, folder: str, left_out: LeftOut | None = None, *, recursive: bool = True) -> Iterator[Entry]:
+        return files.list_entries(folder, recursive=recursive, within=self._within, left_out=left_out)
+
+    @property
+    def _within(self) -> str | None:
+        return None if self.follow_links else to_uri(self.root)
 
     def candidates(self, categories: Sequence[Category]) -> Iterator[Candidate]:
         """Yield the photographs of these categories, in the order of their paths."""
@@ -99,27 +116,29 @@ class ImageFolder(Source):
             yield from assigned.candidates
             return
         empty = True
-        for uri, category in self._files(categories):
-            if is_image(uri, self.extensions):
+        for entry, category in self._files(categories):
+            if is_image(entry.uri, self.extensions):
                 empty = False
-                yield self._candidate(uri, category.name)
+                yield self._candidate(entry, category.name)
         if empty:
             names = [base_name(folder) for folder, _ in self._folders(categories)]
             listed = join_names(category.name for category in categories)
             where = f"{self.root!r} (folders: {join_names(names)}; categories: {listed})"
-            left_out = [base_name(uri) for uri, _ in self._files(categories)]
+            left_out = [base_name(entry.uri) for entry, _ in self._files(categories)]
             seen = counted_note(left_out, "file has no image extension", "files have no image extension")
             problem = "; ".join([f"no photographs of the categories in {where}", *seen])
             layout = layout_problem(to_uri(self.root), names)
             raise ConfigError(f"{problem}; {layout}" if layout else problem)
 
-    def _candidate(self, uri: str, category: str) -> Candidate:
-        key = relative_key(uri, to_uri(self.root))
-        return Candidate(key, category, uri, split=self.split, licence=self.licence)
+    def _candidate(self, entry: Entry, category: str) -> Candidate:
+        key = relative_key(entry.uri, to_uri(self.root))
+        return Candidate(key, category, entry.uri, split=self.split, licence=self.licence, problem=entry.problem)
 
     def notes(self, categories: Sequence[Category]) -> list[str]:
         """Return notes on folders without category, categories without folder, and files that are left out."""
+        left_out = LeftOut()
         if self.labels is not None:
+            list(self._list(to_uri(self.root), left_out))
             masks = [one.key for one in self._images() if in_mask_folder(one.key)]
             used = {one.key for one in self._photographs()}
             return [
@@ -129,13 +148,14 @@ class ImageFolder(Source):
                     "image in a folder of masks is no photograph",
                     "images in folders of masks are no photographs",
                 ),
+                *left_out.notes(),
             ]
-        folders = self._folders(categories)
+        folders = self._folders(categories, left_out)
         unmatched = [base_name(folder) for folder, category in folders if category is None]
         with_folder = {category for _, category in folders}
         absent = [category.name for category in categories if category not in with_folder]
-        loose = list(files.list_files(to_uri(self.root), recursive=False))
-        listed = [uri for uri, _ in self._files(categories)]
+        loose = [entry.uri for entry in self._list(to_uri(self.root), recursive=False)]
+        listed = [entry.uri for entry, _ in self._files(categories, left_out)]
         stems = {posixpath.splitext(uri)[0] for uri in listed if is_image(uri, self.extensions)}
         others = [
             uri
@@ -149,14 +169,15 @@ class ImageFolder(Source):
             *self._foreign(categories),
             *counted_note(map(base_name, loose), "file is in no category folder", "files are in no category folder"),
             *counted_note(map(base_name, others), "file has no image extension", "files have no image extension"),
+            *left_out.notes(),
         ]
 
     def _foreign(self, categories: Sequence[Category]) -> list[str]:
         """Return a note on folders within those of categories that are called like another, or several like classes."""
         above: dict[str, Category] = {}
-        for uri, category in self._files(categories):
-            if is_image(uri, self.extensions):
-                *folders, _ = relative_key(uri, to_uri(self.root)).split("/")
+        for entry, category in self._files(categories):
+            if is_image(entry.uri, self.extensions):
+                *folders, _ = relative_key(entry.uri, to_uri(self.root)).split("/")
                 above.update({"/".join(folders[:depth]): category for depth in range(2, len(folders) + 1)})
         classes = named_like_classes({posixpath.basename(path) for path in above})
         named = {path: classes[name] for path in above if (name := posixpath.basename(path)) in classes}
@@ -184,18 +205,23 @@ class ImageFolder(Source):
         return [one for one in images if not in_mask_folder(one.key)] or images
 
     def _images(self) -> list[Candidate]:
-        uris = [uri for uri in files.list_files(to_uri(self.root)) if is_image(uri, self.extensions)]
-        if not uris:
-            raise ConfigError(f"no photographs in {self.root!r}", ("source", "root"))
-        return [self._candidate(uri, "") for uri in uris]
+        left_out = LeftOut()
+        entries = [one for one in self._list(to_uri(self.root), left_out) if is_image(one.uri, self.extensions)]
+        if not entries:
+            raise ConfigError("; ".join([f"no photographs in {self.root!r}", *left_out.notes()]), ("source", "root"))
+        return [self._candidate(entry, "") for entry in entries]
 
-    def _folders(self, categories: Sequence[Category]) -> list[tuple[str, Category | None]]:
-        folders = list(files.list_folders(to_uri(self.root)))
+    def _folders(
+        self, categories: Sequence[Category], left_out: LeftOut | None = None
+    ) -> list[tuple[str, Category | None]]:
+        folders = self._list_folders(left_out)
         by_name = match_categories(map(base_name, folders), categories)
         return [(folder, by_name[base_name(folder)]) for folder in folders]
 
-    def _files(self, categories: Sequence[Category]) -> Iterator[tuple[str, Category]]:
+    def _files(
+        self, categories: Sequence[Category], left_out: LeftOut | None = None
+    ) -> Iterator[tuple[Entry, Category]]:
         for folder, category in self._folders(categories):
             if category is not None:
-                for uri in files.list_files(folder):
-                    yield uri, category
+                for entry in self._list(folder, left_out):
+                    yield entry, category

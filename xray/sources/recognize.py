@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, NamedTuple
 
 from xray.core import files
+from xray.core.errors import MALFORMED
 from xray.core.text import decode_text, load_json
 from xray.core.uri import local_path
 
-_HEAD = 1 << 16
+_HEAD, _WHOLE = 1 << 16, 1 << 22
 _NOT_ASCII = bytes(range(128, 256))
 _IMAGES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[][{},]', re.DOTALL)
@@ -71,10 +73,9 @@ def recognize(data: bytes) -> Format | None:
         root = re.search(r"<(?![?!])\s*([\w:.-]+)", text)
         return _XML.get(root[1]) if root else None
     if text.startswith(("{", "[")):
-        try:
+        with contextlib.suppress(*MALFORMED):
             return _recognize_json(_load(text))
-        except ValueError:
-            return None
+        return None
     if re.match(r"\d+([ \t]+[\d.eE+-]+){4,}[ \t\r]*(\n|$)", text):
         return Format("YOLO labels", "yolo")
     return None
@@ -82,10 +83,10 @@ def recognize(data: bytes) -> Format | None:
 
 def _load(text: str) -> Any:
     """Parse JSON, or what its beginning holds."""
-    try:
-        return load_json(text)
-    except ValueError:
-        return load_json(_closed(text[:_HEAD]))
+    if len(text) <= _WHOLE:
+        with contextlib.suppress(ValueError):
+            return load_json(text)
+    return load_json(_closed(text[:_HEAD]))
 
 
 def _closed(text: str) -> str:

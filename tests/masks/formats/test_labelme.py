@@ -111,3 +111,20 @@ def test_a_byte_order_mark_is_read_and_other_encodings_are_named(encoding: str, 
     assert Labelme().read(text.encode(encoding), photo)[0].any()
     with pytest.raises(Rejected, match="UTF-8"):
         Labelme().read(text.replace("fox", "F\xfcchsin").encode("cp1252") + b"\xfc", photo)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [shape([(step % WIDTH, step % 39) for step in range(50_000)])],
+        [shape([(0, 0), (WIDTH, HEIGHT)], "rectangle")] * 600,
+        [shape([(1, 1), (2, 2)], "circle")] * 20_001,
+    ],
+)
+def test_drawings_that_would_take_minutes_are_refused(shapes: list[Any], tmp_path: Path, photo: Decoded) -> None:
+    data = drawing(*shapes)
+    with pytest.raises(Rejected, match="corrupt_mask"):
+        Labelme().read(data, photo)
+    (tmp_path / "a.json").write_bytes(data)
+    (one,) = Labelme(root=str(tmp_path)).attach([candidate("a.jpg")])
+    assert one.problem.startswith("corrupt_mask: labelme: ")

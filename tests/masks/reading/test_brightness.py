@@ -116,7 +116,7 @@ def test_a_soft_mask_among_labels_does_not_make_them_brightness() -> None:
 @pytest.mark.parametrize("format", ["TIFF", "GIF", "PNG", "WEBP"])
 def test_several_pages_are_refused(format: str) -> None:
     data = saved(WHITE, format, save_all=True, append_images=[Image.fromarray(255 - WHITE)])
-    with pytest.raises(Rejected, match="2 pages") as caught:
+    with pytest.raises(Rejected) as caught:
         Png(root="masks").read(data, PHOTO)
     assert caught.value.reason == "mask_ambiguous"
 

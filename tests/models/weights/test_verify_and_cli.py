@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from xray.cli.weights import app, out
 from xray.core.errors import XrayError
-from xray.models.weights import CATALOG, CatalogEntry, pull, verify
+from xray.models.weights import CATALOG, CatalogEntry, pinned, pull, verify
 
 from .conftest import COMMIT, FILES, REPO, Server
 
@@ -35,6 +35,16 @@ def test_verify_reports_differences_by_file(hub: Server) -> None:
     assert REPO in str(result.exception)
     with pytest.raises(XrayError, match=r"'lab/tiny-mode'; did you mean 'lab/tiny-model'"):
         verify(["lab/tiny-mode"])
+
+
+def test_weights_that_changed_since_the_pull_are_not_planned_with(hub: Server) -> None:
+    pulled = pull(REPO)
+    assert pinned([REPO]) == {REPO: pulled.manifest.fingerprint}
+    data = bytearray(FILES["model.safetensors"])
+    data[5000] ^= 1
+    (pulled.path / "model.safetensors").write_bytes(data)
+    with pytest.raises(XrayError, match=f"{REPO}.*since they were pulled"):
+        pinned([REPO])
 
 
 def test_verify_of_an_empty_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xray.core.errors import ConfigError, extra
+from xray.core.errors import MALFORMED, ConfigError, extra, problem_of, refusing
 from xray.models.weights import refuse_pickles
 
 PIPELINES = frozenset({
@@ -119,8 +119,9 @@ def _check_network(folder: Path) -> None:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ConfigError(f"no weights in {str(folder)!r}: no .safetensors file")
-    indices = (read_json(index, "a network") for index in folder.glob("*.index*.json"))
-    listed = {name for index in indices for name in index.get("weight_map", {}).values()}
+    with refusing(f"the index of the weights in {str(folder)!r}"):
+        indices = (read_json(index, "a network") for index in folder.glob("*.index*.json"))
+        listed = {str(name) for index in indices for name in index.get("weight_map", {}).values()}
     for name in sorted(listed - {file.name for file in files}):
         raise ConfigError(f"weights are missing: {str(folder / name)!r}")
     for file in files:
@@ -134,8 +135,8 @@ def _check_header(file: Path) -> None:
     try:
         with safetensors.safe_open(file, framework="numpy"):
             pass
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ConfigError(f"refused the weights {str(file)!r}: damaged or truncated: {error}") from error
+    except MALFORMED as error:
+        raise ConfigError(f"refused the weights {str(file)!r}: damaged or truncated: {problem_of(error)}") from error
 
 
 def read_json(file: Path, what: str) -> dict[str, Any]:
@@ -144,8 +145,8 @@ def read_json(file: Path, what: str) -> dict[str, Any]:
         value = json.loads(file.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{str(file.parent)!r} is not the folder of {what}: it has no {file.name}") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{str(file)!r} is damaged: {error}") from error
+    except MALFORMED as error:
+        raise ConfigError(f"{str(file)!r} is damaged: {problem_of(error)}") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{str(file)!r} is damaged: not a JSON object")
     return value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xray.backgrounds.removal.base import RemovalInput, Remover
-from xray.core.errors import Rejected
+from xray.core.errors import Rejected, rejecting
 from xray.core.types import Pixels
 
 Result = Pixels | Rejected
@@ -43,6 +43,7 @@ class WithoutWeights:
 
 def _remove(remover: Remover, item: RemovalInput) -> Pixels | Rejected:
     try:
-        return remover.remove(item.photo, item.seed)
+        with rejecting("error"):
+            return remover.remove(item.photo, item.seed)
     except Rejected as verdict:
         return verdict

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of
 from xray.core.plugins import settings
 from xray.core.text import load_json
 from xray.core.uri import base_name
-from xray.masks.reading.annotation_files import folder_of, listed_files, match_images
+from xray.masks.reading.annotation_files import MAX_SHARED, folder_of, listed_files, match_images
 from xray.masks.reading.boxes import BoxLayout, BoxSettings, corners_of, numbers_of
 from xray.masks.reading.drawings import Drawings
-from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.objects import MAX_OBJECTS, Drawing, Labels, Object, too_many
 from xray.masks.reading.outlines import outline_of
 from xray.masks.reading.run_order import RunSettings
 from xray.sources.base import Box, Candidate, join_names
 from xray.sources.image_names import path_of
-from xray.sources.labels.coco import category_names, check_category_ids, image_name
-from xray.sources.recognize import advice
+from xray.sources.labels.coco import as_id, category_names, check_category_ids, image_name
+from xray.sources.recognize import advice, read_head
 
 _CONTENT = ("segmentation", "bbox", "category_id")
 _NO_BOX = (0, 0, 1, 1)
 """What tools write that have only an outline."""
-
-
-class _Annotation(NamedTuple):
-    image_id: str
-    category_id: str
-    content: bytes
 
 
 class _File:
@@ -49,14 +44,18 @@ class _File:
         self.labels = category_names(content)
         used, self.unreadable = set[str](), 0
         for one in content["annotations"]:
-            if not isinstance(one, _Annotation):
+            if not isinstance(one, tuple):
                 self.unreadable += 1
                 continue
-            self.annotations[one.image_id].append(one.content)
-            if one.category_id:
-                used.add(one.category_id)
+            image, category, data = one
+            self.annotations[image].append(data)
+            if category is not None:
+                used.add(category)
         check_category_ids(base_name(uri), self.labels, used)
-        self.images = [one for one in content["images"] if isinstance(one, dict) and "id" in one and image_name(one)]
+        self.images = [
+            one for one in content["images"]
+            if isinstance(one, dict) and as_id(one.get("id")) is not None and image_name(one)
+        ]  # fmt: skip
         self.unreadable_images = len(content["images"]) - len(self.images)
         if not self.images:
             entries = len(content["images"])
@@ -64,45 +63,46 @@ class _File:
 
     def objects(self, image_id: str) -> tuple[list[Object], list[str]]:
         """Return the objects of an image, and what is wrong with parts that are left out."""
-        objects, problems = [], list[str]()
+        objects, problems = list[Object](), list[str]()
         for content in self.annotations.get(image_id, ()):
             category, segmentation, bbox, crowd = marshal.loads(content)
             outline = box = None
             before = len(problems)
             try:
                 outline = outline_of(segmentation)
-            except ValueError as error:
-                problems.append(str(error))
+            except MALFORMED as error:
+                problems.append(problem_of(error))
             left_out = len(problems) > before
             try:
                 box = _corners(bbox, self.layout)
-            except ValueError as error:
-                problems.append(str(error))
+            except MALFORMED as error:
+                problems.append(problem_of(error))
                 left_out = left_out or outline is None
-            label = "" if category is None else self.labels.get(str(category), str(category))
+            label = "" if category is None else self.labels.get(category, category)
             numbers = numbers_of(bbox)
             objects.append(Object(label, outline, box, crowd=crowd in (1, True), left_out=left_out, numbers=numbers))
         return objects, problems
 
 
 def _shrink(item: dict[str, Any]) -> Any:
-    """Store an annotation as bytes as soon as it is parsed: as Python objects a million of them take gigabytes."""
-    if "image_id" not in item or not any(name in item for name in _CONTENT):
+    """Return an annotation as a tuple of its image, category and content: as objects, a million take gigabytes."""
+    image, category = as_id(item.get("image_id")), as_id(item.get("category_id"))
+    if image is None or not any(name in item for name in _CONTENT):
         return item
-    content = [item.get(name) for name in ("category_id", "segmentation", "bbox", "iscrowd")]
-    category = item.get("category_id")
-    return _Annotation(
-        sys.intern(str(item["image_id"])), "" if category is None else sys.intern(str(category)), marshal.dumps(content)
-    )
+    content = [category, *(item.get(name) for name in ("segmentation", "bbox", "iscrowd"))]
+    try:
+        return sys.intern(image), category and sys.intern(category), marshal.dumps(content)
+    except ValueError:  # nested too deeply
+        return item
 
 
 def _parse(uri: str) -> dict[str, Any]:
-    """Parse a COCO file, its annotations as `_Annotation`."""
+    """Parse a COCO file, its annotations as tuples."""
     name = base_name(uri)
     try:
-        content = load_json(files.read_bytes(uri), _shrink)
-    except (Rejected, ValueError) as error:
-        raise ConfigError(f"cannot read COCO annotations {name!r}: {error}{_look(uri)}") from error
+        content = load_json(files.read_bytes(uri, MAX_SHARED), _shrink)
+    except MALFORMED as error:
+        raise ConfigError(f"cannot read COCO annotations {name!r}: {problem_of(error)}{_look(uri)}") from error
     keys = [*content] if isinstance(content, dict) else []
     if not all(key in keys and isinstance(content[key], list) for key in ("images", "annotations")):
         seen = f"keys {join_names(keys)}" if isinstance(content, dict) else f"a {type(content).__name__}"
@@ -121,7 +121,7 @@ class _Index:
         self._files = read
         self.names, self.folders = list[str](), list[str]()
         self._entries = list[list[tuple[_File, dict[str, Any]]]]()
-        by_path: dict[tuple[str, ...], int] = {}
+        by_path, listed = dict[tuple[str, ...], int](), set[tuple[int, int, str | None]]()
         for file in read:
             for image in file.images:
                 name = image_name(image)
@@ -130,7 +130,8 @@ class _Index:
                     self.names.append(name)
                     self.folders.append(file.folder)
                     self._entries.append([])
-                if (file, image["id"]) not in [(other, one["id"]) for other, one in self._entries[index]]:
+                if (entry := (index, id(file), as_id(image["id"]))) not in listed:
+                    listed.add(entry)
                     self._entries[index].append((file, image))
         self.boxes = self.relative_boxes = 0
 
@@ -142,8 +143,12 @@ class _Index:
             seen = f"{first.get('width')!r}×{first.get('height')!r}"
             return Rejected("corrupt_mask", f"coco: image {self.names[index]!r} needs width and height, not {seen}")
         objects, problems = list[Object](), list[str]()
-        for file, image in self._entries[index]:
-            some, wrong = file.objects(str(image["id"]))
+        keys = [(file, as_id(image["id"]) or "") for file, image in self._entries[index]]
+        count = sum(len(file.annotations.get(key, ())) for file, key in keys)
+        if count > MAX_OBJECTS:
+            return too_many(count, "coco")
+        for file, key in keys:
+            some, wrong = file.objects(key)
             objects += some
             problems += wrong
         self._count_boxes(objects)
@@ -157,7 +162,7 @@ class _Index:
 
     def notes(self) -> list[str]:
         """Return what the files have that no photograph uses."""
-        ids = {id(file): {str(image["id"]) for image in file.images} for file in self._files}
+        ids = {id(file): {as_id(image["id"]) for image in file.images} for file in self._files}
         orphans = sum(
             len(some) for file in self._files for key, some in file.annotations.items() if key not in ids[id(file)]
         )
@@ -220,7 +225,7 @@ def _corners(bbox: Any, layout: BoxLayout) -> Box | None:
     if bbox is None or bbox == []:
         return None
     if (numbers := numbers_of(bbox)) is None:
-        raise ValueError(f"a bbox that is no four numbers, {layout}: {bbox!r:.60}")
+        raise ValueError(f"a bbox that is no four numbers, {layout}: {str(bbox)[:60]}")
     x0, y0, x1, y1 = corners_of(numbers, layout)
     if x1 <= x0 or y1 <= y0:
         raise ValueError(f"a bbox without area: {bbox}")
@@ -229,7 +234,6 @@ def _corners(bbox: Any, layout: BoxLayout) -> Box | None:
 
 def _look(uri: str) -> str:
     """Return advice on what a file looks like."""
-    try:
-        return advice(files.read_bytes(uri), "coco")
-    except Rejected:
-        return ""
+    with contextlib.suppress(*MALFORMED):
+        return advice(read_head(uri), "coco")
+    return ""

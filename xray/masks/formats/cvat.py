@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from xray.core.errors import Rejected
+from xray.core.errors import MALFORMED, Rejected, problem_of
 from xray.core.plugins import settings
-from xray.core.text import MALFORMED, problem_of
 from xray.masks.reading.annotation_files import Images
+from xray.masks.reading.boxes import finite
 from xray.masks.reading.drawings import Drawings
-from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.objects import MAX_PAINTED, Drawing, Labels, Object, too_large
 from xray.masks.reading.outlines import box_around, ellipse, encode_runs, rectangle
 from xray.sources.base import Candidate
 from xray.sources.labels.xml_files import cvat_images
@@ -31,12 +32,14 @@ def parse_cvat(data: bytes) -> Images:
 
 
 def _drawing(image: Element) -> Drawing | Rejected:
-    try:
+    width = height = 0
+    with contextlib.suppress(*MALFORMED):
         width, height = (int(image.get(side) or 0) for side in ("width", "height"))
-    except ValueError:
-        width = height = 0
     if min(width, height) <= 0 or width * height > _MAX_PIXELS:
         return Rejected("corrupt_mask", f"cvat: an image of {image.get('width')}×{image.get('height')}")
+    masks = len(image.findall("mask"))
+    if masks * width * height > MAX_PAINTED:
+        return too_large(masks, (width, height), "cvat")
     objects, problems = list[Object](), list[str]()
     for element in image:
         label = element.get("label", "")
@@ -53,7 +56,7 @@ def _drawing(image: Element) -> Drawing | Rejected:
 def _object(element: Element, label: str, size: tuple[int, int]) -> Object | None:
     """Return the object of a shape; None for tags, lines and other shapes without area."""
     if element.tag in ("polygon", "points"):
-        points = [tuple(map(float, point.split(","))) for point in element.get("points", "").split(";") if point]
+        points = [tuple(map(finite, point.split(","))) for point in element.get("points", "").split(";") if point]
         if any(len(point) != 2 for point in points):
             raise ValueError("points that are not x,y;x,y")
         if element.tag == "points":
@@ -63,12 +66,12 @@ def _object(element: Element, label: str, size: tuple[int, int]) -> Object | Non
         return Object(label, [[value for point in points for value in point]])
     if element.tag == "ellipse":
         x, y, radius_x, radius_y = _numbers(element, "cx", "cy", "rx", "ry")
-        return Object(label, [ellipse(x, y, radius_x, radius_y, float(element.get("rotation") or 0))])
+        return Object(label, [ellipse(x, y, radius_x, radius_y, finite(element.get("rotation") or 0))])
     if element.tag == "box":
         x0, y0, x1, y1 = _numbers(element, "xtl", "ytl", "xbr", "ybr")
         if x1 <= x0 or y1 <= y0:
             raise ValueError(f"a box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g})")
-        degrees, centre = float(element.get("rotation") or 0), ((x0 + x1) / 2, (y0 + y1) / 2)
+        degrees, centre = finite(element.get("rotation") or 0), ((x0 + x1) / 2, (y0 + y1) / 2)
         return Object(
             label, box=box_around(rectangle((x0, y0, x1, y1), degrees, centre)) if degrees else (x0, y0, x1, y1)
         )
@@ -79,7 +82,7 @@ def _numbers(element: Element, *names: str) -> list[float]:
     absent = [name for name in names if element.get(name) is None]
     if absent:
         raise ValueError(f"without {', '.join(absent)}")
-    return [float(element.get(name, "")) for name in names]
+    return [finite(element.get(name, "")) for name in names]
 
 
 def _mask(element: Element, label: str, size: tuple[int, int]) -> Object:

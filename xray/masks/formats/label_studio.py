@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
-from xray.core.errors import Rejected
+from xray.core.errors import MALFORMED, Rejected, problem_of
 from xray.core.plugins import settings
-from xray.core.text import MALFORMED, load_json, problem_of
+from xray.core.text import load_json
 from xray.masks.reading.annotation_files import Images
+from xray.masks.reading.boxes import finite
 from xray.masks.reading.brush import decode_brush
 from xray.masks.reading.drawings import Drawings
-from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.objects import MAX_PAINTED, Drawing, Labels, Object, too_large
 from xray.masks.reading.outlines import box_around, ellipse, encode_runs, rectangle
 from xray.sources.base import Candidate
 from xray.sources.labels.label_studio import Result, labels_of_result, tasks_of
 
-_MAX_PIXELS = 1 << 28
+_MAX_PIXELS, _MAX_STROKE = 1 << 28, 100_000_000
+"""Pixels of an image, and of one with brush strokes, which take four bytes each."""
 
 
 def parse_label_studio(data: bytes) -> Images:
@@ -47,6 +49,7 @@ def parse_label_studio(data: bytes) -> Images:
 def _drawing(results: Sequence[Result]) -> Drawing | Rejected:
     by_region = {str(one["id"]): label for one in results if "id" in one and (label := _label(one))}
     objects, problems, sizes = list[Object](), list[str](), set[tuple[int, int]]()
+    strokes = sum("rle" in one for one in results)
     for one in results:
         if not {"x", "points", "rle"} & one.keys():  # choices, texts, relations
             continue
@@ -54,6 +57,8 @@ def _drawing(results: Sequence[Result]) -> Drawing | Rejected:
         try:
             size = _size(one)
             sizes.add(size)
+            if strokes * size[0] * size[1] > MAX_PAINTED:
+                return too_large(strokes, size, "label_studio")
             objects.append(_object(one, label, size))
         except MALFORMED as error:
             problems.append(f"a region that lacks {error}" if isinstance(error, KeyError) else problem_of(error))
@@ -82,22 +87,24 @@ def _object(one: Result, label: str, size: tuple[int, int]) -> Object:
     width, height = size
     x_scale, y_scale = width / 100, height / 100
     if "rle" in one:
+        if width * height > _MAX_STROKE:
+            raise ValueError(f"a brush stroke of {width}×{height} pixels, at most {_MAX_STROKE:,}")
         return Object(label, encode_runs(decode_brush(bytes([*one["rle"]]), width, height)))
     if "points" in one:
         polygon = [
-            float(value) * scale
+            finite(value) * scale
             for point in one["points"]
             for value, scale in zip(point, (x_scale, y_scale), strict=True)
         ]
         if len(polygon) < 6:
             raise ValueError(f"a polygon of {len(polygon) // 2} points")
         return Object(label, [polygon])
-    x, y, degrees = float(one["x"]) * x_scale, float(one["y"]) * y_scale, float(one.get("rotation") or 0)
+    x, y, degrees = finite(one["x"]) * x_scale, finite(one["y"]) * y_scale, finite(one.get("rotation") or 0)
     if "radiusX" in one:
-        radii = float(one["radiusX"]) * x_scale, float(one["radiusY"]) * y_scale
+        radii = finite(one["radiusX"]) * x_scale, finite(one["radiusY"]) * y_scale
         return Object(label, [ellipse(x, y, *radii, degrees)])
     if "height" in one:
-        box = x, y, x + float(one["width"]) * x_scale, y + float(one["height"]) * y_scale
+        box = x, y, x + finite(one["width"]) * x_scale, y + finite(one["height"]) * y_scale
         if box[2] <= x or box[3] <= y:
             raise ValueError("a rectangle without area")
         return Object(label, box=box_around(rectangle(box, degrees, (x, y))) if degrees else box)

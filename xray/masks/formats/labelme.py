@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
-from xray.core.errors import Rejected
-from xray.core.images import Decoded
+from xray.core.errors import MALFORMED, Rejected, problem_of, rejecting
+from xray.core.images import Decoded, load, open_image, pixels_of
 from xray.core.plugins import settings
 from xray.masks.base import Mask
 from xray.masks.mask_files import (
@@ -22,16 +22,19 @@ from xray.masks.mask_files import (
     normal_name,
     orientation_of_mask,
     parse_json,
-    refuse_corrupt,
 )
 from xray.masks.reading.drawings import Drawings
-from xray.masks.reading.objects import Drawing, Labels, Object
+from xray.masks.reading.objects import MAX_OBJECTS, Drawing, Labels, Object, too_many
 from xray.masks.reading.pairing import Pairing
 from xray.sources.base import Candidate
 
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 Area = Literal["polygon", "rectangle", "rotation", "oriented_rectangle", "circle", "mask"]
 _POINTS = ("point", "points")
+_MAX_EFFORT = 1_000_000_000
+"""Squares of the points of each shape: one polygon of 31,000 points, or a thousand of a thousand."""
+_MAX_OVERLAP = 500
+"""Area of all shapes, in images."""
 _WITHOUT_AREA = (*_POINTS, "line", "linestrip")
 
 
@@ -75,13 +78,16 @@ def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
 
 def _paste(canvas: NDArray[np.uint8], encoded: str | None, corner: NDArray[np.float64]) -> None:
     """Set the pixels of a mask in base64, as labelme's AI tools store it, with its upper left corner at a point."""
-    data = np.frombuffer(base64.b64decode(encoded or "", validate=True), np.uint8)
-    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    data = base64.b64decode(encoded or "", validate=True)
+    image = open_image(data)
+    if image.width * image.height > 4 * canvas.size:
+        raise ValueError(f"a mask of {image.width}×{image.height} pixels")
+    mask = pixels_of(load(image, data), "L")
     x, y = (int(value) for value in np.rint(corner))
     below, right = (slice(max(0, -start), None) for start in (y, x))
     target = canvas[max(0, y) :, max(0, x) :]
-    if mask is None or not min(target.shape) or not min(mask[below, right].shape):
-        raise ValueError("a mask that is no image, or not inside the image")
+    if not min(target.shape) or not min(mask[below, right].shape):
+        raise ValueError("a mask that is not inside the image")
     height, width = (min(sizes) for sizes in zip(mask[below, right].shape, target.shape, strict=True))
     target[:height, :width] |= (mask[below, right][:height, :width] > 0).view(np.uint8)
 
@@ -124,9 +130,10 @@ class Labelme(Drawings):
         """See `Annotations.read`; a drawing that has only points is a missing mask."""
         if data is None:
             raise Rejected("missing_mask", "the photograph has no drawing, or one without an area of its label")
-        with refuse_corrupt("labelme"):
+        with rejecting("corrupt_mask", "labelme"):
             drawing = parse_json(_Drawing, data)
             shapes, problems = _shapes(drawing)
+            _check_effort(shapes, drawing)
         orientation = orientation_of_mask(drawing.width, drawing.height, decoded)
         always = () if isinstance(self.labels, dict) else self.labels
         shapes = [shape for shape in shapes if not always or normal_name(shape.label or "") in map(normal_name, always)]
@@ -140,12 +147,26 @@ class Labelme(Drawings):
             try:
                 _draw(canvas, shape)
                 drawn += 1
-            except ValueError as error:
-                problems.append(str(error))
+            except MALFORMED as error:
+                problems.append(problem_of(error))
         if problems and not drawn:
             raise Rejected("corrupt_mask", f"labelme: {problems[0]}")
         mask, notes = apply_orientation(canvas.view(np.bool_), orientation)
         return mask, ("mask_parts_left_out", *notes) if problems else notes
+
+
+def _check_effort(shapes: Sequence[_Shape], drawing: _Drawing) -> None:
+    """Refuse a drawing that would take minutes: OpenCV's time grows with the square of a polygon's points."""
+    effort, area = 0, 0.0
+    for shape in shapes:
+        sides = np.ptp(np.array(shape.points or [(0, 0)], np.float64), axis=0)
+        effort += len(shape.points) ** 2
+        area += float(np.minimum(2 * sides, (drawing.width, drawing.height)).prod())  # a circle has two points
+    if len(shapes) > MAX_OBJECTS:
+        raise too_many(len(shapes), "labelme")
+    if effort > _MAX_EFFORT or area > _MAX_OVERLAP * drawing.width * drawing.height:
+        points = sum(len(shape.points) for shape in shapes)
+        raise Rejected("corrupt_mask", f"labelme: {len(shapes):,} shapes of {points:,} points take too long to draw")
 
 
 def _shapes(drawing: _Drawing) -> tuple[list[_Shape], list[str]]:
@@ -165,6 +186,7 @@ def _objects(data: bytes) -> Drawing:
     shapes, problems = _shapes(drawing)
     if problems and not shapes:
         raise ValueError(problems[0])
+    _check_effort(shapes, drawing)
     objects = []
     for shape in shapes:
         on_object = not (shape.flags or {}).get("negative", False)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
-from xray.core.errors import ConfigError
+import numpy as np
+
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.core.plugins import settings
-from xray.core.text import MALFORMED, load_json, problem_of
-from xray.masks.reading.boxes import overlap_of
+from xray.core.text import load_json
+from xray.masks.reading.boxes import finite, overlap_of
 from xray.masks.reading.drawings import Drawings
 from xray.masks.reading.objects import Drawing, Object
-from xray.masks.reading.outlines import fill_runs
+from xray.masks.reading.outlines import read_counts
 from xray.masks.reading.pairing import Pairing
 from xray.masks.reading.run_order import RunSettings
 from xray.sources.base import Box, Candidate
@@ -42,7 +44,7 @@ def parse_segment_anything(data: bytes) -> Drawing:
 
 
 def _object(one: dict[str, Any]) -> Object:
-    runs, (x, y, width, height) = one["segmentation"], map(float, one["bbox"])
+    runs, (x, y, width, height) = one["segmentation"], map(finite, one["bbox"])
     if not isinstance(runs, dict):
         raise ValueError("a segmentation that is no run lengths: write them by `amg.py --convert-to-rle`")
     rows, columns = runs["size"]
@@ -122,6 +124,7 @@ def _covers_centre(one: Object, size: tuple[int, int]) -> bool:
     if one.box is None or not (one.box[0] <= x <= one.box[2] and one.box[1] <= y <= one.box[3]):
         return False
     try:
-        return bool(fill_runs(one.outline, size[1], size[0])[y, x])
-    except ValueError:
+        edges = np.cumsum(read_counts(one.outline, size[1], size[0]))
+        return bool(np.searchsorted(edges, x * size[1] + y, side="right") % 2)
+    except MALFORMED:
         return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-from xray.core.errors import Rejected
+from xray.core.errors import MALFORMED, Rejected, problem_of
 from xray.core.images import Decoded
 from xray.core.plugins import settings
 from xray.core.xml import parse_xml
@@ -72,8 +72,8 @@ def parse_voc(data: bytes, layout: BoxLayout = "xyxy") -> Drawing:
     for element in root.findall("object"):
         try:
             objects.append(_object(element, layout))
-        except ValueError as error:
-            problems.append(str(error))
+        except MALFORMED as error:
+            problems.append(problem_of(error))
             objects.append(Object(element.findtext("name") or "", left_out=True, numbers=_numbers(element)))
     width, height = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
     size = (width, height) if min(width, height) > 0 else None

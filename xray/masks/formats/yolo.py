@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from xray.core import files, yaml
-from xray.core.errors import ConfigError
+from xray.core.errors import MALFORMED, ConfigError, problem_of, refusing
 from xray.core.plugins import settings
 from xray.core.text import decode_text
 from xray.core.uri import base_name, to_uri
@@ -46,7 +46,8 @@ class ClassNames:
             ConfigError: the file is missing, or has no names.
         """
         try:
-            return cls(read_names(uri), base_name(uri), _keypoint_numbers(uri))
+            with refusing(base_name(uri)):
+                return cls(read_names(uri), base_name(uri), _keypoint_numbers(uri))
         except ConfigError as error:
             raise ConfigError(str(error)) from error  # at another place in the recipe
 
@@ -55,7 +56,7 @@ def _keypoint_numbers(uri: str) -> int:
     if not uri.endswith((".yaml", ".yml")):
         return 0
     content, _ = yaml.load(decode_text(files.read_bytes(uri)), base_name(uri))
-    shape = content.get("kpt_shape")
+    shape = content.get("kpt_shape") if isinstance(content, dict) else None
     is_shape = isinstance(shape, list) and all(isinstance(one, int) for one in shape)
     return math.prod(shape) if shape and is_shape else 0
 
@@ -75,8 +76,8 @@ def parse_yolo(data: bytes, names: ClassNames, layout: BoxLayout = "cxcywh") -> 
             continue
         try:
             objects.append(_object(line.split(), names, layout))
-        except (ValueError, OverflowError) as error:
-            problems.append(f"line {number}: {error}")
+        except MALFORMED as error:
+            problems.append(f"line {number}: {problem_of(error)}")
     if problems and not objects:
         raise ValueError(problems[0])
     unnamed = {one.label for one in objects} - {*names.by_id.values()}

@@ -15,8 +15,10 @@ from xray.core.uri import is_image, short_name, to_uri
 from xray.masks.reading.objects import Drawing
 from xray.sources.base import Candidate, join_names
 from xray.sources.image_names import ImageNames, path_of
-from xray.sources.recognize import advice
+from xray.sources.recognize import advice, read_head
 
+MAX_SHARED, MAX_OWN = 1_000_000_000, 256_000_000
+"""Bytes of an annotation file for many photographs (COCO's largest has 0.5 GB), and of one for a single photograph."""
 _SHOWN = 5
 _LOOKED_AT = 20
 
@@ -42,8 +44,8 @@ def other_files(folder: str, kind: str) -> list[str]:
         for uri in itertools.islice(files.list_files(folder), _LOOKED_AT):
             if is_image(uri):
                 continue
-            with contextlib.suppress(Rejected):
-                if text := advice(files.read_bytes(uri), kind):
+            with contextlib.suppress(Rejected, OSError):
+                if text := advice(read_head(uri), kind):
                     return [f"no photograph has an annotation of kind {kind}. {short_name(uri)}{text}"]
     return []
 

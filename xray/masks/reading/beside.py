@@ -131,7 +131,7 @@ def _transparent(candidates: Sequence[Candidate]) -> int:
         if path is not None and path.suffix.lower() in (".jpg", ".jpeg"):
             continue  # has no alpha channel
         try:
-            if decode(read_bytes(candidate.uri), Limits()).alpha is not None:
+            if decode(read_bytes(candidate.uri, Limits().max_bytes), Limits()).alpha is not None:
                 return len(candidates)
         except Rejected:
             continue

@@ -39,6 +39,18 @@ def numbers_of(values: Any) -> Box | None:
     return (a, b, c, d) if all(map(math.isfinite, (a, b, c, d))) else None
 
 
+def finite(value: Any) -> float:
+    """Return a finite number; ValueError for infinities and NaN, which files may spell.
+
+    >>> finite("1.5")
+    1.5
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a coordinate that is {number}")
+    return number
+
+
 def corners_of(numbers: Sequence[Any], layout: BoxLayout) -> tuple[Any, Any, Any, Any]:
     """Return the corners of a box, x0, y0, x1, y1; of many boxes, if the numbers are arrays.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xray.core.errors import Rejected
+from xray.core.images import bands, pixels_of
 from xray.masks.base import Mask
 
 MAX_LABELS = 16
@@ -33,7 +34,9 @@ def opacity_of(image: Image.Image) -> NDArray[np.uint8] | None:
     """
     if image.mode not in _ALPHA and "transparency" not in image.info:
         return None
-    alpha_HW = np.asarray(image.convert("RGBA").getchannel("A"))
+    alpha_HW = np.empty((image.height, image.width), np.uint8)
+    for rows, band in bands(image):
+        alpha_HW[rows] = np.asarray(band.convert("RGBA").getchannel("A"))
     lowest, highest = int(alpha_HW.min()), int(alpha_HW.max())
     if lowest == highest or lowest >= 128:
         return None
@@ -44,8 +47,11 @@ def is_colourful(image: Image.Image) -> bool:
     """Return whether colours matter; JPEG gives grey pixels some colour."""
     if image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I"):
         return False
-    rgb_HW3 = np.asarray(image.convert("RGBA").convert("RGB"))
-    return bool(((rgb_HW3.max(axis=2) - rgb_HW3.min(axis=2)) >= _MIN_SPREAD).mean() >= _MIN_SHARE)
+    colourful = 0
+    for _, band in bands(image):
+        rgb_HW3 = np.asarray(band.convert("RGBA").convert("RGB"))
+        colourful += int(np.count_nonzero((rgb_HW3.max(axis=2) - rgb_HW3.min(axis=2)) >= _MIN_SPREAD))
+    return colourful / (image.width * image.height) >= _MIN_SHARE
 
 
 def levels_of(image: Image.Image) -> Levels:
@@ -60,9 +66,12 @@ def levels_of(image: Image.Image) -> Levels:
         return _whole_numbers(np.nan_to_num(np.asarray(image), posinf=0, neginf=0))
     if image.mode == "P" and shares_colours(image):
         return np.asarray(image)
-    if image.mode in _ALPHA or "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("L"))
+    if image.mode not in _ALPHA and "transparency" not in image.info:
+        return pixels_of(image, "L")
+    grey_HW = np.empty((image.height, image.width), np.uint8)
+    for rows, band in bands(image):
+        grey_HW[rows] = np.asarray(band.convert("RGBA").convert("L"))
+    return grey_HW
 
 
 def shares_colours(image: Image.Image) -> bool:

@@ -12,17 +12,26 @@ import numpy as np
 from pydantic import BaseModel, PositiveInt
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of, refusing, rejecting
 from xray.core.images import Decoded
-from xray.core.text import MALFORMED, problem_of
+from xray.core.progress import readable_bytes
 from xray.core.uri import base_name, to_uri
 from xray.masks.base import Annotations, Mask
-from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json, refuse_corrupt
-from xray.masks.reading.annotation_files import Images, Match, folder_of, listed_files, match_images, other_files
+from xray.masks.mask_files import apply_orientation, orientation_of_mask, parse_json
+from xray.masks.reading.annotation_files import (
+    MAX_OWN,
+    MAX_SHARED,
+    Images,
+    Match,
+    folder_of,
+    listed_files,
+    match_images,
+    other_files,
+)  # fmt: skip
 from xray.masks.reading.boxes import BoxSettings, Layouts
 from xray.masks.reading.extents import Extents
-from xray.masks.reading.objects import Drawing, Labels, Object, Selection
-from xray.masks.reading.outlines import fill
+from xray.masks.reading.objects import MAX_OBJECTS, Drawing, Labels, Object, Selection, too_many
+from xray.masks.reading.outlines import fill_all
 from xray.masks.reading.pairing import Pairing
 from xray.masks.reading.run_order import RunOrders, RunSettings, along_rows
 from xray.sources.base import RELATIVE, Box, Candidate, join_names
@@ -30,6 +39,8 @@ from xray.sources.recognize import advice
 
 _LEFT_OUT = "mask_parts_left_out"
 _SHOWN = 5
+_MAX_DOCUMENT = 64_000_000
+"""Bytes of the outlines of one photograph."""
 
 
 class _Document(BaseModel):
@@ -83,6 +94,8 @@ class Drawings(Annotations):
         extents, problems = Extents(), list[str]()
         doubts = self._doubts()
         for candidate, drawing in matches:
+            if isinstance(drawing, Drawing) and len(drawing.objects) > MAX_OBJECTS:
+                drawing = too_many(len(drawing.objects), self.name)
             if isinstance(drawing, Drawing):
                 if isinstance(self, RunSettings) and self.runs == "rows":
                     drawing = along_rows(drawing)
@@ -149,13 +162,12 @@ class Drawings(Annotations):
         yield from self.attach_drawings(matches, labels, known, [*notes, *unused], categories=categories)
 
     def _parse_file(self, uri: str, parse: Callable[[bytes], Images]) -> Images:
-        data = b""
-        try:
-            data = files.read_bytes(uri)
-            images, notes = parse(data)
-        except (Rejected, *MALFORMED) as error:
-            problem = f"{problem_of(error)}{advice(data, self.name)}"
-            raise ConfigError(f"cannot read {self.name} annotations {base_name(uri)!r}: {problem}") from error
+        with refusing(f"{self.name} annotations {base_name(uri)!r}"):
+            data = files.read_bytes(uri, MAX_SHARED)
+            try:
+                images, notes = parse(data)
+            except MALFORMED as error:
+                raise ValueError(problem_of(error) + advice(data, self.name)) from error
         if not images:
             raise ConfigError(f"{base_name(uri)!r} has no image with annotations{advice(data, self.name)}")
         return images, notes
@@ -165,9 +177,9 @@ class Drawings(Annotations):
         if uri is None:
             return None
         try:
-            data = files.read_bytes(uri)
+            data = files.read_bytes(uri, MAX_OWN)
             try:
-                with refuse_corrupt(self.name):
+                with rejecting("corrupt_mask", self.name):
                     return parse(data)
             except Rejected as rejected:
                 return Rejected(rejected.reason, rejected.detail + advice(data, self.name))
@@ -185,7 +197,11 @@ class Drawings(Annotations):
         chosen = self.narrow(candidate, drawing, selection.choose(candidate, drawing.objects))
         boxes = tuple(one.box for one in chosen if one.box is not None and _touches(one.box, drawing.size))
         points = tuple(point for one in chosen for point in one.points)
-        mask_uri = self._mask_uri(drawing, chosen)
+        try:
+            with rejecting("corrupt_mask", self.name):
+                mask_uri = self._mask_uri(drawing, chosen)
+        except Rejected as rejected:
+            return self._attached(candidate, rejected, selection, extents)
         problem = candidate.problem or extents.problem_of(candidate, drawing, chosen)
         if not (mask_uri or boxes or points or problem):
             problem = self._problem(drawing, chosen)
@@ -208,6 +224,8 @@ class Drawings(Annotations):
         if not any(one.outline is not None for one in chosen):
             return None
         data = json.dumps(self.document(drawing, chosen), separators=(",", ":")).encode()
+        if len(data) > _MAX_DOCUMENT:
+            raise Rejected("corrupt_mask", f"{self.name}: outlines of {readable_bytes(len(data))}")
         return f"data:application/json;base64,{base64.b64encode(data).decode()}"
 
     def document(self, drawing: Drawing, chosen: Sequence[Object]) -> dict[str, Any]:
@@ -222,11 +240,11 @@ class Drawings(Annotations):
         """See `Annotations.read`; parts that cannot be read are left out, unless they are all."""
         if data is None:
             raise Rejected("missing_mask")
-        with refuse_corrupt(self.name):
+        with rejecting("corrupt_mask", self.name):
             document = parse_json(_Document, data)
             (width, height), orientation, scale = self._frame(document, decoded)
-            mask, left_out = _unite(_scaled(document.segmentations, scale), height, width)
-        mask, notes = apply_orientation(mask, orientation)
+            mask, left_out = fill_all(_scaled(document.segmentations, scale), height, width)
+        mask, notes = apply_orientation(np.ascontiguousarray(mask), orientation)
         return mask, (_LEFT_OUT, *notes) if left_out or document.left_out else notes
 
     def _frame(self, document: _Document, decoded: Decoded) -> tuple[tuple[int, int], int, tuple[int, int] | None]:
@@ -244,25 +262,6 @@ def _touches(box: Box, size: tuple[int, int] | None) -> bool:
     """Return whether a box has pixels of its image."""
     x0, y0, x1, y1 = box
     return x1 > 0 and y1 > 0 and (size is None or (x0 < size[0] and y0 < size[1]))
-
-
-def _unite(outlines: Sequence[Any], height: int, width: int) -> tuple[Mask, bool]:
-    """Return the union of outlines, and whether some part was left out; ValueError if none can be read."""
-    mask = np.zeros((height, width), bool)
-    problems = list[str]()
-    readable = not outlines
-    for outline in outlines:
-        try:
-            part, left_out = fill(outline, height, width)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        readable = True
-        mask |= part
-        problems += left_out
-    if not readable:
-        raise ValueError(problems[0])
-    return mask, bool(problems)
 
 
 def _scaled(outlines: Sequence[Any], scale: tuple[int, int] | None) -> Sequence[Any]:

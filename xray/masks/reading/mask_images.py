@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import io
 import math
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import Field
 
-from xray.core.errors import Rejected
+from xray.core import images
+from xray.core.errors import Rejected, rejecting
+from xray.core.image_checks import check_scans
 from xray.core.images import Decoded
 from xray.core.parallel import map_ahead
 from xray.core.parts import unpack
@@ -26,9 +27,11 @@ from xray.masks.signs import covers_borders
 
 Label = Annotated[int, Field(ge=0)]
 
-_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG", "GIF", "AVIF")
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError)
-BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_OF_IMAGES = {
+    "empty_file": "corrupt_mask", "unknown_format": "corrupt_mask", "corrupt_image": "corrupt_mask",
+    "too_many_pixels": "mask_wrong_size", "animated_image": "mask_ambiguous",
+}  # fmt: skip
+"""What a reason to refuse an image means for a mask."""
 _MAX_PIXELS = 1_000_000
 OTHER_SIZE = "do not have the size of their photographs"
 _READERS = 4
@@ -37,25 +40,31 @@ _READERS = 4
 def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image, int]:
     """Decode a mask file; return the image and the EXIF orientation that must still be applied.
 
-    The size is checked first, so that a mask never has more decoded pixels than its photograph.
+    The size is checked first, so that a mask never has many more decoded pixels than its photograph.
 
     Raises:
-        Rejected: missing_mask, corrupt_mask, mask_wrong_size.
+        Rejected: missing_mask, corrupt_mask, mask_wrong_size, mask_ambiguous, too_large.
     """
     if data is None:
         raise Rejected("missing_mask")
+    with _of_mask(data):
+        image = images.open_image(data)
+        with rejecting("corrupt_image"):
+            orientation = _own_orientation(image, decoded) or orientation_of_mask(*image.size, decoded)
+        return _load(image, data), orientation
+
+
+@contextlib.contextmanager
+def _of_mask(data: bytes) -> Iterator[None]:
+    """Turn the rejection of an image into that of a mask."""
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        orientation = _own_orientation(image, decoded) or orientation_of_mask(*image.size, decoded)
-        _check(image)
-        image.load()
-    except UnidentifiedImageError as error:
-        raise Rejected("corrupt_mask", f"not an image: begins with {data[:8]!r}") from error
-    except BOMB as error:
-        raise Rejected("mask_wrong_size", str(error)) from error
-    except DAMAGED as error:
-        raise Rejected("corrupt_mask", str(error)) from error
-    return image, orientation
+        yield
+    except Rejected as verdict:
+        if verdict.reason not in _OF_IMAGES:
+            raise
+        unknown = verdict.reason in ("unknown_format", "empty_file")
+        detail = f"not an image: begins with {data[:8]!r}" if unknown else verdict.detail
+        raise Rejected(_OF_IMAGES[verdict.reason], detail) from verdict
 
 
 def _own_orientation(image: Image.Image, decoded: Decoded) -> int | None:
@@ -63,25 +72,28 @@ def _own_orientation(image: Image.Image, decoded: Decoded) -> int | None:
 
     Pillow applies that of TIFF.
     """
-    own = 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
+    own = 1 if image.format == "TIFF" else images.orientation_of(image)
     width, height = image.size if own < 5 else image.size[::-1]
-    return own if own in range(2, 9) and same_shape((width, height), decoded.image.shape[1::-1]) else None
+    return own if own > 1 and same_shape((width, height), decoded.image.shape[1::-1]) else None
 
 
-def _check(image: Image.Image) -> None:
-    """Raise Rejected for images whose pixels do not say one mask."""
+def _load(image: Image.Image, data: bytes) -> Image.Image:
+    """Decode the pixels of an open mask; raise Rejected if they do not say one mask."""
     if image.mode == "LAB":
         raise Rejected("corrupt_mask", "Lab colours: save it as grey")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise Rejected("mask_ambiguous", f"{frames} pages or frames: save each as a file, or one with their union")
+    with rejecting("corrupt_image"):
+        if images.is_animated(image, data):
+            raise Rejected("mask_ambiguous", "several pages or frames: save each as a file, or one with their union")
+        if image.format in ("JPEG", "MPO"):
+            check_scans(data, image.width * image.height)
+    return images.load(image, data)
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
     """Return the width and height of a mask image, None if it is damaged or no image."""
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS).size
-    except (UnidentifiedImageError, *BOMB, *DAMAGED):
+        return images.open_image(data).size
+    except Rejected:
         return None
 
 
@@ -100,9 +112,14 @@ class _Opened(NamedTuple):
 
 def _opened(file: AnnotationFile) -> list[_Opened]:
     """Look at the masks in a file; damaged ones are left out."""
-    images = [image for part in unpack(file.data) if (image := _open(part)) is not None]
-    photo = (file.width, file.height)
-    return [_Opened(Seen.of(file.name, Numbers.of(image)), size, photo) for size, image in images]
+    photo, seen = (file.width, file.height), []
+    for opened in map(_open, unpack(file.data)):
+        if opened is None:
+            continue
+        size, mask = opened
+        with contextlib.suppress(Rejected), rejecting("corrupt_mask"):
+            seen.append(_Opened(Seen.of(file.name, Numbers.of(mask)), size, photo))
+    return seen
 
 
 class MaskImages(Annotations):
@@ -155,7 +172,8 @@ class MaskImages(Annotations):
     def _check_empty(self, data: bytes) -> None:
         """Refuse a mask without any pixel by its values, if it has others than the background's."""
         image = _open(data)
-        seen = None if image is None else Seen.of("", Numbers.of(image[1]))
+        with rejecting("corrupt_mask"):
+            seen = None if image is None else Seen.of("", Numbers.of(image[1]))
         if seen is not None and seen.labels != (0,):
             objects = f"the object has {', '.join(map(str, self.values))}" if isinstance(self.values, tuple) else ""
             meaning = objects or ("the object is above half" if self.values in (None, "brightness") else "")
@@ -163,7 +181,8 @@ class MaskImages(Annotations):
 
     def _read_part(self, data: bytes, decoded: Decoded) -> tuple[Mask, tuple[str, ...]]:
         image, orientation = load_label_image(data, decoded)
-        mask, converted = self._mask(image)
+        with rejecting("corrupt_mask"):
+            mask, converted = self._mask(image)
         mask, notes = apply_orientation(mask, orientation)
         return mask, ("mask_converted", *notes) if converted else notes
 
@@ -206,9 +225,8 @@ def _thinned(image: Image.Image) -> Image.Image:
 def _open(data: bytes) -> tuple[tuple[int, int], Image.Image] | None:
     """Return the size of a mask and some of its pixels; None if it is damaged: its photograph is rejected later."""
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        _check(image)
-        image.load()
-    except (Rejected, *BOMB, *DAMAGED):
+        image = _load(images.open_image(data), data)
+        with rejecting("corrupt_mask"):
+            return image.size, _thinned(image)
+    except Rejected:
         return None
-    return image.size, _thinned(image)

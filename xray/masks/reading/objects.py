@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from xray.core.errors import unknown
+from xray.core.errors import Rejected, unknown
 from xray.masks.mask_files import normal_name
 from xray.sources.base import Box, Candidate, Point, join_names
 from xray.sources.categories.reading import index_in, read_label
@@ -28,6 +28,10 @@ def _as_list(value: Any) -> Any:
 Labels = Annotated[tuple[str, ...] | dict[str, tuple[str, ...]], BeforeValidator(_as_list)]
 """Labels of the object; or those of each category, such as `{"red fox": ["fox"]}`."""
 
+MAX_OBJECTS = 20_000
+"""Of one photograph. A grid of cells has hundreds, an aerial photograph thousands."""
+MAX_PAINTED = 5_000_000_000
+"""Pixels of the masks of one photograph together: 400 of 12 megapixels."""
 _SHOWN = 5
 
 
@@ -70,6 +74,16 @@ class Drawing:
     objects: tuple[Object, ...]
     problems: tuple[str, ...] = ()
     uri: str | None = None
+
+
+def too_many(count: int, kind: str) -> Rejected:
+    """Return the rejection of a photograph with more objects than can be drawn; `kind`: name of the format."""
+    return Rejected("corrupt_mask", f"{kind}: {count:,} objects in one photograph, at most {MAX_OBJECTS:,}")
+
+
+def too_large(count: int, size: tuple[int, int], kind: str) -> Rejected:
+    """Return the rejection of a photograph whose masks, of this number and size, would take minutes to read."""
+    return Rejected("corrupt_mask", f"{kind}: {count:,} masks of {size[0]}×{size[1]} pixels")
 
 
 class Selection:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xray.core.errors import ConfigError
+from xray.core.errors import MALFORMED, ConfigError
 from xray.core.plugins import settings
 from xray.masks.base import Mask
 from xray.masks.quality import box_of
@@ -21,6 +21,8 @@ RunOrder = Literal["columns", "rows"]
 
 _LOOKED_AT = 256
 """Run lengths of a set that are decoded to decide."""
+_MAX_PIXELS, _MAX_MASK = 3_000_000_000, 100_000_000
+"""Pixels of all that are decoded, and of one."""
 _SMOOTHER = 0.5
 """Outline of the right mask, at most, as a share of the outline of the wrong one."""
 _AGREES, _DISAGREES = 0.8, 0.5
@@ -51,14 +53,16 @@ def _turned(one: Object) -> Object:
     return one if masks is None else replace(one, outline=encode_runs(masks["rows"]))
 
 
-def _both(outline: Any) -> dict[RunOrder, Mask] | None:
-    """Return the mask in each direction; None if it is no run lengths, or cannot be read."""
+def _both(outline: Any, size: tuple[int, int] | None = None) -> dict[RunOrder, Mask] | None:
+    """Return the mask in each direction; None if it is no run lengths, of another size, or cannot be read."""
     if not isinstance(outline, dict) or "counts" not in outline:
         return None
     try:
         height, width = map(int, outline["size"])
+        if size is not None and size != (width, height):
+            return None
         columns = fill_runs(outline, height, width)
-    except (ValueError, TypeError, KeyError):
+    except MALFORMED:
         return None
     return {"columns": columns, "rows": np.ascontiguousarray(columns.T).reshape(height, width)}
 
@@ -67,19 +71,22 @@ class RunOrders:
     """The directions that run lengths seem to have, of the first of a set."""
 
     def __init__(self) -> None:
-        self._looked = 0
+        self._looked = self._pixels = 0
         self._votes = Counter[RunOrder]()
         self._rows = list[str]()
 
     def watch(self, name: str, drawing: Drawing) -> None:
         """Look at the run lengths of a photograph."""
         for one in drawing.objects:
-            if self._looked == _LOOKED_AT:
+            if self._looked == _LOOKED_AT or self._pixels > _MAX_PIXELS:
                 return
-            masks = _both(one.outline)
-            if masks is None or masks["columns"].shape[::-1] != drawing.size:
+            if drawing.size is None or drawing.size[0] * drawing.size[1] > _MAX_MASK:
+                return
+            masks = _both(one.outline, drawing.size)
+            if masks is None:
                 continue
             self._looked += 1
+            self._pixels += masks["columns"].size
             order = _order(masks, one.box)
             if order is not None:
                 self._votes[order] += 1

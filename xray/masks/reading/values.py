@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xray.core.errors import ConfigError, Rejected
+from xray.core.images import bands
 from xray.masks.base import Mask
 from xray.masks.quality import border_of, without_frame
 from xray.masks.reading.brightness import MAX_LABELS, Shades, is_colourful, levels_of, opacity_of
@@ -57,9 +58,11 @@ class Numbers:
             return cls(levels_of(image), opacity_HW)
         if image.mode == "P":
             return cls(np.asarray(image), opacity_HW)
-        rgb_HW3 = np.asarray(image.convert("RGBA").convert("RGB")).astype(np.uint32)
-        red_HW, green_HW, blue_HW = np.moveaxis(rgb_HW3, 2, 0)
-        return cls(red_HW << 16 | green_HW << 8 | blue_HW, opacity_HW, colours=True)
+        colour_HW = np.empty((image.height, image.width), np.uint32)
+        for rows, band in bands(image):
+            rgb_HW3 = np.asarray(band.convert("RGBA").convert("RGB")).astype(np.uint32)
+            colour_HW[rows] = rgb_HW3[:, :, 0] << 16 | rgb_HW3[:, :, 1] << 8 | rgb_HW3[:, :, 2]
+        return cls(colour_HW, opacity_HW, colours=True)
 
     def name(self, label: int) -> str:
         """Write a label as recipes do."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xray.core.errors import ConfigError, Rejected, extra
+from xray.core.errors import MALFORMED, ConfigError, Rejected, extra
 from xray.core.types import Pixels
 from xray.masks.sam.network import NetworkInput, Query, architecture_facts, group_prompts
 from xray.masks.sam.prompts import Prompt
@@ -25,7 +25,7 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
     """Return the model type, `sam` or `sam2`, and the content of the folder's config.json."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except MALFORMED as error:
         raise ConfigError(f"{str(folder)!r} is no model of transformers: no readable config.json") from error
     model_type = config.get("model_type") if isinstance(config, dict) else None
     kind = _ALIASES.get(str(model_type), str(model_type))
@@ -39,12 +39,11 @@ def read_folder(folder: Path) -> tuple[Any, Any]:
     kind, config = read_config(folder)
     with extra("models"):
         import transformers
-        from huggingface_hub.errors import StrictDataclassError
 
     model_class, processor_class = (getattr(transformers, name) for name in _KINDS[kind])
     try:
         parsed = model_class.config_class.from_dict(config)
-    except (StrictDataclassError, ValueError, TypeError, KeyError) as error:
+    except MALFORMED as error:
         raise unreadable(model_class, folder, error) from error
     return read_model(model_class, folder, config=parsed), read_processor(processor_class, folder)
 

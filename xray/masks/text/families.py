@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from xray.core.errors import ConfigError, XrayError, extra
+from xray.core.errors import MALFORMED, ConfigError, XrayError, extra
 from xray.core.plugins import settings
 from xray.core.types import Pixels
 from xray.masks.text.detector import Detections, Detector
@@ -225,9 +225,9 @@ def _read(folder: Path, detector: TransformersDetector) -> tuple[Any, Any]:
     """Load the model in a folder, from safetensors only, and its processor."""
     try:
         model_type = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except MALFORMED as error:
         raise ConfigError(f"{str(folder)!r} is no model of transformers: no readable config.json") from error
-    if model_type not in detector.classes:
+    if not isinstance(model_type, str) or model_type not in detector.classes:
         choices = ", ".join(detector.classes)
         raise ConfigError(
             f"{str(folder)!r} is no {detector.name}: its model_type is {model_type!r} (choices: {choices})"

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from xray.models.weights.catalog import CATALOG, CatalogEntry
-from xray.models.weights.fingerprint import check_pinned, fingerprint, pinned, refuse_pickles, variant_of
+from xray.models.weights.fingerprint import (
+    check_pinned,
+    checked_fingerprint,
+    fingerprint,
+    pinned,
+    refuse_pickles,
+    variant_of,
+)
 from xray.models.weights.folder import locate, weights_folder
 from xray.models.weights.pull import Pulled, pull
 from xray.models.weights.resolve import Resolved, resolve
@@ -15,6 +22,7 @@ __all__ = [
     "Pulled",
     "Resolved",
     "check_pinned",
+    "checked_fingerprint",
     "fingerprint",
     "locate",
     "pinned",

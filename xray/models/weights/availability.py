@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, build_opener, urlopen
 
-from xray.core.errors import ConfigError
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.core.uri import local_path, to_uri
 from xray.models.weights.checkpoint import weights_unavailable
 
@@ -36,13 +36,14 @@ def check_header(location: str) -> None:
     if path.is_dir():
         raise ConfigError(f"the weights {location!r} are a folder: name the file in it")
     if location.endswith(".safetensors"):
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
         try:
             with safe_open(path, "np") as file:
                 file.keys()
-        except (SafetensorError, OSError) as error:
-            raise ConfigError(f"refused the weights {location!r}: not safetensors, or cut off ({error})") from error
+        except MALFORMED as error:
+            problem = problem_of(error)
+            raise ConfigError(f"refused the weights {location!r}: not safetensors, or cut off ({problem})") from error
         return
     with path.open("rb") as opened:
         start = opened.read(2)

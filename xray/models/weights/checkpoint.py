@@ -6,24 +6,17 @@ import hashlib
 import io
 import pickle
 import re
-import struct
 import warnings
 from typing import TYPE_CHECKING
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of
 from xray.core.uri import to_uri
 
 if TYPE_CHECKING:
     import torch
 
 Weights = dict[str, "torch.Tensor"]
-
-# What torch.load raises on random, truncated and bit-flipped files, besides its own refusals.
-_DAMAGED = (
-    struct.error, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
-    TypeError, ValueError,
-)  # fmt: skip
 
 
 def check_exists(location: str) -> None:
@@ -49,7 +42,7 @@ def read_weights(location: str) -> Weights:
     import torch
 
     try:
-        data = files.read_bytes(to_uri(location))
+        data = files.read_bytes(to_uri(location), None)
         if location.endswith(".safetensors"):
             return safetensors.torch.load(data)
         with warnings.catch_warnings():
@@ -59,8 +52,8 @@ def read_weights(location: str) -> Weights:
         raise ConfigError(f"no weights at {location!r}: {rejected}") from rejected
     except pickle.UnpicklingError as error:
         raise _unsafe(location, error) from error
-    except (safetensors.SafetensorError, *_DAMAGED) as error:
-        first_line = str(error).partition("\n")[0]
+    except MALFORMED as error:
+        first_line = problem_of(error).partition("\n")[0]
         raise ConfigError(f"refused the weights {location!r}: damaged, or not only weights: {first_line}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not (isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values())):
@@ -112,7 +105,9 @@ def weights_sha256(module: torch.nn.Module) -> str:
 
 def weights_unavailable(model: str, error: Exception) -> ConfigError:
     """Return an error that names the model and says how to get weights that cannot be downloaded."""
-    first_line = str(error).partition("\n")[0]
+    if isinstance(error, pickle.UnpicklingError):
+        return _unsafe(model, error)
+    first_line = str(error).partition("\n")[0] if isinstance(error, OSError | ValueError) else problem_of(error)
     return ConfigError(
         f"cannot load {model!r}: {first_line} — if its weights cannot be downloaded here, load it once on a connected "
         "machine and copy the cache (HF_HOME; for torchvision TORCH_HOME), or name a file "

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from xray.core.errors import ConfigError, StorageError
-from xray.models.weights.folder import locate, visible_files
+from xray.models.weights.folder import locate, read_manifest, visible_files, weights_folder
 
 LOADED = (".safetensors", ".json", ".txt", ".model")
 """Suffixes of the files loaded from a folder: tensors, configurations, vocabularies. Only these are pulled."""
@@ -113,7 +113,24 @@ def variant_of(folder: Path) -> str | None:
 
 def pinned(references: Iterable[str]) -> dict[str, str]:
     """Return the current fingerprints by reference, for the plan to record."""
-    return {reference: fingerprint(locate(reference)) for reference in sorted(set(references))}
+    return {reference: checked_fingerprint(reference) for reference in sorted(set(references))}
+
+
+def checked_fingerprint(reference: str) -> str:
+    """Return the fingerprint of weights; those that were pulled must be as they were pulled.
+
+    Raises:
+        XrayError: as `fingerprint`; or they have changed since the pull.
+    """
+    path = locate(reference)
+    now = fingerprint(path)
+    manifest = read_manifest(path if path.is_dir() else path.parent) if weights_folder() in path.parents else None
+    if manifest is not None and manifest.fingerprint != now:
+        raise ConfigError(
+            f"the weights {reference!r} at {str(path)!r} have changed since they were pulled; `xray weights verify` "
+            "lists the differences: remove the folder, and pull them again"
+        )
+    return now
 
 
 def check_pinned(pins: Mapping[str, str]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xray.core.errors import ConfigError
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.models.weights import refuse_pickles, variant_of
-
-_DAMAGED = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError)
 
 
 def read_model(cls: Any, folder: Path, **options: Any) -> Any:
@@ -23,7 +21,6 @@ def read_model(cls: Any, folder: Path, **options: Any) -> Any:
         ConfigError: not found, damaged, only pickles, or incomplete.
     """
     import torch
-    from safetensors import SafetensorError
 
     refuse_pickles(folder)
     hide_progress_bars()
@@ -36,7 +33,7 @@ def read_model(cls: Any, folder: Path, **options: Any) -> Any:
             output_loading_info=True,
             **{"dtype": torch.float32, **options},
         )
-    except (SafetensorError, *_DAMAGED) as error:
+    except MALFORMED as error:
         raise unreadable(cls, folder, error) from error
     if unset := unset_weights(report):
         raise ConfigError(
@@ -61,11 +58,11 @@ def read_processor(cls: Any, folder: Path) -> Any:
     """Read the processor in a folder; refuse a missing or damaged one."""
     try:
         return cls.from_pretrained(folder, local_files_only=True)
-    except _DAMAGED as error:
+    except MALFORMED as error:
         raise unreadable(cls, folder, error) from error
 
 
 def unreadable(cls: Any, folder: Path, error: Exception) -> ConfigError:
     """Return an error that names the class and the folder that could not be read."""
-    first_line = str(error).partition("\n")[0]
+    first_line = problem_of(error).partition("\n")[0]
     return ConfigError(f"cannot read a {cls.__name__} from the folder {str(folder)!r}: {first_line}")

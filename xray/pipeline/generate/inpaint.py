@@ -13,15 +13,15 @@ import pyarrow as pa
 from xray.backgrounds.filtering.judge import FilterInput, LoadedFilter, Verdict
 from xray.backgrounds.inpainting.base import InpaintedImage, Inpainter, InpaintRequest
 from xray.core import schema
-from xray.core.batching import BatchRunner, DeviceLock
+from xray.core.batching import BatchRunner, DeviceLock, or_rejected
 from xray.core.device import DeviceModel, load_on
-from xray.core.errors import Rejected
+from xray.core.errors import Rejected, rejecting
 from xray.core.parquet import consecutive
 from xray.masks.photographs import read_photo
 from xray.models.weights import check_pinned
 from xray.pipeline.generate.photo import MaskedPhoto, masked_photo, rows_by_image
 from xray.pipeline.generate.render import Row, check_kept, encoded_image, row_without_image, status_counts
-from xray.pipeline.generate.shows import removed_of, remover_facts
+from xray.pipeline.generate.shows import inputs_of_images, removed_of, remover_facts
 from xray.pipeline.generate.throughput import rate_settings
 from xray.pipeline.worker import ShardWorker, device_facts
 from xray.runs.counts import has_failed
@@ -96,13 +96,13 @@ class FilteredInpainter:
         if not self._filter_needs_device:
             return raws
         jobs = [job for job, _ in batch]
-        return self._judge([(job, self._compose(job, raw)) for job, raw in zip(jobs, raws, strict=True)])
+        return self._judge([(job, or_rejected(self._compose, job, raw)) for job, raw in zip(jobs, raws, strict=True)])
 
     def finish(self, item: InpaintJob, raw: Any) -> Row:
         """The row of IMAGES; an image that the filter rejects is kept with the reason."""
         assert isinstance(item.photo, MaskedPhoto)
         if not self._filter_needs_device:
-            (raw,) = self._judge([(item, self._compose(item, raw))])
+            (raw,) = self._judge([(item, or_rejected(self._compose, item, raw))])
             if isinstance(raw, Rejected):
                 raise raw
         inpainted, picture, verdict = raw
@@ -122,13 +122,10 @@ class FilteredInpainter:
         )
         return row | {"status": schema.REJECTED, "reason": verdict.reason} if verdict.reason else row
 
-    def _compose(self, job: InpaintJob, raw: Any) -> Composite | Rejected:
+    def _compose(self, job: InpaintJob, raw: Any) -> Composite:
         photo = job.usable().photo
-        try:
-            inpainted = self.inpainters[job.plan["scenario"]].finish(job.request(), raw)
-            picture = job.scenario.render(photo, job.plan["seed"], inpainted.image)
-        except Rejected as verdict:
-            return verdict
+        inpainted = self.inpainters[job.plan["scenario"]].finish(job.request(), raw)
+        picture = job.scenario.render(photo, job.plan["seed"], inpainted.image)
         check_kept(job.scenario, photo, picture, job.plan)
         return inpainted, picture
 
@@ -174,13 +171,13 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
 
     def _done(self, name: str) -> Receipt | None:
         store = self.run.store
-        if not store.has_receipt(GENERATE, name):
-            return adopt_shard(self.run, self.run.plan.shard(name), ["images"])
+        if not store.is_current(GENERATE, name):
+            return adopt_shard(self.run, self.run.plan.shard(name), ["images"], inputs_of_images(self.run, name))
         receipt = store.receipt(GENERATE, name)
         return None if has_failed(receipt) else receipt
 
     def _inpaint(self, name: str) -> Receipt:
-        started, store = time.perf_counter(), self.run.store
+        started, store, made_from = time.perf_counter(), self.run.store, inputs_of_images(self.run, name)
         shard, masks = self.run.plan.shard(name), store.masks(ShardId(name).batch)
         assert masks is not None, f"no masks for {name}"
         removed = removed_of(self.run, name)
@@ -194,11 +191,12 @@ class InpaintWorker(ShardWorker[FilteredInpainter]):
             if store.has_receipt(GENERATE, name):
                 store.revoke_images(name)
             seconds = time.perf_counter() - started
-            return store.commit(GENERATE, name, tables, status_counts(images), seconds, facts)
+            counts = status_counts(images)
+            return store.commit(GENERATE, name, tables, counts, seconds, facts, made_from=made_from)
 
     def _reusable(self, shard: Shard) -> dict[str, Row]:
         """Rows of IMAGES that exist already, by sample: of this shard, or of an earlier plan."""
-        if not self.run.store.has_receipt(GENERATE, shard.name):
+        if not self.run.store.is_current(GENERATE, shard.name):
             return reusable_images(self.run, shard)
         rows = self.run.store.shard_table(GENERATE, "images", shard.name).to_pylist()
         return {row["sample_id"]: row for row in rows if row["status"] != schema.FAILED}
@@ -236,6 +234,7 @@ def _jobs(shard: Shard, masks: pa.Table, removed: pa.Table | None, recipe: Recip
 
 def _photo(source: Row, mask: Row, removed: Row | None, recipe: Recipe) -> MaskedPhoto | Rejected:
     try:
-        return masked_photo(read_photo(source, recipe.limits), mask, removed=removed)
+        with rejecting("error"):
+            return masked_photo(read_photo(source, recipe.limits), mask, removed=removed)
     except Rejected as verdict:
         return verdict

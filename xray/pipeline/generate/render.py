@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import ConfigError, Rejected, rejecting
 from xray.core.images import Decoded, encode
 from xray.core.parquet import consecutive
 from xray.masks import Mask, encode_mask, select_mask
@@ -63,14 +63,16 @@ def status_counts(images: pa.Table) -> dict[str, dict[str, int]]:
 class Renderer:
     """Renders shards by a recipe, and counts decoded photographs.
 
-    `donors`: of the run; default: whole ones.
+    Args:
+        recipe: of the run.
+        donors: of the run; default: whole ones.
     """
 
     def __init__(self, recipe: Recipe, donors: Donors | None = None) -> None:
         self.recipe = recipe
         self.decoded = 0
         self._needs_masks = recipe.needs_masks
-        self._donors = donors or Donors(recipe)
+        self.donors = donors or Donors(recipe)
 
     def shard(
         self,
@@ -109,41 +111,44 @@ class Renderer:
         """Read a photograph with its mask, making its row of MASKS unless it is given or no masks are needed."""
         mask: Mask | None = None
         try:
-            decoded = read_photo(source, self.recipe.limits)
-            self.decoded += 1
-            if not self._needs_masks:
-                return photo_without_mask(decoded), None
-            if row is None:
-                row, mask = self._mask(source, decoded)
-            remove = functools.partial(self._donors.without_object, source)
-            return masked_photo(decoded, row, mask, removed, remove), row
+            with rejecting("error"):
+                decoded = read_photo(source, self.recipe.limits)
+                self.decoded += 1
+                if not self._needs_masks:
+                    return photo_without_mask(decoded), None
+                if row is None:
+                    row, mask = self._mask(source, decoded)
+                remove = functools.partial(self.donors.without_object, source)
+                return masked_photo(decoded, row, mask, removed, remove), row
         except Rejected as verdict:
             return verdict, row or row_without_mask(source, verdict)
 
     def _mask(self, source: Row, decoded: Decoded) -> tuple[Row, Mask | None]:
         settings = self.recipe.masks
         try:
-            hint, notes = hint_of(source, decoded, settings.annotations)
-            refined = settings.refine.refine(decoded, hint, mask_seed(source))
-            refined, statistics = select_mask(refined, hint.mask, settings.gates)
+            with rejecting("error"):
+                hint, notes = hint_of(source, decoded, settings.annotations, self.recipe.limits)
+                refined = settings.refine.refine(decoded, hint, mask_seed(source))
+                refined, statistics = select_mask(refined, hint.mask, settings.gates)
+                return mask_row(source, refined, statistics, notes), refined.mask
         except Rejected as verdict:
             return row_without_mask(source, verdict), None
-        return mask_row(source, refined, statistics, notes), refined.mask
 
     def _image(self, source: Row, plan: Row, photo: MaskedPhoto | Rejected) -> Row:
         row = row_without_image(source, plan)
         try:
-            if isinstance(photo, Rejected):
-                raise photo
-            scenario = self.recipe.scenarios[plan["scenario"]].scenario
-            photo.check_usable(scenario)
-            rule = scenario.donor_rule
-            donor = self._donors.of(plan, rule) if rule is not None else None
-            picture = scenario.render(photo.photo, plan["seed"], donor and donor.image)
-            check_kept(scenario, photo.photo, picture, plan)
+            with rejecting("error"):
+                if isinstance(photo, Rejected):
+                    raise photo
+                scenario = self.recipe.scenarios[plan["scenario"]].scenario
+                photo.check_usable(scenario)
+                rule = scenario.donor_rule
+                donor = self.donors.of(plan, rule) if rule is not None else None
+                picture = scenario.render(photo.photo, plan["seed"], donor and donor.image)
+                check_kept(scenario, photo.photo, picture, plan)
+                return row | encoded_image(picture, plan, photo, self.recipe.images, donor=donor)
         except Rejected as verdict:
             return row | schema.outcome_of(verdict)
-        return row | encoded_image(picture, plan, photo, self.recipe.images, donor=donor)
 
 
 def row_without_image(source: Row, plan: Row) -> Row:

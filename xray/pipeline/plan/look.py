@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from xray.core.errors import Rejected
+from xray.core.errors import Rejected, rejecting
 from xray.core.images import Decoded
 from xray.core.schema import OK
 from xray.core.types import Pixels
@@ -193,9 +193,10 @@ def _review(
 def _see(row: Row, masked: Callable[[Row, Decoded], Masked], recipe: Recipe) -> Seen:
     seen = Seen(row["image_id"], row["category"], short_name(row["uri"]))
     try:
-        decoded = read_photo(row, recipe.limits)
-        seen = replace(seen, picture=_small(decoded.image), black_and_white=is_black_and_white(decoded.image))
-        hint, origin = masked(row, decoded)
+        with rejecting("error"):
+            decoded = read_photo(row, recipe.limits)
+            seen = replace(seen, picture=_small(decoded.image), black_and_white=is_black_and_white(decoded.image))
+            hint, origin = masked(row, decoded)
     except Rejected as verdict:
         return replace(seen, reason=str(verdict))
     assert seen.picture is not None
@@ -216,7 +217,7 @@ def _small(image: Pixels) -> Pixels:
 
 def _given_mask(row: Row, decoded: Decoded, recipe: Recipe) -> Masked:
     """Return the annotated mask; one that no refiner will change must pass the gates."""
-    hint, _ = hint_of(row, decoded, recipe.masks.annotations)
+    hint, _ = hint_of(row, decoded, recipe.masks.annotations, recipe.limits)
     refiner = recipe.masks.refiner
     if refiner.name == "given":
         refined, _ = select_mask(refiner.refine(decoded, hint, mask_seed(row)), hint.mask, recipe.masks.gates)

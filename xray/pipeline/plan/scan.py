@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from xray.core import schema
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import ConfigError, Rejected, rejecting
 from xray.core.files import read_bytes
 from xray.core.hashing import digest
 from xray.core.images import Limits, decode, read_header
@@ -138,31 +138,37 @@ def inspect(candidates: Iterable[Candidate], limits: Limits, *, whole: bool = Fa
 def _inspect(candidate: Candidate, limits: Limits, whole: bool) -> Row:
     row: Row = {"image_id": image_id(candidate.key), "sha256": "", "width": 0, "height": 0}
     row |= {name: getattr(candidate, name) for name in _OF_CANDIDATE}
-    row |= {"mask_sha256": _mask_sha256(candidate.mask_uri), "mask_from": None, "status": schema.OK, "reason": ""}
+    row |= {
+        "mask_sha256": _mask_sha256(candidate.mask_uri, limits),
+        "mask_from": None,
+        "status": schema.OK,
+        "reason": "",
+    }
     boxes, points = list(candidate.boxes), list(candidate.points)
     try:
-        if candidate.problem:
-            reason, _, detail = candidate.problem.partition(": ")
-            raise Rejected(reason, detail)
-        data = read_bytes(candidate.uri)
-        row["sha256"] = hashlib.sha256(data).hexdigest()
-        header = read_header(data, limits)
-        row |= {"width": header.width, "height": header.height}
-        row["turned"] = turned_photo(candidate, header)
-        boxes, points = fit_to_photo(boxes, points, candidate.drawn_on, header)
-        decoded = decode(data, limits).image if whole else None
-        row["perceptual_hash"] = hash_of_file(data, header, limits, decoded)
+        with rejecting("error"):
+            if candidate.problem:
+                reason, _, detail = candidate.problem.partition(": ")
+                raise Rejected(reason, detail)
+            data = read_bytes(candidate.uri, limits.max_bytes)
+            row["sha256"] = hashlib.sha256(data).hexdigest()
+            header = read_header(data, limits)
+            row |= {"width": header.width, "height": header.height}
+            row["turned"] = turned_photo(candidate, header, limits)
+            boxes, points = fit_to_photo(boxes, points, candidate.drawn_on, header)
+            decoded = decode(data, limits).image if whole else None
+            row["perceptual_hash"] = hash_of_file(data, header, limits, decoded)
     except Rejected as verdict:
         row |= schema.outcome_of(verdict)
     return row | {"boxes": [list(box) for box in boxes], "points": [list(point) for point in points]}
 
 
-def _mask_sha256(uri: str | None) -> str | None:
+def _mask_sha256(uri: str | None, limits: Limits) -> str | None:
     """Hash a mask's file; its problems are reported when it is read."""
     if uri is None:
         return None
     try:
-        return hashlib.sha256(read_bytes(uri)).hexdigest()
+        return hashlib.sha256(read_bytes(uri, limits.max_bytes)).hexdigest()
     except Rejected:
         return None
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from xray.core.errors import ConfigError
-from xray.core.text import MALFORMED, problem_of
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 
 
 class Entry(NamedTuple):

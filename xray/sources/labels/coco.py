@@ -12,16 +12,29 @@ from xray.sources.labels.base import Entry, LabelFile, read_parts, side_area
 _IMAGE_NAMES = ("file_name", "coco_url", "flickr_url", "path")
 
 
+def as_id(value: Any) -> str | None:
+    """Return an id as text, equal for numbers of any type; None if it is neither a number nor text.
+
+    >>> as_id(7), as_id("7"), as_id(7.0), as_id(None), as_id([7])
+    ('7', '7', '7', None, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if isinstance(value, bool) or not isinstance(value, int | float | str) else str(value)
+
+
 def image_name(image: Mapping[str, Any]) -> str:
     """Return the name of an image, as written; empty if it has none."""
-    return next((str(image[name]) for name in _IMAGE_NAMES if image.get(name)), "")
+    names = (image.get(name) for name in _IMAGE_NAMES)
+    return next((str(name) for name in names if isinstance(name, str | int) and name), "")
 
 
 def category_names(content: Mapping[str, Any]) -> dict[str, str]:
     """Return the names of a file's categories by their ids as text."""
     listed = content.get("categories")
     categories = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return {str(one.get("id")): str(one["name"]) for one in categories if one.get("name") is not None}
+    named = ((as_id(one.get("id")), one.get("name")) for one in categories)
+    return {key: str(name) for key, name in named if key is not None and isinstance(name, str | int | float)}
 
 
 def check_category_ids(file: str, known: Collection[str], used: Collection[str]) -> None:
@@ -45,15 +58,16 @@ def read_coco(content: Mapping[str, Any], file: str) -> LabelFile:
     Raises:
         ConfigError: no annotation can be read, or ids do not fit together.
     """
-    images = {str(one.get("id")): image_name(one) for one in content["images"] if isinstance(one, dict)}
+    images = {as_id(one.get("id")): image_name(one) for one in content["images"] if isinstance(one, dict)}
     names, annotations = category_names(content), content["annotations"]
-    ids = (one.get("category_id") for one in annotations if isinstance(one, dict))
-    check_category_ids(file, names, {str(one) for one in ids if one is not None})
+    ids = (as_id(one.get("category_id")) for one in annotations if isinstance(one, dict))
+    check_category_ids(file, names, {one for one in ids if one is not None})
 
     def read(annotation: Mapping[str, Any]) -> Iterator[Entry]:
-        image, category = images.get(str(annotation.get("image_id"))), annotation.get("category_id")
+        key, category = as_id(annotation.get("image_id")), as_id(annotation.get("category_id"))
+        image = None if key is None else images.get(key)
         if image and category is not None:
-            yield Entry(image, names.get(str(category), str(category)), _area(annotation))
+            yield Entry(image, names.get(category, category), _area(annotation))
 
     return read_parts(file, "COCO annotations", annotations, read)
 

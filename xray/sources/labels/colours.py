@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
-import struct
 from collections.abc import Mapping
 
 from PIL import Image
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of, rejecting
+from xray.core.images import DEFAULT, load, open_image
 from xray.core.text import decode_text
 from xray.core.uri import base_name, join, location
 from xray.sources.labels.base import Entry, LabelFile, unreadable
@@ -24,10 +23,6 @@ _CLASSES = (
 _BACKGROUND: Colour = (0, 0, 0)
 _IGNORED: Colour = (224, 224, 192)
 _MAX_COLOURS = 1000
-_DAMAGED = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError,
-    Image.DecompressionBombError, Image.DecompressionBombWarning,
-)  # fmt: skip
 
 
 def voc_colour(number: int) -> Colour:
@@ -74,20 +69,26 @@ def labels_of_colours(root: str) -> dict[Colour, str]:
         return {voc_colour(number): label for number, label in enumerate(_CLASSES)}
     try:
         return parse_labelmap(decode_text(files.read_bytes(labelmap)))
-    except (Rejected, ValueError) as error:
-        raise ConfigError(f"cannot read {LABELMAP} in {location(root)!r}: {error}") from error
+    except MALFORMED as error:
+        raise ConfigError(f"cannot read {LABELMAP} in {location(root)!r}: {problem_of(error)}") from error
 
 
 def open_colours(data: bytes) -> Image.Image:
-    """Decode a PNG as RGB.
+    """Decode an image as RGB.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or has more pixels than `xray.core.images.Limits` allows.
     """
     try:
-        return Image.open(io.BytesIO(data), formats=("PNG",)).convert("RGB")
-    except _DAMAGED as error:
-        raise ValueError(f"no PNG image: {error}") from error
+        with rejecting("corrupt_image"):
+            image = open_image(data)
+            if image.width * image.height > DEFAULT.max_pixels:
+                raise Rejected(
+                    "too_many_pixels", f"{image.width}×{image.height}, at most {DEFAULT.max_pixels:,} pixels"
+                )
+            return load(image, data).convert("RGB")
+    except Rejected as verdict:
+        raise ValueError(f"no PNG image: {verdict}") from verdict
 
 
 def object_areas(image: Image.Image, labels: Mapping[Colour, str]) -> dict[Colour, int]:

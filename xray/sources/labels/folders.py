@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
-from xray.core.text import MALFORMED, decode_text, load_json, problem_of
+from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of
+from xray.core.text import decode_text, load_json
 from xray.core.uri import base_name
 from xray.sources.labels.base import Entry, LabelFile, box_area, read_parts, side_area, unreadable
 from xray.sources.labels.json_files import read_labelme

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from xray.core.errors import ConfigError
-from xray.core.text import MALFORMED, load_json, problem_of
+from xray.core.errors import MALFORMED, ConfigError, problem_of
+from xray.core.text import load_json
 from xray.sources.labels.base import Entry, LabelFile, box_area, read_parts, side_area, unreadable
 from xray.sources.labels.coco import read_coco, without_outlines
 from xray.sources.labels.label_studio import Result, Task, is_label_studio, labels_of_result, tasks_of

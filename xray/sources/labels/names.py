@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xray.core import files, yaml
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.core.text import decode_text, load_json
 from xray.core.uri import base_name, to_uri
 from xray.sources.categories.imagenet1k import imagenet1k_classes
@@ -61,10 +61,10 @@ def read_names(location: str) -> dict[int, str]:
             return _listed(_yaml_names(text, name))
         if name.endswith(".json"):
             return _listed(load_json(text))
-    except (Rejected, ValueError, TypeError, KeyError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise unreadable(location, "names of classes", error) from error
+    except ConfigError:
+        raise
+    except MALFORMED as error:
+        raise unreadable(location, "names of classes", problem_of(error)) from error
     return _lines([line.strip() for line in text.splitlines() if line.strip()], location)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from xray.core import files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.core.text import decode_text
 from xray.core.uri import base_name, join, location, short_name, to_uri
 from xray.sources.base import join_names
@@ -80,8 +80,8 @@ def _read(labels: Labels, uri: str) -> LabelFile:
         return read_class_masks(join(posixpath.dirname(uri), colours.FOLDER))
     try:
         text = decode_text(files.read_bytes(uri))
-    except (Rejected, ValueError) as error:
-        raise unreadable(name, "labels", error) from error
+    except MALFORMED as error:
+        raise unreadable(name, "labels", problem_of(error)) from error
     if name.lower().endswith((".yaml", ".yml")):  # YOLO's data.yaml lies above the labels
         return replace(read_folder(posixpath.dirname(uri), "txt"), names=read_names(uri))
     start = text.lstrip()[:1]

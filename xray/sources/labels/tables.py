@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xray.core.errors import ConfigError
+from xray.core.text import printable
 from xray.core.uri import IMAGE_SUFFIXES
+from xray.sources.base import join_names
 from xray.sources.labels.base import Entry, LabelFile, unreadable
 
 Columns = tuple[str | None, str | None]
@@ -23,6 +25,7 @@ _LABEL = (
     *("species", "breed", "target", "choice", "annotation", "predictionstring"),
     *("class_id", "classid", "category_id", "label_id", "labelid", "class_index", "index", "y"),
 )
+_MAX_COLUMNS = 50_000
 GROUND_TRUTH = "ImageNet's ground truth"
 _WNID_BOX = re.compile(r"(n\d{8})( \d+){4}")
 
@@ -93,8 +96,8 @@ def _single(lines: Sequence[str], file: str) -> LabelFile:
         entries = [Entry(f"ILSVRC2012_val_{number:08d}.JPEG", line.strip()) for number, line in enumerate(lines, 1)]
         return LabelFile(GROUND_TRUTH, entries)
     raise ConfigError(
-        f"{file!r} has one value per line, such as {lines[0]!r}; expected an image and its label in each, such as "
-        "1.jpg,red fox",
+        f"{file!r} has one value per line, such as {printable(lines[0], 80)!r}; expected an image and its label in "
+        "each, such as 1.jpg,red fox",
         ("labels",),
     )
 
@@ -127,10 +130,13 @@ def from_records(
         ConfigError: see `read_table`.
     """
     names = list(dict.fromkeys(str(name) for record in records for name in record))
+    if len(names) > _MAX_COLUMNS:
+        raise ConfigError(f"{file!r} has {len(names):,} columns, at most {_MAX_COLUMNS:,} are read", ("labels",))
     image = find_column(names, columns[0], IMAGE_COLUMNS)
     if image is None:
         raise _unknown_columns(file, names, "image", "image_column")
-    numbers = {name for name in names if all(_is_number(str(record.get(name, "0") or "0")) for record in records)}
+    texts = {name for record in records for name, cell in record.items() if not _is_number(str(cell or "0"))}
+    numbers = {*names} - texts
     label = find_column([name for name in names if name not in numbers | {image}], columns[1], _LABEL)
     label = label or find_column([name for name in names if name != image], columns[1], _LABEL)
     if label is not None:
@@ -138,9 +144,14 @@ def from_records(
         pairs = [(name, one) for name, cell in cells for one in (cell if isinstance(cell, list) else [cell])]
         entries = [_entry(name, str(one)) for name, one in pairs if name and one is not None]
         return LabelFile(f"{format_name} (columns {image!r}, {label!r})", entries)
-    flags = [name for name in names if name in numbers and {_text(record, name) for record in records} <= _FLAGS]
+    others = {name for record in records for name in record if _text(record, name) not in _FLAGS}
+    flags = [name for name in names if name in numbers - others]
     if len(flags) > 1:
-        marked = [(_text(record, image), name) for record in records for name in flags if _text(record, name) in _SET]
+        order = {name: number for number, name in enumerate(flags)}
+        marked = [
+            (_text(record, image), name) for record in records
+            for name in sorted(order.keys() & record.keys(), key=order.__getitem__) if _text(record, name) in _SET
+        ]  # fmt: skip
         return LabelFile(f"{format_name} with a column per label", [Entry(*pair) for pair in marked])
     raise _unknown_columns(file, names, "label", "label_column")
 
@@ -171,8 +182,9 @@ def find_column(names: Sequence[str], wanted: str | None, known: Sequence[str]) 
 
 
 def _unknown_columns(file: str, names: Sequence[str], what: str, setting: str) -> ConfigError:
+    columns = join_names((repr(printable(name, 80)) for name in names), 20)
     return ConfigError(
         f"no column of {file!r} is called like {'an image' if what == 'image' else 'a label'}; it has "
-        f"{', '.join(map(repr, names))}: write `labels: {{file: {file}, {setting}: …}}`",
+        f"{columns}: write `labels: {{file: {file}, {setting}: …}}`",
         ("labels",),
     )

@@ -6,8 +6,7 @@ import functools
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from xray.core.errors import ConfigError
-from xray.core.text import MALFORMED, problem_of
+from xray.core.errors import MALFORMED, ConfigError, problem_of
 from xray.core.xml import parse_xml, read_elements
 from xray.sources.labels.base import Entry, LabelFile, box_area, read_parts, side_area, unreadable
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from xray.core.errors import ConfigError, unknown
+from xray.core.errors import MALFORMED, ConfigError, problem_of, unknown
+from xray.core.parquet_footer import read_footer
+from xray.core.table_files import read_batches
 from xray.sources.parquet.columns import (
     BoxFormat,
     Object,
@@ -79,23 +82,18 @@ def not_parquet(uri: str, names: Sequence[str], pattern: str, error: Exception |
             "splits, `load_from_disk(…)['train']`)"
         )
     if error is not None:
-        return ConfigError(f"{uri!r} is not a Parquet file: {' '.join(str(error).split())}")
+        return ConfigError(f"{uri!r} is not a Parquet file: {problem_of(error)}")
     suffixes = Counter(f".{name.rpartition('.')[2]}" for name in names)
     seen = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5)) or "no files"
     what = ".parquet files" if pattern == "*.parquet" else f"files {pattern!r}"
     return ConfigError(f"no {what} in {uri!r} (it has {seen})")
 
 
-def _leaves(file: pq.ParquetFile, group: int, column: str) -> list[pq.ColumnChunkMetaData]:
-    """Return the metadata of a column's values in a row group, those of a struct by field."""
-    chunks = [file.metadata.row_group(group).column(index) for index in range(file.metadata.num_columns)]
-    return [one for one in chunks if f"{one.path_in_schema}.".startswith(f"{column}.")]
-
-
-def null_count(file: pq.ParquetFile, group: int, column: str) -> int:
-    """Return how many images of a row group have neither bytes nor path, 0 where the file does not count them."""
-    counts = [leaf.statistics.null_count for leaf in _leaves(file, group, column) if leaf.statistics]
-    return min((count for count in counts if count is not None), default=0)
+def null_count(uri: str, column: str) -> int:
+    """Return how many images of a file have neither bytes nor path, 0 in row groups that do not count them."""
+    footer = read_footer(uri)
+    counts = [[one.nulls for one in footer.chunks(group, column)] for group in range(len(footer.row_groups))]
+    return sum(min((count for count in some if count is not None), default=0) for some in counts)
 
 
 def check_one_image(file: pq.ParquetFile, column: str, uri: str) -> None:
@@ -104,10 +102,9 @@ def check_one_image(file: pq.ParquetFile, column: str, uri: str) -> None:
     Raises:
         ConfigError: there are more images than rows.
     """
-    images = sum(
-        max((leaf.num_values for leaf in _leaves(file, group, column)), default=0)
-        for group in range(file.num_row_groups)
-    )
+    footer = read_footer(uri)
+    counts = [[one.values for one in footer.chunks(group, column)] for group in range(len(footer.row_groups))]
+    images = sum(max(some, default=0) for some in counts)
     if images > file.metadata.num_rows:
         raise ConfigError(
             f"column {column!r} of {uri!r} holds lists of images, {images:,} in {file.metadata.num_rows:,} rows: write "
@@ -119,20 +116,26 @@ def _check_paths(file: pq.ParquetFile, column: str, uri: str) -> None:
     """Refuse columns of addresses in the web, by the first path; nothing is read where there are bytes."""
     if not file.num_row_groups:
         return
-    leaves = {one.path_in_schema: one for one in _leaves(file, 0, column)}
-    paths = [path for path in leaves if path.endswith(".path")]
-    with_bytes = [one for path, one in leaves.items() if path.endswith(".bytes")]
+    chunks = {one.path: one for one in read_footer(uri).chunks(0, column)}
+    paths = [path for path in chunks if path.endswith(".path")]
+    with_bytes = [one for path, one in chunks.items() if path.endswith(".bytes")]
     if is_image_text(file.schema_arrow.field(column).type):
         paths = [column]
-    elif not all(one.statistics and one.statistics.null_count == one.num_values for one in with_bytes):
+    elif not all(one.nulls == one.values for one in with_bytes):
         return
-    values = file.read_row_group(0, columns=paths[:1]).column(0).to_pylist() if paths else []
-    first = next((text for text in map(_first_text, values) if text), "")
+    first = next((text for one in _first_values(file, paths[:1], uri) if (text := _first_text(one))), "")
     if first.startswith(("http://", "https://")):
         raise ConfigError(
             f"column {column!r} of {uri!r} holds addresses in the web, such as {first[:100]!r}: download the images, "
             "and write their paths or bytes into the column"
         )
+
+
+def _first_values(file: pq.ParquetFile, columns: Sequence[str], uri: str) -> Iterator[object]:
+    """Yield the values of the first row group; none of one that cannot be read: its rows say so."""
+    with contextlib.suppress(*MALFORMED):
+        for batch in read_batches(uri, file, 0, columns) if columns else ():
+            yield from (value for _, row in batch for value in row.values())
 
 
 def _first_text(value: object) -> str:

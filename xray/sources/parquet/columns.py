@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 
 from xray.core.errors import ConfigError
+from xray.core.text import load_json
 from xray.sources.base import Box
 
 BoxFormat = Literal["xywh", "xyxy"]
@@ -102,19 +102,19 @@ def class_names(schema: pa.Schema, column: str | None, field: str | None = None)
         field: name of a field in it.
     """
     try:
-        feature = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][column]
-    except (ValueError, KeyError, TypeError):
+        feature = load_json((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][column]
+    except (ValueError, LookupError, TypeError):
         return None
     feature = _items_of(feature)
     if field is not None:
         feature = _items_of(feature.get(field)) if isinstance(feature, Mapping) else None
     names = feature.get("names") if isinstance(feature, Mapping) else None
-    return tuple(map(str, names)) if isinstance(names, list) else None
+    return tuple(map(str, names)) if isinstance(names, list) and all(isinstance(one, str) for one in names) else None
 
 
 def _items_of(feature: Any) -> Any:
     """Return the feature of a list's items; one that is no list is its own."""
-    while isinstance(feature, list) or (isinstance(feature, Mapping) and "feature" in feature):
+    while (isinstance(feature, list) and feature) or (isinstance(feature, Mapping) and "feature" in feature):
         feature = feature[0] if isinstance(feature, list) else feature["feature"]
     return feature
 

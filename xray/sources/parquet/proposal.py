@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xray.core.errors import ConfigError
+from xray.core.errors import MALFORMED, ConfigError
 from xray.core.files import is_folder, list_files
 from xray.core.uri import base_name, open_store, to_uri
 from xray.sources.base import join_names
@@ -66,7 +66,7 @@ def _schema(uri: str) -> pa.Schema:
     store, path = open_store(tables[0])
     try:
         return pq.read_schema(path, filesystem=store)
-    except (pa.ArrowException, OSError) as error:
+    except MALFORMED as error:
         raise not_parquet(tables[0], [base_name(tables[0])], "*.parquet", error) from error
 
 

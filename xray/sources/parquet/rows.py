@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray.core import files
-from xray.core.errors import ConfigError, StorageError
+from xray.core.errors import MALFORMED, ConfigError, XrayError, problem_of, refusing
+from xray.core.table_files import read_batches
 from xray.core.uri import base_name, open_store, to_uri
 from xray.sources.imagefolder import relative_key
 from xray.sources.parquet.checks import check_boxes, check_columns, not_parquet, null_count
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     Args:
         group: its row group.
         row: its number there.
+        number: its number in the file.
         labels: in its column of labels.
         key: its id.
         objects: in its column of objects.
@@ -39,6 +41,7 @@ class Row(NamedTuple):
 
     group: int
     row: int
+    number: int
     labels: tuple[str, ...]
     key: str | None
     objects: tuple[Object, ...]
@@ -67,18 +70,31 @@ class Reader:
             raise not_parquet(self.source.uri, [base_name(file) for file in listed], pattern)
         return tables
 
-    def all_rows(self) -> Iterator[Row]:
-        """Yield the rows of all files."""
-        for file in self.files():
-            yield from self.rows(file)
+    def all_rows(self, problems: list[str] | None = None) -> Iterator[Row]:
+        """Yield the rows of all files; `problems`: as of `rows`.
 
-    def rows(self, uri: str) -> Iterator[Row]:
-        """Yield the rows of a file.
+        Raises:
+            ConfigError: as `rows`, or no row can be read.
+        """
+        problems, empty = [] if problems is None else problems, True
+        for file in self.files():
+            for row in self.rows(file, problems):
+                empty = False
+                yield row
+        if empty and problems:
+            raise ConfigError(f"no row of {self.source.uri!r} can be read: {problems[0]}")
+
+    def rows(self, uri: str, problems: list[str]) -> Iterator[Row]:
+        """Yield the rows of a file; those of a row group whose labels cannot be read are left out.
+
+        Args:
+            uri: of the file.
+            problems: to add to what is wrong with row groups.
 
         Raises:
             ConfigError: it is no Parquet file, or its columns are not understood.
         """
-        source = self.source
+        source, start = self.source, 0
         with self.open(uri) as file:
             schema = file.schema_arrow
             objects = ObjectColumn.of(schema, source.objects, source.names, uri) if source.objects else None
@@ -87,10 +103,20 @@ class Reader:
             columns = list(dict.fromkeys([*names, *(sizes if objects and len(sizes) == 2 else [])]))
             parser = _Parser(source, source.names or class_names(schema, source.category), objects)
             for group in range(file.num_row_groups):
-                rows = [parser.row(group, row, values) for row, values in enumerate(_values(file, group, columns, uri))]
-                if objects:
-                    check_boxes([(row.objects, row.size) for row in rows], source.boxes, f"{objects.name} of {uri!r}")
-                yield from rows
+                end = start + file.metadata.row_group(group).num_rows
+                try:
+                    for batch in read_batches(uri, file, group, columns):
+                        rows = [parser.row(group, row, start, values) for row, values in batch]
+                        if objects:
+                            sized = [(row.objects, row.size) for row in rows]
+                            check_boxes(sized, source.boxes, f"{objects.name} of {uri!r}")
+                        yield from rows
+                except ConfigError:
+                    raise
+                except MALFORMED as error:
+                    where = f"row group {group} of {base_name(uri)}, rows {start}–{end - 1}"
+                    problems.append(f"{where}: {problem_of(error)}")
+                start = end
 
     def open(self, uri: str) -> pq.ParquetFile:
         """Open a file, and check the types of its columns.
@@ -98,17 +124,18 @@ class Reader:
         Raises:
             ConfigError: as `rows`.
         """
-        store, path = open_store(uri)
         try:
+            store, path = open_store(uri)
             file = pq.ParquetFile(path, filesystem=store)
         except FileNotFoundError as error:
             raise ConfigError(f"no file {uri!r}") from error
-        except StorageError:
+        except XrayError:
             raise
-        except (pa.ArrowException, OSError) as error:
+        except MALFORMED as error:
             raise not_parquet(uri, [base_name(uri)], "*.parquet", error) from error
         try:
-            check_columns(file, self.source, uri)
+            with refusing(f"the columns of {uri!r}"):
+                check_columns(file, self.source, uri)
         except ConfigError:
             file.close()
             raise
@@ -132,7 +159,7 @@ class Reader:
         for uri in uris:
             with self.open(uri) as file:
                 rows += file.metadata.num_rows
-                lacking += sum(null_count(file, group, mask) for group in range(file.num_row_groups))
+                lacking += null_count(uri, mask)
         return [f"{lacking:,} of {rows:,} rows have no mask in column {mask!r}"] if lacking else []
 
 
@@ -144,8 +171,8 @@ class _Parser:
     names: tuple[str, ...] | None
     objects: ObjectColumn | None
 
-    def row(self, group: int, row: int, values: Mapping[str, Any]) -> Row:
-        """Return the row of a row group."""
+    def row(self, group: int, row: int, start: int, values: Mapping[str, Any]) -> Row:
+        """Return a row of a row group; `start`: number of rows in the groups before."""
         source, objects = self.source, self.objects
         label = values[source.category] if source.category else None
         where = f"column {source.category!r}"
@@ -155,19 +182,9 @@ class _Parser:
         return Row(
             group,
             row,
+            start + row,
             tuple(dict.fromkeys(text for text in labels if text is not None)),
             None if key is None else str(key),
             tuple(objects.read(values[objects.name])) if objects else (),
             (width, height) if width and height else None,
         )
-
-
-def _values(file: pq.ParquetFile, group: int, columns: list[str], uri: str) -> Iterator[dict[str, Any]]:
-    """Yield the values of the rows of a row group by column."""
-    try:
-        table = file.read_row_group(group, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"cannot read the columns {', '.join(columns)} of {uri!r}: {error}") from error
-    lists = {name: table.column(name).to_pylist() for name in table.column_names}
-    for row in range(len(table)):
-        yield {name: values[row] for name, values in lists.items()}

@@ -85,8 +85,8 @@ class Parquet(Source):
     def notes(self, categories: Sequence[Category]) -> list[str]:
         """Return notes on files, on labels without category, and on rows without a label, with several, or no mask."""
         lookup = _lookup(categories)
-        labels, unlabelled, several = Counter[str](), 0, 0
-        for row in self._reader.all_rows():
+        labels, unlabelled, several, problems = Counter[str](), 0, 0, list[str]()
+        for row in self._reader.all_rows(problems):
             listed = self._labels(row)
             labels.update(listed)
             unlabelled += not listed
@@ -94,6 +94,7 @@ class Parquet(Source):
         unmatched = [f"{label} ({n})" for label, n in labels.items() if lookup(label) is None]
         notes = [
             *self._reader.notes(),
+            *counted_note(problems, "part of the table cannot be read", "parts of the table cannot be read"),
             *counted_note(unmatched, "label matches no category", "labels match no category"),
         ]
         if unlabelled:
@@ -109,14 +110,14 @@ class Parquet(Source):
         empty = True
         for file in self._reader.files():
             stem = relative_key(file, root) or base_name(file)
-            for number, row in enumerate(self._reader.rows(file)):
+            for row in self._reader.rows(file, []):
                 matching = self._categories(row, lookup)
                 if not matching or (self.category and len(matching) > 1):
                     continue
                 empty = False
                 category = next(iter(matching))
                 yield Candidate(
-                    key=f"{stem}:{number}" if row.key is None else row.key,
+                    key=f"{stem}:{row.number}" if row.key is None else row.key,
                     category=category.name,
                     uri=cell_uri(file, row.group, row.row, self.image, self.image_item),
                     mask_uri=cell_uri(file, row.group, row.row, self.mask) if self.mask else None,

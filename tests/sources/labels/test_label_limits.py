@@ -1,0 +1,54 @@
+"""Label files of unexpected sizes and forms: linear time, one message, and bad entries cost only themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from xray.core.errors import ConfigError
+from xray.sources.labels.json_files import read_json
+from xray.sources.labels.tables import from_records, read_table
+
+
+def test_records_of_many_names_take_time_in_proportion() -> None:
+    records: list[dict[str, Any]] = [
+        {"file_name": f"{row}.jpg", f"note {row}": "x", "label": "fox"} for row in range(20_000)
+    ]
+    started = time.process_time()
+    assert len(from_records(records, "a.json", "records").entries) == 20_000
+    assert time.process_time() - started < 3
+    with pytest.raises(ConfigError, match="columns, at most"):
+        from_records([{f"{column}": 1 for column in range(60_000)}], "a.json", "records")
+
+
+def test_a_column_per_label_counts_only_what_is_set() -> None:
+    file = read_table("image,cat,dog\na.jpg,1,0\nb.jpg,0,1\nc.jpg,,1.0\nd.jpg,0,0\n", "a.csv")
+    assert [(one.image, one.label) for one in file.entries] == [("a.jpg", "cat"), ("b.jpg", "dog"), ("c.jpg", "dog")]
+
+
+def test_messages_are_short_whatever_the_file_has() -> None:
+    for text in (
+        "x" * 100_000,
+        "\n".join(["y" * 5000] * 9),
+        ",".join(f"{'z' * 300}{column}" for column in range(500)) + "\n1,2",
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_table(text, "a.csv")
+        assert len(str(caught.value)) < 3000
+
+
+@pytest.mark.parametrize(
+    "bad", [None, 5, [], {"image_id": [1]}, {"image_id": 1, "category_id": {}}, {"image_id": None}]
+)
+def test_bad_entries_cost_only_themselves(bad: Any) -> None:
+    good = {"image_id": 1.0, "category_id": "2", "bbox": [0, 0, 5, 5]}
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": None, "file_name": "b.jpg"}, {"id": 2, "file_name": {}}]
+    content = {
+        "images": images,
+        "annotations": [good, bad],
+        "categories": [{"id": 2, "name": "fox"}, {"id": [], "name": []}],
+    }
+    assert [(one.image, one.label) for one in read_json(json.dumps(content), "a.json").entries] == [("a.jpg", "fox")]
