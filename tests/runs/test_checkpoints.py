@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support.learner_inputs import make_learner, make_trial
 from support.small_disks import disk
 
-from xray.core.errors import StorageError
+from xray.core.errors import DamagedError, StorageError
 from xray.core.uri import to_uri
 from xray.runs.checkpoints import Checkpoints, TrainState
 
@@ -84,6 +87,58 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, size: int) -> None:
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(StorageError, match=r"last\.safetensors is damaged"):
         checkpoints.read()
+
+
+def test_a_flipped_bit_in_a_checkpoint_drops_it_and_nothing_else(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(to_uri(tmp_path))
+    assert not checkpoints.drop_damaged_state()
+    checkpoints.write(trained_state())
+    file = tmp_path / "last.safetensors"
+    whole = file.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for position in (*range(0, header, header // 30), *range(header, len(whole), len(whole) // 10)):
+        data = bytearray(whole)
+        data[position] ^= 1 << position % 8
+        file.write_bytes(data)
+        with pytest.raises(DamagedError, match=r"last\.safetensors"):
+            checkpoints.read()
+        assert checkpoints.drop_damaged_state()
+        assert not file.exists()
+    file.write_bytes(whole)
+    assert not checkpoints.drop_damaged_state()
+    assert file.exists()
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_hash(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(to_uri(tmp_path))
+    checkpoints.write(trained_state())
+    file = tmp_path / "last.safetensors"
+    with safe_open(file, "pt") as content:
+        metadata = content.metadata()
+    save_file(load_file(file), file, {"xray": metadata["xray"]})
+    assert checkpoints.read() is not None
+
+
+def test_finished_weights_are_compared_with_their_receipt(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(to_uri(tmp_path))
+    name, entry = checkpoints.finish(trained_state().best, {})
+    data = bytearray((tmp_path / name).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / name).write_bytes(data)
+    assert checkpoints.finished()
+    with pytest.raises(DamagedError, match=r"model\.safetensors is not as it was committed"):
+        checkpoints.finished(entry)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b'{"reason": "no GPU"}', "no GPU"), (b'{"reasos": "no GPU"}', None), (b"{", None)]
+)
+def test_failures_of_earlier_versions_have_no_hash_and_damaged_ones_are_refused(
+    tmp_path: Path, data: bytes, reason: str | None
+) -> None:
+    (tmp_path / "failed.json").write_bytes(data)
+    with contextlib.nullcontext() if reason else pytest.raises(DamagedError, match=r"failed\.json"):
+        assert Checkpoints(to_uri(tmp_path)).failure() == reason
 
 
 @pytest.fixture

@@ -3,16 +3,19 @@ from __future__ import annotations
 from itertools import combinations
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.drawn_photos import recipe_values, write_folder
+from support.earlier_runs import record_files_as_they_are
 from support.tiny_pools import planned
 
 import xray
 from xray.core.schema import SOURCE
+from xray.runs.folder import RunFolder
 from xray.runs.groups import GROUPED_BY, join_shared_groups, members, photo_groups, shared_groups, together
 
 NAMED = st.lists(
@@ -62,12 +65,23 @@ def test_predictions_carry_the_group(tmp_path: Path) -> None:
 
 def test_runs_of_earlier_versions_have_no_groups(tmp_path: Path) -> None:
     write_folder(tmp_path)
-    run = planned(tmp_path, recipe_values(tmp_path))
+    planned(tmp_path, recipe_values(tmp_path))
     path = tmp_path / "run/source/00.parquet"
     earlier = pq.read_table(path).drop_columns(["group", "perceptual_hash"])
     pq.write_table(earlier, path)
+    record_files_as_they_are(tmp_path / "run")
+    run = RunFolder(str(tmp_path / "run"))
     read = run.store.table("source")
     assert read["group"].null_count == read["perceptual_hash"].null_count == len(read)
     assert not shared_groups(read)
     with pytest.raises(KeyError):
         run.plan.batch(run.plan.batches()[0])["group"]
+
+
+def test_groups_are_the_same_of_names_and_of_categories() -> None:
+    predictions = pd.DataFrame({"image_id": ["i2", "i0", "i1", "i0"]})
+    table = source([("x", ""), (None, ""), ("x", "")])
+    names = join_shared_groups(predictions, table)["group"].tolist()
+    assert (
+        join_shared_groups(predictions.astype("category"), table)["group"].tolist() == names == ["i0", "i0", "i1", "i0"]
+    )

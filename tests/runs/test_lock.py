@@ -137,6 +137,30 @@ def test_the_claim_with_the_smaller_name_wins_and_waits_for_the_other(
         assert [lock.holder.process for lock in read_locks(folder)] == [os.getpid()]
 
 
+def test_a_lock_that_was_not_renewed_for_as_long_as_it_lives_is_lost(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked(folder, "x") as lease:
+        lease.check()
+        monkeypatch.setattr(module, "EXPIRE_SECONDS", 1.5)
+        time.sleep(3)  # object stores report whole seconds
+        for _ in range(2):
+            with pytest.raises(XrayError, match="lock on x"):
+                lease.check()
+    assert read_locks(folder) == []
+
+
+def test_a_lock_that_was_taken_over_is_lost_and_not_written_again(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.1)
+    with locked(folder, "x") as lease:
+        module.delete_file(lease.uri)
+        with pytest.raises(XrayError, match="lock on x"):
+            lease.check()
+        with locked(folder, "x"):
+            time.sleep(0.5)
+            assert len(read_locks(folder)) == 1
+
+
 def test_a_damaged_lock_holds_nothing(folder: str) -> None:
     write_bytes(join(folder, "0.json"), b"{")
     with locked(folder, "x"):

@@ -303,7 +303,9 @@ def trained(tmp_path: Path) -> RunFolder:
     return run
 
 
-def finish(run: RunFolder, model: str, scenario: str, fold: int, repeat: int | None = None) -> None:
+def finish(
+    run: RunFolder, model: str, scenario: str, fold: int, repeat: int | None = None, tested_epoch: int = 1
+) -> None:
     """Commit what a training leaves behind."""
     losses = [0.7, 0.4, 0.5]
     history = [
@@ -316,7 +318,7 @@ def finish(run: RunFolder, model: str, scenario: str, fold: int, repeat: int | N
     ]  # fmt: skip
     facts = {
         "spec": "reduced:resnet", "weights": f"{fold}f" * 32, "origin": "reduced:resnet, from scratch", "epochs": 3,
-        "best_epoch": 1, "photographs": {"train": 2, "validation": 1, "test": 3}, "preprocessing": "64", "workers": 1,
+        "best_epoch": tested_epoch, "photographs": {"train": 2, "validation": 1, "test": 3}, "preprocessing": "64", "workers": 1,
         "device": "cpu",
     }  # fmt: skip
     tables = {
@@ -327,11 +329,12 @@ def finish(run: RunFolder, model: str, scenario: str, fold: int, repeat: int | N
 
 
 def test_repeats_have_rows_of_their_own(trained: RunFolder) -> None:
-    finish(trained, "net", "original", 1, repeat=2)
+    finish(trained, "net", "original", 1, repeat=2, tested_epoch=2)
     assert trained.store.trained() == {("net", "original"): [(1, 0), (1, 2)]}
     table = xray.open(trained.uri).trials()
     done = table[table["status"] == "done"]
-    assert done[["fold", "repeat", "validation_loss"]].values.tolist() == [[1, 0, 0.4], [1, 2, 0.4]]
+    # Losses are those of the tested epochs.
+    assert done[["fold", "repeat", "validation_loss"]].values.tolist() == [[1, 0, 0.4], [1, 2, 0.5]]
     assert len(table) == 5
     (facts,) = xray.open(trained.uri).models().values()
     assert (facts["folds"], len(facts["weights"].split())) == (1, 2)

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from xray.runs.trial import Trial
 
 out = Console(soft_wrap=True, highlight=False)
+VERBS = {
+    "mask": "mask",
+    "remove": "remove",
+    "generate": "generate",
+    "evaluate": "evaluate",
+    "train": "sweep",
+    "derived": "score",
+}
+"""The command that makes what a stage commits."""
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xray.cli.options import RunPath
-from xray.cli.output import out, print_outcomes, print_table
+from xray.cli.options import RunPath, Trust
+from xray.cli.output import VERBS, out, print_outcomes, print_table
 from xray.core.progress import readable_time
 from xray.core.text import counted
 
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from xray.pipeline.status import Status
 
 
-def status(run: RunPath) -> None:
+def status(run: RunPath, trust: Trust = False) -> None:
     """Show the progress of a run, the processes at work on it, and the time left; from any machine, at any time."""
     from xray.core.uri import location
     from xray.pipeline.status import status as run_status
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=trust)
     state = run_status(folder)
     rows = [(scenario, *(f"{number:,}" for number in numbers)) for scenario, *numbers in state.table]
     print_table(("scenario", "planned", "done", "ok", "rejected", "failed"), rows)
     if refused := state.images.refused():
         print_outcomes("images", refused, state.examples)
     _print_stages(state)
+    _print_stale(state)
     _print_locks(state)
     share = state.images.rows / state.total if state.total else 1.0
     working = state.rate and state.seconds_left and "images" in state.locks
@@ -46,6 +47,17 @@ def _print_stages(state: Status) -> None:
     if state.trials:
         trials = ", ".join(f"{n:,} {trial_state}" for trial_state, n in sorted(state.trials.items()))
         out.print(f"trials: {trials}")
+
+
+def _print_stale(state: Status) -> None:
+    for stage, shards in state.stale.items():
+        mismatch = next(iter(shards.values()))
+        name, number = "/".join(stage), counted(len(shards), "training" if stage[0] == "train" else "shard")
+        out.print(
+            f"{name}: {number} {'does' if len(shards) == 1 else 'do'} not count, {mismatch}; "
+            f"`xray {VERBS[stage[0]]}` makes what is missing",
+            markup=False,
+        )
 
 
 def _print_locks(state: Status) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.options import RunPath
-from xray.cli.output import out, print_table
+from xray.cli.options import RunPath, Trust
+from xray.cli.output import VERBS, out, print_table
 from xray.core.progress import readable_bytes
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from xray.runs.receipts import Stage
 
 _MAX_PROBLEMS, _MAX_ORPHANS = 40, 10
-_VERBS = {"mask": "mask", "remove": "remove", "generate": "generate", "evaluate": "evaluate", "train": "sweep"}
 
 
 def verify(
@@ -26,6 +25,7 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Revoke what is damaged, so that it is made again, and nothing else.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Compare every file with its receipt and every planned row with a file; exit code 1 if anything is wrong.
 
@@ -35,7 +35,7 @@ def verify(
     from xray.pipeline.verify.verify import verify as verify_run
     from xray.runs.folder import RunFolder
 
-    opened = RunFolder.open(run)
+    opened = RunFolder.open(run, trust=trust)
     report = verify_run(opened, pictures=not quick, clean=clean, repair=repair)
     _print_problems(report)
     if clean:
@@ -71,7 +71,7 @@ def _print_revoked(revoked: Mapping[Stage, int], run: str) -> None:
     if not revoked:
         out.print("nothing to revoke")
     for stage, n in revoked.items():
-        out.print(f"revoked {n:,} of {'/'.join(stage)}: xray {_VERBS[stage[0]]} {run} makes them again", markup=False)
+        out.print(f"revoked {n:,} of {'/'.join(stage)}: xray {VERBS[stage[0]]} {run} makes them again", markup=False)
 
 
 def _print_verdict(report: VerifyReport, folder: str) -> None:

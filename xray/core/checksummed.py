@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from xray.core.errors import DamagedError
@@ -18,18 +19,29 @@ def with_checksum(values: Mapping[str, Any]) -> bytes:
     >>> check_checksum(with_checksum({"shard": "00-00-00000"}), "a receipt")
     {'shard': '00-00-00000'}
     """
-    text = json.dumps(values, indent=1)
-    return json.dumps({**values, _CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}, indent=1).encode()
+    text = json.dumps(values, indent=1).encode()
+    start = text.removesuffix(b"\n}") + b",\n" if values else b"{\n"
+    return start + _ending(hashlib.sha256(text).hexdigest())
 
 
-def check_checksum(data: bytes, name: str) -> dict[str, Any]:
-    """Decode what `with_checksum` encoded; a DamagedError if a byte has changed."""
-    try:
-        values: dict[str, Any] = json.loads(data)
-        values.pop(_CHECKSUM)
-        intact = with_checksum(values) == data
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        intact = False
-    if not intact:
-        raise DamagedError(f"{name} is damaged or was edited by hand; `xray verify RUN` lists all damage")
+def check_checksum(data: bytes, name: str, mend: str = "`xray verify RUN` lists all damage") -> dict[str, Any]:
+    """Decode what `with_checksum` encoded; a DamagedError, which ends with `mend`, if a byte has changed."""
+    start, found, ending = data.rpartition(f' "{_CHECKSUM}": "'.encode())
+    text = start.removesuffix(b",\n") + b"\n}" if start != b"{\n" else b"{}"
+    if not found or found + ending != _ending(hashlib.sha256(text).hexdigest()):
+        raise DamagedError(f"{name} is damaged or was edited by hand; {mend}")
+    values: dict[str, Any] = json.loads(text)
     return values
+
+
+def check_record(data: bytes, name: str, keys: Collection[str], mend: str) -> dict[str, Any]:
+    """Decode a record as `check_checksum` does, or one of an earlier version: JSON with these keys and no checksum."""
+    with contextlib.suppress(ValueError, RecursionError):
+        values: Any = json.loads(data)
+        if isinstance(values, dict) and values.keys() == {*keys}:
+            return values
+    return check_checksum(data, name, mend)
+
+
+def _ending(sha256: str) -> bytes:
+    return f' "{_CHECKSUM}": "{sha256}"\n}}'.encode()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray.core import schema
-from xray.core.errors import DamagedError, StorageError
+from xray.core.errors import DamagedError, XrayError
 from xray.core.uri import location, translate_errors
 
 
@@ -43,8 +43,8 @@ def to_parquet(table: pa.Table, row_groups: Sequence[int] | None = None) -> byte
 
 
 @contextlib.contextmanager
-def reading(uri: str) -> Iterator[None]:
-    """Convert the errors of reading a committed file, or one below a committed folder.
+def reading(uri: str, mend: str = "`xray verify RUN` lists all damage") -> Iterator[None]:
+    """Convert the errors of reading a committed file; `mend` says what to do if it is damaged.
 
     Raises:
         DamagedError: it is missing, or not as it was written.
@@ -53,13 +53,13 @@ def reading(uri: str) -> Iterator[None]:
     try:
         with translate_errors(uri):
             yield
-    except StorageError:
+    except XrayError:
         raise
-    except (OSError, pa.ArrowInvalid) as error:
+    except FileNotFoundError as error:
+        raise DamagedError(f"{location(uri)} is missing; {mend}") from error
+    except (OSError, pa.ArrowException) as error:
         cause = " ".join(str(error).split())
-        raise DamagedError(
-            f"{location(uri)} is damaged, or lacks a file ({cause}); `xray verify RUN` lists all damage"
-        ) from error
+        raise DamagedError(f"{location(uri)} is damaged ({cause}); {mend}") from error
 
 
 def consecutive(values: pa.ChunkedArray) -> list[int]:

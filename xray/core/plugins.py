@@ -7,13 +7,16 @@ elsewhere is selected as `package.module:Class`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
 import inspect
 import itertools
 import pkgutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
@@ -21,9 +24,14 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from xray.core.errors import ConfigError, XrayError, unknown
+from xray.core.text import printable
 
 T = TypeVar("T")
 
+_SHOWN = 400
+"""Characters of a value that an error shows."""
+_imports: ContextVar[bool] = ContextVar("imports", default=True)
+_process = {"trusts": False}
 UNKNOWN_KEY = "unexpected_keyword_argument"
 """Pydantic's type of error for a key that settings do not have."""
 
@@ -52,11 +60,27 @@ def _available(base: Any) -> dict[str, Any]:
     return dict(sorted(classes.items()))
 
 
+def trust_plugins() -> None:
+    """Let this process import the plug-ins that runs name: it does their work, or its user trusts them."""
+    _process["trusts"] = True
+
+
+@contextlib.contextmanager
+def reading_run() -> Iterator[None]:
+    """Import no plug-in in this block, which handles what a run names, unless the process trusts runs."""
+    token = _imports.set(_process["trusts"])
+    try:
+        yield
+    finally:
+        _imports.reset(token)
+
+
 def find(kind: str, base: type[T], name: Any) -> type[T]:
     """Return the plug-in class with a name, or at the import path `package.module:Class`; `kind` is for messages.
 
     Raises:
-        XrayError: the plug-in does not exist, or is of another kind.
+        XrayError: the plug-in does not exist, is of another kind, or would have to be imported where that is not
+            allowed (see `reading_run`).
     """
     if not isinstance(name, str):
         raise ConfigError(f"`kind` is the name of a {kind}, one of {', '.join(available(base))}; got {name!r}")
@@ -66,6 +90,11 @@ def find(kind: str, base: type[T], name: Any) -> type[T]:
         except KeyError:
             raise unknown(kind, name, available(base)) from None
     module, _, attribute = name.partition(":")
+    if module not in sys.modules and not _imports.get():
+        raise ConfigError(
+            f"the {kind} {name!r} is code that the run names, and is not imported. If you trust the run, use --trust "
+            f"(in Python `xray.open(RUN, trust=True)`, or `import {module}` first)"
+        )
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
@@ -147,7 +176,7 @@ def explain(details: ErrorDetails, error: ValidationError) -> str:
     where = path_to(details)
     same = [details, *(one for one in error.errors() if len(one["loc"]) > len(where) and path_to(one) == where)]
     texts = dict.fromkeys(one["msg"].removeprefix("Value error, ").replace("valid tuple", "list") for one in same)
-    return f"{'; or '.join(texts)} (got {details['input']!r})"
+    return f"{'; or '.join(texts)} (got {printable(repr(details['input']), _SHOWN)})"
 
 
 def unknown_key(cls: Any, details: ErrorDetails) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from xray.core import schema
 from xray.runs.counts import RowCounts, outcomes
+from xray.runs.dependencies import Mismatch
 from xray.runs.examples import Example, examples
 from xray.runs.folder import RunFolder
 from xray.runs.lock import Lock
-from xray.runs.receipts import GENERATE, REMOVE, Receipt, evaluation
+from xray.runs.receipts import GENERATE, REMOVE, Receipt, Stage, evaluation
 from xray.runs.trials_table import trials_table
 
 WINDOW = 120.0
@@ -32,6 +33,7 @@ class Status:
         removed: number of photo batches whose objects are removed; None: no scenario needs it.
         predicted: number of predicted images by model.
         trials: number of trials by state: done, begun, failed, planned.
+        stale: what does not count, since the run no longer has what it was made from, by stage and shard.
         locks: live locks by kind of work.
         rate: images per second over the last minutes; None if none was made.
     """
@@ -44,6 +46,7 @@ class Status:
     removed: int | None
     predicted: Mapping[str, int]
     trials: Mapping[str, int]
+    stale: Mapping[Stage, Mapping[str, Mismatch]]
     locks: Mapping[str, list[Lock]]
     rate: float | None
 
@@ -83,6 +86,7 @@ def status(run: RunFolder) -> Status:
         removed=len(run.store.done(REMOVE)) if run.recipe.needs_removed else None,
         predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},
         trials=dict(Counter(trials_table(run)["status"])),
+        stale=run.store.stale(),
         locks=run.store.locks(),
         rate=_rate(run, receipts),
     )

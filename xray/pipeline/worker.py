@@ -32,7 +32,7 @@ class ShardWorker(ABC, Generic[Model]):
     """
 
     def __init__(self, uri: str, device: str, batch: int, on_batch: OnBatch) -> None:
-        self.run = RunFolder(uri)
+        self.run = RunFolder(uri, trust=True)
         self.recipe: Recipe = self.run.recipe
         self.device, self.batch, self.on_batch = device, batch, on_batch
         self.device_lock = threading.Lock()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import platform
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from xray.core import yaml
 from xray.core.environment import environment
 from xray.core.errors import ConfigError
+from xray.core.plugins import reading_run, trust_plugins
 from xray.core.uri import to_uri
 from xray.runs.plan_files import PlanFiles
 from xray.runs.recipe import Recipe, recipe_from, recipe_values
@@ -25,25 +26,29 @@ class RunFolder:
 
     Args:
         uri: path or URI of the folder.
+        trust: whether `recipe` may import the plug-ins that the run names, which is code; verbs that do its work need
+            it, those that only read do not.
 
     Attributes:
         plan: what is planned.
         store: what is committed.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.uri = to_uri(uri)
+    def __init__(self, uri: str, *, trust: bool = False) -> None:
+        self.uri, self.trust = to_uri(uri), trust
+        if trust:
+            trust_plugins()
         self.plan = PlanFiles(self.uri)
         self.store = Store(self.uri, self.plan)
 
     @classmethod
-    def open(cls, uri: str) -> Self:
+    def open(cls, uri: str, *, trust: bool = False) -> Self:
         """Open an existing run.
 
         Raises:
             XrayError: there is no run at `uri`.
         """
-        run = cls(uri)
+        run = cls(uri, trust=trust)
         if not run.plan.exists:
             raise ConfigError(f"no run at {uri!r}: it has no run.json; `xray plan RECIPE {uri}` creates one")
         return run
@@ -56,10 +61,12 @@ class RunFolder:
         """The recipe.
 
         Raises:
-            XrayError: it names a plug-in that is not installed here, or the file was edited by hand.
+            XrayError: it names a plug-in that is not installed here, or that only a trusted run may import; or the
+                file was edited by hand.
         """
         try:
-            return recipe_from(self.recipe_values)
+            with reading_run():
+                return recipe_from(self.recipe_values)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             raise ConfigError(f"the recipe of {self.uri} cannot be used on {platform.node()}: {problems}") from error
@@ -76,6 +83,7 @@ class RunFolder:
         notes: Sequence[str],
         weights: Mapping[str, str],
         first: int | None = None,
+        revoked: Iterable[str] = (),
     ) -> None:
         """Commit a plan: its parts, the recipe with every default spelled out, and the versions that planned it.
 
@@ -84,12 +92,16 @@ class RunFolder:
         values = recipe_values(recipe)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         self.plan.write_file("recipe.yaml", yaml.dump(values).encode())
-        self.plan.commit(parts, values, planned | environment(), notes, weights, first)
+        self.plan.commit(parts, values, planned | environment(), notes, weights, first, revoked)
         self.__dict__.pop("recipe", None)
 
-    def locked(self, work: str) -> AbstractContextManager[None]:
-        """Take the lock of one kind of work on the run; see `xray.runs.lock`."""
-        return self.store.locked(work)
+    @contextlib.contextmanager
+    def locked(self, *works: str) -> Iterator[None]:
+        """Hold the locks of some kinds of work on the run (see `xray.runs.lock`), and write plans only under them."""
+        with contextlib.ExitStack() as stack:
+            leases = [stack.enter_context(self.store.locked(work)) for work in works]
+            stack.enter_context(self.plan.guarded(leases))
+            yield
 
 
 def _with_earlier_defaults(values: dict[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,14 @@ def members(groups: Groups) -> dict[str, list[str]]:
 
 def join_groups(predictions: pd.DataFrame, groups: Groups) -> pd.DataFrame:
     """Return predictions with the column `group`: the group of the photograph, or its id if it has none."""
+    import pandas as pd
+
     images = predictions["image_id"]
+    if isinstance(images.array, pd.Categorical):
+        names = pd.Index([groups.get(image, image) for image in images.array.categories], dtype="str")
+        codes, distinct = pd.factorize(names, sort=True)
+        group = pd.Categorical.from_codes(codes[images.array.codes], distinct)
+        return predictions.assign(group=group)
     return predictions.assign(group=images.map(groups).astype("str").where(images.isin(groups.keys()), images))
 
 

@@ -5,8 +5,9 @@ but all of them list a file as soon as it is written. A process therefore writes
 claims of others, so that the later of two processes always sees the earlier one. If both see each other, the claim with
 the smaller file name wins, and waits until the other is gone. All times are the store's, so clocks need not agree.
 
-Correctness does not depend on locks: two processes that work on the same shard commit the same bytes. Locks save
-duplicate work.
+Two processes that make the same shard of the same plan commit the same bytes: there, locks save duplicate work. A plan
+is written by one process at a time: before it commits a file, it checks its lease, and refuses if it was suspended for
+longer than a lock lives, since another may have taken over.
 """
 
 from __future__ import annotations
@@ -26,14 +27,24 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from xray.core.checksummed import check_checksum, with_checksum
-from xray.core.errors import ConfigError, DamagedError, Rejected, UnreachableError, XrayError
+from xray.core.errors import (
+    ConfigError,
+    DamagedError,
+    Rejected,
+    ResourceError,
+    StorageError,
+    UnreachableError,
+    XrayError,
+)
 from xray.core.files import delete_file, exists, modified, read_committed, write_bytes
 from xray.core.progress import readable_time
-from xray.core.uri import join
+from xray.core.uri import join, local_path
 
 RENEW_SECONDS, EXPIRE_SECONDS = 10.0, 60.0
 """Seconds between two renewals of a lock, and the age in seconds at which it expires."""
 _RETRY_SECONDS, _ATTEMPTS = 0.5, 5
+_RESERVE_FILES, _RESERVE_BYTES = 8, 8_192
+"""Room for two files of each kind of work, and for their folders."""
 _LOG = logging.getLogger("xray")
 
 P = ParamSpec("P")
@@ -43,21 +54,21 @@ T = TypeVar("T")
 class Lockable(Protocol):
     """An object with locks: a run."""
 
-    def locked(self, work: str) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock of one kind of work."""
+    def locked(self, *works: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the locks of some kinds of work."""
         ...
 
 
 L = TypeVar("L", bound=Lockable)
 
 
-def exclusive(work: str) -> Callable[[Callable[Concatenate[L, P], T]], Callable[Concatenate[L, P], T]]:
-    """Decorate a function that only one process at a time may call for a run, its first argument."""
+def exclusive(*works: str) -> Callable[[Callable[Concatenate[L, P], T]], Callable[Concatenate[L, P], T]]:
+    """Decorate a function that, for a run, its first argument, excludes others that do some kinds of work."""
 
     def decorate(function: Callable[Concatenate[L, P], T]) -> Callable[Concatenate[L, P], T]:
         @functools.wraps(function)
         def with_lock(run: L, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with run.locked(work):
+            with run.locked(*works):
                 return function(run, *args, **kwargs)
 
         return with_lock
@@ -131,6 +142,51 @@ class Lock:
         return self.quiet < EXPIRE_SECONDS and not self.holder.gone
 
 
+class Lease:
+    """The lock of this process: it is renewed, and may be lost.
+
+    Args:
+        folder: URI of the folder with the locks of this work.
+        uri: URI of its file.
+        holder: this process.
+        what: the work, for messages.
+    """
+
+    def __init__(self, folder: str, uri: str, holder: Holder, what: str) -> None:
+        self.folder, self.uri, self.holder, self.what = folder, uri, holder, what
+        self._renewing = threading.Lock()
+        self._gone = self._interrupted = False
+
+    def check(self) -> None:
+        """Renew the lock, unless it was taken over.
+
+        Raises:
+            ResourceError: it is gone, or was not renewed for as long as it lives, by the clock of the store.
+        """
+        self._renew()
+        if self._gone or self._interrupted:
+            raise ResourceError(
+                f"{self.holder} was suspended, or cut off, for longer than its lock on {self.what} lives: another "
+                "process may have taken over, so nothing more is written. `xray status RUN` names it; run the command "
+                "again"
+            )
+
+    def _renew(self) -> None:
+        with self._renewing:
+            before = modified(self.folder).get(self.uri)
+            if before is not None:
+                _write(self.uri, self.holder)
+                now = modified(self.folder).get(self.uri)
+                self._interrupted |= now is not None and now - before >= EXPIRE_SECONDS
+            self._gone = before is None or now is None
+
+    def keep(self, released: threading.Event) -> None:
+        """Renew the lock until it is released, or gone."""
+        while not (self._gone or released.wait(RENEW_SECONDS)):
+            with contextlib.suppress(OSError, XrayError):  # if the disk or the store fails, the work itself reports it
+                self._renew()
+
+
 def read_locks(folder: str, now: float | None = None) -> list[Lock]:
     """Read all locks in a folder, in the order of file names.
 
@@ -172,8 +228,8 @@ def _holder(uri: str) -> Holder | None:
 
 
 @contextlib.contextmanager
-def locked(folder: str, what: str) -> Iterator[None]:
-    """Hold the lock of a folder during the block.
+def locked(folder: str, what: str) -> Iterator[Lease]:
+    """Hold the lock of a folder during the block, and yield it.
 
     If another process holds the lock but has missed a renewal, wait until its lock expires.
 
@@ -189,11 +245,11 @@ def locked(folder: str, what: str) -> Iterator[None]:
     claim = Holder(platform.node(), os.getpid(), identity, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
         _acquire(folder, uri, claim, what)
-        released = threading.Event()
-        renewal = threading.Thread(target=_renew, args=(uri, claim, released), name="xray-lock", daemon=True)
+        lease, released = Lease(folder, uri, replace(claim, held=True), what), threading.Event()
+        renewal = threading.Thread(target=lease.keep, args=(released,), name="xray-lock", daemon=True)
         renewal.start()
         try:
-            yield
+            yield lease
         finally:
             released.set()
             renewal.join()
@@ -214,11 +270,12 @@ def _acquire(folder: str, uri: str, claim: Holder, what: str) -> None:
             elif (held and recent) or (not held and lock.uri < uri):
                 raise ConfigError(
                     f"{lock.holder} has been at work on {what} since {lock.holder.since}, and renewed its lock "
-                    f"{readable_time(lock.quiet)} ago. Wait for it or stop it: two at once would do the same work "
-                    f"twice. If it has died, its lock expires within {EXPIRE_SECONDS:g} s"
+                    f"{readable_time(lock.quiet)} ago. Wait for it or stop it. If it has died, its lock expires within "
+                    f"{EXPIRE_SECONDS:g} s"
                 )
         if not (live := [lock for lock in others if lock.live]):
             _write(uri, replace(claim, held=True))
+            _keep_reserve(folder)
             return
         if not logged:
             logged = True
@@ -226,14 +283,35 @@ def _acquire(folder: str, uri: str, claim: Holder, what: str) -> None:
         time.sleep(_RETRY_SECONDS)
 
 
-def _renew(uri: str, claim: Holder, released: threading.Event) -> None:
-    while not released.wait(RENEW_SECONDS):
-        with contextlib.suppress(OSError, XrayError):  # if the disk or the store fails, the work itself reports it
-            _write(uri, replace(claim, held=True))
-
-
 def _write(uri: str, holder: Holder) -> None:
-    write_bytes(uri, with_checksum(asdict(holder)))
+    data = with_checksum(asdict(holder))
+    try:
+        write_bytes(uri, data)
+    except StorageError:
+        if not _free_reserve(uri):
+            raise
+        write_bytes(uri, data)
+
+
+def _reserve(folder: str) -> list[Path]:
+    """The files that keep room on the disk of a run for its locks, so that a full one can be cleaned."""
+    path = local_path(folder)
+    return [] if path is None else [path.parent / f".reserve{number}" for number in range(_RESERVE_FILES)]
+
+
+def _keep_reserve(folder: str) -> None:
+    for path in _reserve(folder):
+        with contextlib.suppress(OSError):
+            if not path.exists():
+                path.write_bytes(os.urandom(_RESERVE_BYTES))  # what is all zeros may take no room
+
+
+def _free_reserve(uri: str) -> bool:
+    """Free the room that is kept for locks; return whether there was any."""
+    kept = [path for path in _reserve(uri.rpartition("/")[0]) if path.exists()]
+    for path in kept:
+        path.unlink(missing_ok=True)
+    return bool(kept)
 
 
 def _drop(uri: str) -> None:

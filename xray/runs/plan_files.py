@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray.core.checksummed import check_checksum, with_checksum
-from xray.core.files import delete_file, exists, read_committed, write_bytes
-from xray.core.parquet import reading, to_parquet
+from xray.core.errors import ResourceError
+from xray.core.files import delete_file, exists, move_file, read_committed, write_bytes
+from xray.core.parquet import to_parquet
 from xray.core.uri import check_bucket, join, open_store
+from xray.core.verified import Committed
 from xray.runs.ids import BatchId, PartId, ShardId
+from xray.runs.lock import Lease
 from xray.runs.receipts import Shard
 
 _FOOTERS = 8
@@ -33,6 +39,8 @@ class PlanFiles:
         self.uri = uri
         self._footers: dict[tuple[str, str], pq.FileMetaData] = {}
         self._hashes: dict[str, str] = {}  # of files that were written and not yet committed
+        self._leases: list[Lease] = []
+        self._before: bytes | None = None  # the record when the first of the leases was taken
 
     @property
     def exists(self) -> bool:
@@ -52,8 +60,33 @@ class PlanFiles:
         Raises:
             DamagedError: the file is not as it was written.
         """
+        return copy.deepcopy(self.kept_record())
+
+    def kept_record(self) -> dict[str, Any]:
+        """The record; not to be changed: those decoded last are kept, because each shard is looked up in it."""
         uri = join(self.uri, "run.json")
-        return check_checksum(read_committed(uri), uri)
+        return _decoded(read_committed(uri), uri)
+
+    @contextlib.contextmanager
+    def guarded(self, leases: Sequence[Lease]) -> Iterator[None]:
+        """Write plans, during the block, only while these leases hold, and no other process commits one."""
+        if not self._leases:
+            self._before = self._record_bytes()
+        self._leases += leases
+        try:
+            yield
+        finally:
+            del self._leases[len(self._leases) - len(leases) :]
+
+    def check_leases(self) -> None:
+        """Raise a ResourceError if another process may have planned since this one took its locks."""
+        for lease in self._leases:
+            lease.check()
+        if self._leases and self._record_bytes() != self._before:
+            raise ResourceError(f"another process planned {self.uri} in the meantime; plan again")
+
+    def _record_bytes(self) -> bytes | None:
+        return read_committed(join(self.uri, "run.json")) if self.exists else None
 
     def commit(
         self,
@@ -63,6 +96,7 @@ class PlanFiles:
         notes: Sequence[str] = (),
         weights: Mapping[str, str] | None = None,
         first: int | None = None,
+        revoked: Iterable[str] = (),
     ) -> None:
         """Make parts of the plan and their recipe valid, all at once.
 
@@ -73,6 +107,10 @@ class PlanFiles:
             notes: caveats for readers of the run.
             weights: fingerprints of the weights that making images needs, by reference.
             first: the most photographs of a category, if the plan leaves out others.
+            revoked: scenarios of which images have changed; trainings of earlier versions on them count no more.
+
+        Raises:
+            ResourceError: another process planned the run in the meantime.
         """
         hashes = (self.record()["files"] if self.exists else {}) | self._hashes
         record: dict[str, Any] = {
@@ -88,7 +126,22 @@ class PlanFiles:
             record["uniform_donors"] = True
         if first is not None:
             record["first"] = first
-        write_bytes(join(self.uri, "run.json"), with_checksum(record))
+        if revoked := {*self._revoked(), *revoked}:
+            record["revoked"] = sorted(revoked)
+        data = with_checksum(record)
+        write_bytes(join(self.uri, "run.json"), data, self.check_leases)
+        self._before = data
+        self.check_leases()  # or a process that was suspended just before the rename would not say so
+        self.settle()
+
+    def _revoked(self) -> list[str]:
+        return list(self.kept_record().get("revoked", ())) if self.exists else []
+
+    def settle(self) -> None:
+        """Move the files of the plan that were written beside those of an earlier one to their names."""
+        for name in _TOP_LEVEL:
+            if (uri := self._committed(name).uri) != join(self.uri, name):
+                move_file(uri, join(self.uri, name))
 
     @property
     def first(self) -> int | None:
@@ -110,13 +163,48 @@ class PlanFiles:
 
     def parts(self, table: str) -> list[str]:
         """Names of the committed parts of `source` (`SS`) or `plan` (`PP-SS`), in order."""
-        parts: list[str] = self.record()["parts"] if self.exists else []
-        return sorted({PartId(part).source for part in parts}) if table == "source" else parts
+        parts: list[str] = self.kept_record()["parts"] if self.exists else []
+        return sorted({PartId(part).source for part in parts}) if table == "source" else list(parts)
 
     def replaced(self) -> list[str]:
         """Names of the parts (`PP-SS`) of earlier plans that are no longer in use."""
-        parts: list[str] = self.record()["replaced"] if self.exists else []
+        parts: list[str] = self.kept_record()["replaced"] if self.exists else []
         return parts
+
+    def files(self, table: str) -> list[Committed]:
+        """The committed files of `source`, `plan`, `backgrounds` or `folds`; none if the plan has no such table."""
+        if table in ("source", "plan"):
+            return [self._part(table, part) for part in self.parts(table)]
+        committed = self._committed(f"{table}.parquet")
+        return [committed] if committed.facts or exists(committed.uri) else []
+
+    def _part(self, table: str, part: str) -> Committed:
+        return replace(self._committed(f"{table}/{part}.parquet"), in_place=True)
+
+    def _committed(self, name: str) -> Committed:
+        """A file of the plan: one that was written here, or that the record vouches for."""
+        sha256 = self._hashes.get(name) or (self.kept_record()["files"].get(name) if self.exists else None)
+        mend = "restore it from a copy; `xray verify RUN` lists all damage"
+        return Committed(self.file_uri(name, sha256), {"sha256": sha256} if sha256 else {}, mend)
+
+    def file_uri(self, name: str, sha256: str | None) -> str:
+        """The URI of a file of the plan with this hash.
+
+        The files at the top of the run are replaced once the plan is committed. A process that was killed in between
+        leaves them beside: then they count.
+        """
+        if name in _TOP_LEVEL and sha256 is not None and exists(beside := self._beside(name, sha256)):
+            return beside
+        return join(self.uri, *name.split("/"))
+
+    def names(self) -> set[str]:
+        """The files of the plan, as paths in the run; those at its top also where they are before a commit."""
+        files: Mapping[str, str] = self.kept_record()["files"]
+        return {*files} | {f"plan/{sha256[:16]}-{name}" for name, sha256 in files.items() if name in _TOP_LEVEL}
+
+    def _beside(self, name: str, sha256: str) -> str:
+        """The URI of a file at the top of the run until its plan is committed."""
+        return join(self.uri, "plan", f"{sha256[:16]}-{name}")
 
     @contextlib.contextmanager
     def open_part(self, table: str, part: str) -> Iterator[pq.ParquetFile]:
@@ -125,10 +213,11 @@ class PlanFiles:
         A footer has an entry for every column of every shard, and each shard is looked up in it: the footers used last
         are cached.
         """
-        uri = self._path(table, part)
-        store, path = open_store(uri)
+        committed = self._part(table, part)
+        committed.check_once()
+        store, path = open_store(committed.uri)
         with (
-            reading(uri),
+            committed.explained(),
             pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part))) as file,
         ):
             self._footers.pop((table, part), None)
@@ -141,12 +230,13 @@ class PlanFiles:
         """Write a part of `source` or `plan`; it counts once `commit` names it."""
         self._footers.pop((table, part), None)
         self._hashes[f"{table}/{part}.parquet"] = hashlib.sha256(data).hexdigest()
-        write_bytes(self._path(table, part), data)
+        write_bytes(self._path(table, part), data, self.check_leases)
 
     def write_file(self, name: str, data: bytes) -> None:
-        """Write a file of the plan at the top of the run; it counts once `commit` is called."""
-        self._hashes[name] = hashlib.sha256(data).hexdigest()
-        write_bytes(join(self.uri, name), data)
+        """Write a file of the plan at the top of the run; once `commit` is called, it replaces an earlier one."""
+        sha256 = self._hashes[name] = hashlib.sha256(data).hexdigest()
+        is_other = self.exists and self.kept_record()["files"].get(name) != sha256
+        write_bytes(self._beside(name, sha256) if is_other else join(self.uri, name), data, self.check_leases)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a table of the plan at the top of the run, such as `backgrounds`; as `write_file`."""
@@ -157,6 +247,7 @@ class PlanFiles:
         sources = dict.fromkeys(PartId(part).source for part in parts)
         for table, names in (("plan", parts), ("source", sources)):
             for name in names:
+                self.check_leases()
                 delete_file(self._path(table, name))
 
     def inpaints(self, part: str) -> bool:
@@ -226,6 +317,11 @@ class PlanFiles:
 
     def _path(self, table: str, part: str) -> str:
         return join(self.uri, table, f"{part}.parquet")
+
+
+@functools.lru_cache(maxsize=8)
+def _decoded(data: bytes, uri: str) -> dict[str, Any]:
+    return check_checksum(data, uri)
 
 
 def _is_of_plan(name: str, parts: Collection[str]) -> bool:

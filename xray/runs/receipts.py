@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
+
+from xray.core.errors import DamagedError
 
 Stage = tuple[str, ...]
 
 MASK: Stage = ("mask",)
 REMOVE: Stage = ("remove",)
 GENERATE: Stage = ("generate",)
+DERIVED: Stage = ("derived",)
+"""Not a stage of shards: tables such as `scores`, whose facts are kept as receipts are."""
 
 
 def evaluation(model: str) -> Stage:
@@ -79,6 +83,9 @@ class Receipt:
         counts: rows by scenario, then by outcome.
         seconds: time of one worker.
         facts: anything else worth recording, such as the hash of the weights.
+        made_from: hashes of what it was made from, by name; see `xray.runs.dependencies`. Empty in runs of an earlier
+            version: then nothing is compared.
+        content: hashes of what trainings depend on, by name; see `xray.runs.dependencies.content_of`.
     """
 
     shard: str
@@ -86,8 +93,40 @@ class Receipt:
     counts: Mapping[str, Mapping[str, int]]
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], name: str) -> Self:
+        """Return the receipt that JSON values describe.
+
+        Raises:
+            DamagedError: they describe none, or a file outside of the run; it names the receipt's file, `name`.
+        """
+        try:
+            receipt = cls(**values)
+            names = [part for entry in receipt.files.values() for part in entry["path"]]
+            numbers = [n for counts in receipt.counts.values() for n in counts.values()]
+            numbers += [entry["bytes"] for entry in receipt.files.values()]
+            texts = [receipt.shard, *receipt.made_from.values(), *receipt.content.values()]
+        except (TypeError, KeyError, AttributeError) as error:
+            raise _damaged(name, repr(error)) from error
+        if outside := [part for part in names if not _is_name(part)]:
+            raise _damaged(name, f"it names a file outside of the run, by {outside[0]!r}")
+        if not all(isinstance(one, int) for one in numbers) or not all(isinstance(one, str) for one in texts):
+            raise _damaged(name, "sizes and counts must be numbers, hashes text")
+        return receipt
 
     @property
     def bytes(self) -> int:
         """Size of all its files."""
         return sum(file["bytes"] for file in self.files.values())
+
+
+def _damaged(name: str, problem: str) -> DamagedError:
+    return DamagedError(f"{name} is no receipt ({problem}); `xray verify RUN` lists all damage")
+
+
+def _is_name(part: object) -> bool:
+    """Whether a part of a path names a file or folder below the one before it."""
+    return isinstance(part, str) and "/" not in part and "\0" not in part and part not in ("", ".", "..")

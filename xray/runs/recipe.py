@@ -235,6 +235,10 @@ class Recipe:
         return self.backgrounds.shows_objects and any(rule is not None and rule.removed for rule in rules)
 
 
+_MAX_BYTES = 10_000_000
+"""Of a recipe; see `xray.core.yaml` for characters and values."""
+
+
 def default_scenarios() -> tuple[str, ...]:
     """Return the names of the scenarios of a recipe that names none, `original` first."""
     names = [name for name, scenario in available(Scenario).items() if scenario.by_default]
@@ -330,7 +334,7 @@ def load_recipe(location: str) -> Recipe:
         XrayError: the file cannot be read, or the recipe is invalid; see `parse_recipe`.
     """
     try:
-        text = decode_text(read_bytes(to_uri(location)))
+        text = decode_text(read_bytes(to_uri(location), _MAX_BYTES))
     except Rejected as verdict:
         if verdict.reason == "missing_file":
             raise ConfigError(f"no recipe {location!r}; `xray init PHOTOS` writes one") from verdict

@@ -9,14 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xray.core import schema
-from xray.core.errors import Rejected
-from xray.core.files import read_committed
+from xray.core.errors import DamagedError
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, Receipt, Shard, Stage, evaluation, file_facts
+from xray.runs.receipts import GENERATE, Receipt, Shard, Stage, evaluation
 from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
@@ -43,20 +41,21 @@ def reusable_photograph_rows(run: RunFolder, stage: Stage, table: str, source: p
     return {key: row for key, row in rows.items() if row["status"] != schema.FAILED}
 
 
-def adopt_shard(run: RunFolder, shard: Shard, tables: Sequence[str]) -> Receipt | None:
+def adopt_shard(run: RunFolder, shard: Shard, tables: Sequence[str], made_from: Mapping[str, str]) -> Receipt | None:
     """Commit a shard with the files of an earlier one that has exactly the same images; no image is written again.
 
     Args:
         run: run folder.
         shard: shard to commit.
         tables: tables that the shard needs: images, masks.
+        made_from: hashes of what its images are made from now.
 
     Returns:
         The new receipt, or None if no earlier shard can be used.
     """
     names = set(shard.plan.column("carried_from").to_pylist())
     earlier = names.pop()
-    if names or earlier is None or not run.store.has_receipt(GENERATE, earlier):
+    if names or earlier is None or not run.store.is_current(GENERATE, earlier):
         return None
     receipt = run.store.receipt(GENERATE, earlier)
     if has_failed(receipt) or not receipt.files.keys() >= {*tables}:
@@ -64,7 +63,7 @@ def adopt_shard(run: RunFolder, shard: Shard, tables: Sequence[str]) -> Receipt 
     images = _read_reusable(run, GENERATE, receipt, "images")
     if images is None or images.column("sample_id").to_pylist() != shard.plan.column("sample_id").to_pylist():
         return None
-    return run.store.adopt(GENERATE, shard.name, receipt, tables)
+    return run.store.adopt(GENERATE, shard.name, receipt, tables, made_from)
 
 
 def _origins(table: pa.Table, key: str, column: str) -> dict[str, str]:
@@ -78,7 +77,7 @@ def _reusable_rows(run: RunFolder, stage: Stage, table: str, origins: Mapping[st
     key = "image_id" if table in ("masks", "removed") else "sample_id"
     rows: dict[str, Row] = {}
     for earlier in dict.fromkeys(origins.values()):
-        if run.store.has_receipt(stage, earlier):
+        if run.store.is_current(stage, earlier):
             content = _read_reusable(run, stage, run.store.receipt(stage, earlier), table)
             earlier_rows = content.to_pylist() if content is not None else []
             rows |= {row[key]: row for row in earlier_rows if origins.get(row[key]) == earlier}
@@ -89,9 +88,7 @@ def _read_reusable(run: RunFolder, stage: Stage, receipt: Receipt, table: str) -
     """Read a committed table; return None if its file has changed, or if the libraries here are other versions."""
     if changed_versions(run, stage, receipt):
         return None
-    file = receipt.files[table]
     try:
-        data = read_committed(run.store.path(*file["path"]))
-    except Rejected:
+        return run.store.receipt_table(receipt, table)
+    except DamagedError:
         return None
-    return pq.read_table(pa.BufferReader(data)) if file_facts(data)["sha256"] == file["sha256"] else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xray.core.errors import ConfigError
+from xray.core.plugins import reading_run
 
 if TYPE_CHECKING:
     from xray.scenarios.base import Role, Scenario
@@ -144,4 +145,5 @@ def _scenarios(recipe: Mapping[str, Any]) -> dict[str, Scenario]:
         name: {key: value for key, value in entry.items() if key not in ("name", "variants")}
         for name, entry in entries.items()
     }
-    return {name: build_scenario(entry) for name, entry in settings.items()}
+    with reading_run():
+        return {name: build_scenario(entry) for name, entry in settings.items()}

@@ -111,9 +111,10 @@ class RunTables:
         *,
         limit: int | None = None,
         shards: Collection[str] | None = None,
+        dictionaries: Collection[str] = (),
     ) -> pa.Table:
         """Read a table as Arrow; see `xray.runs.store.Store.table`."""
-        return self._store.table(name, columns, where, limit=limit, shards=shards)
+        return self._store.table(name, columns, where, limit=limit, shards=shards, dictionaries=dictionaries)
 
     def _frame(self, name: str) -> pd.DataFrame:
         frame: pd.DataFrame = self.table(name).to_pandas()

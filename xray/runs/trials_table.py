@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -31,10 +32,10 @@ def trials_table(run: RunFolder) -> pd.DataFrame:
         for model, scenario in run.store.trained()
         for receipt in run.store.receipts(training(model, scenario))
     }
-    losses = _best_losses(run) if done else {}
+    losses = _validation_losses(run) if done else {}
     planned = _planned(run)
     rows = [
-        _done_row(key, done[key], losses.get(key)) if key in done else _open_row(run, key, planned[key])
+        _done_row(key, done[key], losses) if key in done else _open_row(run, key, planned[key])
         for key in dict.fromkeys([*planned, *sorted(done)])
     ]
     return pd.DataFrame(rows, columns=list(KINDS)).astype(KINDS)
@@ -55,24 +56,24 @@ def _planned(run: RunFolder) -> dict[Key, str]:
     return {trial.key: trial.spec for trial in trials}
 
 
-def _best_losses(run: RunFolder) -> dict[Key, float]:
-    """Return the lowest validation loss of each training."""
-    history = run.store.table("history", [*KEY_COLUMNS, "validation_loss"]).to_pandas().fillna({"repeat": 0})
-    lowest = history.groupby([*KEY_COLUMNS])["validation_loss"].min()
+def _validation_losses(run: RunFolder) -> dict[tuple[Key, int], float]:
+    """Return the validation loss of each training by epoch."""
+    history = run.store.table("history", [*KEY_COLUMNS, "epoch", "validation_loss"]).to_pydict()
+    keys = zip(history["model"], history["trained_on"], history["fold"], history["repeat"], strict=True)
+    losses = zip(keys, history["epoch"], history["validation_loss"], strict=True)
     return {
-        (str(model), str(scenario), int(fold), int(repeat)): float(loss)
-        for (model, scenario, fold, repeat), loss in lowest.items()
+        ((model, scenario, fold, repeat or 0), epoch): loss for (model, scenario, fold, repeat), epoch, loss in losses
     }
 
 
-def _done_row(key: Key, receipt: Receipt, loss: float | None) -> dict[str, Any]:
+def _done_row(key: Key, receipt: Receipt, losses: Mapping[tuple[Key, int], float]) -> dict[str, Any]:
     facts = receipt.facts
     names = ("epochs", "best_epoch", "spec", "weights", "origin", "preprocessing", "workers", "device")
     return {
         **_key_columns(key),
         "status": "done",
         "reason": "",
-        "validation_loss": loss,
+        "validation_loss": losses.get((key, facts["best_epoch"])),
         "seconds": receipt.seconds,
         **facts["photographs"],
         **{name: facts[name] for name in names},

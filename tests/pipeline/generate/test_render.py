@@ -262,3 +262,30 @@ def test_a_moved_object_is_compared_where_it_is_and_notes_are_recorded(tmp_path:
         assert (row["status"], row["reason"], row["donor_category"]) == ("ok", "object_cut", None)
     with pytest.raises(ConfigError, match=r"'shifted'.*object"):
         rendered(tmp_path, name="faulty", scenarios=[{**scenario, "faulty": True}])
+
+
+@settings
+class Breaking(Scenario):
+    """A scenario with a mistake that shows in photographs with an even seed."""
+
+    name: ClassVar[str] = "breaking"
+    summary: ClassVar[str] = "breaks"
+    keeps: ClassVar[Region] = "object"
+
+    def render(self, photo: Photo, seed: int, donor: Any = None) -> Picture:
+        return Picture(photo.image if seed % 2 else {}["zero"], photo.mask)
+
+
+def test_an_unexpected_error_costs_its_image_and_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    scenarios = ["original", {"kind": f"{__name__}:Breaking", "name": "breaking"}]
+    run, made, _ = rendered(tmp_path, scenarios=scenarios)
+    seeds = {row["sample_id"]: row["seed"] for row in run.store.table("plan").to_pylist()}
+    expected = {
+        sample: ("failed", "error", "KeyError: 'zero'")
+        if row["scenario"] == "breaking" and seeds[sample] % 2 == 0
+        else ("ok", "", None)
+        for sample, row in rows(made).items()
+    }
+    assert {sample: (row["status"], row["reason"], row["detail"]) for sample, row in rows(made).items()} == expected
+    assert len({*expected.values()}) == 2

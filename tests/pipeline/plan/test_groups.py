@@ -14,7 +14,7 @@ from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError
 from xray.core.tabular import read_table
 from xray.pipeline.plan.near_duplicates import FILE
-from xray.pipeline.plan.plan import replan, write_plan
+from xray.pipeline.plan.plan import compare_plans, replan, write_plan
 from xray.pipeline.plan.survey import Survey, survey
 from xray.runs.folder import RunFolder
 from xray.runs.groups import members, photo_groups
@@ -118,6 +118,21 @@ def test_near_duplicates_are_listed_and_can_be_given_back(folder: Path) -> None:
     assert (folder / "run" / FILE).read_text() == (folder / "mine.csv").read_text()
 
 
+def test_near_duplicates_are_added_to_a_table_of_groups(folder: Path) -> None:
+    recipe = with_groups(folder)
+    rows = (folder / "groups.csv").read_text().rstrip("\n") + "\nball/1.jpg,mine\n"
+    (folder / "groups.csv").write_text(rows)
+    inputs = survey(recipe_from(recipe))
+    assert any("add its rows to" in note and "groups.csv" in note for note in inputs.notes)
+    assert inputs.near_duplicates is not None
+    of = {row["photograph"]: row for row in inputs.near_duplicates.to_pylist()}
+    assert of["ball/1.jpg"]["group"] == of["ball/small.jpg"]["group"] == "mine"
+    assert of["cup/1.jpg"]["group"] in {of["cup/1.jpg"]["image_id"], of["cup/small.jpg"]["image_id"]}
+    added = [f"{row['image_id']},{row['group']}\n" for row in of.values()]
+    (folder / "groups.csv").write_text(rows + "".join(added))
+    assert not any("near-duplicates" in note for note in survey(recipe_from(recipe)).notes)
+
+
 def test_photographs_added_later_are_compared_with_those_of_the_plan(folder: Path) -> None:
     run = planned(folder, values(folder))
     for name, suffix in (("photos", "jpg"), ("masks", "png")):
@@ -152,8 +167,10 @@ def test_groups_are_changed_by_a_new_plan_only(folder: Path, monkeypatch: pytest
     assert all(len(folds) == 1 for _, folds in folds_by_group(run))
     monkeypatch.setattr(Store, "trained", lambda store: {("net", "original"): [0]})
     (folder / "groups.csv").write_text(text)
-    with pytest.raises(ConfigError, match="trained with other groups"):
-        replanned(run, with_groups(folder))
+    back = recipe_from(with_groups(folder))
+    for verb in (replan, compare_plans):
+        with pytest.raises(ConfigError, match="trained with other groups"):
+            verb(run, back, survey(back))
 
 
 def test_folds_of_a_run_that_knew_no_copies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

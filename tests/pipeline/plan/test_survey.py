@@ -48,7 +48,7 @@ def test_a_bank_that_is_the_folder_of_the_source_is_not_read_twice(
     write_folder(tmp_path)
     reads: list[str] = []
     read = scan.read_bytes
-    monkeypatch.setattr(scan, "read_bytes", lambda uri: reads.append(uri) or read(uri))
+    monkeypatch.setattr(scan, "read_bytes", lambda uri, limit: reads.append(uri) or read(uri, limit))
     bank = {"kind": "photos", "root": str(tmp_path / "photos")}
     recipe = recipe_from(recipe_values(tmp_path, scenarios=["original", "random_background"], backgrounds=bank))
     found = survey(recipe)
@@ -62,7 +62,7 @@ def test_a_remover_without_weights_is_refused_before_photographs_are_read(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XRAY_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(scan, "read_bytes", lambda uri: pytest.fail(f"{uri} was read"))
+    monkeypatch.setattr(scan, "read_bytes", lambda uri, limit: pytest.fail(f"{uri} was read"))
     values = recipe_values(tmp_path, scenarios=["original", "edit"], remover={"kind": "lama", "model": model})
     with pytest.raises(ConfigError, match=rf"remover: lama.*{model}.*patchmatch or telea"):
         survey(recipe_from(values))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+import pyarrow as pa
 import pytest
 import torch
 from support.learner_inputs import CLASSES, make_feed, make_learner, make_samples, make_trial
@@ -50,7 +51,7 @@ def test_resuming_from_a_checkpoint_changes_nothing(changes: dict[str, object]) 
     expected = train(whole)
     started.epoch()
     started.epoch()
-    resumed.restore(TrainState.from_bytes(started.state().to_bytes()))
+    resumed.restore(TrainState.from_bytes(pa.py_buffer(started.state().to_bytes())))
     assert resumed.epochs == 2
     assert train(resumed) == expected
     assert all(torch.equal(resumed.best[name], whole.best[name]) for name in whole.best)

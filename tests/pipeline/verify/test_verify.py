@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from support.drawn_photos import recipe_values, write, write_folder
+from support.small_disks import disk, full
 from support.tiny_pools import made_files, made_here, planned
 from typer.testing import CliRunner
 
 from xray.cli.main import app
 from xray.core.checksummed import with_checksum
-from xray.core.errors import XrayError
+from xray.core.errors import ConfigError, DamagedError, XrayError
 from xray.core.files import paths_below, write_bytes
 from xray.core.schema import PREDICTIONS
 from xray.pipeline.verify.verify import VerifyReport, verify
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, evaluation
+from xray.runs.receipts import DERIVED, GENERATE, evaluation
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,30 @@ def test_only_damaged_shards_are_revoked(run: RunFolder) -> None:
     report = verify(run)
     assert problems(report) == [("missing", masks), ("damaged", receipt)]
     assert report.orphans == [f"images/{first}.parquet", f"masks/{first}.parquet"]
+
+
+def test_tables_of_results_are_compared_with_their_facts(run: RunFolder) -> None:
+    for name in ("drops", "scores", "robustness"):
+        run.store.write_table(name, pa.table({"model": ["net"]}))
+    assert verify(run).orphans == []
+    table, facts = folder_of(run) / "drops.parquet", folder_of(run) / "receipts/derived/scores.json"
+    table.write_bytes(table.read_bytes()[:-1])
+    facts.write_bytes(facts.read_bytes().replace(b"rows", b"rowz"))
+    (folder_of(run) / "robustness.parquet").unlink()
+    for name in ("drops", "scores", "robustness"):
+        with pytest.raises(DamagedError, match=f"{name}.*xray score"):
+            run.store.table(name)
+    report = verify(run, repair=True)
+    assert problems(report) == [
+        ("changed", "drops.parquet"),
+        ("missing", "robustness.parquet"),
+        ("damaged", "receipts/derived/scores.json"),
+    ]
+    assert dict(report.revoked) == {DERIVED: 3}
+    assert verify(run).sound
+    with pytest.raises(ConfigError, match="no table 'drops'"):
+        run.store.table("drops")
+    assert len(run.store.table("scores")) == 0
 
 
 def test_rows_that_differ_from_the_plan(run: RunFolder) -> None:
@@ -170,6 +196,47 @@ def test_a_damaged_plan_is_reported_alone(run: RunFolder) -> None:
     assert not report.problems[0].repairable
     result = CliRunner().invoke(app, ["verify", run.uri])
     assert (result.exit_code, "run.json" in result.output, "from a copy" in result.output) == (1, True, True)
+
+
+def test_a_receipt_of_a_file_outside_of_the_run_is_named_and_all_else_is_looked_at(run: RunFolder) -> None:
+    first, second, third = run.plan.shards()
+    receipt = run.store.receipt(GENERATE, first)
+    outside = {"images": {**receipt.files["images"], "path": ["..", "elsewhere.parquet"]}}
+    run.store.receipt_files.write(GENERATE, replace(receipt, files=outside))
+    (folder_of(run) / f"images/{third}.parquet").unlink()
+    report = verify(run)
+    assert problems(report) == [("damaged", f"receipts/generate/{first}.json"), ("missing", f"images/{third}.parquet")]
+    assert "'..'" in report.problems[0].detail
+    assert verify(run, repair=True, clean=True).revoked == {GENERATE: 2}
+    made_here(RunFolder(run.uri))
+    assert verify(run).sound
+    assert run.store.done(GENERATE) == {first, second, third}
+
+
+@pytest.mark.parametrize("room", ["reserved", "half written", "none"])
+def test_a_full_disk_is_cleaned(golden: RunFolder, tmp_path: Path, room: str) -> None:
+    with disk(tmp_path / "run", "size=2m") as mounted:
+        shutil.copytree(folder_of(golden), mounted, dirs_exist_ok=True, ignore=shutil.ignore_patterns("leases"))
+        run, orphan = RunFolder(str(mounted)), mounted / "images/00-00-00099.parquet"
+        write(orphan, b"x" * 100_000)
+        if room == "reserved":  # as by every command that has worked on the run
+            with run.locked("images"):
+                pass
+        if room == "half written":
+            partial = mounted / "images/.00-00-00099.parquet.0123.partial"
+            write(partial, b"x" * 50_000)
+            os.utime(partial, (0, 0))
+        with full(mounted, 0):
+            if room == "none":
+                with pytest.raises(XrayError, match="no space"):
+                    verify(run, clean=True)
+                return
+            assert verify(run, clean=True, repair=True).removed == 1
+            assert not orphan.exists()
+            assert verify(run).sound
+        with run.locked("images"):
+            pass
+        assert len([*mounted.glob("leases/.reserve*")]) == 8
 
 
 def test_an_object_store_is_verified_like_a_disk(golden: RunFolder, bucket: str) -> None:

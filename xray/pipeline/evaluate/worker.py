@@ -22,7 +22,7 @@ from xray.pipeline.evaluate.encoding import LosslessSample, compare
 from xray.pipeline.evaluate.panel import Panel
 from xray.pipeline.generate.donors import Donors
 from xray.pipeline.generate.render import Renderer, status_counts
-from xray.pipeline.generate.shows import removed_of
+from xray.pipeline.generate.shows import inputs_of_images, removed_of
 from xray.pipeline.worker import OnBatch, ShardWorker
 from xray.runs.accepted import accepted_outputs
 from xray.runs.folder import RunFolder
@@ -73,7 +73,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
     def __call__(self, name: str) -> dict[str, Any]:
         """Predict one shard with every model, and commit one receipt for each."""
         panel, models = self.model
-        started, decoded = time.perf_counter(), panel.decoded
+        started, decoded, made_from = time.perf_counter(), panel.decoded, self._inputs(name)
         images = self._images(name)
         counts = status_counts(images)
         images = images.filter(pc.equal(images.column("status"), schema.OK))
@@ -84,7 +84,7 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
         tables = self._predict(panel, models, missing)
         seconds, seen = (time.perf_counter() - started) / len(models), panel.decoded - decoded
         sample = self.lossless.images(name, images) if self.renderer is None else None
-        lossless = None if sample is None else self._predict(panel, models, sample)
+        lossless = None if sample is None else self._predict(panel, models, sample[0])
         for model, facts in models.items():
             table = tables[model]
             if reused[model]:
@@ -92,15 +92,27 @@ class EvaluateWorker(ShardWorker[tuple[Panel, dict[str, dict[str, str]]]]):
                 ordered = [rows[sample] for sample in images.column("sample_id").to_pylist()]
                 table = pa.Table.from_pylist(ordered, schema=table.schema)
             recorded = {**facts, "decoded": seen, "environment": environment()}
-            if lossless is not None:
-                recorded["encoding"] = compare(table, lossless[model])
-            self.run.store.commit(evaluation(model), name, {"predictions": (table, None)}, counts, seconds, recorded)
+            if sample is not None and lossless is not None:
+                recorded["encoding"] = compare(table, lossless[model], sample[1])
+            made = {"predictions": (table, None)}
+            self.run.store.commit(evaluation(model), name, made, counts, seconds, recorded, made_from=made_from)
         return {"predictions": len(images) * len(models), "counts": counts}
 
+    def _inputs(self, name: str) -> dict[str, str]:
+        """The hashes of what the images of a shard are read from, or rendered from."""
+        renderer = self._renderer_of(name)
+        if renderer is None:
+            return self.run.store.dependencies().of_predictions(name)
+        return inputs_of_images(self.run, name, renderer.donors)
+
+    def _renderer_of(self, name: str) -> Renderer | None:
+        """What renders the images of a shard; None if stored ones are read, as inpainted ones always are."""
+        return None if self.renderer is None or self.run.plan.inpaints(ShardId(name).part) else self.renderer
+
     def _images(self, name: str) -> pa.Table:
-        if self.renderer is not None and not self.run.plan.inpaints(ShardId(name).part):
+        if renderer := self._renderer_of(name):
             masks, removed = self.run.store.masks(ShardId(name).batch), removed_of(self.run, name)
-            return self.renderer.shard(self.run.plan.shard(name), masks, removed=removed).images
+            return renderer.shard(self.run.plan.shard(name), masks, removed=removed).images
         return self.run.store.shard_table(GENERATE, "images", name, _COLUMNS)
 
     def _predict(self, panel: Panel, models: Mapping[str, Mapping[str, str]], images: pa.Table) -> dict[str, pa.Table]:

@@ -50,6 +50,7 @@ class Donors:
         self.recipe, self.run = recipe, run
         self._kept: dict[tuple[str, str | None], Pixels] = {}
         self._kept_bytes = 0
+        self._removed: set[str] = set()
 
     def of(self, plan: Row, rule: DonorRule) -> Donor:
         """Return the donor of a row of PLAN, or the first of its spares that can be used.
@@ -73,6 +74,19 @@ class Donors:
             else:
                 return Donor(donor["donor_id"], image, self._category(donor["donor_id"]))
         raise Rejected("donor_unusable", "; ".join(dict.fromkeys(problems)))
+
+    def batches(self, plan: pa.Table) -> set[str]:
+        """Return the photo batches of the donors that rows of PLAN may show without their objects."""
+        if not self.recipe.removes_donors:
+            return set()
+        batches = set()
+        for row in plan.to_pylist():
+            rule = self.recipe.scenarios[row["scenario"]].scenario.donor_rule
+            spares = (spare["donor_id"] for spare in row.get("donor_spares") or ())
+            names = (row["donor_id"], *spares) if rule is not None and rule.removed else ()
+            places = (self._photographs.find(name) for name in names if name is not None)
+            batches |= {place[0] for place in places if place is not None}
+        return batches
 
     def without_object(self, source: Row, image: Pixels, removed: Row) -> Pixels:
         """Return a photograph of the run without its object, from its row of REMOVED; donors are the same images.
@@ -114,7 +128,8 @@ class Donors:
     def _read(self, donor: Row, removed: Row | None) -> Pixels:
         if removed is not None and removed["status"] != schema.OK:  # known before its photograph is read
             raise Rejected(removed["reason"], removed["detail"] or "")
-        image = decode(read_unchanged(donor["uri"], donor["sha256"], "source_changed"), self.recipe.limits).image
+        limits = self.recipe.limits
+        image = decode(read_unchanged(donor["uri"], donor["sha256"], "source_changed", limits), limits).image
         return image if removed is None else without_object(image, removed)
 
     def _removed_row(self, donor_id: str) -> Row | None:
@@ -122,7 +137,7 @@ class Donors:
         if self.run is None:
             return None
         place = self._photographs.find(donor_id)
-        if place is not None and not self.run.store.has_receipt(REMOVE, place[0]):
+        if place is not None and not self._is_removed(place[0]):
             raise not_removed(self.run)
         row = self.run.store.removed_row(*place) if place is not None else None
         if row is None or row["image_id"] != donor_id:
@@ -131,6 +146,13 @@ class Donors:
                 "`xray plan RECIPE RUN --replan` chooses another one"
             )
         return row
+
+    def _is_removed(self, batch: str) -> bool:
+        """Whether the objects of a photo batch are removed; asked once, since donors are in the same ones again."""
+        assert self.run is not None
+        if batch not in self._removed and self.run.store.is_current(REMOVE, batch):
+            self._removed.add(batch)
+        return batch in self._removed
 
     def _category(self, donor_id: str) -> str | None:
         if self.run is None or (position := self._categories[0].find(donor_id)) is None:

@@ -29,13 +29,13 @@ class MaskWorker(PhotoBatchWorker[RefinerInput, RefinedMask]):
 
     def is_done(self, batch: str) -> bool:
         """See `PhotoBatchWorker.is_done`; the first shard of a batch may have made its masks."""
-        made_apart = self.run.store.has_receipt(MASK, batch)
+        made_apart = self.run.store.is_current(MASK, batch)
         return super().is_done(batch) if made_apart else self.run.store.has_masks(batch)
 
     def read(self, job: Job[RefinerInput]) -> RefinerInput:
         """Read the photograph and its hint."""
         decoded = read_photo(job.source, self.recipe.limits)
-        hint, job.notes = hint_of(job.source, decoded, self.recipe.masks.annotations)
+        hint, job.notes = hint_of(job.source, decoded, self.recipe.masks.annotations, self.recipe.limits)
         return RefinerInput(decoded, hint, mask_seed(job.source))
 
     def row(self, job: Job[RefinerInput], input: RefinerInput, output: RefinedMask) -> Row:

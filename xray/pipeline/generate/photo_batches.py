@@ -98,7 +98,7 @@ class PhotoBatchWorker(ShardWorker[DeviceModel[Input, Output]], Generic[Input, O
     def is_done(self, batch: str) -> bool:
         """Return whether the rows of a photo batch are made, and all its photographs could be read."""
         store = self.run.store
-        return store.has_receipt(self.stage, batch) and not has_failed(store.receipt(self.stage, batch))
+        return store.is_current(self.stage, batch) and not has_failed(store.receipt(self.stage, batch))
 
     def __call__(self, name: str) -> dict[str, Any]:
         """Make and commit the rows of one photo batch, unless that is done."""
@@ -108,6 +108,9 @@ class PhotoBatchWorker(ShardWorker[DeviceModel[Input, Output]], Generic[Input, O
         return {self.table: receipt.counts[self.table], "seconds": receipt.seconds}
 
     def _make(self, batch: str) -> Receipt:
+        store, made_from = self.run.store, self.run.store.dependencies().of_batch(self.stage, batch)
+        earlier = store.receipt(self.stage, batch).files[self.table] if store.is_current(self.stage, batch) else None
+        extends = [] if earlier is None else [*earlier.get("extends", ()), earlier["sha256"]]
         started, source = time.perf_counter(), self.run.plan.batch(batch)
         with DeviceLock(self.device_lock) as lock:
             rows, runner = self.rows(source, lock, self._reusable(batch, source), self.masks(batch))
@@ -115,11 +118,12 @@ class PhotoBatchWorker(ShardWorker[DeviceModel[Input, Output]], Generic[Input, O
             counts = {self.table: dict(sorted(count_outcomes(rows).items()))}
             table = pa.Table.from_pylist(rows, schema=self.row_schema)
             tables = {self.table: (table, self.row_groups(len(table)))}
-            return self.run.store.commit(self.stage, batch, tables, counts, time.perf_counter() - started, facts)
+            seconds = time.perf_counter() - started
+            return store.commit(self.stage, batch, tables, counts, seconds, facts, made_from=made_from, extends=extends)
 
     def _reusable(self, batch: str, source: pa.Table) -> dict[str, Row]:
         """Rows that exist already, by image id: of this batch, or of an earlier plan."""
-        if not self.run.store.has_receipt(self.stage, batch):
+        if not self.run.store.is_current(self.stage, batch):
             return reusable_photograph_rows(self.run, self.stage, self.table, source)
         rows = rows_by_image(self.run.store.shard_table(self.stage, self.table, batch))
         return {image: row for image, row in rows.items() if row["status"] != schema.FAILED}
@@ -177,7 +181,7 @@ def make_in_task(
         on_batch: called after every `at_once` photographs.
         at_once: photographs at the same time, in tasks of their own if there are several.
     """
-    worker = _worker(kind, uri, at_once, read_committed(RunFolder(uri).store.path("run.json")))
+    worker = _worker(kind, uri, at_once, read_committed(RunFolder(uri, trust=True).store.path("run.json")))
     worker.on_batch = on_batch
     return worker(batch)
 

@@ -67,7 +67,7 @@ def _files_of_donor(run: RunFolder, photographs: Photographs, row: Mapping[str, 
 
 def _unusable(run: RunFolder, batch: str, position: int) -> bool:
     """Whether the object of a photograph could not be removed, for a reason that stays."""
-    made = run.store.has_receipt(REMOVE, batch)
+    made = run.store.is_current(REMOVE, batch)
     return made and run.store.removed_row(batch, position)["status"] == schema.REJECTED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.recipe import Recipe
 from xray.scenarios import Scenario
+
+if TYPE_CHECKING:
+    from xray.pipeline.generate.donors import Donors
 
 
 def remover_of(recipe: Recipe) -> Remover:
@@ -64,6 +67,19 @@ def removed_of(run: RunFolder, shard: str) -> pa.Table | None:
     if removed is None:
         raise not_removed(run)
     return removed
+
+
+def inputs_of_images(run: RunFolder, shard: str, donors: Donors | None = None) -> dict[str, str]:
+    """Return the hashes of what the images of a shard are made from now; see `xray.runs.dependencies`.
+
+    `donors`: of the run; None: the shard's scenarios show none without their objects.
+    """
+    part, removed = ShardId(shard).part, set[str]()
+    if shows_own(run, part):
+        removed.add(ShardId(shard).batch)
+    if donors is not None and shows_donors(run, part):
+        removed |= donors.batches(run.plan.shard(shard).plan)
+    return run.store.dependencies().of_images(shard, sorted(removed))
 
 
 def remover_facts(run: RunFolder, shard: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from xray.pipeline.generate.masks import MaskWorker
 from xray.pipeline.generate.photo_batches import make_in_task
 from xray.pipeline.generate.removal import RemoveWorker
 from xray.pipeline.generate.render import Renderer, status_counts
-from xray.pipeline.generate.shows import removed_of, remover_facts, shows_own
+from xray.pipeline.generate.shows import inputs_of_images, removed_of, remover_facts, shows_own
 from xray.pipeline.worker import OnBatch, ignore_batch
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
@@ -54,7 +54,7 @@ def remove_shards(uri: str, at_once: int, names: str, on_batch: OnBatch = ignore
 
     `at_once`: photographs at the same time, in tasks of their own if there are several.
     """
-    batch = _batch_to_remove(RunFolder(uri), names)
+    batch = _batch_to_remove(RunFolder(uri, trust=True), names)
     return _counted("removed", make_in_task(RemoveWorker, uri, batch, on_batch, at_once) if batch else {})
 
 
@@ -87,34 +87,34 @@ def render_shards(uri: str, inpainted: frozenset[str], names: str) -> dict[str, 
 
 def render_shard(uri: str, name: str) -> Receipt:
     """Render and commit one shard, unless that is done; runs on a worker."""
-    run = RunFolder(uri)
+    run = RunFolder(uri, trust=True)
     run, renderer = _open(uri, read_committed(run.store.path("run.json")))
     # A task of several shards whose worker died is run again as a whole: what it committed stays.
     if run.store.has_receipt(GENERATE, name):
         receipt = run.store.receipt(GENERATE, name)
-        if not has_failed(receipt):
+        if not has_failed(receipt) and run.store.is_current(GENERATE, name):
             return receipt
         run.store.revoke_images(name)
     return _render(run, renderer, name)
 
 
 def _render(run: RunFolder, renderer: Renderer, name: str) -> Receipt:
-    started = time.perf_counter()
+    started, made_from = time.perf_counter(), inputs_of_images(run, name, renderer.donors)
     shard, masks = run.plan.shard(name), run.store.masks(ShardId(name).batch)
     makes_masks = masks is None and run.recipe.needs_masks and run.plan.makes_masks(name)
-    if receipt := adopt_shard(run, shard, ["images", "masks"] if makes_masks else ["images"]):
+    if receipt := adopt_shard(run, shard, ["images", "masks"] if makes_masks else ["images"], made_from):
         return receipt
     rendered = renderer.shard(shard, masks, reusable_images(run, shard), removed_of(run, name))
     tables = {"images": (rendered.images, rendered.row_groups)}
     if makes_masks:
         tables["masks"] = (rendered.masks, [len(rendered.masks)])
     counts, facts = status_counts(rendered.images), {"environment": environment(), **remover_facts(run, name)}
-    return run.store.commit(GENERATE, name, tables, counts, time.perf_counter() - started, facts)
+    return run.store.commit(GENERATE, name, tables, counts, time.perf_counter() - started, facts, made_from=made_from)
 
 
 @functools.lru_cache(maxsize=1)
 def _open(uri: str, record: bytes) -> tuple[RunFolder, Renderer]:
     """The run, and a renderer that keeps donors decoded, as long as the run's record stays the same."""
-    run = RunFolder(uri)
+    run = RunFolder(uri, trust=True)
     refuse_other_versions(run, GENERATE)
     return run, Renderer(run.recipe, Donors(run.recipe, run))

@@ -105,7 +105,7 @@ def _with_complexity(pool: pa.Table, limits: Limits, planned: RunFolder | None) 
         if sha256 in known:
             return known[sha256]
         with contextlib.suppress(Rejected):
-            return complexity(decode(read_bytes(uri), limits).image)
+            return complexity(decode(read_bytes(uri, limits.max_bytes), limits).image)
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:

@@ -39,22 +39,23 @@ def near_duplicates(source: pa.Table) -> pa.Table:
         source: photographs (SOURCE).
 
     Returns:
-        A row per photograph: `image_id`; `group`, the `image_id` of the first of its near-duplicates; `photograph`, the
-        name of its file; `category`; `bits`, of 256, that differ from the first.
+        A row per photograph: `image_id`; `group`, the first one that its near-duplicates have already, or else the
+        `image_id` of the first of them; `photograph`, the name of its file; `category`; `bits`, of 256, that differ
+        from the first.
     """
     known = pc.equal(pc.binary_length(source["perceptual_hash"]), HASH_BYTES)
     hashed = source.filter(pc.and_(pc.equal(source["status"], schema.OK), known))
     numbers = similar(_bytes_of(hashed["perceptual_hash"]))
     listed = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
-    columns = ("image_id", "uri", "category", "sha256", "perceptual_hash")
-    images, uris, categories, files, hashes = (hashed[name].take(listed).to_pylist() for name in columns)
+    columns = ("image_id", "group", "uri", "category", "sha256", "perceptual_hash")
+    images, groups, uris, categories, files, hashes = (hashed[name].take(listed).to_pylist() for name in columns)
     alike: dict[int, list[int]] = defaultdict(list)
     for row, number in enumerate(numbers[listed].tolist()):
         alike[number].append(row)
     rows = [
         {
             "image_id": images[row],
-            "group": images[some[0]],
+            "group": next((groups[other] for other in some if groups[other]), images[some[0]]),
             "photograph": short_name(uris[row]),
             "category": categories[row],
             "bits": bit_distance(hashes[row], hashes[some[0]]),
@@ -76,12 +77,13 @@ def _bytes_of(column: pa.ChunkedArray) -> NDArray[np.uint8]:
     return np.concatenate(parts)
 
 
-def near_duplicate_notes(found: pa.Table, groups: Groups) -> list[str]:
+def near_duplicate_notes(found: pa.Table, groups: Groups, recipe: Recipe) -> list[str]:
     """Note near-duplicates that no group holds together yet.
 
     Args:
         found: as `near_duplicates` returns them.
         groups: of the photographs that are not alone, by id.
+        recipe: with or without `groups`.
     """
     names = dict(zip(found["image_id"].to_pylist(), found["photograph"].to_pylist(), strict=True))
     alike = _by_group(found)
@@ -90,10 +92,12 @@ def near_duplicate_notes(found: pa.Table, groups: Groups) -> list[str]:
         return []
     number, noun = sum(map(len, apart)), "group" if len(apart) == 1 else "groups"
     examples = join_names((" ~ ".join(names[image] for image in images[:_EXAMPLES]) for images in apart), _EXAMPLES)
+    use = f"copy it beside the recipe and write `groups: {FILE}`"
+    if recipe.groups is not None:
+        use = f"add its rows to {recipe.groups.file}"
     return [
-        f"{number:,} photographs look like near-duplicates of others ({len(apart):,} {noun}): {examples}. Look at "
-        f"{FILE} in the run; a copy of it, without what does not belong together, keeps them together as "
-        f"`groups: {FILE}`"
+        f"{number:,} photographs look like near-duplicates of others ({len(apart):,} {noun}): {examples}. "
+        f"{FILE} in the run lists them; to keep them together, {use}, without the rows that do not belong together"
     ]
 
 

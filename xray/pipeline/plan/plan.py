@@ -63,7 +63,8 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
         pins = run.plan.record()["weights"]
         if run.plan.first is not None and survey.first is None and recipe.removes_donors:
             everything = pa.concat_tables([survey.known, survey.source])
-            _replan(run, recipe, changed(survey, known=survey.known.slice(0, 0), source=everything), progress)
+            with run.locked("predictions", "trials"):
+                _replan(run, recipe, changed(survey, known=survey.known.slice(0, 0), source=everything), progress)
             return
     check_first(recipe, survey.first, survey.left_out)
     pins |= pinned(sorted(weight_references(recipe) - pins.keys()))
@@ -82,7 +83,7 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
     _commit(run, recipe, survey, parts, pins, folds)
 
 
-@exclusive("images")
+@exclusive("images", "predictions", "trials")
 def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = lambda planned: None) -> PlanDiff:
     """Replace a plan by one of the current recipe and photographs, reusing images that would come out the same.
 
@@ -98,6 +99,7 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
     Raises:
         ConfigError: an inpainter refuses a prompt, or models were trained with other folds or groups; the earlier plan
             stays.
+        ResourceError: another process works on the run.
     """
     check_first(completed(recipe, survey), survey.first, survey.left_out)
     return _replan(run, completed(recipe, survey), upload_cache(run, recipe, survey), progress)
@@ -105,7 +107,7 @@ def replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress = 
 
 def _replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress) -> PlanDiff:
     pins = pinned(sorted(weight_references(recipe)))
-    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
+    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source, survey.backgrounds))
     regrouped = check_regrouping(run, survey.source)
     folds = _folds(run, recipe, survey)
     writer = PlanWriter(run, _sampler(run, recipe, survey, folds), progress, diff)
@@ -115,16 +117,22 @@ def _replan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progress) 
         survey = changed(survey, notes=(*survey.notes, *divided_notes(folds, survey.groups)))
         _commit(run, recipe, survey, parts, pins, folds, diff)
         diff.written = True
+        revoke_trainings(run, diff)
     else:
         run.plan.drop_parts(parts)
     return diff
 
 
 def compare_plans(run: RunFolder, recipe: Recipe, survey: Survey) -> PlanDiff:
-    """Compute what `replan` would reuse and make, without writing anything."""
+    """Compute what `replan` would reuse and make, without writing anything.
+
+    Raises:
+        ConfigError: models were trained with other folds or groups.
+    """
     recipe = completed(recipe, survey)
+    check_regrouping(run, survey.source)
     pins = pinned(sorted(weight_references(recipe)))
-    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source))
+    diff = PlanDiff(ExistingImages.of(run), Fingerprints(recipe, pins, survey.source, survey.backgrounds))
     sampler = _sampler(run, recipe, survey, _folds(run, recipe, survey))
     for start in range(0, len(survey.source), recipe.shard_size):
         batch = survey.source.slice(start, recipe.shard_size)
@@ -205,15 +213,13 @@ def _commit(
     new = [part for part in parts if part not in run.plan.parts("plan")]
     inpaints = any(entry.scenario.inpaints for entry in recipe.scenarios.values())
     notes = [*survey.notes, *(_check_prompts(run, filter(run.plan.inpaints, new), recipe) if inpaints else ())]
-    if diff is not None:
-        revoke_trainings(run, diff)
     if len(survey.backgrounds):
         run.plan.write_table("backgrounds", survey.backgrounds)
     if folds:
         run.plan.write_table("folds", folds_table(folds, survey.usable))
+    run.commit_plan(recipe, parts, notes, pins, survey.first, diff.changes if diff is not None else ())
     if survey.near_duplicates is not None:
         write_near_duplicates(run.uri, survey.near_duplicates, recipe)
-    run.commit_plan(recipe, parts, notes, pins, survey.first)
 
 
 def _check_prompts(run: RunFolder, parts: Iterable[str], recipe: Recipe) -> list[str]:

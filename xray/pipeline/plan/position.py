@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from xray.core.errors import Rejected
 from xray.core.files import read_bytes
-from xray.core.images import Header
+from xray.core.images import Header, Limits
 from xray.core.parts import unpack
 from xray.core.schema import SOURCE
 from xray.core.uri import short_name
@@ -22,14 +22,14 @@ from xray.sources.base import RELATIVE, Candidate
 Row = dict[str, Any]
 
 
-def turned_photo(candidate: Candidate, header: Header) -> TurnedPhoto | None:
+def turned_photo(candidate: Candidate, header: Header, limits: Limits) -> TurnedPhoto | None:
     """Return what the sizes of a photograph and its annotation tell; None if either needs no turning or is missing."""
     if header.orientation == 1 or not (candidate.mask_uri or candidate.boxes or candidate.points):
         return None
     size = candidate.drawn_on
     if size is None and candidate.mask_uri is not None:
         try:
-            size = size_of(unpack(read_bytes(candidate.mask_uri))[0])
+            size = size_of(unpack(read_bytes(candidate.mask_uri, limits.max_bytes))[0])
         except Rejected:
             return None
     return TurnedPhoto(short_name(candidate.uri), header.orientation, (header.width, header.height), size)

@@ -40,15 +40,20 @@ class Fingerprints:
     Args:
         recipe: of the plan.
         pins: fingerprints of its weights, by reference.
-        source: its photographs, which serve each other as donors (SOURCE).
+        source: its photographs, which may serve each other as donors (SOURCE).
+        backgrounds: its background pool (BACKGROUNDS); None: of no category.
     """
 
-    def __init__(self, recipe: Recipe, pins: Mapping[str, str], source: pa.Table) -> None:
+    def __init__(
+        self, recipe: Recipe, pins: Mapping[str, str], source: pa.Table, backgrounds: pa.Table | None = None
+    ) -> None:
         self.recipe, self.pins = recipe, pins
         self.values = recipe_values(recipe)
         self._of_scenario = functools.cache(self._shared)
         donors = source.to_pylist() if recipe.removes_donors else []
         self._donors = {row["image_id"]: self.removed(row) for row in donors}
+        pool = [] if backgrounds is None else backgrounds.select(["donor_id", "category"]).to_pylist()
+        self._categories = {row["donor_id"]: row["category"] for row in pool if row["category"] is not None}
 
     def mask(self, source: Row) -> int:
         """The fingerprint of a photograph's mask, from its row of SOURCE."""
@@ -65,10 +70,10 @@ class Fingerprints:
         return digest(shared, *inputs, bits=128)
 
     def _of_donors(self, plan: Row) -> list[Any]:
-        """The donor and its spares without their objects; empty if the donor is shown as it is."""
+        """The donor and its spares without their objects; the category of a donor that is shown as it is."""
         rule = self._rules.get(plan["scenario"])
         if not self.recipe.removes_donors or rule is None or not rule.removed:
-            return []
+            return [self._categories[plan["donor_id"]]] if plan["donor_id"] in self._categories else []
         spares = plan["donor_spares"] or ()
         ids = [plan["donor_id"], *(donor["donor_id"] for donor in spares)]
         return [[self._donors.get(name) for name in ids], [donor["sha256"] for donor in spares]]
@@ -122,6 +127,7 @@ class ExistingImages:
 
     Args:
         images: shards by sample and fingerprint.
+        pending: fingerprints of the planned images that are neither made nor reused, by sample.
         masks: photo batches by photograph and fingerprint, of masks that were made by a stage of their own.
         removed: photo batches by photograph and fingerprint, of photographs without their objects.
         scenarios: by sample.
@@ -129,6 +135,7 @@ class ExistingImages:
     """
 
     images: Mapping[tuple[str, int], str]
+    pending: Mapping[str, int]
     masks: Mapping[tuple[str, int], str]
     removed: Mapping[tuple[str, int], str]
     scenarios: Mapping[str, str]
@@ -138,16 +145,20 @@ class ExistingImages:
     def of(cls, run: RunFolder) -> ExistingImages:
         """Find the images, masks and removals of a run that were made with the library versions of this process."""
         photographs = run.store.table("source")
-        prints = Fingerprints(run.recipe, run.plan.record()["weights"], photographs)
+        backgrounds = run.store.table("backgrounds", ["donor_id", "category"])
+        prints = Fingerprints(run.recipe, run.plan.record()["weights"], photographs, backgrounds)
         source = {row["image_id"]: row for row in photographs.to_pylist()}
         usable = functools.cache(functools.partial(_usable, run))
         made, masked, cleared = (run.store.done(stage) for stage in (GENERATE, MASK, REMOVE))
-        images, scenarios = {}, {}
+        images, pending, scenarios = {}, {}, {}
         for row in run.store.table("plan").to_pylist():
             name = row["shard"] if row["shard"] in made else row["carried_from"]
             scenarios[row["sample_id"]] = row["scenario"]
-            if name is not None and usable(GENERATE, name):
-                images[row["sample_id"], prints.image(row, source[row["image_id"]])] = name
+            fingerprint = prints.image(row, source[row["image_id"]])
+            if name is None:
+                pending[row["sample_id"]] = fingerprint
+            elif usable(GENERATE, name):
+                images[row["sample_id"], fingerprint] = name
         masks, removed = {}, {}
         for batch in run.plan.batches():
             for row in run.plan.batch(batch).to_pylist():
@@ -157,11 +168,11 @@ class ExistingImages:
                 name = batch if batch in cleared else row.get("removed_from")
                 if name is not None and usable(REMOVE, name):
                     removed[row["image_id"], prints.removed(row)] = name
-        return cls(images, masks, removed, scenarios, list(source))
+        return cls(images, pending, masks, removed, scenarios, list(source))
 
 
 def _usable(run: RunFolder, stage: Stage, name: str) -> bool:
-    return run.store.has_receipt(stage, name) and not changed_versions(run, stage, run.store.receipt(stage, name))
+    return run.store.is_current(stage, name) and not changed_versions(run, stage, run.store.receipt(stage, name))
 
 
 class PlanDiff:
@@ -174,6 +185,7 @@ class PlanDiff:
     Attributes:
         reused: number of images that are reused, by scenario.
         missing: number of images to make, by scenario.
+        changed: scenarios with images to make that the run has not planned just so.
         written: whether the plan was committed.
     """
 
@@ -181,6 +193,7 @@ class PlanDiff:
         self.existing, self.prints = existing, prints
         self.reused: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        self.changed: set[str] = set()
         self.written = False
         self._removed = dict(existing.scenarios)
 
@@ -191,8 +204,8 @@ class PlanDiff:
 
     @property
     def changes(self) -> set[str]:
-        """Scenarios with images to make, or images that are no longer planned."""
-        return {*self.missing, *self.removed}
+        """Scenarios with images that are planned otherwise than before, or no longer."""
+        return self.changed | {*self.removed}
 
     def photographs(self, source: pa.Table) -> pa.Table:
         """Sort SOURCE into the order of the earlier plan, so that shards stay the same; new photographs come last."""
@@ -212,16 +225,22 @@ class PlanDiff:
             fingerprint = self.prints.image(row, photographs[row["image_id"]])
             row["carried_from"] = self.existing.images.get((name, fingerprint))
             (self.missing if row["carried_from"] is None else self.reused)[row["scenario"]] += 1
+            if row["carried_from"] is None and self.existing.pending.get(name) != fingerprint:
+                self.changed.add(row["scenario"])
 
 
 def revoke_trainings(run: RunFolder, diff: PlanDiff) -> None:
-    """Revoke the trainings that used, or were tested on, a scenario with changes."""
+    """Revoke the trainings that used, or were tested on, a scenario with changes; they count no more anyway."""
     from xray.runs.trials_table import KEY_COLUMNS, trials_table  # imports pandas: half a second that plans do not need
 
-    for model, scenario in run.store.trained():
-        for receipt in run.store.receipts(training(model, scenario)):
-            if diff.changes & {scenario, *receipt.counts}:
-                run.store.revoke(training(model, scenario), receipt.shard)
+    for model, scenario in run.store.receipt_files.trainings():
+        stage = training(model, scenario)
+        for shard in run.store.receipted(stage):
+            receipt, mismatch = run.store.receipt_files.find(stage, shard), run.store.mismatch(stage, shard)
+            stale = mismatch is not None and not mismatch.waiting
+            if stale or (receipt is not None and diff.changes & {scenario, *receipt.counts}):
+                run.plan.check_leases()
+                run.store.revoke(stage, shard)
     for row in trials_table(run).to_dict("records") if diff.changes else ():
         if row["status"] == "begun":
             Checkpoints(run.store.trial_folder(*(row[name] for name in KEY_COLUMNS))).drop_state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ from xray.backgrounds.removal.base import Remover
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
 from xray.core.files import read_bytes
+from xray.core.images import Limits
 from xray.core.parallel import map_ahead
 from xray.core.plugins import settings_of
 from xray.core.uri import short_name
@@ -115,7 +117,7 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
     if not len(source) + len(known):
         raise ConfigError(f"the source {recipe.source!r} has no photograph of the categories")
     source, matching = match_masks(source, given)
-    annotations, meaning = resolve_annotations(given, source, planned)
+    annotations, meaning = resolve_annotations(given, source, planned, recipe.limits)
     source, annotations, placing = turned.place(source, annotations, decided=planned is not None)
     notes += [*recipe.source.notes(categories), *refused, *matching, *meaning, *placing]
     if partial:
@@ -123,7 +125,7 @@ def survey(recipe: Recipe, run: RunFolder | None = None, progress: Callable[[int
     everything = pa.concat_tables([known, source])
     usable, groups = usable_photographs([everything]), shared_groups(everything)
     alike = near_duplicates(everything)
-    notes += [*check_groups(everything, usable, groups, recipe), *near_duplicate_notes(alike, groups)]
+    notes += [*check_groups(everything, usable, groups, recipe), *near_duplicate_notes(alike, groups, recipe)]
     notes += check_categories(recipe, categories, usable, groups)
     backgrounds = schema.BACKGROUNDS.empty_table()
     if needs_donors:
@@ -162,7 +164,7 @@ def _review_masks(photographs: pa.Table, recipe: Recipe, meaning: Sequence[str])
 
 
 def resolve_annotations(
-    annotations: Annotations, source: pa.Table, planned: RunFolder | None
+    annotations: Annotations, source: pa.Table, planned: RunFolder | None, limits: Limits
 ) -> tuple[Annotations, list[str]]:
     """Decide what the annotations leave open, from all files or very many of them, and return notes.
 
@@ -179,14 +181,16 @@ def resolve_annotations(
     step = max(1, -(-len(masks) // _MAX_MASKS), -(-pixels // _MAX_MASK_PIXELS))
     sample = masks.take(pa.array(range(0, len(masks), step), pa.int64()))
     rows = (row for batch in sample.to_batches(max_chunksize=_READERS) for row in batch.to_pylist())
-    resolved, notes = annotations.resolve(file for file in map_ahead(_read_mask, rows, _READERS) if file is not None)
+    files = map_ahead(functools.partial(_read_mask, limits), rows, _READERS)
+    resolved, notes = annotations.resolve(file for file in files if file is not None)
     if notes and len(sample) < len(masks):
         notes = [*notes, f"{len(sample):,} of {len(masks):,} masks were looked at to know what their numbers mean"]
     return resolved, notes
 
 
-def _read_mask(row: dict[str, Any]) -> AnnotationFile | None:
+def _read_mask(limits: Limits, row: dict[str, Any]) -> AnnotationFile | None:
     """Read a mask file; its problems are reported when its mask is made."""
     with contextlib.suppress(Rejected):
-        return AnnotationFile(short_name(row["mask_uri"]), read_bytes(row["mask_uri"]), row["width"], row["height"])
+        data = read_bytes(row["mask_uri"], limits.max_bytes)
+        return AnnotationFile(short_name(row["mask_uri"]), data, row["width"], row["height"])
     return None

@@ -37,8 +37,9 @@ def judgements(run: RunFolder) -> pd.DataFrame:
         One row per planned image with a prompt: `sample_id`, `image_id`, the columns of `GROUP`, `judged` (it was
         inpainted and filtered), `kept`, and `why` not: a code of `xray.core.schema.REASONS`, or empty.
     """
-    images = run.store.table("images", ["sample_id", "image_id", "category", "scenario", "status", "reason"])
     plan = run.store.table("plan", ["sample_id", "prompt", "place"], where=pc.field("prompt").is_valid())
+    columns = ["sample_id", "image_id", "category", "scenario", "status", "reason"]
+    images = run.store.table("images", columns, shards=None if len(plan) else ())
     rows = images.to_pandas().merge(plan.to_pandas(), on="sample_id")
     kept = (rows["status"] == OK).to_numpy(bool)
     refused = rows["reason"].map(lambda reason: not FILTERED.isdisjoint(reason.split())).to_numpy(bool) & ~kept

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from xray.core import schema
 from xray.core.errors import ConfigError, Rejected
 from xray.core.images import ANY, decode, encode
 from xray.core.types import Photo, Pixels
-from xray.core.uri import open_store
 from xray.masks import decode_mask
 from xray.masks.photographs import read_photo
 from xray.runs.counts import outcomes
@@ -153,10 +151,8 @@ class PassedImages:
 
     def _rows(self, receipt: Receipt, scenario: str, columns: list[str]) -> list[dict[str, Any]]:
         """Read a scenario's rows with status ok; of the shard's file only its row group is read."""
-        store, path = open_store(self._run.store.path(*receipt.files["images"]["path"]))
         where = (pc.field("scenario") == scenario) & (pc.field("status") == schema.OK)
-        table = pq.read_table(path, columns=columns, filters=where, filesystem=store, partitioning=None)
-        rows: list[dict[str, Any]] = table.to_pylist()
+        rows: list[dict[str, Any]] = self._run.store.receipt_table(receipt, "images", columns, where).to_pylist()
         return rows
 
 

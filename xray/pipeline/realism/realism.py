@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from xray.backgrounds.filtering.clip import Clip
 from xray.core.progress import Progress
-from xray.models.weights import fingerprint, locate
+from xray.models.weights import checked_fingerprint, locate
 from xray.pipeline.realism.distances import Distances
 from xray.pipeline.realism.metrics import BackgroundLpips, ClipScore, Metric, MetricValue
 from xray.pipeline.realism.networks import Inception, Layer, Lpips
@@ -61,8 +61,9 @@ def realism(
     """
     images = PassedImages(run)
     references = {"inception": inception, "clip": clip, "lpips": lpips}
-    paths = {role: locate(reference) for role, reference in references.items() if reference is not None}
-    fingerprints = {role: fingerprint(path) for role, path in paths.items()}
+    given = {role: reference for role, reference in references.items() if reference is not None}
+    paths = {role: locate(reference) for role, reference in given.items()}
+    fingerprints = {role: checked_fingerprint(reference) for role, reference in given.items()}
     load: dict[str, Callable[[Path], Metric]] = {
         "inception": lambda file: Distances(Inception(file, features, device)),
         "clip": lambda folder: ClipScore(Clip(str(folder), device)),

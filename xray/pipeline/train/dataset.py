@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from xray.core.errors import ConfigError
 from xray.core.hashing import Hashes, digest
 from xray.models.registry import parse_model
 from xray.pipeline.train.transform import Preparation
+from xray.runs.dependencies import scenario_content
 from xray.runs.folder import RunFolder
 from xray.runs.folds import Split, split_photographs
 from xray.runs.groups import GROUPED_BY, Groups, shared_groups
@@ -89,6 +90,7 @@ class TrainingData:
         groups: of the photographs that are not alone, by id.
         preparations: by model.
         cached: references to prepared images in Ray's object store, by scenario and preparation; others are streamed.
+        made_from: hashes of all this (see `xray.runs.dependencies`), taken before it was read.
     """
 
     uri: str
@@ -98,6 +100,7 @@ class TrainingData:
     groups: Groups
     preparations: Mapping[str, Preparation]
     cached: Mapping[tuple[str, Preparation], Sequence[Any]]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, run: RunFolder, trials: Sequence[Trial]) -> Self:
@@ -107,11 +110,14 @@ class TrainingData:
             ConfigError: a scenario has no images; or a trial has no training image of a category, or none to validate
                 or test with.
         """
+        scenarios = {name for trial in trials for name in (trial.scenario, *trial.tests)}
+        made_from = run.store.dependencies().of_training(scenarios)
         categories = tuple(category.name for category in run.recipe.categories or ())
         folds = {row["image_id"]: row["fold"] for row in run.store.table("folds", ["image_id", "fold"]).to_pylist()}
         preparations = {trial.model: _preparation(run, trial) for trial in trials}
         groups = shared_groups(run.store.table("source", GROUPED_BY))
-        data = cls(run.uri, categories, _samples(run, trials, categories), folds, groups, preparations, {})
+        samples = _samples(run, trials, categories)
+        data = cls(run.uri, categories, samples, folds, groups, preparations, {}, made_from)
         for trial in trials:
             data._check(trial)
         return data
@@ -121,6 +127,11 @@ class TrainingData:
         samples = self.samples[trial.scenario]
         names = zip(samples.image_id, (self.categories[label] for label in samples.label_N), strict=True)
         return split_photographs(self.folds, dict(names), trial.fold, trial.training, trial.run_seed, self.groups)
+
+    def inputs(self, *scenarios: str) -> dict[str, str]:
+        """The hashes of what a training is made from that sees these scenarios."""
+        others = {scenario_content(name) for name in self.samples if name not in scenarios}
+        return {name: value for name, value in self.made_from.items() if name not in others}
 
     def _check(self, trial: Trial) -> None:
         split = self.split(trial)

@@ -16,8 +16,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from xray.core.errors import XrayError
-from xray.core.files import exists, read_bytes, write_bytes
+from xray.core.checksummed import check_record, with_checksum
+from xray.core.errors import DamagedError, Rejected, XrayError
+from xray.core.files import exists, read_committed, write_bytes
 from xray.core.uri import join, open_store
 from xray.pipeline.train.dataset import TrainingData
 from xray.pipeline.train.ray_tune import run_tuner
@@ -40,8 +41,10 @@ def search_settings(run: RunFolder, trial: Trial, data: TrainingData, layout: Tr
     assert search is not None
     folder = run.store.trial_folder(*trial.key)
     file = join(folder, _FILE)
-    asked = {"search": asdict(search), "settings": trial.decisive}
-    if exists(file) and (kept := json.loads(read_bytes(file)))["asked"] == json.loads(json.dumps(asked)):
+    asked = {"search": asdict(search), "settings": trial.decisive, "made_from": data.inputs(trial.scenario)}
+    kept = _kept(file)
+    unknown = {"made_from": asked["made_from"]}  # of an earlier version
+    if kept is not None and unknown | kept["asked"] == json.loads(json.dumps(asked)):
         return _with_settings(trial, kept["best"])
     epochs = trial.training.epochs
     store, path = open_store(join(folder, "search"))
@@ -65,8 +68,18 @@ def search_settings(run: RunFolder, trial: Trial, data: TrainingData, layout: Tr
     if not tried:
         raise XrayError(f"{trial.name}: none of the {search.samples} pairs of `search` had a loss that is a number")
     best = min(tried, key=lambda outcome: outcome["validation_loss"])
-    write_bytes(file, json.dumps({"asked": asked, "best": best, "tried": tried}, indent=1).encode())
+    write_bytes(file, with_checksum({"asked": asked, "best": best, "tried": tried}))
     return _with_settings(trial, best)
+
+
+def _kept(file: str) -> Mapping[str, Any] | None:
+    """Read the record of an earlier search; None if there is none, or a damaged one."""
+    if not exists(file):
+        return None
+    try:
+        return check_record(read_committed(file), file, ["asked", "best", "tried"], "it is searched for again")
+    except (DamagedError, Rejected):
+        return None
 
 
 def _outcome(result: tune.Result) -> dict[str, float]:

@@ -48,7 +48,7 @@ def prepare(uri: str, preparations: Sequence[Preparation], task: pa.Table) -> pa
     """Decode the images of a task, one row of PREPARE_TASKS, and make them square; see `Preparation.prepare`."""
     configure_worker()
     (row,) = task.to_pylist()
-    preparation, run = preparations[row["preparation"]], RunFolder(uri)
+    preparation, run = preparations[row["preparation"]], RunFolder(uri, trust=True)
     columns = ["sample_id", "image", "mask"] if preparation.masks else ["sample_id", "image"]
     where = (pc.field("scenario") == row["scenario"]) & (pc.field("status") == schema.OK)
     if row["samples"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ from xray.runs.receipts import training
 from xray.runs.training import Training
 from xray.runs.trial import Key, Trial, differences, list_trials
 from xray.runs.versions import refuse_other_versions
+
+_LOG = logging.getLogger("xray")
 
 Failures = Mapping[Key, str]
 """Reasons, by the trial's key."""
@@ -118,11 +121,14 @@ def sweep(
     selected, missing = select_trials(run, models, within, folds)
     if not missing:
         return SweepResult(selected, {})
+    _refuse_waiting(run, missing)
     for model, scenario in sorted({(trial.model, trial.scenario) for trial in missing}):
         refuse_other_versions(run, training(model, scenario))
-    if restart:
-        for trial in missing:
+    for trial in missing:
+        if restart:
             _checkpoints(run, trial).drop_state()
+        elif _checkpoints(run, trial).drop_damaged_state():
+            _LOG.warning("%s starts again from its first epoch: its checkpoint is damaged", trial.name)
     data = TrainingData.load(run, missing)
     with connected():
         data = cache_in_object_store(data, missing)
@@ -131,6 +137,14 @@ def sweep(
         if ready:
             failed = {**failed, **_train(run, ready, data, layout)}
     return SweepResult(selected, failed)
+
+
+def _refuse_waiting(run: RunFolder, missing: Sequence[Trial]) -> None:
+    """Refuse to train again what will count again once the run has its images again."""
+    for trial in missing:
+        mismatch = run.store.mismatch(training(trial.model, trial.scenario), trial.shard)
+        if mismatch is not None and mismatch.waiting:
+            raise ConfigError(f"{trial.name} is trained, and {mismatch}: run `xray generate` first, then `xray sweep`")
 
 
 def _search(
@@ -194,6 +208,9 @@ def _failures(run: RunFolder, trials: Sequence[Trial], errors: Mapping[str, Exce
     failed, done = {}, _done(run)
     for trial in (trial for trial in trials if trial.key not in done):
         checkpoints = _checkpoints(run, trial)
+        if mismatch := run.store.mismatch(training(trial.model, trial.scenario), trial.shard):
+            failed[trial.key] = f"it is {mismatch}: the images were changed while it trained; run `xray sweep` again"
+            continue
         if checkpoints.failure() is None:
             message = str(errors.get(trial.name) or "it was not started").strip().splitlines()[-1]
             checkpoints.fail(f"its worker died, {trial.training.retries + 1} times: {message}")

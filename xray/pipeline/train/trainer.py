@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -46,7 +47,7 @@ def train_trial(trial: Trial, data: TrainingData, gpus: float, report: Report, c
         XrayError: the loss is not a number, the disk is full, or weights are missing.
     """
     workers = trial.training.workers
-    store, path = open_store(RunFolder(data.uri).store.path("tune"))
+    store, path = open_store(RunFolder(data.uri, trust=True).store.path("tune"))
     TorchTrainer(
         train_worker,
         train_loop_config={"trial": trial, "data": data, "gpus": gpus, "report": report if workers == 1 else None},
@@ -86,18 +87,18 @@ def train_worker(config: Mapping[str, Any]) -> None:
     """
     trial, data, report = config["trial"], config["data"], config["report"] or ray.train.report
     worker = _this_worker(trial, config["gpus"])
-    checkpoints = Checkpoints(RunFolder(data.uri).store.trial_folder(*trial.key))
+    checkpoints = Checkpoints(RunFolder(data.uri, trust=True).store.trial_folder(*trial.key))
     try:
-        state = checkpoints.resume()
+        state, made_from = checkpoints.resume(), data.inputs(trial.scenario)
         learner = _build_learner(trial, data, worker)
-        if state is not None:
+        if state is not None and state.made_from in (None, made_from):  # else of images that the run no longer has
             learner.restore(state)
         written = time.monotonic()
         while not learner.done:
             row = _history_row(trial, learner.epoch())
             due = time.monotonic() - written >= trial.training.checkpoint_seconds
             if worker.rank == 0 and due and not learner.done:
-                checkpoints.write(learner.state())
+                checkpoints.write(replace(learner.state(), made_from=made_from))
                 written = time.monotonic()
             report(row)
         if worker.rank == 0:
@@ -135,7 +136,7 @@ def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoin
     Raises:
         XrayError: a tested scenario has no images, or the disk is full.
     """
-    trial, run, split = learner.trial, RunFolder(data.uri), data.split(learner.trial)
+    trial, run, split = learner.trial, RunFolder(data.uri, trust=True), data.split(learner.trial)
     started = time.perf_counter()
     learner.use_best()
     facts = _facts(learner, data, split)
@@ -147,7 +148,8 @@ def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoin
     seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
     tables = {"predictions": (pa.concat_tables(by_scenario.values()), None), "history": (history, None)}
     written = {"weights": {"path": ["trials", trial.model, trial.scenario, trial.shard, name], **file_entry}}
-    run.store.commit(training(trial.model, trial.scenario), trial.shard, tables, counts, seconds, facts, written)
+    stage, made_from = training(trial.model, trial.scenario), data.inputs(trial.scenario, *trial.tests)
+    run.store.commit(stage, trial.shard, tables, counts, seconds, facts, written, made_from)
     checkpoints.drop_state()  # only now: a training that dies during its test must not start over
 
 

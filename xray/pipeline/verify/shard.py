@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from xray.core.images import ANY, decode
 from xray.core.patches import Patch
 from xray.masks import decode_mask
 from xray.pipeline.generate.render import status_counts
+from xray.runs.dependencies import Dependencies
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage, file_facts
@@ -31,6 +33,7 @@ PROBLEM_KINDS = {
     "rows": "the rows are not those of the plan, or not those that the receipt counts",
     "picture": "an image, mask or patch cannot be decoded, has the wrong size, or does not match its row",
     "unplanned": "the plan has nothing that the receipt could belong to",
+    "stale": "it was made from something else than the run has now; it does not count",
 }
 """Descriptions by kind of problem."""
 
@@ -69,8 +72,18 @@ class ShardFindings:
     images: int = 0
 
 
-def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pictures: bool) -> ShardFindings:
-    """Inspect everything that was committed of a shard with a receipt; `pictures`: also decode every image and mask.
+def inspect_shard(
+    run: RunFolder, now: Dependencies, stage: Stage, shard: str, *, planned: bool, pictures: bool
+) -> ShardFindings:
+    """Inspect everything that was committed of a shard with a receipt, and what it was made from.
+
+    Args:
+        run: with the shard.
+        now: what the run has.
+        stage: of the receipt.
+        shard: of the receipt.
+        planned: whether the plan has the shard.
+        pictures: also decode every image and mask.
 
     Raises:
         UnreachableError: the store does not answer.
@@ -83,14 +96,14 @@ def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pi
 
     try:
         receipt = run.store.receipt(stage, shard)
-    except (DamagedError, Rejected, TypeError):
-        report("damaged", receipt_path, "not as it was written")
+    except (DamagedError, Rejected) as error:
+        report("damaged", receipt_path, str(error))
         return ShardFindings(problems)
     tables: dict[str, pa.Table] = {}
     if receipt.shard != shard:
         report("damaged", receipt_path, f"it belongs to {receipt.shard}")
     for name, entry in receipt.files.items():
-        result = read_file(run, entry)
+        result = read_file(run.store.path(*entry["path"]), entry)
         if isinstance(result, pa.Table):
             tables[name] = result
         elif result is not None:
@@ -99,6 +112,9 @@ def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pi
     if not planned:
         report("unplanned", receipt_path, "the plan has no such shard")
     elif receipt.shard == shard:
+        mismatch = now.mismatch(stage, receipt)
+        if mismatch is not None and not mismatch.waiting:
+            report("stale", receipt_path, str(mismatch))
         report("rows", receipt_path, *_row_problems(run, stage, receipt, tables))
     if pictures:
         for name in tables.keys() & {"images", "masks"}:
@@ -111,10 +127,10 @@ def inspect_shard(run: RunFolder, stage: Stage, shard: str, *, planned: bool, pi
     return ShardFindings(problems, files, receipt.bytes, len(tables.get("images", ())))
 
 
-def read_file(run: RunFolder, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
+def read_file(uri: str, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
     """Read a committed file: its table, the kind and detail of a problem, or None for a sound file without `rows`."""
     try:
-        data = read_committed(run.store.path(*entry["path"]))
+        data = read_committed(uri)
     except Rejected as verdict:
         return "missing", str(verdict)
     changed = [(key, now, entry[key]) for key, now in file_facts(data).items() if now != entry.get(key, now)]
@@ -137,8 +153,9 @@ def _row_problems(run: RunFolder, stage: Stage, receipt: Receipt, tables: Mappin
         batch = shard if stage in (MASK, REMOVE) else ShardId(shard).batch
         yield from _compare("image_id", _ids(tables[name], "image_id"), _ids(run.plan.batch(batch), "image_id"))
     if "images" in tables:
-        planned = _ids(run.plan.shard(shard).plan, "sample_id")
-        yield from _compare("sample_id", _ids(tables["images"], "sample_id"), planned)
+        planned = run.plan.shard(shard).plan
+        yield from _compare("sample_id", _ids(tables["images"], "sample_id"), _ids(planned, "sample_id"))
+        yield from _provenance_problems(tables["images"], planned)
         if status_counts(tables["images"]) != receipt.counts:
             yield "the receipt counts other images than there are"
     if "predictions" in tables:
@@ -171,6 +188,29 @@ def _compare(key: str, ids: Sequence[str], planned: Sequence[str]) -> Iterator[s
     counts = {"missing": missing, "not planned": extra, "twice": len(ids) - len(set(ids))}
     differences = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     yield f"{key}: {differences or 'in another order'}"
+
+
+def _provenance_problems(images: pa.Table, plan: pa.Table) -> Iterator[str]:
+    """Compare what images were made with, as far as it was recorded, with what PLAN says of them."""
+    planned = {row["sample_id"]: row for row in plan.to_pylist()}
+    counts: Counter[str] = Counter()
+    for row in images.select(["sample_id", "provenance", "status"]).to_pylist():
+        if row["status"] == schema.OK and row["sample_id"] in planned:
+            counts.update(_differences(json.loads(row["provenance"]), planned[row["sample_id"]]))
+    for name, count in counts.items():
+        yield f"{name}: {count:,} {'image is' if count == 1 else 'images are'} not of the one that is planned"
+
+
+def _differences(made: Mapping[str, Any], planned: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("seed", "prompt", "place"):
+        if made.get(name, planned[name]) != planned[name]:
+            yield name
+    settings = json.loads(planned["settings"])  # an image that is reused may have been made when there were fewer
+    if any(settings.get(name, value) != value for name, value in made.get("settings", {}).items()):
+        yield "settings"
+    donors = (planned["donor_id"], *(spare["donor_id"] for spare in planned.get("donor_spares") or ()))
+    if made.get("donor") is not None and made["donor"] not in donors:
+        yield "donor"
 
 
 def _image_problems(table: pa.Table) -> Iterator[str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from xray.core import yaml
-from xray.core.errors import DamagedError, Rejected
+from xray.core.errors import ConfigError, DamagedError, Rejected
 from xray.core.files import delete_file, paths_below
 from xray.core.progress import Progress
+from xray.core.uri import local_path
 from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard, read_file
 from xray.runs.folder import RunFolder
 from xray.runs.ids import PartId, ShardId
-from xray.runs.receipts import GENERATE, MASK, REMOVE, Stage
+from xray.runs.lock import EXPIRE_SECONDS
+from xray.runs.receipts import DERIVED, GENERATE, MASK, REMOVE, Stage
 from xray.runs.store import WORKS
 
 _READERS = 16
@@ -60,7 +64,8 @@ class VerifyReport:
 def verify(run: RunFolder, *, pictures: bool = True, clean: bool = False, repair: bool = False) -> VerifyReport:
     """Verify everything in a run.
 
-    Files are compared with their receipts byte by byte, rows with the plan, images with their hashes. While others work
+    Files are compared with their receipts byte by byte, rows with the plan, images with their hashes, and receipts with
+    what the run has of what their work was made from. While others work
     on the run, uncommitted work counts as missing, and its files may be listed as orphans.
 
     Args:
@@ -73,9 +78,9 @@ def verify(run: RunFolder, *, pictures: bool = True, clean: bool = False, repair
         ResourceError: `clean` or `repair` while another process works on the run.
         UnreachableError: the store does not answer, which is no damage.
     """
-    with contextlib.ExitStack() as locks:
-        for work in WORKS if clean or repair else ():
-            locks.enter_context(run.locked(work))
+    if clean or repair:
+        _drop_abandoned(run.uri)
+    with run.locked(*(WORKS if clean or repair else ())):
         report = _inspect(run, pictures)
         if clean:
             for name in report.orphans:
@@ -86,6 +91,24 @@ def verify(run: RunFolder, *, pictures: bool = True, clean: bool = False, repair
         return report
 
 
+def _drop_abandoned(uri: str) -> None:
+    """Remove what a killed writer left half written, without a lock: on a full disk, there may be no room for one.
+
+    Its writer has not written for as long as a lock lives; if it was suspended, its file is missed when it wakes.
+    """
+    folder = local_path(uri)
+    for name in paths_below(uri) if folder is not None else ():
+        path = Path(str(folder), name)
+        with contextlib.suppress(OSError):
+            if is_partial(path.name) and time.time() - path.stat().st_mtime > EXPIRE_SECONDS:
+                path.unlink()
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file was being written when its writer died, by its name."""
+    return name.startswith(".") and name.endswith(".partial")
+
+
 def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
     paths = paths_below(run.uri)  # before the receipts: what is committed meanwhile is no orphan
     plan_problems = list(_plan_problems(run))
@@ -93,24 +116,27 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
         return VerifyReport(0, 0, 0, 0, 0, {}, plan_problems, ())  # nothing can be compared with a damaged plan
     shards, batches = set(run.plan.shards()), set(run.plan.batches())
     replaced = {name for part in run.plan.replaced() for name in (part, PartId(part).source)}  # of shards, of batches
+    receipted = {stage: run.store.receipted(stage) for stage in run.store.stages()}
     receipts = [
         (stage, shard)
-        for stage in run.store.stages()
-        for shard in sorted(run.store.receipted(stage))
+        for stage, names in receipted.items()
+        for shard in sorted(names)
         if stage[0] == "train" or ShardId(shard).part not in replaced
     ]
+    now = run.store.dependencies()
 
     def inspect(receipt: tuple[Stage, str]) -> ShardFindings:
         stage, shard = receipt
         planned = stage[0] == "train" or shard in (batches if stage in (MASK, REMOVE) else shards)
-        return inspect_shard(run, stage, shard, planned=planned, pictures=pictures)
+        return inspect_shard(run, now, stage, shard, planned=planned, pictures=pictures)
 
     findings: list[ShardFindings] = []
     with ThreadPoolExecutor(_READERS) as pool, Progress("verify", len(receipts), "receipts") as progress:
         for shard_findings in pool.map(inspect, receipts):
             findings.append(shard_findings)
             progress.advance()
-    missing = _missing(run, shards, batches)
+    of_shards = [problem for shard in findings for problem in shard.problems]
+    missing = _missing(run, receipted, shards, batches)
     reusable = replaced if any(missing.values()) else set()
     return VerifyReport(
         receipts=len(receipts),
@@ -119,7 +145,7 @@ def _inspect(run: RunFolder, pictures: bool) -> VerifyReport:
         images=sum(shard.images for shard in findings),
         planned=run.plan.planned_rows(),
         missing=missing,
-        problems=[*plan_problems, *(problem for shard in findings for problem in shard.problems)],
+        problems=[*plan_problems, *of_shards, *_derived_problems(run)],
         orphans=_orphans(run, paths, receipts, findings, reusable),
     )
 
@@ -131,24 +157,51 @@ def _plan_problems(run: RunFolder) -> Iterator[Problem]:
         yield Problem("damaged", "run.json", "not as it was written")
         return
     for name, sha256 in files.items():
-        if isinstance(problem := read_file(run, {"path": name.split("/"), "sha256": sha256}), tuple):
+        try:
+            problem = read_file(run.plan.file_uri(name, sha256), {"sha256": sha256})
+        except ConfigError as error:  # a name outside of the run
+            problem = ("damaged", str(error))
+        if isinstance(problem, tuple):
             kind, detail = problem
             yield Problem(kind, name, detail)
 
 
-def _missing(run: RunFolder, shards: set[str], batches: set[str]) -> dict[Stage, int]:
+def _derived_problems(run: RunFolder) -> Iterator[Problem]:
+    """Compare the tables of results with their facts; those of earlier versions have none."""
+    for table in run.store.derived():
+        try:
+            file = run.store.derived_file(table)
+        except DamagedError as error:
+            yield Problem("damaged", f"receipts/{DERIVED[0]}/{table}.json", str(error), DERIVED, table)
+            continue
+        if isinstance(problem := read_file(file.uri, file.facts), tuple):
+            kind, detail = problem
+            yield Problem(kind, f"{table}.parquet", detail, DERIVED, table)
+
+
+def _missing(
+    run: RunFolder, receipted: Mapping[Stage, set[str]], shards: set[str], batches: set[str]
+) -> dict[Stage, int]:
     missing: dict[Stage, int] = {}
-    stages = run.store.stages()
+    stages = [*receipted]
     if {*stages} <= {MASK, REMOVE}:  # models may have been evaluated without storing images
         stages.append(GENERATE)
     for stage in stages:
+        names = receipted.get(stage, set())
         if stage == MASK:
-            missing[stage] = len(batches - run.store.masked())
+            missing[stage] = len(batches - names - _masked_with_images(run, receipted.get(GENERATE, set())))
         elif stage == REMOVE:
-            missing[stage] = len(batches - run.store.done(REMOVE)) if run.recipe.needs_removed else 0
+            missing[stage] = len(batches - names) if run.recipe.needs_removed else 0
         elif stage[0] != "train":
-            missing[stage] = len(shards - run.store.done(stage))
+            missing[stage] = len(shards - names)
     return missing
+
+
+def _masked_with_images(run: RunFolder, shards: set[str]) -> set[str]:
+    """The photo batches whose masks were made beside images."""
+    receipts = {shard: run.store.receipt_files.find(GENERATE, shard) for shard in shards}
+    with_masks = (shard for shard, receipt in receipts.items() if receipt is not None and "masks" in receipt.files)
+    return {ShardId(shard).batch for shard in with_masks}
 
 
 def _orphans(
@@ -162,14 +215,15 @@ def _orphans(
 
     `reusable`: parts of earlier plans whose results may still be reused; their files are no orphans.
     """
-    named = {name for shard in findings for name in shard.files} | set(run.plan.record()["files"])
-    named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in receipts}
+    named = {name for shard in findings for name in shard.files} | run.plan.names()
+    derived = [(DERIVED, table) for table in run.store.derived()]
+    named |= {"/".join(("receipts", *stage, f"{shard}.json")) for stage, shard in [*receipts, *derived]}
     unreadable = {problem.shard for shard in findings for problem in shard.problems if problem.kind == "damaged"}
     trained = {"/".join(("trials", *stage[1:], shard)) for stage, shard in receipts if stage[0] == "train"}
 
     def is_orphan(name: str) -> bool:
         folder, _, file = name.rpartition("/")
-        if file.startswith(".") and file.endswith(".partial"):
+        if is_partial(file):
             return True
         if name in named or name.split("/")[0] not in _FOLDERS:
             return False
@@ -186,7 +240,7 @@ def _revoke(run: RunFolder, problems: Sequence[Problem]) -> Mapping[Stage, int]:
     revoked: Counter[Stage] = Counter()
     for stage, shard in dict.fromkeys((problem.stage, problem.shard) for problem in problems):
         if stage is not None:
-            run.store.revoke(stage, shard)
+            run.store.drop_table(shard) if stage == DERIVED else run.store.revoke(stage, shard)
             revoked[stage] += 1
     if any(problem.path == "recipe.yaml" for problem in problems):
         run.store.write_file("recipe.yaml", yaml.dump(run.plan.record()["recipe"]).encode())
