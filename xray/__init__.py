@@ -34,15 +34,15 @@ _HOME = {
 __all__ = ["open", *_HOME]
 
 
-def open(uri: str) -> Run:
-    """The run at a URI, local or in an object store.
+def open(uri: str, *, trust: bool = False) -> Run:
+    """The run at a URI, local or in an object store; `trust`: import the plug-ins that it names (see `Run`).
 
     Raises:
         XrayError: there is none.
     """
     from xray.api import open_run
 
-    return open_run(uri)
+    return open_run(uri, trust=trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from xray.cluster.security import ALLOW_OPEN, _write_once, answers_anybody, keep_token_private, refuse_open_cluster
+from xray.cluster.security import (
+    ALLOW_OPEN,
+    _write_once,
+    answers_anybody,
+    keep_token_private,
+    private_folder,
+    refuse_open_cluster,
+)
 from xray.core.errors import ResourceError
 
 VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", ALLOW_OPEN)
@@ -30,6 +37,24 @@ def test_a_new_token_is_readable_by_its_owner_alone(home: Path) -> None:
     token = home / ".ray" / "auth_token"
     assert token.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(token.read_text())) == 32
+
+
+def test_only_this_user_can_enter_the_folder_of_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    folder = private_folder()
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert private_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    folder = private_folder()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResourceError, match="RAY_TMPDIR"):
+        private_folder()
 
 
 def test_a_token_that_others_can_read_is_kept_and_made_private(home: Path) -> None:

@@ -31,7 +31,7 @@ def evaluate(
     from xray.pipeline.evaluate.evaluate import evaluate as evaluate_models
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=True)
     models = models_by_name(model) if model else folder.recipe.models
     counts = evaluate_models(folder, models, from_plan=from_plan, bad_rows=bad_rows, actors=actors, gpus=gpus)
     for name, by_model in counts.items():

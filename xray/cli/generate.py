@@ -32,7 +32,7 @@ def generate(
     from xray.runs.folder import RunFolder
     from xray.runs.receipts import GENERATE
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=True)
     retried = images_to_remake(folder)
     done = RowCounts.of(receipt for receipt in folder.store.receipts(GENERATE) if receipt.shard not in retried)
     planned = folder.plan.planned_rows()

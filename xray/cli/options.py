@@ -10,6 +10,9 @@ from typer.core import TyperCommand
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file, by path or URI.")]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, by path or URI (s3://, gs://).")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Import the plug-ins that the run names: code that you must trust.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost; do nothing.")]
 BadRows = Annotated[
     float | None, typer.Option(min=0, max=1, help="Share of bad rows at which the run stops, for example 0.05.")

@@ -24,7 +24,7 @@ def pipeline(recipe: RecipePath, run: RunPath, bad_rows: BadRows = None, first: 
     with connected():
         generate(run, bad_rows=bad_rows)
         evaluate(run)
-        folder = RunFolder.open(run)
+        folder = RunFolder.open(run, trust=True)
         if folder.recipe.training is not None and folder.plan.first is None:
             sweep(run)
     score(run)

@@ -47,10 +47,10 @@ def plan(
     from xray.pipeline.plan.plan import write_plan
     from xray.pipeline.plan.survey import survey
     from xray.runs.folder import RunFolder
-    from xray.runs.recipe import load_recipe
+    from xray.runs.recipe import load_recipe, recipe_values
 
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps half as much again of millions of rows
-    new, folder = load_recipe(recipe), RunFolder(run)
+    new, folder = load_recipe(recipe), RunFolder(run, trust=True)
     if replan and not folder.plan.exists:
         raise ConfigError(f"{location(folder.uri)} has no plan yet: run without --replan")
     with Progress("scan photographs", None, "photographs") as progress:
@@ -64,6 +64,8 @@ def plan(
         _replan(folder, new, inputs, dry_run)
     elif dry_run:
         _print_expected(folder, new, inputs)
+        if new.training is not None and first is None:
+            _print_trials(new.training, recipe_values(new))
     else:
         total = None if len(inputs.known) else len(inputs.source)  # known ones count only for new scenarios
         with Progress("plan", total, "photographs") as progress:

@@ -8,15 +8,16 @@ import typer
 
 from xray.cli.output import out
 
-DEFAULT_FACTORS = ["model", "scenario", "category"]
-
 
 def regress(
     table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="CSV, TSV, text of a spreadsheet (also .gz) or Parquet.")
+        str, typer.Argument(metavar="TABLE", help="CSV, TSV, text of a spreadsheet (also .gz) or Parquet; or a run.")
     ],
     response: Annotated[str, typer.Option(help="Column to explain.")] = "accuracy",
-    factors: Annotated[list[str], typer.Option(help="Columns that explain it; several words.")] = DEFAULT_FACTORS,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns that explain it; several words.", show_default="model scenario category"),
+    ] = None,
     reference: Annotated[
         list[str] | None, typer.Option(metavar="FACTOR=LEVEL", help="Level that the others are compared with.")
     ] = None,
@@ -49,14 +50,18 @@ def regress(
         bool, typer.Option("--force", help="Replace files in DIR that xray regress did not write.")
     ] = False,
 ) -> None:
-    """Fit a multiple linear regression to any table of accuracies, and print it as GraphPad Prism does."""
+    """Fit a multiple linear regression to a run or any table of accuracies, and print it as GraphPad Prism does.
+
+    Of a run, models that are pretrained or trained on the original count. The response may be accuracy or p_true;
+    --cluster image_id (or group) regresses single predictions instead of means.
+    """
     from xray.core.progress import step
-    from xray.pipeline.regress import RegressionSpec, parse_references
+    from xray.pipeline.regress import FACTORS, RegressionSpec, parse_references
     from xray.pipeline.regress import regress as regress_table
     from xray.report.regression import files, interpretations, write
 
     spec = RegressionSpec(
-        response, factors, parse_references(reference or [], factors),
+        response, factors, parse_references(reference or [], factors or FACTORS),
         [pair.split(":") for pair in interactions or []], weights, cluster, confidence, unit, missing,
     )  # fmt: skip
     with step("fitting"):

@@ -17,7 +17,7 @@ def remove(run: RunPath) -> None:
     from xray.pipeline.generate.preparation import remove as remove_objects
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=True)
     pools: dict[str, PoolState] = {}
     counts, examples = remove_objects(folder, watch=pools.update)
     print_outcomes("photographs", counts, examples)

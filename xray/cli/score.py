@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xray.cli.options import RunPath
+from xray.cli.options import RunPath, Trust
 from xray.cli.output import out
+from xray.core.text import counted
+
+if TYPE_CHECKING:
+    from xray.runs.folder import RunFolder
 
 
-def score(run: RunPath) -> None:
+def score(run: RunPath, trust: Trust = False) -> None:
     """Compute accuracies by model, scenario and category, drops, and S_robust, with intervals."""
     from xray.cli.summary import summary
     from xray.core.progress import step
     from xray.pipeline.score import score as score_run
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=trust)
     with step("computing scores and their intervals"):
         scores = score_run(folder)
     out.print(summary(scores), markup=False)
+    for note in _notes(folder):
+        out.print(f"note: {note}", markup=False)
+
+
+def _notes(folder: RunFolder) -> Iterator[str]:
+    """Yield what the numbers of a run do not show."""
+    from xray.pipeline.score import unfinished_models
+    from xray.runs.groups import GROUPED_BY, shared_groups
+    from xray.runs.trials_table import trials_table
+
+    for model, (seen, planned) in unfinished_models(folder).items():
+        yield (
+            f"{model} has seen {seen:,} of {counted(planned, 'image')}, and its numbers are of these; `xray generate` "
+            "and `xray evaluate` add the others"
+        )
+    if groups := shared_groups(folder.store.table("source", GROUPED_BY)):
+        yield (
+            f"{len(groups):,} photographs belong together in {counted(len(set(groups.values())), 'group')}, each of "
+            "which counts as one photograph in intervals"
+        )
+    trials = trials_table(folder)
+    if unfinished := int((trials["status"] != "done").sum()):
+        yield f"{unfinished:,} of {counted(len(trials), 'training')} are not finished, and no number depends on them"
     if folder.recipe.needs_masks and (caveat := folder.recipe.masks.refiner.caveat):
-        out.print(f"note: {caveat}", markup=False)
+        yield caveat
     if (first := folder.plan.first) is not None:
-        out.print(f"note: of the first {first:,} photographs of each category; plan without --first to add the others")
+        yield f"of the first {first:,} photographs of each category; plan without --first to add the others"
 
 
-def report(run: RunPath) -> None:
+def report(run: RunPath, trust: Trust = False) -> None:
     """Write report.html: one file to look at, and to send to a colleague."""
     from xray.core.progress import step
     from xray.core.uri import location
     from xray.report import write_report
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=trust)
     with step("writing the report"):
         uri = write_report(folder)
     out.print(f"report: {location(uri)}", markup=False)
@@ -46,13 +74,14 @@ def realism(
     clip: Annotated[str | None, typer.Option(help="Weights for CLIPScore, such as clip-vit-l14.")] = None,
     lpips: Annotated[str | None, typer.Option(help="Weights for LPIPS, such as alexnet.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    trust: Trust = False,
 ) -> None:
     """Measure how realistic inpainted images are (FID, KID, CLIPScore, LPIPS), and how many the filter kept."""
     from xray.pipeline.realism import keep_rates
     from xray.pipeline.realism import realism as measure_realism
     from xray.runs.folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=trust)
     out.print(keep_rates(folder).to_string(index=False), markup=False)
     table = measure_realism(folder, inception=inception, clip=clip, lpips=lpips, device=device)
     out.print(table.to_string(index=False))

@@ -13,6 +13,7 @@ from rich.text import Text
 from xray.core.text import counted
 from xray.pipeline.score import Scores
 from xray.runs.roles import PRETRAINED, series_name
+from xray.statistics.robustness.chance import NOT_ABOVE_CHANCE
 from xray.statistics.robustness.findings import cross_finding, interval_over, multiplicity, s_robust_finding
 
 _MAX_WIDTH = 120
@@ -23,7 +24,8 @@ def summary(scores: Scores) -> str:
     """Format accuracies and drops, train × test matrices, S_robust or what it lacks, and warnings.
 
     Accuracies and drops are of models that are pretrained or trained on the reference, the largest drop of each model
-    first. A model trained on other scenarios has a matrix. Models at chance have accuracies, but no drops.
+    first. A model trained on other scenarios has a matrix. Models that are not shown to be above chance have
+    accuracies, but no drops.
     """
     blocks = [_accuracies(scores), *_matrices(scores), _robustness(scores), _segmentation(scores)]
     blocks += [
@@ -52,7 +54,7 @@ def _accuracies(scores: Scores) -> str:
     table["order"] = -table["drop"].where(table["scenario"] != scores.reference, float("inf"))
     rows = [
         (series_name(row["model"], row["trained_on"]), row["scenario"], f"{100 * row['accuracy']:.1f} %",
-         f"{row['n']:,}", "at chance" if (row["model"], row["trained_on"]) in at_chance
+         f"{row['n']:,}", NOT_ABOVE_CHANCE if (row["model"], row["trained_on"]) in at_chance
          else "reference" if row["scenario"] == scores.reference else _drop(row), _without_object(row))
         for row in table.sort_values(["model", "trained_on", "order", "scenario"]).to_dict("records")
     ]  # fmt: skip
@@ -103,16 +105,20 @@ def _matrix(table: pd.DataFrame, model: str, reference: str) -> str:
 
 def _robustness(scores: Scores) -> str:
     cross = {(row["model"], row["trained_on"]): row for row in scores.cross.to_dict("records")}
+    rows = scores.s_robust.to_dict("records")
+    pretrained = {row["model"] for row in rows if row["trained_on"] == PRETRAINED}
     return "\n".join(
-        _incomplete(row, cross.get((row["model"], row["trained_on"]))) if row["missing"] else _s_robust(row)
-        for row in scores.s_robust.to_dict("records")
+        _incomplete(row, cross.get((row["model"], row["trained_on"])))
+        if row["missing"]
+        else _s_robust(row, ", trained here" if row["model"] in pretrained else "")
+        for row in rows
     )
 
 
-def _s_robust(row: _Row) -> str:
+def _s_robust(row: _Row, which: str) -> str:
     finding = s_robust_finding(row)
     return (
-        f"{row['model']}: S_robust {row['s_robust']:.4f}{_bounds(row)}, as published {row['plug_in']:.4f}"
+        f"{row['model']}{which}: S_robust {row['s_robust']:.4f}{_bounds(row)}, as published {row['plug_in']:.4f}"
         f"{f'; {finding}' if finding else ''}\n"
         f"  = 1 − (cross {row['sigma2_cross']:.4f} + inner {row['sigma2_inner']:.4f}), mu = {row['mu']:.4f}, "
         f"{_scenarios(row)} ({row['scenarios']}), {_photographs(row)}\n"

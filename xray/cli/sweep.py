@@ -33,7 +33,7 @@ def sweep(
     with extra("train"):
         from xray.pipeline.train import sweep as verb
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, trust=True)
     wanted, missing = verb.select_trials(folder, models, within, folds)
     done, epochs = len(wanted) - len(missing), wanted[0].training.epochs
     out.print(f"{len(wanted):,} trials, {done:,} done, {len(missing):,} to do of up to {epochs} epochs")

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,32 @@ def keep_token_private() -> None:
         raise ResourceError(
             f"cannot write Ray's token to {path}: {error.strerror}; set RAY_AUTH_TOKEN_PATH to a file elsewhere"
         ) from error
+
+
+def private_folder() -> Path:
+    """Return a folder for Ray's temporary files that only this user can enter; Ray opens its own folders to everybody.
+
+    It is `xray-UID` in `RAY_TMPDIR`, or in the temporary folder of the system.
+
+    Raises:
+        XrayError: it cannot be created, or somebody else has created it.
+    """
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / f"xray-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise ResourceError(
+                f"{folder} belongs to user {status.st_uid} or is a link, so that others could enter a local session of "
+                "Ray; set RAY_TMPDIR to a folder of your own with a short path"
+            )
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot create {folder} for the temporary files of Ray: {error.strerror}; set RAY_TMPDIR to a folder of "
+            "your own with a short path"
+        ) from error
+    return folder
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
-from xray.cluster.security import keep_token_private, refuse_open_cluster
+from xray.cluster.security import keep_token_private, private_folder, refuse_open_cluster
+from xray.cluster.watch import ending_with_ray
 from xray.core.errors import ResourceError
 
+_ANSWER_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _KEEP_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
@@ -53,18 +57,9 @@ def connected(workers: int | None = None) -> Iterator[None]:
         _refuse_if_open()
         yield
         return
-    address = os.environ.get("RAY_ADDRESS", "local")
-    if address.startswith(("http://", "https://")):
-        raise ResourceError(
-            f"RAY_ADDRESS={address} is the address for submitting jobs. To run this command, set RAY_ADDRESS=auto on a "
-            "node of the cluster, or HOST:6379 of its head; without RAY_ADDRESS the command runs on this machine"
-        )
-    local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
-    if local:
-        keep_token_private()
-        # Every session but the last leaves a thread of this exporter behind, which can crash the process at exit.
-        os.environ.setdefault("RAY_enable_open_telemetry", "0")
-    with _announced(address), _quiet_start() if local else contextlib.nullcontext(), _own_signals():
+    address = _address()
+    local = _local_options(workers) if address == "local" else {}
+    with _announced(address), _starting_locally() if local else contextlib.nullcontext(), _own_signals():
         try:
             ray.init(
                 address=address,
@@ -93,9 +88,62 @@ def connected(workers: int | None = None) -> Iterator[None]:
             ) from error
     try:
         _refuse_if_open()
-        yield
+        with ending_with_ray() if local else contextlib.nullcontext():
+            yield
     finally:
         ray.shutdown()
+
+
+def _address() -> str:
+    """Return `local`, `auto`, or the address of a cluster that answers; Ray itself would wait for minutes.
+
+    Raises:
+        XrayError: `RAY_ADDRESS` is something else, or nothing listens there.
+    """
+    address = os.environ.get("RAY_ADDRESS", "").strip() or "local"
+    scheme, _, rest = address.rpartition("://")
+    if address.lower() in ("local", "auto"):
+        return address.lower()
+    if scheme.lower() in ("http", "https"):
+        raise ResourceError(
+            f"RAY_ADDRESS={address} is the address for submitting jobs. To run this command, set RAY_ADDRESS=auto on a "
+            "node of the cluster, or HOST:6379 of its head; without RAY_ADDRESS the command runs on this machine"
+        )
+    host, _, port = rest.rpartition(":")
+    if scheme.lower() not in ("", "ray") or not host or not port.isdecimal() or not 0 < int(port[:6]) < 2**16:
+        raise ResourceError(
+            f"RAY_ADDRESS={address} is no address of a Ray cluster: write HOST:6379 of its head, auto on a node of the "
+            "cluster, or nothing to run on this machine"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ResourceError(f"no Ray cluster at RAY_ADDRESS={address}, or it cannot be reached: {error}") from error
+    return address
+
+
+def _local_options(workers: int | None) -> dict[str, Any]:
+    """Prepare a local session that no other user and no other machine can enter; return arguments of `ray.init`."""
+    keep_token_private()
+    # Every session but the last leaves a thread of this exporter behind, which can crash the process at exit.
+    os.environ.setdefault("RAY_enable_open_telemetry", "0")
+    return {"num_cpus": workers, "include_dashboard": False, "_temp_dir": str(private_folder() / "ray")}
+
+
+@contextlib.contextmanager
+def _starting_locally() -> Iterator[None]:
+    """Start Ray quietly, and on loopback: its services listen on the node's address, by default that of the network.
+
+    Ray replaces an address of loopback by that of the network, but where it is to run on one machine only, which is
+    its default on macOS and Windows (`RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER`) and is read once, on import.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with _quiet_start():
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
