@@ -51,6 +51,8 @@ bench: install  ## Measure speed and memory, each beside a rival.
 	$(BIN)/python benchmarks/pools.py
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/checks.py
+	$(BIN)/python benchmarks/many_predictions.py
 	$(BIN)/python benchmarks/inference_speed.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/train.py

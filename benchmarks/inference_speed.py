@@ -8,7 +8,7 @@
 - regression: coefficients, classical errors and errors clustered by photograph from 10⁷ predictions (8 models, 14
   scenarios, 12 categories, 15,000 photographs, in any order), beside the statsmodels formula on 10⁶ of them, in turns.
   `cells_vs_formula`: seconds of the formula on 10⁶ rows over ours on 10⁷, columns of names being categories for both.
-  Ours counts in up to 4 threads; `…_one_thread`: in one.
+  Ours counts in up to 4 threads; `…_one_thread`: in one; `…_cpu`: the same in CPU time.
   `…_of_text`: text, as pandas reads it, for the formula alone; `…_both_text`: for both; `…_same_rows`: categories,
   10⁶ rows for both. Memory is what the allocator was asked for beyond the table.
 """

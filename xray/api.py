@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from xray.runs.folder import RunFolder
 from xray.runs.tables import RunTables
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from xray.statistics.regression.validation import Missing
 
 
+class RegressionOptions(TypedDict, total=False):
+    """The options that all regressions of a run share; see `Run.regression`."""
+
+    interactions: Sequence[Sequence[str]]
+    confidence: float
+    missing: Missing
+
+
 class Run(RunTables):
     """A run at a URI, local or in an object store: its tables as data frames, and regressions of them.
 
@@ -25,10 +33,12 @@ class Run(RunTables):
 
     Args:
         uri: path or URI of a run's folder.
+        trust: whether plug-ins that the run names may be imported, which runs their code. Without it, a run with
+            plug-ins of its own shows its tables; what needs a plug-in is refused, unless you have imported it.
     """
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(RunFolder(uri))
+    def __init__(self, uri: str, *, trust: bool = False) -> None:
+        super().__init__(RunFolder(uri, trust=trust))
 
     def __repr__(self) -> str:
         return f"Run({self.uri!r})"
@@ -41,10 +51,8 @@ class Run(RunTables):
         rows: Rows = "cells",
         cluster: str | None = None,
         *,
-        interactions: Sequence[Sequence[str]] = (),
         weights: str | None = None,
-        confidence: float = 0.95,
-        missing: Missing = "error",
+        **options: Unpack[RegressionOptions],
     ) -> Regression:
         """Regress accuracy on model, scenario and category; the result displays itself in a notebook.
 
@@ -58,19 +66,17 @@ class Run(RunTables):
                 row each, with standard errors clustered by photograph.
             cluster: column that identifies dependent rows; of predictions `image_id`, or `group` if photographs belong
                 together.
-            interactions: pairs of factors.
             weights: `n`, to weight cells by their number of predictions.
-            confidence: of the intervals, between 0 and 1.
-            missing: `drop` leaves out rows with an empty factor, such as prompts of what is not inpainted.
+            options: `interactions`, pairs of factors (default: none); `confidence` of the intervals, between 0 and 1
+                (0.95); `missing`: `drop` leaves out rows with an empty factor, such as prompts of what is not
+                inpainted (`error`).
 
         Raises:
             ConfigError: as `xray.statistics.regression`, or there are no such predictions.
         """
         from xray.pipeline.regress import RegressionSpec, regress_run
 
-        spec = RegressionSpec(
-            response, factors, reference or {}, interactions, weights, cluster, confidence, missing=missing
-        )
+        spec = RegressionSpec(response, factors, reference or {}, weights=weights, cluster=cluster, **options)
         return regress_run(self._folder, spec, rows)
 
     def binomial_regression(
@@ -79,10 +85,7 @@ class Run(RunTables):
         factors: Sequence[str] | None = None,
         rows: Rows = "predictions",
         cluster: str | None = None,
-        *,
-        interactions: Sequence[Sequence[str]] = (),
-        confidence: float = 0.95,
-        missing: Missing = "error",
+        **options: Unpack[RegressionOptions],
     ) -> CountRegression:
         """Regress the log odds of a correct prediction, so that fitted accuracies stay between 0 and 1.
 
@@ -94,10 +97,7 @@ class Run(RunTables):
         """
         from xray.pipeline.regress import RegressionSpec, regress_run_binomial
 
-        spec = RegressionSpec(
-            factors=factors, reference=reference or {}, interactions=interactions, cluster=cluster,
-            confidence=confidence, missing=missing,
-        )  # fmt: skip
+        spec = RegressionSpec(factors=factors, reference=reference or {}, cluster=cluster, **options)
         return regress_run_binomial(self._folder, spec, rows)
 
     def mixed_regression(
@@ -106,10 +106,7 @@ class Run(RunTables):
         factors: Sequence[str] | None = None,
         response: str = "accuracy",
         group: str | None = None,
-        *,
-        interactions: Sequence[Sequence[str]] = (),
-        confidence: float = 0.95,
-        missing: Missing = "error",
+        **options: Unpack[RegressionOptions],
     ) -> MixedRegression:
         """Regress predictions with a random intercept for each photograph, or each value of the column `group`.
 
@@ -121,20 +118,18 @@ class Run(RunTables):
         """
         from xray.pipeline.regress import RegressionSpec, regress_run_mixed
 
-        spec = RegressionSpec(
-            response, factors, reference or {}, interactions, cluster=group, confidence=confidence, missing=missing
-        )
+        spec = RegressionSpec(response, factors, reference or {}, cluster=group, **options)
         return regress_run_mixed(self._folder, spec)
 
 
-def open_run(uri: str) -> Run:
-    """Open an existing run.
+def open_run(uri: str, *, trust: bool = False) -> Run:
+    """Open an existing run; see `Run`.
 
     Raises:
         XrayError: there is no run at `uri`.
     """
     RunFolder.open(uri)
-    return Run(uri)
+    return Run(uri, trust=trust)
 
 
 def survey(recipe: Recipe, run: Run | None = None) -> Survey:

@@ -82,6 +82,7 @@ class Result:
     """What the simulations of a setting gave; losses are 1 − S_robust.
 
     Args:
+        definition: reading of S_robust.
         truth: true loss.
         held: by method, the share of intervals that hold it.
         width: by method, their mean width.
@@ -89,6 +90,7 @@ class Result:
         debiased: estimate of each simulation.
     """
 
+    definition: Definition
     truth: float
     held: dict[Method, float]
     width: dict[Method, float]
@@ -113,7 +115,7 @@ def measured(simulation: Simulation, methods: Sequence[Method], runs: int, seed:
     joined = {method: np.concatenate(parts, axis=1) for method, parts in bounds.items()}
     held = {method: share_held(bounds_2S, truth) for method, bounds_2S in joined.items()}
     width = {method: float(np.nanmean(high_S - low_S)) for method, (low_S, high_S) in joined.items()}
-    return Result(truth, held, width, np.concatenate(plug_in), np.concatenate(debiased))
+    return Result(simulation.definition, truth, held, width, np.concatenate(plug_in), np.concatenate(debiased))
 
 
 def differences(first: Setting, second: Setting, method: LossMethod, runs: int, seed: int) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 Values = NDArray[np.float64]
-FRESH_SEED, FEW_SEED = 20_261_130, 20_261_201
+FRESH_SEED, FEW_SEED, ACCURACIES_SEED, RATIOS_SEED, CLASSES_SEED = (
+    20_261_130,
+    20_261_201,
+    20_261_202,
+    20_261_203,
+    20_261_205,
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,19 @@ def fresh(count: int = 40, seed: int = FRESH_SEED) -> list[Setting]:
     return result
 
 
+def fresh_classes(count: int = 24, seed: int = CLASSES_SEED) -> list[Setting]:
+    """Draw settings of up to 8 scenarios, 2 to 12 categories and 5 to 30 photographs of each, without an inner half."""
+    generator, result = np.random.Generator(np.random.PCG64(seed)), []
+    for setting in fresh(count, seed):
+        categories, spread = int(generator.integers(2, 13)), float(generator.choice([0.0, generator.uniform(0, 0.15)]))
+        photographs = categories * int(generator.integers(5, 31))
+        drops_Hn, mu = setting.drops_Hn[:1, :8], min(setting.mu, 0.8)
+        result.append(
+            replace(setting, drops_Hn=drops_Hn, photographs=photographs, mu=mu, categories=categories, spread=spread)
+        )
+    return result
+
+
 def few_changes() -> list[Setting]:
     """Return settings in which few verdicts change: few photographs, few scenarios, small drops, a good model."""
     return [
@@ -157,4 +176,62 @@ def fresh_few_changes(count: int = 40, seed: int = FEW_SEED) -> list[Setting]:
         photographs, mu = int(generator.integers(15, 100)), generator.uniform(0.9, 0.995)
         shared, variants = generator.uniform(0.85, 1.0), int(generator.choice([1, 1, 2, 3]))
         result.append(Setting(f"{name}, {100 * drop:.1f} points", drops_Hn, photographs, mu, shared, variants))
+    return result
+
+
+def drawn_accuracies(count: int = 60, seed: int = ACCURACIES_SEED) -> list[Setting]:
+    """Draw single scenarios of one to five variants; every other one has 2 to 10 wrong photographs on average."""
+    generator, result = np.random.Generator(np.random.PCG64(seed)), []
+    for k in range(count):
+        photographs = round(float(np.exp(generator.uniform(np.log(20), np.log(1000)))))
+        wrong, mu = generator.uniform(2, 10), generator.uniform(0.3, min(0.95, 1 - 2 / photographs))
+        name, mu = ("few wrong", 1 - min(0.5, wrong / photographs)) if k % 2 else ("any", mu)
+        result.append(
+            Setting(name, np.zeros((1, 1)), photographs, float(mu), float(generator.uniform(0.3, 0.98)), 1 + k // 2 % 5)
+        )
+    return result
+
+
+def drawn_pairs(count: int = 40, seed: int = RATIOS_SEED) -> list[Setting]:
+    """Draw pairs of scenarios whose accuracies are equal, nearly equal, or different, from low to high."""
+    generator, result = np.random.Generator(np.random.PCG64(seed)), []
+    for k in range(count):
+        second = generator.uniform(0.1, 0.6) if k % 2 else generator.uniform(0.6, 0.99)
+        losses = {"equal": 0.0, "nearly equal": generator.uniform(0, 0.05), "different": generator.uniform(-0.1, 0.5)}
+        name = [*losses][k % 3]
+        first = float(np.clip(second - losses[name], 0.02, 0.99))
+        photographs = round(float(np.exp(generator.uniform(np.log(15), np.log(400)))))
+        drops_Hn, shared = np.array([[second - first, 0.0]]), generator.uniform(0.3, 0.99)
+        result.append(Setting(name, drops_Hn, photographs, float(second), float(shared), int(generator.integers(1, 4))))
+    return result
+
+
+def drawn_grids(count: int = 24, seed: int = RATIOS_SEED + 1) -> list[Setting]:
+    """Draw nine scenarios, the cells of a map, whose accuracies are equal, random, or lower in one or around."""
+    generator, result = np.random.Generator(np.random.PCG64(seed)), []
+    around = np.arange(9) != 4
+    for k in range(count):
+        patterns = {
+            "equal cells": np.zeros(9),
+            "random cells": generator.exponential(0.08, 9) * around,
+            "one cell": np.eye(9)[0] * generator.uniform(0.02, 0.4),
+            "all around": around * generator.uniform(0.01, 0.3),
+        }
+        name, mu = [*patterns][k % 4], generator.uniform(0.5, 0.98)
+        drops_Hn = np.minimum(patterns[name], mu - 0.02)[None]
+        photographs = round(float(np.exp(generator.uniform(np.log(15), np.log(300)))))
+        shared = generator.uniform(0.3, 0.98)
+        result.append(Setting(name, drops_Hn, photographs, float(mu), float(shared), int(generator.integers(1, 4))))
+    return result
+
+
+def drawn_curves(count: int = 24, seed: int = RATIOS_SEED + 2) -> list[Setting]:
+    """Draw five scenarios, the levels of a curve, whose accuracies are equal or fall; half of the models are good."""
+    generator, result = np.random.Generator(np.random.PCG64(seed)), []
+    for k in range(count):
+        mu = generator.uniform(0.9, 0.99) if k % 2 else generator.uniform(0.6, 0.9)
+        name, loss = ("equal levels", 0.0) if k % 4 < 2 else ("falling", generator.uniform(0.02, 0.5))
+        drops_Hn, shared = np.linspace(0, loss, 5)[None], generator.uniform(0.3, 0.98)
+        photographs = round(float(np.exp(generator.uniform(np.log(15), np.log(300)))))
+        result.append(Setting(name, drops_Hn, photographs, float(mu), float(shared), int(generator.integers(1, 3))))
     return result

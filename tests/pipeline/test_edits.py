@@ -99,7 +99,7 @@ def test_no_wrong_answer_has_no_share():
 
 def test_donor_ids_are_those_of_the_plan():
     plan = pa.table({"sample_id": ["a", "b"], "donor_id": ["x", None]})
-    store = SimpleNamespace(table=lambda name, columns: {"plan": plan}[name].select(columns))
+    store = SimpleNamespace(table=lambda name, columns, where: {"plan": plan.filter(where)}[name].select(columns))
     table = with_donor_ids(pd.DataFrame({"sample_id": ["b", "a"], "correct": True}), store)
     assert table["donor_id"].tolist()[1] == "x"
     assert pd.isna(table["donor_id"][0])
@@ -139,7 +139,7 @@ def test_complexity_is_what_was_measured_of_each_image():
     )
     tables = {"images": images, "plan": pa.table({"sample_id": ["low-0"], "donor_id": ["x"]})}
 
-    def table(name, columns, where=None):
+    def table(name, columns, where=None, dictionaries=()):
         return (tables[name] if where is None else tables[name].filter(where)).select(columns)
 
     assert "sample_id" in columns(recipe)

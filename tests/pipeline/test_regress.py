@@ -307,6 +307,10 @@ def test_too_many_rows_leave_single_residuals_out(tmp_path: Path, monkeypatch: p
         (["counts.csv", "--factors", "model", "--missing", "skip"], "'skip'"),
         (["counts.csv", "--factors", "model", "--reference", "modl=a"], "'modl'; did you mean 'model'"),
         (["counts.csv", "--factors", "model", "--reference", "a"], "not 'a'"),
+        *(
+            (["counts.csv", "--factors", "model", *more], "'accuracy' has numbers")
+            for more in (["accuracy"], ["--mixed", "accuracy"], ["--cluster", "accuracy"])
+        ),
         (["counts.csv", "--factors", "model", "--interactions", "model:scenario"], "factor of an interaction"),
     ],
 )

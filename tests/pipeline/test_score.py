@@ -25,7 +25,7 @@ class TableRun:
     def store(self):
         return self
 
-    def table(self, name, columns=None):
+    def table(self, name, columns=None, dictionaries=()):
         tables = {"predictions": self.predictions, "masks": self.masks, "source": schema.SOURCE.empty_table()}
         return tables[name].select(columns or tables[name].schema.names)
 
@@ -268,14 +268,17 @@ class TestSRobust:
         tables += [predictions("net", {name: answers(19)}, name, 0) for name in ("grey", "blur")]
         scores = score(run := TableRun(pa.concat_tables([*tables, trained("good")]), TRAINING))
         (warning,) = scores.warnings
-        assert warning == "net: at chance: 55.0 % [34.2, 74.2] on original, chance 50.0 %"
+        assert (
+            warning
+            == "net, trained on original: not shown to be above chance: 55.0 % [34.2, 74.2] on original, chance 50.0 %"
+        )
         assert set(scores.above_chance(scores.drops)["model"]) == {"good"}
         rows = run.written["robustness"].to_pandas().set_index("model")
         values = ["cross", "plug_in", "s_robust", "s_robust_plug_in", "sigma2_cross", "sigma2_inner"]
         assert rows.loc["net", values].isna().all()
         assert rows.loc["good", values].notna().all()
         text = summary(scores)
-        assert text.count("at chance") == 3 + 1 + 1  # its scenarios, its S_robust, the note
+        assert text.count("not shown to be above chance") == 3 + 1 + 1  # its scenarios, its S_robust, the note
         assert "Of 2 intervals" in text
 
 

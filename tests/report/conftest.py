@@ -49,7 +49,7 @@ class SyntheticRun:
         planned = "2026-01-02T03:04:05+00:00"
         self.environment = {"planned": planned, "python": "3.11.2", "libraries": libraries, "revision": None}
 
-    def table(self, name, columns=None, where=None):
+    def table(self, name, columns=None, where=None, shards=None, dictionaries=()):
         if name == "history" and name not in self.tables:
             return schema.HISTORY.empty_table()
         if name not in self.tables:

@@ -184,3 +184,21 @@ def test_a_grid_is_left_out_of_figures_of_many_scenarios(make_run, monkeypatch):
     assert "The 9 combinations of size, position and background" in page.words
     monkeypatch.setattr("xray.report.contact_sheet._MAX_GRID", 4)
     assert "The first 4 of 9 combinations" in Page(build_report(edited_run(make_run))).words
+
+
+def test_models_that_are_not_shown_to_be_above_chance_are_left_out(make_run):
+    run = edited_run(make_run)
+    rows = run.tables["predictions"].to_pylist()
+    wrong = [row | {"model": "guess", "correct": False} for row in rows]
+    run.tables["predictions"] = pa.Table.from_pylist(rows + wrong, schema=PREDICTIONS)
+    page = Page(build_report(run))
+    assert page.mismatched == []
+    assert "edits" in page.ids
+    labels = [svg["aria-label"] for svg in page.all("svg")]
+    assert [label for label in labels if "guess" in label] == ["Accuracy of guess by category and scenario"]
+    assert any("m by position" in label for label in labels)
+    assert "guess – not shown to be above chance" in page.words
+    run.tables["predictions"] = pa.Table.from_pylist(wrong, schema=PREDICTIONS)
+    page = Page(build_report(run))
+    assert page.mismatched == []
+    assert not any("by model and scenario" in svg["aria-label"] for svg in page.all("svg"))

@@ -1,10 +1,12 @@
 import dataclasses
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from support.trained_tables import SCENARIOS, train
 
 from xray.report.data import gather
+from xray.report.header import render
 from xray.report.headline import headline
 
 KINDS = ("original", "blur_background", "random_background", "no_object")
@@ -88,15 +90,56 @@ def test_the_smallest_loss_is_the_best_even_if_it_is_clear(base):
 def test_models_at_chance_are_not_ranked(base):
     drops = {"random_background": (0.3, 0.2, 0.4), "blur_background": (0.1, 0.05, 0.2)}
     data = data_with(base, {"a": drops, "b": drops, "c": {"random_background": (0.0, -0.1, 0.1)}})
-    row = {"accuracy": 0.8, "ci_low": 0.1, "ci_high": 0.9, "chance": 0.25, "reason": "at chance"}
+    row = {
+        "accuracy": 0.8,
+        "ci_low": 0.1,
+        "ci_high": 0.9,
+        "chance": 0.25,
+        "reason": "not shown to be above chance: 80 %",
+    }
     one = dataclasses.replace(data, scores=dataclasses.replace(data.scores, at_chance={"a": row, "c": row}))
     sentence, details = headline(one)
     assert sentence.startswith("b loses most")
     assert not any("models" in detail for detail in details)
     every = dict.fromkeys("abc", row)
     sentence, details = headline(dataclasses.replace(data, scores=dataclasses.replace(data.scores, at_chance=every)))
-    assert "a, cannot be distinguished from chance (25 %): its accuracy is 80 % [10, 90]" in sentence
+    assert "a, is not shown to be above chance: 80 %." in sentence
     assert len(details) == 1
+
+
+def test_the_reason_why_a_model_is_not_above_chance_is_the_number_that_shows_it(make_run):
+    run = make_run(models=("net",), kinds=KINDS, categories=("fruit", "bovid"), photographs=20)
+    rare = [row["image_id"] for row in run.table("source").to_pylist() if row["category"] == "bovid"][2:]
+    run.edit("predictions", lambda row: {"correct": row["category"] == "fruit"})
+    for name in ("predictions", "source"):
+        kept = [row for row in run.tables[name].to_pylist() if row["image_id"] not in rare]
+        run.tables[name] = pa.Table.from_pylist(kept, schema=run.tables[name].schema)
+    sentence, _ = headline(gather(run))
+    assert "mean of accuracies by category 50.0 % [" in sentence
+    assert "91" not in sentence  # 20 of 22
+
+
+def test_a_model_that_was_tested_on_originals_alone_is_not_the_headline(base):
+    data = data_with(base, {"a": {"random_background": (0.3, 0.2, 0.4)}, "b": {}})
+    accuracy = data.scores.accuracy
+    accuracy = accuracy.assign(accuracy=accuracy["accuracy"].where(accuracy["model"] == "a", 0.9))
+    assert headline(dataclasses.replace(data, scores=dataclasses.replace(data.scores, accuracy=accuracy)))[0][0] == "a"
+    sentence, details = headline(data_with(base, {"a": {}}))
+    assert "cannot be computed" in sentence
+    assert len(details) == 1
+
+
+def test_the_largest_drop_is_counted_even_if_another_one_is_shown(base):
+    shown = {"random_background": (0.1, 0.05, 0.15), "blur_background": (0.2, -0.01, 0.4)}
+    data = data_with(base, {"a": shown, "b": {"random_background": (0.3, 0.2, 0.4)}})
+    assert "largest drop for 1 of 2 models" in " ".join(headline(data)[1])
+    cards = {label: number for label, number, _ in render(data)["cards"]}
+    assert cards["points lost, the largest loss that is shown in 2 scenarios"] == "10"
+
+
+def test_photographs_of_a_single_group_are_no_single_photograph(base):
+    data = data_with(base, {"a": {"random_background": (0.3, NAN, NAN)}})
+    assert "of a single group" in headline(data)[0]
 
 
 def test_accuracy_without_the_object_stands_beside_answers_that_ignore_the_photograph(base):
@@ -144,8 +187,8 @@ def test_a_model_at_chance_is_not_a_finding(make_run):
     assert data.scores.warnings
     assert data.scores.s_robust["s_robust"].isna().all()
     sentence, _ = headline(data)
-    assert "chance (25 %)" in sentence
-    assert "25 % [15, 39]" in sentence
+    assert "chance 25.0 %" in sentence
+    assert "25.0 % [14.9, 38.8] on original" in sentence
     run.edit("predictions", lambda row: {"correct": False})
     assert "right on no unchanged photograph" in headline(gather(run))[0]
 

@@ -143,8 +143,8 @@ def test_models_at_chance_are_grey_and_in_no_figure(run):
     data = gather(run)
     assert set(data.scores.at_chance) == {"lucky, trained on original"}
     found = page(run)
-    assert "lucky at chance – – – –" in found.words
+    assert "lucky not shown to be above chance – – – –" in found.words
     assert len(found.all("tr", **{"class": "faint"})) >= 3
     drawn = [svg["aria-label"] for svg in found.all("svg")]
     assert any("S_robust" in label for label in drawn)
-    assert "At chance, without S_robust: lucky, trained on original" in found.words
+    assert "Not shown to be above chance, without S_robust: lucky, trained on original" in found.words

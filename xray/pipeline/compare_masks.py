@@ -119,8 +119,9 @@ def _ids_by_bytes(run: RunFolder) -> dict[str, str]:
 
 def _annotated(run: RunFolder) -> GivenMask:
     def given_mask(row: Row) -> Mask | None:
+        recipe = run.recipe
         try:
-            return hint_of(row, read_photo(row, run.recipe.limits), run.recipe.masks.annotations)[0].mask
+            return hint_of(row, read_photo(row, recipe.limits), recipe.masks.annotations, recipe.limits)[0].mask
         except Rejected:
             return None
 

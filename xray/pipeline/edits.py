@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -28,7 +28,14 @@ _PLACEMENT = ("size", "position", "direction", "flip")
 class Tables(Protocol):
     """A run's tables, as `xray.runs.store.Store` and `xray.runs.tables.RunTables` read them."""
 
-    def table(self, name: str, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: pc.Expression | None = None,
+        *,
+        dictionaries: Collection[str] = (),
+    ) -> pa.Table:
         """Read some columns and rows of a table."""
 
 
@@ -77,9 +84,10 @@ def with_image_facts(predictions: pd.DataFrame, recipe: Mapping[str, Any], store
     """
     scenarios = [name for names in complexity_levels(recipe).values() for name in names]
     if scenarios:
-        images = store.table("images", ["sample_id", "provenance"], pc.field("scenario").isin(scenarios)).to_pydict()
-        measured = dict(zip(images["sample_id"], map(_complexity, images["provenance"]), strict=True))
-        predictions = predictions.assign(complexity=predictions["sample_id"].map(measured).astype(float))
+        images = store.table("images", ["sample_id", "provenance"], pc.field("scenario").isin(scenarios))
+        measured = np.array([_complexity(text.as_py()) for text in images["provenance"]], np.float64)
+        complexity = pd.Series(measured, images["sample_id"].to_pandas())
+        predictions = predictions.assign(complexity=_looked_up(predictions["sample_id"], complexity))
     return with_donor_ids(predictions, store)
 
 
@@ -87,8 +95,17 @@ def with_donor_ids(predictions: pd.DataFrame, store: Tables) -> pd.DataFrame:
     """Add the planned `donor_id` of each image, if the predictions have their `sample_id`."""
     if "sample_id" not in predictions:
         return predictions
-    donors = store.table("plan", ["sample_id", "donor_id"]).to_pandas().set_index("sample_id")["donor_id"]
-    return predictions.assign(donor_id=predictions["sample_id"].map(donors)).drop(columns="sample_id")
+    planned = store.table("plan", ["sample_id", "donor_id"], pc.field("donor_id").is_valid()).to_pandas()
+    donors = planned.set_index("sample_id")["donor_id"].astype("category")
+    donor_id = _looked_up(predictions["sample_id"], donors)
+    return predictions.drop(columns="sample_id").assign(donor_id=donor_id)
+
+
+def _looked_up(names: pd.Series, values: pd.Series) -> pd.Series:
+    """Return the value of each name, by the index of `values`; NaN for others. Categories are looked up once each."""
+    names = names.astype("category")
+    found = values.reindex(names.cat.categories)
+    return pd.Series(found.array.take(names.cat.codes, allow_fill=True), names.index)
 
 
 def without_object(recipe: Mapping[str, Any]) -> list[str]:
@@ -113,11 +130,11 @@ def score_edits(predictions: pd.DataFrame, recipe: Mapping[str, Any], seed: int 
         beyond_controls=drops_beyond_controls(predictions, edit_controls(recipe)),
         donor_answers=donor_answers(predictions, _recognized(predictions, recipe), _named(predictions, recipe)),
         curves=_labelled(curves(predictions, levels), levels) if len(levels) else empty,
-        curve_summaries=curve_summaries(predictions, levels, seed=seed) if len(levels) else empty,
+        curve_summaries=curve_summaries(predictions, levels) if len(levels) else empty,
         complexity_curves=complexity_curves(predictions, complexity_levels(recipe) if measured else {}),
         position_maps=_maps(predictions, maps),
         worst_groups=worst_groups(predictions, grid_scenarios(recipe), seed=seed),
-        measures=measures.measured(predictions, run_measures(recipe), seed=seed),
+        measures=measures.measured(predictions, run_measures(recipe)),
         challenges=measures.challenges(predictions, _on_donors(recipe)),
     )
 

@@ -9,8 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from xray.core.errors import ConfigError, unknown
+from xray.core.files import is_folder
 from xray.core.schema import PREDICTIONS
 from xray.core.tabular import read_table
+from xray.core.uri import to_uri
 from xray.pipeline.score import COLUMNS
 from xray.runs.folder import RunFolder
 from xray.runs.groups import GROUPED_BY, join_shared_groups
@@ -105,28 +107,50 @@ def regress(
     counts: tuple[str, str | None] | None = None,
     group: str | None = None,
 ) -> Regressions:
-    """Regress a table in a file.
+    """Regress a table in a file, or the predictions of a run.
+
+    Of a run, the linear regression is of cells, or of predictions if they are clustered; the others are of predictions.
 
     Args:
-        location: of the table.
+        location: of the table, or of the run.
         spec: what to regress on what.
         counts: fit a binomial regression, too, of these columns: of correct answers and of all answers (None: each row
-            is one answer).
+            is one answer). A run's are known.
         group: fit a mixed model, too, with a random intercept for each value of this column.
 
     Raises:
-        ConfigError: as `read_table` and `xray.statistics.regression`.
+        ConfigError: as `read_table`, `xray.statistics.regression` and `regress_run`; or the folder is no run.
     """
+    if is_folder(to_uri(location)):
+        return _regress_folder(RunFolder.open(location), spec, counts is not None, group)
     factors = spec.factors or FACTORS
     correct, n = counts or (None, None)
     numbers = dict.fromkeys(name for name in (spec.response, spec.weights, correct, n) if name)
     texts = dict.fromkeys(name for name in (*factors, spec.cluster, group) if name)
+    if both := [name for name in texts if name in numbers]:
+        raise ConfigError(f"column {both[0]!r} has numbers to fit: it cannot be a factor, cluster or group as well")
     table = read_table(location, list(texts), list(numbers), percent=1.0 if spec.unit == "percent" else 0.01)
     return Regressions(
         spec.fit(table),
         None if correct is None else _with_dependence_note(spec.fit_binomial(table, correct, n)),
         None if group is None else spec.fit_mixed(table, group),
     )
+
+
+def _regress_folder(run: RunFolder, spec: RegressionSpec, binomially: bool, group: str | None) -> Regressions:
+    """Regress a run's predictions; the notes that all regressions have are those of the linear one."""
+    linear = regress_run(run, spec, "predictions" if spec.cluster else "cells")
+    counts = regress_run_binomial(run, spec) if binomially else None
+    random = None if group is None else regress_run_mixed(run, replace(spec, cluster=group))
+    return Regressions(
+        linear,
+        None if counts is None else replace(counts, notes=_others(counts.notes, linear.notes)),
+        None if random is None else replace(random, notes=_others(random.notes, linear.notes)),
+    )
+
+
+def _others(notes: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    return tuple(note for note in notes if note not in known)
 
 
 def _with_dependence_note(fitted: CountRegression) -> CountRegression:
@@ -180,6 +204,8 @@ def _rows(run: RunFolder, spec: RegressionSpec, rows: Rows) -> tuple[pd.DataFram
     if rows == "cells":
         return _cells(table, spec, notes), spec, notes
     table = join_shared_groups(table, run.store.table("source", GROUPED_BY))
+    if spec.cluster == "image_id" and "group" in table.columns:
+        notes.append("some photographs belong together: 'group' instead of 'image_id' allows for it")
     return table, replace(spec, cluster=spec.cluster or ("group" if "group" in table.columns else "image_id")), notes
 
 
@@ -206,7 +232,7 @@ def _cells(table: pd.DataFrame, spec: RegressionSpec, notes: list[str]) -> pd.Da
     cells = groups.agg(["mean", "size"]).reset_index().rename(columns={"mean": spec.response, "size": "n"})
     low, high = cells["n"].min(), cells["n"].max()
     if low < high and spec.weights is None:
-        notes.append(f"cells are means of {low:,} to {high:,} predictions, equally weighted; see weights='n'")
+        notes.append(f"cells are means of {low:,} to {high:,} predictions, equally weighted; `weights` may be n")
     return cells
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from xray.core.errors import ConfigError
 from xray.core.schema import OK, SCORES
 from xray.pipeline import edits
 from xray.runs.groups import GROUPED_BY, join_shared_groups
+from xray.runs.receipts import evaluation
 from xray.runs.roles import (
     PRETRAINED,
     adversarial_scenarios,
@@ -22,6 +23,7 @@ from xray.runs.roles import (
     object_scenarios,
     reference_scenario,
     scenarios_needing_masks,
+    series_name,
     training_scenarios,
 )
 from xray.statistics import (
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "trained_on", "scenario", "category", "image_id", "variant", "fold", "repeat", "correct")
 """The columns of PREDICTIONS that scores depend on, besides those of edits and segmenters."""
+_TEXTS = ("model", "trained_on", "scenario", "category", "image_id", "donor_category", "sample_id")
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ class Scores:
             `xray.statistics.cross_terms`.
         s_robust: S_robust per model, over the scenarios that models are trained on, or what is missing for it; see
             `xray.statistics.matched_s_robusts`.
-        at_chance: the models that are not above chance on the reference, which have no S_robust and no cross term; see
-            `xray.statistics.at_chance`.
+        at_chance: the models that are not shown to be above chance on the reference, which have no S_robust and no
+            cross term; see `xray.statistics.at_chance`.
         baselines: how often answers that ignore the photograph are right without the object; see
             `xray.statistics.baselines`.
         segmentation: IoU, Dice and pixel accuracy of segmenters; see `xray.statistics.segmentation_table`.
-        warnings: a message for each doubt about masks, and for each model at chance, which has no S_robust.
+        warnings: a message for each doubt about masks, and for each model that is not shown to be above chance.
         reference: the reference scenario of drops.
     """
 
@@ -76,13 +79,29 @@ class Scores:
     reference: str
 
     def above_chance(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Select the rows of models that are not at chance."""
-        return table[_above(table, self.at_chance)]
+        """Select the rows of models that are shown to be above chance."""
+        return rows_where(table, is_above_chance(table, self.at_chance))
 
 
 def compared(predictions: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Select the predictions of models that are pretrained or trained on the reference, which drops compare."""
-    return predictions[predictions["trained_on"].isin([PRETRAINED, reference])]
+    return rows_where(predictions, predictions["trained_on"].isin([PRETRAINED, reference]))
+
+
+def rows_where(table: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
+    """Select rows; all of them without a copy."""
+    return table if chosen.all() else table[chosen]
+
+
+def unfinished_models(run: RunFolder) -> dict[str, tuple[int, int]]:
+    """Return, of each evaluated model that lacks shards of the plan, the planned images of those it has, and of all."""
+    planned = run.plan.rows_by_shard()
+    seen = {
+        model: sum(planned.get(shard, 0) for shard in run.store.done(evaluation(model)))
+        for model in run.store.evaluated()
+    }
+    total = sum(planned.values())
+    return {model: (images, total) for model, images in seen.items() if images < total}
 
 
 def score_predictions(
@@ -117,7 +136,7 @@ def score_predictions(
     if predictions.empty:
         raise ConfigError("there are no predictions to score; run `xray evaluate` or `xray sweep` first")
     excluded = predictions["scenario"].isin([*controls, *editing]) | predictions["image_id"].isin(list(without_mask))
-    comparable = predictions[~excluded]
+    comparable = rows_where(predictions, ~excluded)
     shown, chance = compared(predictions, reference), at_chance(comparable, reference)
     return Scores(
         accuracy=accuracy_table(predictions, by=("model", "trained_on", "scenario")),
@@ -130,22 +149,29 @@ def score_predictions(
         segmentation=segmentation_table(predictions, seed=seed),
         warnings=(
             *mask_doubts(shown, reference, controls, object_alone),
-            *(f"{row.model}: {row.reason}" for row in chance.itertuples()),
+            *(f"{series_name(row['model'], row['trained_on'])}: {row['reason']}" for row in chance.to_dict("records")),
         ),
         reference=reference,
     )
 
 
 def _without(cross: pd.DataFrame, chance: pd.DataFrame) -> pd.DataFrame:
-    """Take the cross terms from the models at chance, which have nothing to lose: that it is small says nothing."""
-    above, values = _above(cross, chance), ["cross", "ci_low", "ci_high", "plug_in"]
+    """Remove the cross terms of models that are not shown to be above chance: that one is small says nothing."""
+    above, values = is_above_chance(cross, chance), ["cross", "ci_low", "ci_high", "plug_in"]
     return cross.assign(**{name: cross[name].where(above) for name in values})
 
 
-def _above(table: pd.DataFrame, chance: pd.DataFrame) -> pd.Series:
-    at_chance = set(zip(chance["model"], chance["trained_on"], strict=True))
-    series = zip(table["model"], table["trained_on"], strict=True)
-    return pd.Series([pair not in at_chance for pair in series], index=table.index, dtype=bool)
+def is_above_chance(table: pd.DataFrame, at_chance: pd.DataFrame) -> pd.Series:
+    """Return whether each row is of a model that is shown to be above chance.
+
+    Args:
+        table: with `model` and `trained_on`.
+        at_chance: the models that are not, as `xray.statistics.at_chance` returns them.
+    """
+    above = pd.Series(True, table.index)
+    for model, trained_on in zip(at_chance["model"], at_chance["trained_on"], strict=True):
+        above &= (table["model"] != model) | (table["trained_on"] != trained_on)
+    return above
 
 
 def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Table) -> set[str]:
@@ -156,11 +182,43 @@ def photographs_without_mask(predictions: pd.DataFrame, recipe: Mapping[str, Any
         recipe: its plain values.
         masks: `image_id` and `status` of MASKS; empty if images were only rendered for models.
     """
-    masked = set(masks.filter(pc.equal(masks["status"], OK))["image_id"].to_pylist())
     in_need = predictions["scenario"].isin(scenarios_needing_masks(recipe))
     if not in_need.any():
         return set()
-    return {*predictions["image_id"]} - {*predictions.loc[in_need, "image_id"]} - masked
+    images = predictions["image_id"]
+    without = {*images.unique()} - {*images[in_need].unique()}
+    return without - set(masks.filter(pc.equal(masks["status"], OK))["image_id"].to_pylist()) if without else set()
+
+
+def read_predictions(store: edits.Tables, recipe: Mapping[str, Any], more: Sequence[str] = ()) -> pd.DataFrame:
+    """Read the columns of PREDICTIONS that scores depend on, what other tables know of the images, and their groups.
+
+    Text is read as categories in the order of text, those of `category` and `donor_category` the same; columns that
+    only trainings or segmenters fill are left out if they are empty. So a row takes a few dozen bytes.
+
+    Args:
+        store: of a run.
+        recipe: its plain values.
+        more: other columns of PREDICTIONS to read.
+    """
+    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe), *more]
+    table = store.table("predictions", columns, dictionaries=[name for name in _TEXTS if name in columns])
+    empty = [name for name in ("repeat", *segmentation.COLUMNS) if table[name].null_count == len(table) > 0]
+    predictions = _with_categories(table.drop_columns(empty))
+    predictions = edits.with_image_facts(predictions, recipe, store)
+    return join_shared_groups(predictions, store.table("source", GROUPED_BY))
+
+
+def _with_categories(table: pa.Table) -> pd.DataFrame:
+    """Convert predictions with as few copies as possible."""
+    names_donor = table["names_donor"].to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    table = table.drop_columns("names_donor")
+    predictions: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    texts = {name: predictions[name].astype("category") for name in _TEXTS if name in predictions}
+    names = {name: sorted(column.cat.categories) for name, column in texts.items()}
+    names["category"] = names["donor_category"] = sorted({*names["category"], *names["donor_category"]})
+    ordered = {name: column.cat.set_categories(names[name]) for name, column in texts.items()}
+    return predictions.assign(**ordered, names_donor=names_donor)
 
 
 def score(run: RunFolder) -> Scores:
@@ -173,9 +231,7 @@ def score(run: RunFolder) -> Scores:
         XrayError: see `score_predictions`; or the recipe has no scenario of kind `original`.
     """
     recipe = run.recipe_values
-    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe)]
-    predictions = edits.with_image_facts(run.store.table("predictions", columns=columns).to_pandas(), recipe, run.store)
-    predictions = join_shared_groups(predictions, run.store.table("source", GROUPED_BY))
+    predictions = read_predictions(run.store, recipe)
     scores = score_predictions(
         predictions,
         reference_scenario(recipe),
@@ -208,7 +264,8 @@ def robustness(scores: Scores) -> pd.DataFrame:
         `s_robust`, `s_robust_low`, `s_robust_high`, `s_robust_plug_in` (the formula as published), `sigma2_cross`,
         `sigma2_inner`, `plug_in_cross`, `plug_in_inner`, `s_robust_scenarios` (names), `s_robust_images`,
         `s_robust_images_least` (in the scenario with the fewest), `reading`, `method`, and `missing`: what S_robust
-        lacks, empty if it exists. All values of a model at chance are NaN.
+        lacks, empty if it exists. All values of a model that is not shown to be above chance
+        are NaN.
     """
     names = {
         "s_robust": "s_robust", "ci_low": "s_robust_low", "ci_high": "s_robust_high", "plug_in": "s_robust_plug_in",

@@ -10,10 +10,12 @@ from markupsafe import Markup
 
 from xray.core.text import printable
 from xray.report import figures
-from xray.report.data import IGNORANT, ReportData
-from xray.report.tables import AT_CHANCE, NONE, Table, records
+from xray.report.data import ReportData
+from xray.report.scores import IGNORANT
+from xray.report.tables import NONE, Table, records
 from xray.report.text import decimal_interval, decimals, interval, p_value, percentage_points
 from xray.runs.roles import series_name
+from xray.statistics.robustness.chance import NOT_ABOVE_CHANCE
 from xray.statistics.robustness.findings import cross_finding, intervals_over, multiplicity
 
 _OPEN_MAPS = 2
@@ -25,9 +27,8 @@ def render(data: ReportData) -> dict[str, Any] | None:
     scores, baselines = data.scores, data.scores.baselines
     if scores.accuracy.empty:
         return None
-    heatmap = figures.accuracy_heatmap(scores.accuracy, data.overview)
     return {
-        "heatmap": figures.inline_svg(heatmap, "Accuracy in percent by model and scenario", "accuracy"),
+        "heatmap": _heatmap(data),
         "drops": _drops(data),
         "multiplicity": "" if scores.drops is None else multiplicity(scores.above_chance(scores.drops)),
         "fewer": fewer_photographs(data),
@@ -37,12 +38,20 @@ def render(data: ReportData) -> dict[str, Any] | None:
         "open": len(scores.accuracy) <= _OPEN_ROWS,
         "cross": None if scores.cross is None or scores.cross.empty else _cross(data, scores.cross),
         "over": intervals_over(scores.cross),
-        "maps": [_map(data, index) for index in range(len(scores.series))],
+        "maps": [_map(data, *pair, index) for index, pair in enumerate(scores.series)],
         "reference": scores.reference,
         "left_out": len(data.grid),
         "controls": data.controls,
         "has_training": data.has_training,
     }
+
+
+def _heatmap(data: ReportData) -> Markup | None:
+    accuracy = data.scores.above_chance(data.scores.accuracy)
+    if accuracy.empty:
+        return None
+    axes = figures.accuracy_heatmap(accuracy, data.overview)
+    return figures.inline_svg(axes, "Accuracy in percent by model and scenario", "accuracy")
 
 
 def fewer_photographs(data: ReportData) -> list[str]:
@@ -100,13 +109,18 @@ def _numbers(data: ReportData) -> Table:
         ("number correct / all", lambda row: f"{row['correct']:,} / {row['n']:,}"),
         ("number accuracy %", lambda row: percentage_points(row["accuracy"], 1)),
         ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1)),
-        ("number points lost", lambda row: AT_CHANCE if row["series"] in chance else percentage_points(row["drop"], 1)),
+        ("number points lost", _points_lost(data)),
         ("number 95 % interval", lambda row: interval(row["ci_low_drop"], row["ci_high_drop"], 1) or NONE),
         ("number P", lambda row: p_value(row["p"])),
         ("number P, Holm", lambda row: p_value(row["p_holm"])),
         ("number photographs compared", lambda row: NONE if pd.isna(row["drop"]) else f"{row['n_images_drop']:,.0f}"),
         faint=lambda row: row["series"] in chance,
     )
+
+
+def _points_lost(data: ReportData) -> Callable[[Mapping[Hashable, Any]], str]:
+    chance = data.scores.at_chance
+    return lambda row: NOT_ABOVE_CHANCE if row["series"] in chance else percentage_points(row["drop"], 1)
 
 
 def photographs(row: Mapping[Hashable, Any]) -> str:
@@ -126,7 +140,7 @@ def _cross(data: ReportData, cross: pd.DataFrame) -> Table:
     return Table.of(
         records(cross),
         ("name model", lambda row: row["series"]),
-        ("number cross term", lambda row: AT_CHANCE if row["series"] in chance else decimals(row["cross"])),
+        ("number cross term", lambda row: NOT_ABOVE_CHANCE if row["series"] in chance else decimals(row["cross"])),
         ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
         ("number as published", lambda row: decimals(row["plug_in"])),
         ("prose differs from chance", lambda row: cross_finding(row) or (NONE if pd.isna(row["cross"]) else "yes")),
@@ -138,14 +152,14 @@ def _cross(data: ReportData, cross: pd.DataFrame) -> Table:
     )
 
 
-def _map(data: ReportData, index: int) -> dict[str, Any]:
+def _map(data: ReportData, model: str, trained_on: str, index: int) -> dict[str, Any]:
     """Draw the density map of one model and make the table of its counts; the first maps are open."""
-    model, trained_on = data.scores.series[index]
     series = series_name(model, trained_on)
     axes = figures.density_map(data.scores.by_category, model, trained_on, data.overview)
     rows = data.scores.by_category[data.scores.by_category["series"] == series]
     return {
         "series": series,
+        "at_chance": series in data.scores.at_chance,
         "open": index < _OPEN_MAPS,
         "svg": figures.inline_svg(axes, f"Accuracy of {printable(series)} by category and scenario", f"map-{index}"),
         "counts": _counts(rows, data.overview),

@@ -75,8 +75,9 @@ def _worst_of_many(data: ReportData) -> list[str]:
     if drops.empty or drops["scenario"].iloc[0] not in grid:
         return []
     return [
-        f"The largest drop is that of the worst of {len(grid)} combinations of size, position and background. The "
-        "worst of many looks worse by chance, and each has other photographs: “The worst combination” allows for both."
+        f"The drop in the headline is that of the worst of {len(grid)} combinations of size, position and background. "
+        "The worst of many looks worse by chance, and each has other photographs: “The worst combination” allows for "
+        "both."
     ]
 
 
@@ -103,9 +104,9 @@ def _saturated(data: ReportData) -> list[str]:
         return []
     table = data.run.table("images", ["scenario", "provenance"], pc.field("scenario").isin(list(kinds)))
     shares: dict[str, list[float]] = {name: [] for name in kinds}
-    for scenario, provenance in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
-        if (share := json.loads(provenance).get("measured", {}).get("saturated")) is not None:
-            shares[scenario].append(share)
+    for scenario, provenance in zip(table["scenario"], table["provenance"], strict=True):
+        if (share := json.loads(provenance.as_py()).get("measured", {}).get("saturated")) is not None:
+            shares[scenario.as_py()].append(share)
     return [
         f"{name} makes {fmean(found):.0%} of the {regions[kinds[name]]}’s pixels white, on average over "
         f"{counted(len(found), 'image')}: what was there is lost, not only brighter."

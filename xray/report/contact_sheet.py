@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from xray.core.schema import OK
-from xray.pipeline.score import compared
+from xray.pipeline.score import compared, rows_where
 from xray.report.data import Predictions, ReportData
 from xray.report.inpainted import inpainted_variants
 from xray.report.text import percent, phrase
@@ -84,7 +84,8 @@ def select(data: ReportData) -> list[Choice]:
     Candidates are the photographs with images in the most scenarios whose original all models classify correctly.
     Different categories are preferred; ties go to the smaller id.
     """
-    generated = data.images.rows[data.images.rows["status"] == OK]
+    images = data.images.rows[["image_id", "category", "scenario"]]
+    generated = images[data.images.rows["status"] == OK]
     if generated.empty:
         return []
     coverage = generated.groupby("image_id")["scenario"].nunique()
@@ -106,12 +107,13 @@ def _error_rates(data: ReportData, eligible: set[str]) -> tuple[pd.Series, str]:
     A rate and not a count, because the filter may have rejected some images of a photograph.
     """
     reference = data.scores.reference
-    rows = data.scores.predictions[data.scores.predictions["image_id"].isin(eligible)]
+    rows = data.scores.predictions[["model", "trained_on", "scenario", "image_id", "correct"]]
+    rows = rows_where(rows, rows["image_id"].isin(eligible))
     rows = rows if reference is None else compared(rows, reference)
     all_correct = rows[rows["scenario"] == reference].groupby("image_id")["correct"].all()
     candidates, description = set(all_correct.index[all_correct]), "photographs that all models classify correctly"
     if not candidates:
-        candidates = set(rows["image_id"])
+        candidates = set(rows["image_id"].unique())
         description = "photographs (all models classify none of them correctly)"
     others = rows[
         ~rows["scenario"].isin([reference, *data.controls, *data.editing]) & rows["image_id"].isin(candidates)

@@ -35,7 +35,9 @@ def seen_by_cell(data: ReportData, cells: pd.DataFrame) -> pd.DataFrame:
     complete = per_photograph.index[per_photograph == len(places)].sort_values()[:_MOST_PHOTOGRAPHS].tolist()
     if not complete:
         return places.assign(seen=np.nan)[:0]
-    masks = data.run.table("images", ["scenario", "mask"], shown & pc.field("image_id").isin(complete)).to_pandas()
+    of_complete = pc.field("image_id").isin(complete)
+    shards = set(data.run.table("plan", ["shard"], of_complete).column("shard").to_pylist())
+    masks = data.run.table("images", ["scenario", "mask"], shown & of_complete, shards=shards).to_pandas()
     masks = masks.assign(seen=[_seen(mask) for mask in masks["mask"]])
     return places.merge(masks.groupby("scenario", as_index=False)["seen"].mean(), on="scenario")
 

@@ -10,15 +10,10 @@ import pandas as pd
 from xray.core.text import printable
 from xray.pipeline.edits import EditScores
 from xray.report import figures
-from xray.report.tables import NONE, Table, records
+from xray.report.tables import NONE, Table, records, row_series
 from xray.report.text import interval, percent
-from xray.runs.roles import series_name
 
 _MAX_CURVES = 12
-
-
-def _name(row: Any) -> str:
-    return series_name(row["model"], row["trained_on"])
 
 
 def shown_curves(edits: EditScores, grid: set[str]) -> Iterator[dict[str, Any]]:
@@ -53,7 +48,7 @@ def _measured(curves: pd.DataFrame, curve: str, index: int) -> dict[str, Any] | 
         "svg": figures.inline_svg(figures.complexity_curve(table), text, f"complexity-{index}"),
         "table": Table.of(
             records(table),
-            ("name model", _name),
+            ("name model", row_series),
             ("number complexity", lambda row: f"{row['complexity_low']:.1f} – {row['complexity_high']:.1f}"),
             ("number accuracy", lambda row: percent(row["accuracy"], 1)),
             ("number 95 % interval", lambda row: interval(row["ci_low"], row["ci_high"], 1) or NONE),
@@ -69,7 +64,7 @@ def _measured(curves: pd.DataFrame, curve: str, index: int) -> dict[str, Any] | 
 
 def _summaries(summaries: pd.DataFrame) -> Table:
     columns: list[tuple[str, Callable[[Any], str]]] = [
-        ("name model", _name),
+        ("name model", row_series),
         ("number mean accuracy over the range", lambda row: percent(row["area"], 1)),
         ("number 95 % interval", lambda row: interval(row["area_low"], row["area_high"], 1) or NONE),
     ]

@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 from xray.core.schema import OK
 from xray.pipeline.score import compared
 from xray.report.data import ReportData
-from xray.report.tables import NONE, Table, records
+from xray.report.tables import NONE, Table, records, row_series
 from xray.report.text import interval, percentage_points
 from xray.runs.factors import edit_controls
-from xray.runs.roles import series_name
 from xray.statistics.robustness.editing import drops_beyond_controls
 
 
@@ -37,7 +36,7 @@ def cut_objects(data: ReportData, beyond: pd.DataFrame) -> dict[str, Any] | None
     if not cut.any():
         return None
     whole = data.scores.predictions[~data.scores.predictions["image_id"].isin(cut.index[cut])]
-    without = drops_beyond_controls(compared(whole, reference), controls)
+    without = drops_beyond_controls(data.scores.above_chance(compared(whole, reference)), controls)
     keys = ["model", "trained_on", "scenario"]
     table = without.merge(beyond, how="left", on=keys, suffixes=("", "_all"))
     return {"n": int(cut.sum()), "of": len(cut), "table": _table(table) if len(table) else None}
@@ -72,7 +71,7 @@ def _is_cut(provenance: str) -> bool:
 def _table(table: pd.DataFrame) -> Table:
     return Table.of(
         records(table),
-        ("name model", lambda row: series_name(row["model"], row["trained_on"])),
+        ("name model", row_series),
         ("name edit", lambda row: row["scenario"]),
         ("number beyond the control", lambda row: percentage_points(row["beyond_control_all"], 1)),
         ("number photographs", lambda row: f"{row['n_images_all']:,}"),

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from xray.core.errors import XrayError
 from xray.core.schema import OK
-from xray.pipeline import edits
-from xray.pipeline.edits import EditScores
 from xray.pipeline.realism import judgements
-from xray.pipeline.score import COLUMNS, compared, photographs_without_mask, score_predictions
+from xray.pipeline.score import read_predictions
+from xray.report.scores import ScoreTables, score_tables, with_series
 from xray.runs.factors import grid_scenarios
-from xray.runs.groups import GROUPED_BY, join_shared_groups
 from xray.runs.receipts import GENERATE, Receipt
-from xray.runs.roles import (
-    PRETRAINED,
-    adversarial_scenarios,
-    control_scenarios,
-    editing_scenarios,
-    object_scenarios,
-    reference_scenario,
-    series_name,
-    training_scenarios,
-)
+from xray.runs.roles import control_scenarios, editing_scenarios
 from xray.runs.tables import RunTables
-from xray.statistics import accuracy_table, segmentation_table
-from xray.statistics.robustness import segmentation
 
 if TYPE_CHECKING:
     from xray.runs.folder import RunFolder
@@ -48,10 +34,9 @@ _MASK_COLUMNS = [
     "reason",
     "detail",
 ]
-_IMAGE_COLUMNS = ["sample_id", "image_id", "category", "scenario", "variant", "status", "reason", "detail"]
+_IMAGE_COLUMNS = ["image_id", "category", "scenario", "status", "reason", "detail"]
+_SOURCE_COLUMNS = ["image_id", "category", "uri", "split", "licence", "status", "reason", "detail"]
 
-IGNORANT = {"shuffled": "its answers shuffled", "majority": "always the most frequent category"}
-"""Answers that ignore the photograph, by the column of `xray.statistics.baselines`."""
 _ALL = pc.scalar(True)
 _MANY = 24
 """Scenarios in figures of all scenarios, above which those leave out the cells of a grid."""
@@ -86,7 +71,7 @@ class Photos:
 
 @dataclass(frozen=True)
 class Images:
-    """The number of `planned` images by scenario, and IMAGES without the images, masks and provenance."""
+    """The number of `planned` images by scenario, and some columns of IMAGES, as categories."""
 
     planned: Mapping[str, int]
     rows: pd.DataFrame
@@ -114,60 +99,6 @@ class Inpainting:
     receipts: Sequence[Receipt]
     judgements: pd.DataFrame
     realism: pd.DataFrame | None
-
-
-@dataclass(frozen=True)
-class ScoreTables:
-    """The tables of `xray.pipeline.score.Scores`, each with the column `series`: the model's name in the report.
-
-    `edits` has those of edited images, without that column.
-
-    `accuracy` and `by_category` have the models that are pretrained or trained on the reference (all models if the
-    recipe has no reference), `trained` the models trained in this run. `drops` and `cross` are None where they cannot
-    be computed, which `problem` explains; `s_robust` has `label`, the model's name, and is None where no model was
-    trained. `at_chance` has the rows of `xray.statistics.at_chance` by series, and `baselines` those of
-    `xray.statistics.baselines`; `warnings` are doubts about masks, and the models at chance.
-    """
-
-    predictions: pd.DataFrame
-    accuracy: pd.DataFrame
-    by_category: pd.DataFrame
-    trained: pd.DataFrame
-    segmentation: pd.DataFrame
-    drops: pd.DataFrame | None = None
-    cross: pd.DataFrame | None = None
-    s_robust: pd.DataFrame | None = None
-    edits: EditScores | None = None
-    at_chance: Mapping[str, Mapping[Hashable, Any]] = field(default_factory=dict)
-    baselines: pd.DataFrame | None = None
-    warnings: tuple[str, ...] = ()
-    problem: str = ""
-    reference: str | None = None
-
-    @property
-    def series(self) -> list[tuple[str, str]]:
-        """The (model, trained_on) pairs of `accuracy`, sorted."""
-        return sorted(set(zip(self.accuracy["model"], self.accuracy["trained_on"], strict=True)))
-
-    def above_chance(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Select the rows of models that are not at chance."""
-        return table[~table["series"].isin(list(self.at_chance))]
-
-    def ignorant(self, series: str, scenario: str) -> dict[str, float]:
-        """Return how often answers that ignore the photograph are right in a scenario, by name; empty if not known."""
-        if self.baselines is None:
-            return {}
-        table = self.baselines
-        rows = table[(table["series"] == series) & (table["scenario"] == scenario)]
-        return {
-            text: float(row[name]) for row in rows.to_dict("records") for name, text in IGNORANT.items()
-            if pd.notna(row[name])
-        }  # fmt: skip
-
-    @property
-    def has_pretrained(self) -> bool:
-        """True if any model was pretrained elsewhere, perhaps on the photographs of this run."""
-        return bool((self.accuracy["trained_on"] == PRETRAINED).any())
 
 
 @dataclass(frozen=True)
@@ -238,8 +169,9 @@ class ReportData:
     def predictions(self, image_ids: Sequence[str]) -> Predictions:
         """Return every model's prediction on every image of some photographs."""
         rows = self.scores.predictions[self.scores.predictions["image_id"].isin(image_ids)]
-        rows = rows[rows["repeat"].fillna(0) == 0]  # of repeated trainings, the first one's answers are shown
-        rows = _with_series(rows.sort_values(["model", "trained_on", "fold"]))
+        if "repeat" in rows:  # of repeated trainings, the first one's answers are shown
+            rows = rows[rows["repeat"].fillna(0) == 0]
+        rows = with_series(rows.sort_values(["model", "trained_on", "fold"]))
         groups = rows.groupby(["image_id", "scenario", "variant"])[["series", "correct", "p_true"]]
         return {key: group.to_dict("records") for key, group in groups}
 
@@ -248,20 +180,22 @@ def gather(folder: RunFolder) -> ReportData:
     """Read the data of a report from a run."""
     run = RunTables(folder)
     recipe = run.recipe
-    columns = [*COLUMNS, *segmentation.COLUMNS, *edits.columns(recipe), "p_true"]
-    predictions = edits.with_image_facts(run.table("predictions", columns=columns).to_pandas(), recipe, run)
-    predictions = join_shared_groups(predictions, run.table("source", GROUPED_BY))
-    plan = run.table("plan", columns=["scenario", "prompt", "place"])
-    cells = plan.group_by(plan.column_names).aggregate([([], "count_all")]).to_pandas()
+    predictions = read_predictions(run, recipe, ["p_true"])
+    texts = ["scenario", "prompt", "place"]
+    plan = run.table("plan", columns=texts, dictionaries=texts).unify_dictionaries()
+    cells = plan.group_by(texts).aggregate([([], "count_all")]).to_pandas().astype(dict.fromkeys(texts, "str"))
     cells = cells.rename(columns={"count_all": "planned"})
     return ReportData(
         run=run,
         recipe=recipe,
         weights=folder.plan.record()["weights"],
-        photos=Photos(run.table("source").to_pandas(), run.table("masks", columns=_MASK_COLUMNS).to_pandas()),
+        photos=Photos(
+            run.table("source", columns=_SOURCE_COLUMNS).to_pandas(),
+            run.table("masks", columns=_MASK_COLUMNS).to_pandas(),
+        ),
         images=Images(
             cells.groupby("scenario")["planned"].sum().to_dict(),
-            run.table("images", columns=_IMAGE_COLUMNS).to_pandas(),
+            run.table("images", columns=_IMAGE_COLUMNS, dictionaries=_IMAGE_COLUMNS).to_pandas(),
         ),
         inpainting=Inpainting(
             cells.dropna(subset=["prompt"]).reset_index(drop=True),
@@ -269,7 +203,7 @@ def gather(folder: RunFolder) -> ReportData:
             judgements(folder),
             _optional_table(run, "realism"),
         ),
-        scores=_scores(predictions, recipe, run.table("masks", columns=["image_id", "status"])),
+        scores=score_tables(predictions, recipe, run.table("masks", columns=["image_id", "status"])),
         mask_findings=_mask_findings(run),
         trials=run.trials(),
         history=run.table("history").to_pandas(),
@@ -287,38 +221,3 @@ def _optional_table(run: RunTables, name: str) -> pd.DataFrame | None:
     except XrayError:
         return None
     return frame
-
-
-def _scores(predictions: pd.DataFrame, recipe: Mapping[str, Any], masks: pa.Table) -> ScoreTables:
-    by = ("model", "trained_on", "scenario")
-    tables: dict[str, Any] = {
-        "predictions": predictions,
-        "accuracy": _with_series(accuracy_table(predictions, by)),
-        "by_category": _with_series(accuracy_table(predictions)),
-        "trained": _with_series(accuracy_table(predictions[predictions["trained_on"] != PRETRAINED], by)),
-        "segmentation": _with_series(segmentation_table(predictions, seed=int(recipe["seed"]))),
-    }
-    try:
-        reference = tables["reference"] = reference_scenario(recipe)
-        within, controls = training_scenarios(recipe), control_scenarios(recipe)
-        tables |= {name: compared(tables[name], reference) for name in ("accuracy", "by_category")}
-        without_mask = photographs_without_mask(predictions, recipe, masks)
-        alone, seed = object_scenarios(recipe), int(recipe["seed"])
-        others = [*editing_scenarios(recipe), *adversarial_scenarios(recipe)]
-        scores = score_predictions(predictions, reference, controls, seed, within, without_mask, alone, others)
-    except XrayError as error:
-        return ScoreTables(**tables, problem=str(error))
-    edited = edits.score_edits(compared(predictions, reference), recipe, seed)
-    tables |= {"drops": _with_series(scores.drops), "cross": _with_series(scores.cross), "warnings": scores.warnings}
-    tables |= {"edits": edited, "baselines": _with_series(scores.baselines)}
-    tables["at_chance"] = {row["series"]: row for row in _with_series(scores.at_chance).to_dict("records")}
-    if len(tables["trained"]) or within:
-        pretrained = scores.s_robust["trained_on"] == PRETRAINED
-        labels = scores.s_robust["model"].where(~pretrained, scores.s_robust["model"] + " (pretrained)")
-        tables["s_robust"] = scores.s_robust.assign(label=labels)
-    return ScoreTables(**tables)
-
-
-def _with_series(table: pd.DataFrame) -> pd.DataFrame:
-    names = [series_name(*pair) for pair in zip(table["model"], table["trained_on"], strict=True)]
-    return table.assign(series=pd.Series(names, index=table.index, dtype="str"))

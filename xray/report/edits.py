@@ -14,8 +14,9 @@ from xray.report import figures
 from xray.report.crops import CROP, seen_by_cell
 from xray.report.curves import shown_curves
 from xray.report.cut_objects import cut_objects
-from xray.report.data import IGNORANT, ReportData
-from xray.report.tables import NONE, Table, records
+from xray.report.data import ReportData
+from xray.report.scores import IGNORANT
+from xray.report.tables import NONE, Table, records, row_series
 from xray.report.text import decimals, interval, percent, percentage_points
 from xray.runs.factors import curve_levels, grid_scenarios
 from xray.runs.roles import PRETRAINED, series_name
@@ -51,10 +52,6 @@ def render(data: ReportData) -> dict[str, Any] | None:
     }
 
 
-def _name(row: Any) -> str:
-    return series_name(row["model"], row["trained_on"])
-
-
 def _beyond(data: ReportData, beyond: pd.DataFrame) -> Table:
     """Make the table of drops with their controls, scenarios in the recipe's order."""
     drops = pd.DataFrame(columns=["model", "trained_on", "scenario", "drop", "ci_low", "ci_high"])
@@ -66,7 +63,7 @@ def _beyond(data: ReportData, beyond: pd.DataFrame) -> Table:
     table = table.assign(order=table["scenario"].map(order)).sort_values(["model", "trained_on", "order"])
     return Table.of(
         records(table),
-        ("name model", _name),
+        ("name model", row_series),
         ("name edit", lambda row: row["scenario"]),
         ("number points lost", lambda row: percentage_points(row["drop"], 1)),
         ("number 95 % interval", lambda row: interval(row["ci_low_drop"], row["ci_high_drop"], 1) or NONE),
@@ -106,22 +103,23 @@ def _leak(data: ReportData) -> Table | None:
     table = groups.agg(n=("correct", "size"), accuracy=("correct", "mean"), p_true=("p_true", "mean")).reset_index()
 
     def ignorant(name: str) -> Callable[[Any], str]:
-        return lambda row: percent(data.scores.ignorant(_name(row), row["scenario"]).get(name, float("nan")), 1)
+        return lambda row: percent(data.scores.ignorant(row_series(row), row["scenario"]).get(name, float("nan")), 1)
 
     return Table.of(
         records(table),
-        ("name model", _name),
+        ("name model", row_series),
         ("name scenario", lambda row: row["scenario"]),
         ("number accuracy", lambda row: percent(row["accuracy"], 1)),
         *((f"number {name}", ignorant(name)) for name in IGNORANT.values()),
         ("number mean p(true)", lambda row: percent(row["p_true"], 1)),
         ("number images", lambda row: f"{row['n']:,}"),
+        faint=lambda row: row_series(row) in data.scores.at_chance,
     )
 
 
 def _donors(answers: pd.DataFrame) -> Table:
     columns: list[tuple[str, Callable[[Any], str]]] = [
-        ("name model", _name),
+        ("name model", row_series),
         ("name scenario", lambda row: row["scenario"]),
         ("number wrong / all", lambda row: f"{row['wrong']:,} / {row['n']:,}"),
         ("number naming the donor’s category", lambda row: f"{row['naming_donor']:,}"),
@@ -174,7 +172,7 @@ def _map(cells: pd.DataFrame, name: str, model: str, trained_on: str, key: str) 
 def _worst(worst: pd.DataFrame) -> Table:
     return Table.of(
         records(worst),
-        ("name model", _name),
+        ("name model", row_series),
         ("name worst group", lambda row: row["scenario"]),
         ("number accuracy", lambda row: percent(row["accuracy"], 1)),
         ("number corrected for the choice", lambda row: percent(row["corrected"], 1)),
@@ -198,7 +196,7 @@ def _measures(edits: EditScores) -> Table:
     return Table.of(
         records(table),
         ("name measure", lambda row: row["measure"]),
-        ("name model", _name),
+        ("name model", row_series),
         ("number value", lambda row: decimals(row["value"])),
         ("number 95 % interval", lambda row: _decimal(row) or NONE),
         ("number photographs", lambda row: f"{row['n_images']:,}"),

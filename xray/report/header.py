@@ -52,7 +52,8 @@ def _accuracies(data: ReportData) -> list[Card]:
     if not drops.empty:
         worst = drops.iloc[0].to_dict()
         note = _note(worst, f"{worst['scenario']}, n\u00a0=\u00a0{worst['n_images']:,}")
-        label = "points lost" if len(drops) == 1 else f"points lost, the most in {len(drops)} scenarios"
+        most = "most" if worst["drop"] == drops["drop"].max() else "largest loss that is shown"
+        label = "points lost" if len(drops) == 1 else f"points lost, the {most} in {len(drops)} scenarios"
         cards.append((label, percentage_points(worst["drop"]), note))
     for name in [name for name in data.controls[:1] if name in rows]:
         ignorant = [f"{text}: {percent(share)}" for text, share in data.scores.ignorant(series, name).items()]

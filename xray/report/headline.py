@@ -12,26 +12,30 @@ from xray.report.text import interval, percent, percentage_points, phrase
 from xray.runs.roles import untested_scenarios
 from xray.statistics.robustness.findings import shown_losses
 
-_AT_CHANCE = "A model at chance has no accuracy to lose: it has no S_robust, and is left out of rankings and figures."
+_AT_CHANCE = "Where no accuracy above chance is shown, none can be lost: there is no ranking and no S_robust."
 
 
 def best_series(data: ReportData) -> str | None:
     """Return the series with the highest accuracy on the reference, which the headline is about.
 
-    Models at chance come last.
+    Models that are not shown to be above chance come last, and before them those that were tested on nothing else.
     """
     rows = data.scores.accuracy[data.scores.accuracy["scenario"] == data.scores.reference]
     if rows.empty:
         return None
-    rows = rows.assign(chance=rows["series"].isin(list(data.scores.at_chance)))
-    rows = rows.sort_values(["chance", "accuracy", "series"], ascending=[True, False, True], kind="stable")
+    rows = rows.assign(
+        chance=rows["series"].isin(list(data.scores.at_chance)),
+        alone=[ranked_drops(data, str(series)).empty for series in rows["series"]],
+    )
+    order = {"chance": True, "alone": True, "accuracy": False, "series": True}
+    rows = rows.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return str(rows["series"].iloc[0])
 
 
 def ranked_drops(data: ReportData, series: str) -> pd.DataFrame:
     """Return the drops of one series without controls: losses that are shown first, then by size, the largest first.
 
-    There are none of a model at chance.
+    There are none of a model that is not shown to be above chance.
     """
     if data.scores.drops is None or series in data.scores.at_chance:
         return pd.DataFrame()
@@ -51,10 +55,10 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
         return _chance_level(data, series), [_AT_CHANCE]
     drops = ranked_drops(data, series) if series else pd.DataFrame()
     if series is None or drops.empty:
-        details = [data.scores.problem] if data.scores.problem else []
+        details = [data.scores.problem or "No image of another scenario that shows the object has been evaluated."]
         return "Accuracies are available, but accuracy drops cannot be computed yet.", details
     worst, best = drops.iloc[0], drops.sort_values(["drop", "scenario"], kind="stable").iloc[0]
-    details = [_worst(data, worst), *_agreement(data, worst["scenario"])]
+    details = [_worst(data, worst), *(_agreement(data, worst["scenario"]) if worst["drop"] > 0 else [])]
     if best["scenario"] != worst["scenario"]:
         details.append(_best(data, best))
     details += _control(data, series)
@@ -62,14 +66,13 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
 
 
 def _chance_level(data: ReportData, series: str) -> str:
-    """Describe the best of the models if it is at chance, as the others then are."""
+    """Describe the best of the models if it is not shown to be above chance, nor are the others then."""
     chance = data.scores.at_chance[series]
     n = len(set(data.scores.accuracy["series"]))
     who = printable(series) if n == 1 else f"The best of {n} models, {printable(series)},"
     if not chance["accuracy"]:
         return f"{who} is right on no unchanged photograph."
-    accuracy = f"{percent(chance['accuracy'])} {interval(chance['ci_low'], chance['ci_high'])}"
-    return f"{who} cannot be distinguished from chance ({percent(chance['chance'])}): its accuracy is {accuracy}."
+    return f"{who} is {chance['reason']}."
 
 
 def _points(difference: float) -> str:
@@ -88,7 +91,8 @@ def _main(data: ReportData, series: str, drops: pd.DataFrame) -> str:
     when, amount = _when(data, worst["scenario"]), _points(worst["drop"])
     bounds = interval(worst["ci_low"], worst["ci_high"])
     if not bounds:
-        return f"{series} loses {amount} {when}, on a single photograph: no conclusion is possible."
+        only = "a single photograph" if worst["n_images"] == 1 else "photographs of a single group"
+        return f"{series} loses {amount} {when}, on {only}: no conclusion is possible."
     if worst["clear"] and n == 1:
         return f"{series} loses {amount} {bounds} of accuracy {when}."
     if worst["clear"] and worst["drop"] == drops["drop"].max():
@@ -140,7 +144,8 @@ def _change(row: pd.Series) -> str:
 def _agreement(data: ReportData, scenario: str) -> list[str]:
     """Count the models for which a scenario has the largest drop; empty for a single one above chance."""
     names = list(dict.fromkeys(data.scores.accuracy["series"]))
-    worst = [table["scenario"].iloc[0] for name in names if not (table := ranked_drops(data, name)).empty]
+    tables = [table for name in names if not (table := ranked_drops(data, name)).empty]
+    worst = [table["scenario"].iloc[int(table["drop"].argmax())] for table in tables]
     if len(worst) < 2:
         return []
     same = worst.count(scenario)

@@ -36,8 +36,10 @@ def inpainted_variants(
 
 def rejected_images(data: ReportData) -> list[Mapping[str, Any]]:
     """Return up to eight images rejected by the filter: one per reason in turn, by sample id."""
-    rows = data.images.rows
-    rows = rows[rows["scenario"].isin(data.inpainted) & rows["reason"].isin(FILTERED)]
+    if not data.inpainted:
+        return []
+    where = pc.field("scenario").isin(data.inpainted) & pc.field("reason").isin(list(FILTERED))
+    rows = data.run.table("images", ["sample_id", "image_id", "scenario", "reason"], where).to_pandas()
     turn = rows.sort_values("sample_id").groupby("reason").cumcount()
     selected = rows.assign(turn=turn).sort_values(["turn", "reason", "sample_id"]).head(_REJECTED)
     images = {}

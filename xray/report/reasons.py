@@ -19,10 +19,13 @@ _STATUSES = ("ok", "rejected", "failed")
 
 def render(data: ReportData) -> dict[str, Any]:
     """Return the context of `reasons.html.j2`."""
-    names = dict(zip(data.photos.source["image_id"], data.photos.source["uri"].map(base_name), strict=True))
+    rows = records(reasons(data))
+    shown = {image for row in rows for image in [*row["examples"], *(row["seen"] or ())[:1]]}
+    source = data.photos.source[data.photos.source["image_id"].isin(shown)]
+    names = dict(zip(source["image_id"], source["uri"].map(base_name), strict=True))
     return {
         "reasons": Table.of(
-            records(reasons(data)),
+            rows,
             ("text status", lambda row: row["status"]),
             ("code reason", lambda row: row["code"]),
             ("prose meaning", lambda row: meaning_of(row["code"])),
@@ -70,7 +73,7 @@ def reasons(data: ReportData) -> pd.DataFrame:
 def _reason_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return one row per reason code of a table."""
     columns = ["image_id", "status", "reason", "detail"]
-    rows = table.loc[(table["status"] != OK) | (table["reason"] != ""), columns]
+    rows = table.loc[(table["status"] != OK) | (table["reason"] != ""), columns].astype("str")
     codes = rows["reason"].str.split().map(lambda codes: codes or ["unstated"])
     return rows.assign(table=name, code=codes).explode("code")[["image_id", "status", "code", "table", "detail"]]
 
@@ -78,7 +81,7 @@ def _reason_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
 def progress(data: ReportData) -> pd.DataFrame:
     """Count planned, ok, rejected and failed images and predictions, by scenario in the recipe's order."""
     scenarios = pd.Index(data.scenarios, name="scenario")
-    counts = data.images.rows.groupby("scenario")["status"].value_counts().unstack(fill_value=0)
+    counts = data.images.rows.groupby(["scenario", "status"]).size().unstack(fill_value=0)
     table = counts.reindex(index=scenarios, columns=list(_STATUSES), fill_value=0).astype(int)
     table.insert(0, "planned", [int(data.images.planned.get(name, 0)) for name in scenarios])
     predictions = data.scores.predictions["scenario"].value_counts()

@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from xray.core.schema import REASONS
+from xray.runs.roles import series_name
 
 T = TypeVar("T")
 
 NONE = "–"
 """The text of an empty cell."""
-AT_CHANCE = "at chance"
-"""The text instead of a number of a model that has nothing to lose."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,11 @@ class Table:
 def records(frame: pd.DataFrame) -> list[Mapping[Hashable, Any]]:
     """Return the rows of a frame."""
     return list(frame.to_dict("records"))
+
+
+def row_series(row: Mapping[Hashable, Any]) -> str:
+    """Return the name in the report of a row's model."""
+    return series_name(row["model"], row["trained_on"])
 
 
 def meaning_of(code: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xray.core.errors import XrayError
+from xray.core.plugins import reading_run
 from xray.core.text import printable
 from xray.scenarios import Scenario, build_scenario
 
@@ -27,7 +28,7 @@ def phrase(name: str, settings: Mapping[str, Any]) -> str:
     'the object is tinted red'
     """
     template: str = Scenario.phrase
-    with contextlib.suppress(XrayError):  # a plug-in that is not installed here
+    with contextlib.suppress(XrayError), reading_run():  # a plug-in that is not installed here, or not trusted
         template = build_scenario({key: value for key, value in settings.items() if key != "variants"}).phrase
     values = {key: _SETTINGS.get(key, {}).get(str(value), str(value)) for key, value in settings.items()}
     return template.format(**{**_DEFAULTS, **values, "name": printable(name)})
@@ -75,13 +76,13 @@ def number(value: float) -> str:
 def decimals(value: float) -> str:
     """Format a number with four decimals and a typographic minus sign; a dash for NaN.
 
-    >>> decimals(0.12345), decimals(-0.0006), decimals(-0.00001), decimals(float("nan"))
-    ('0.1235', '−0.0006', '0.0000', '–')
+    >>> decimals(0.12345), decimals(-0.0006), decimals(-0.00001), decimals(float("nan")), decimals(float("inf"))
+    ('0.1235', '−0.0006', '0.0000', '–', '∞')
     """
     if pd.isna(value):
         return "–"
     text = f"{value:.4f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−").replace("inf", "∞")
 
 
 def decimal_interval(low: float, high: float) -> str:

@@ -14,9 +14,10 @@ from xray.core.text import counted, printable
 from xray.report import figures
 from xray.report.accuracy import fewer_photographs, photographs
 from xray.report.data import ReportData
-from xray.report.tables import AT_CHANCE, NONE, Table, records
+from xray.report.tables import NONE, Table, records, row_series
 from xray.report.text import decimal_interval, decimals, interval, percent, percentage_points
 from xray.runs.roles import PRETRAINED
+from xray.statistics.robustness.chance import NOT_ABOVE_CHANCE
 from xray.statistics.robustness.findings import intervals_over, s_robust_finding
 
 _BACKGROUNDS = ("original", "generated_background", "random_background")
@@ -29,8 +30,7 @@ def render(data: ReportData) -> dict[str, Any] | None:
     """Return the context of `training.html.j2`; None if nothing is trained in this run."""
     if not data.has_training:
         return None
-    trials = data.trials
-    s_robust = data.scores.s_robust
+    trials, s_robust = data.trials, data.scores.s_robust
     if s_robust is not None and s_robust.empty:
         s_robust = None
     done = _trainings(trials)
@@ -38,7 +38,7 @@ def render(data: ReportData) -> dict[str, Any] | None:
         "reference": data.scores.reference,
         "controls": data.controls,
         "missing": _missing(trials),
-        "s_robust": None if s_robust is None else _s_robust(s_robust),
+        "s_robust": None if s_robust is None else _s_robust(data, s_robust),
         "scenarios": "" if s_robust is None else str(s_robust["scenarios"].iloc[0]),
         "intervals": None if s_robust is None else _intervals(s_robust),
         "over": intervals_over(s_robust),
@@ -68,11 +68,14 @@ def _missing(trials: pd.DataFrame) -> Table:
     )
 
 
-def _s_robust(table: pd.DataFrame) -> Table:
+def _s_robust(data: ReportData, table: pd.DataFrame) -> Table:
+    def at_chance(row: Mapping[Hashable, Any]) -> bool:
+        return row_series(row) in data.scores.at_chance
+
     return Table.of(
         records(table),
         ("name model", lambda row: row["label"]),
-        ("number S_robust", lambda row: AT_CHANCE if _is_at_chance(row) else decimals(row["s_robust"])),
+        ("number S_robust", lambda row: NOT_ABOVE_CHANCE if at_chance(row) else decimals(row["s_robust"])),
         ("number 95 % interval", lambda row: decimal_interval(row["ci_low"], row["ci_high"])),
         ("number as published", lambda row: decimals(row["plug_in"])),
         (Markup("number σ²<sub>cross</sub>"), lambda row: decimals(row["sigma2_cross"])),
@@ -81,12 +84,8 @@ def _s_robust(table: pd.DataFrame) -> Table:
         ("number μ", lambda row: decimals(row["mu"])),
         ("number photographs", photographs),
         ("prose definition, or what is missing", _definition),
-        faint=_is_at_chance,
+        faint=at_chance,
     )
-
-
-def _is_at_chance(row: Mapping[Hashable, Any]) -> bool:
-    return str(row["missing"]).startswith(AT_CHANCE)
 
 
 def _definition(row: Mapping[Hashable, Any]) -> str:
@@ -108,8 +107,8 @@ def _backgrounds(data: ReportData) -> Markup | None:
     trained = data.scores.trained
     own = trained[trained["trained_on"] == trained["scenario"]]
     own = own[own["trained_on"] != data.scores.reference].assign(trained_on="the same scenario")
-    lost = {row["model"] for row in data.scores.at_chance.values() if row["trained_on"] != PRETRAINED}
-    table = data.scores.above_chance(pd.concat([data.scores.accuracy, own[~own["model"].isin(list(lost))]]))
+    at_chance = {row["model"] for row in data.scores.at_chance.values() if row["trained_on"] != PRETRAINED}
+    table = data.scores.above_chance(pd.concat([data.scores.accuracy, own[~own["model"].isin(list(at_chance))]]))
     tested = set(table["scenario"])
     names = [name for kind in _BACKGROUNDS for name in kinds if kinds[name] == kind and name in tested]
     if len(names) < 2:

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.drawn_photos import WHOLE_DONORS, recipe_values, write_folder
+from support.earlier_runs import record_files_as_they_are
 from support.planned_runs import planned
 from support.saved_models import saved_model
 
-from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, XrayError
 from xray.pipeline.evaluate.encoding import LosslessSample, compare, encoding_lines
 from xray.pipeline.evaluate.evaluate import evaluate
@@ -21,7 +20,7 @@ from xray.pipeline.plan.plan import replan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import verify
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, evaluation, file_facts
+from xray.runs.receipts import GENERATE, evaluation
 from xray.runs.recipe import recipe_from
 from xray.runs.tables import RunTables
 
@@ -82,9 +81,7 @@ def test_images_of_an_earlier_version_name_no_donor(folder: Path, models: dict[s
         receipt = run.store.receipt(GENERATE, shard)
         path = folder / "earlier" / Path(*receipt.files["images"]["path"])
         pq.write_table(pq.read_table(path).drop_columns("donor_category"), path)
-        files = {**receipt.files, "images": {**receipt.files["images"], **file_facts(path.read_bytes())}}
-        path = folder / "earlier/receipts/generate" / f"{shard}.json"
-        path.write_bytes(with_checksum(asdict(replace(receipt, files=files))))
+    record_files_as_they_are(folder / "earlier")
     evaluate(run, models, actors=1, gpus=0)
     predictions = RunTables(run).predictions()
     assert len(predictions) == 12 * 3
@@ -217,7 +214,9 @@ def test_answers_on_lossless_images_are_compared_by_sample() -> None:
     rows = [("a", 1, True), ("b", 2, False), ("c", 3, True)]
     encoded = pa.table(dict(zip(("sample_id", "top1", "correct"), zip(*rows, strict=True), strict=True)))
     lossless = pa.table({"sample_id": ["c", "a"], "top1": [4, 1], "correct": [False, True]})
-    assert compare(encoded, lossless) == {"images": 2, "answers": 1, "verdicts": 1}
+    counts = {"images": 2, "answers": 1, "verdicts": 1}
+    assert compare(encoded, lossless, {}) == counts
+    assert compare(encoded, lossless, {"unreadable": 2}) == counts | {"not_measured": {"unreadable": 2}}
 
 
 def test_lossless_runs_and_runs_of_before_say_nothing(folder: Path, models: dict[str, str], ray_session: None) -> None:
@@ -226,3 +225,20 @@ def test_lossless_runs_and_runs_of_before_say_nothing(folder: Path, models: dict
     evaluate(run, {"test_vit": models["test_vit"]}, actors=1, gpus=0)
     assert encoding_lines(run, ["test_vit"]) == []
     assert LosslessSample(run).images(run.plan.shards()[0], run.store.table("images")) is None
+
+
+def test_a_sample_that_cannot_be_rendered_again_says_so(
+    folder: Path, models: dict[str, str], tmp_path: Path, ray_session: None
+) -> None:
+    """Photographs may be gone when models are evaluated."""
+    shutil.copytree(folder / "photos", tmp_path / "photos")
+    run = planned(tmp_path, "gone", scenarios=["original", "image_grey"])
+    generate(run)
+    shutil.rmtree(tmp_path / "photos")
+    evaluate(run, {"test_vit": models["test_vit"]}, actors=1, gpus=0)
+    assert len(run.store.table("predictions")) == 12
+    facts = [receipt.facts["encoding"] for receipt in run.store.receipts(evaluation("test_vit"))]
+    assert {fact["images"] for fact in facts} == {0}
+    assert sum(sum(fact["not_measured"].values()) for fact in facts) == 12
+    (line,) = encoding_lines(run, ["test_vit"])
+    assert "not measured" in line

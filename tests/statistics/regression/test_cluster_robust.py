@@ -60,12 +60,16 @@ def test_equal_to_the_fit_of_the_rows(response, weights, interactions):
     assert_equal(found, table, response, "image_id", weights)
 
 
-@pytest.mark.parametrize("kind", ["category", "str", "float64", "far", "negative"])
+@pytest.mark.parametrize("kind", ["category", "str", "float64", "far", "negative", "narrow"])
 def test_clusters_may_be_called_anything(kind):
     table = predictions()
     expected = regression(table, "correct", FACTORS, cluster="image_id").clustered
     image = table["image_id"]
-    renamed = {"far": image.astype("int64") * 10**12, "negative": image - 50}
+    renamed = {
+        "far": image.astype("int64") * 10**12,
+        "negative": image - 50,
+        "narrow": (2 * image - 120).astype("int8"),
+    }
     table["image_id"] = renamed[kind] if kind in renamed else image.astype(kind)
     found = regression(table, "correct", FACTORS, cluster="image_id").clustered
     np.testing.assert_allclose(found.covariance_PP, expected.covariance_PP, rtol=1e-9, atol=1e-18)

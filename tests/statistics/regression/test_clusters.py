@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray.statistics.regression import cells as cells_module
+from xray.statistics import regression
 from xray.statistics.regression import clusters as clusters_module
 from xray.statistics.regression.cells import CodedRows, aggregate
 from xray.statistics.regression.clusters import ClusterCounts, ClusteredRows
@@ -33,7 +33,10 @@ def assert_equal(rows, clustered, counts):
     for name, values in vars(aggregate(rows)).items():
         np.testing.assert_allclose(vars(counts.cells())[name], values, rtol=1e-12, err_msg=name)
     expected = np.random.Generator(np.random.PCG64(1)).random(len(rows.design.every_cell()))
-    np.testing.assert_allclose(counts.scores(expected), clustered.scores(expected), rtol=1e-12, atol=1e-12)
+    scores, others = (np.sort(one.scores(expected), axis=0) for one in (counts, clustered))
+    np.testing.assert_allclose(scores, others, rtol=1e-12, atol=1e-12)
+    grams = [one.scores(expected).T @ one.scores(expected) for one in (counts, clustered)]
+    np.testing.assert_allclose(*grams, rtol=1e-12, atol=1e-11)
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -61,23 +64,42 @@ def test_categories_and_clusters_without_rows_do_not_count():
     assert_equal(*both(table[table["scenario"] != "scenario1"]))
 
 
-def test_a_factor_that_is_nested_in_the_first_piece_alone_is_crossed(monkeypatch):
-    table = predictions()
-    table.loc[len(table) - 1, "category"] = "category0" if table["category"].iloc[-1] != "category0" else "category1"
-    monkeypatch.setattr(cells_module, "_ROWS_AT_ONCE", 50)
+@pytest.mark.parametrize(
+    ("category", "nested"), [(["category1", "category1"], True), (["category1", "category2"], False)]
+)
+def test_a_cluster_whose_rows_are_not_in_the_sample_is_seen(category, nested):
+    table = predictions(40_000)
+    table.loc[[1, 2], "image_id"] = 40
+    table.loc[[1, 2], "category"] = category
     rows, clustered, counts = both(table)
-    assert counts.n_GK.shape == (40, 60)
+    assert counts.counts_GK2.shape == (41, 20 if nested else 60, 2)
     assert_equal(rows, clustered, counts)
+
+
+def test_a_factor_that_is_nested_in_the_sample_alone_is_crossed():
+    table = predictions(40_000)
+    table.loc[39_998, "category"] = "category0" if table["category"].iloc[-2] != "category0" else "category1"
+    rows, clustered, counts = both(table)
+    assert counts.counts_GK2.shape == (40, 60, 2)
+    assert_equal(rows, clustered, counts)
+
+
+@pytest.mark.parametrize("order", [["image_id"], ["model", "scenario", "image_id"]])
+def test_the_order_of_rows_does_not_matter(order):
+    table = predictions(20_000).astype(dict.fromkeys(NAMES, "category"))
+    expected = regression(table, "correct", NAMES, cluster="image_id").clustered
+    found = regression(table.sort_values(order), "correct", NAMES, cluster="image_id").clustered
+    np.testing.assert_array_equal(found.covariance_PP, expected.covariance_PP)
 
 
 def test_many_rows_of_one_cell_are_counted_in_wider_words(monkeypatch):
     monkeypatch.setattr(clusters_module, "_MIN_ROWS_AT_ONCE", 1000)
     table = pd.concat([predictions(), predictions(1).loc[[0] * 3000]], ignore_index=True)
     rows, clustered, counts = both(table)
-    assert counts.n_GK.dtype == np.uint64
-    assert counts.n_GK.max() >= 3000
+    assert counts.counts_GK2.dtype == np.uint32
+    assert counts.counts_GK2.max() >= 3000
     assert_equal(rows, clustered, counts)
-    assert both(predictions())[2].n_GK.dtype == np.uint16
+    assert both(predictions())[2].counts_GK2.dtype == np.uint8
 
 
 def test_what_is_no_single_prediction_is_not_counted(monkeypatch):

@@ -68,6 +68,7 @@ class TestLevels:
 
     def test_categories_in_their_order_without_the_unused(self):
         assert self.of(pd.Categorical(["b", "a"], ["c", "b", "a"])) == ("b", "a")
+        assert self.of(pd.Categorical.from_codes(np.repeat([3, 0, 2], 70_000), [*"abcd"])) == ("a", "c", "d")
 
     def test_the_reference_comes_first_and_may_be_a_number(self):
         assert self.of([0, 1, 2], reference={"f": 1}) == ("1", "0", "2")
@@ -99,6 +100,11 @@ class TestRefused:
         for values in (["a", "c"], pd.Categorical(["a", "c"]), ["c", None]):
             with pytest.raises(ConfigError, match="unknown level of factor 'model' 'c'"):
                 design.codes(pd.DataFrame({"model": values}))
+
+    def test_an_empty_cell_of_a_categorical_column(self):
+        table = pd.DataFrame({"model": pd.Categorical(["a", "b", None])})
+        with pytest.raises(ConfigError, match="'model' 'nan'"):
+            Design.of(table, ["model"]).codes(table)
 
     def test_unknown_factors_and_levels_of_a_new_reference(self):
         design = Design.of(self.table, ["model"])

@@ -112,3 +112,15 @@ class TestCsv:
     def test_numbers_are_read_again_exactly(self, values):
         found = pd.read_csv(io.StringIO(safe_csv(pd.DataFrame({"x": values}))))
         assert found["x"].astype(float).tolist() == values
+
+
+def test_what_rounding_leaves_of_equal_means_is_zero():
+    rows = [(name, image, (0.7, 0.9, 1.0)[image % 3] - 0.1 * (name == "z")) for name in "xyz" for image in range(33)]
+    table = pd.DataFrame(rows, columns=["scenario", "image", "accuracy"])
+    fitted = regression(table, factors=["scenario"], cluster="image")
+    for fit in (fitted.fit, fitted.clustered):
+        text = prism_table(fit).set_index("Variable")
+        assert text.loc["scenario[y]", "Estimate"] == "0.000"
+        assert text.loc["scenario[z]", "Estimate"] == "-0.1000"
+    unknown = prism_table(fitted.clustered).set_index("Variable").loc["scenario[y]"]
+    assert unknown.iloc[1:].tolist() == [""] * 5

@@ -79,6 +79,7 @@ def test_percent_that_look_like_fractions_are_told():
 def test_repeated_rows_are_told():
     table = pd.concat([table_of(), table_of().iloc[:1]], ignore_index=True)
     assert ["1 row, counted again" in note for note in notes(table)] == [True]
+    assert notes(table_of(model=[*"aaaa"], accuracy=[1, 1, 0, 1])) == ()  # single answers repeat
 
 
 def test_the_table_itself_is_left_alone():

@@ -7,7 +7,7 @@ from scipy.stats import beta
 
 from xray.core.errors import ConfigError
 from xray.statistics.robustness.biases import centre_bias, challenge, relative_foreground_sensitivity, size_bias
-from xray.statistics.robustness.measures import centre, challenges, gap, measured
+from xray.statistics.robustness.measures import challenges, gap, measured
 from xray.statistics.robustness.worst_group import worst_groups
 
 CELLS = [[0.60, 0.70, 0.62], [0.72, 0.80, 0.74], [0.58, 0.68, 0.64]]
@@ -99,17 +99,14 @@ def test_worst_group_counts_the_photographs_that_lack_a_group():
     assert math.isnan(row["ci_high"])
 
 
-def test_centre_bias_of_equal_cells_is_not_found_by_the_choice_of_the_lowest():
-    """Quantiles of resamples, whose lowest cells are lower still, found it in a quarter of such tables."""
-    rng, names, found = np.random.default_rng(4), [f"cell-{k}" for k in range(9)], 0
-    for _ in range(60):
-        ease_N1 = rng.normal(size=(60, 1))
-        right_NG = 0.8 * ease_N1 + 0.6 * rng.normal(size=(60, 9)) < 0.84
-        columns = {"scenario": names * 60, "image_id": np.repeat(range(60), 9), "correct": right_NG.ravel()}
-        frame = pd.DataFrame({**columns, "model": "m", "trained_on": "pretrained"})
-        (row,) = measured(frame, [centre(names)], resamples=200).to_dict("records")
-        found += row["ci_low"] > 0
-    assert found <= 10
+def test_groups_of_photographs_widen_the_interval_of_the_worst_group():
+    frame = groups_of({"a": 12, "b": 4, "c": 9}, 20)
+    alone, bursts, one = (
+        worst_groups(frame.assign(group=frame["image_id"] // size), ["a", "b", "c"]).iloc[0] for size in (1, 4, 20)
+    )
+    assert bursts["accuracy"] == alone["accuracy"] == 0.2
+    assert bursts["ci_high"] - bursts["ci_low"] > 1.5 * (alone["ci_high"] - alone["ci_low"])
+    assert math.isnan(one["ci_low"])
 
 
 def test_challenge_has_an_interval_and_its_scenarios():

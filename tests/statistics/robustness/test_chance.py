@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from xray.statistics import at_chance, baselines, compare_s_robust, matched_s_robusts
+from xray.statistics.robustness.chance import NOT_ABOVE_CHANCE
 
 
 def table_of(answers, categories, model="m", trained_on="pretrained", scenario="original"):
@@ -39,7 +40,7 @@ def guesses(categories, k, seed=1):
 def test_models_at_chance(answers, categories, found, trained_on):
     table = at_chance(table_of(answers, categories, trained_on=trained_on))
     assert table["model"].tolist() == ["m"] * found
-    assert table["reason"].str.startswith("at chance: ").all()
+    assert table["reason"].str.startswith(NOT_ABOVE_CHANCE).all()
 
 
 def test_chance_of_segmenters_and_of_a_single_category():
@@ -89,7 +90,7 @@ def test_models_at_chance_have_no_s_robust_and_are_not_compared():
     rows = matched_s_robusts(predictions).set_index("model")
     values = ["s_robust", "ci_low", "ci_high", "plug_in", "sigma2_cross", "sigma2_inner"]
     assert rows.loc["guess", values].isna().all()
-    assert rows.loc["guess", "missing"].startswith("at chance: 20.0 % [")
+    assert rows.loc["guess", "missing"].startswith(f"{NOT_ABOVE_CHANCE}: 20.0 % [")
     assert rows.loc["guess", "mu"] == pytest.approx(0.2)
     assert rows.loc[["good", "better"], values].notna().all(axis=None)
     assert (rows.loc[["good", "better"], "missing"] == "").all()
@@ -100,7 +101,7 @@ def test_models_at_chance_have_no_s_robust_and_are_not_compared():
 def test_a_pretrained_model_at_chance_lacks_both():
     predictions = pd.concat([table_of([-1] * 80, EVEN), table_of([-1] * 80, EVEN, scenario="grey")])
     (row,) = matched_s_robusts(predictions).to_dict("records")
-    assert row["missing"].startswith("at chance: never right")
+    assert row["missing"].startswith(f"{NOT_ABOVE_CHANCE}: never right")
     assert "inner half" in row["missing"]
     assert np.isnan(row["sigma2_cross"])
 

@@ -50,6 +50,14 @@ def test_curve_and_summary_of_the_same_table():
     assert summary["area_low"] <= summary["area"] <= summary["area_high"]
 
 
+@pytest.mark.parametrize("word", ["1" * 6, "0" * 6])
+def test_an_area_has_a_width_where_no_photograph_differs(word):
+    row = curve_summaries(predictions([word] * 9), LEVELS).iloc[0]
+    assert row["area"] == int(word[0])
+    assert row["area_high"] - row["area_low"] == pytest.approx(0.299, abs=0.001)
+    assert curve_summaries(predictions([word]), LEVELS)[["area_low", "area_high"]].isna().all(axis=None)
+
+
 def test_only_complete_cases_count():
     curve = curves(predictions(["111111", "10----", "111110"]), LEVELS)
     assert curve["accuracy"].tolist() == pytest.approx([1, 1, 1, 1, 1, 0.5])
@@ -83,3 +91,13 @@ def test_a_model_without_one_of_the_levels_has_no_curve():
 def test_levels_are_checked(levels):
     with pytest.raises(ConfigError):
         curves(predictions(), levels)
+
+
+def test_intervals_of_areas_hold_the_truth_where_few_photographs_are_wrong():
+    generator, held = np.random.Generator(np.random.PCG64(6)), 0
+    for _ in range(40):
+        easy_N1, chance_NL = generator.standard_normal((30, 1)), generator.standard_normal((30, len(LEVELS)))
+        words = ["".join(map(str, row)) for row in (0.9 * easy_N1 + 0.44 * chance_NL < 1.88).astype(int)]
+        (row,) = curve_summaries(predictions(words), LEVELS).to_dict("records")
+        held += row["area_low"] <= 0.97 <= row["area_high"]
+    assert held >= 36

@@ -60,5 +60,10 @@ def test_a_cross_term_at_0_is_none():
 def test_what_intervals_are_over():
     assert "given the networks" in interval_over("photographs")
     assert "given" not in interval_over("photographs and trainings")
-    assert intervals_over(pd.DataFrame({"over": ["photographs", None, "photographs"]})) == interval_over("photographs")
-    assert intervals_over(None) == ""
+    table = pd.DataFrame({"over": ["photographs", None, "photographs and trainings"], "ci_low": [0.1, 0.2, NAN]})
+    assert intervals_over(table) == interval_over("photographs")
+    assert intervals_over(table[2:]) == intervals_over(None) == ""
+    both = intervals_over(table.assign(ci_low=0.1))
+    assert (
+        both.index(interval_over("photographs and trainings")) < both.index("others") < both.index("given the networks")
+    )

@@ -204,3 +204,22 @@ def test_influences_are_errors_of_means(seed, n, k):
     np.testing.assert_allclose(found.T @ found, np.atleast_2d(np.cov(values.T, ddof=1)) / n, atol=1e-12)
     doubled = influences(values.repeat(2, axis=0), np.arange(n).repeat(2))
     np.testing.assert_allclose(doubled, found, atol=1e-12)
+
+
+def test_a_half_without_a_loss_does_not_raise_the_lower_limit_of_roots():
+    """Its root is above 0 in nearly all resamples, whatever the other half loses."""
+    true = {("original", s): 0.3 for s in SCENARIOS}
+    generator, held = np.random.Generator(np.random.PCG64(12)), 0
+    for _ in range(60):
+        right = {cell: generator.random(60) < 0.9 - true.get(cell, 0.0) for cell in CELLS}
+        frame = pd.concat(
+            [
+                pd.DataFrame({"trained_on": on, "scenario": s, "image_id": range(60), "correct": verdicts})
+                for (on, s), verdicts in right.items()
+            ]
+        )
+        row = s_robusts(frame.assign(model="m"), power="std", resamples=400).iloc[0]
+        alone = cross_terms(frame[frame["trained_on"] == "original"].assign(model="m"), power="std", resamples=400)
+        held += row.ci_low <= 0.7 <= row.ci_high
+        assert row.ci_high >= 1 - alone.loc[0, "ci_high"]
+    assert held >= 55

@@ -47,6 +47,23 @@ class TestCompare:
         assert (double.ci_low, double.ci_high) == (pytest.approx(single.ci_low), pytest.approx(single.ci_high))
         assert (double.n_images, double.test) == (80, "clustered")
 
+    def test_trainings_count_where_both_models_were_repeated(self):
+        table = predictions({"a": 0.8, "b": 0.6}, scenarios=("grey",), trained_on="original")
+        parts = [table.assign(repeat=r, correct=table["correct"] & (table["image_id"] >= f"i0{r}0")) for r in range(3)]
+        single = compare(parts[1].assign(repeat=0)).iloc[0]
+        same = pd.concat([parts[1].assign(repeat=r) for r in range(3)])
+        assert compare(same).iloc[0][["ci_low", "ci_high", "p"]].tolist() == single[["ci_low", "ci_high", "p"]].tolist()
+        noisy = pd.concat(  # the later a training of a, the more of the first photographs it gets wrong
+            part.assign(correct=part["correct"] & ((part["model"] == "b") | (part["image_id"] >= f"i0{3 * r}0")))
+            for r, part in enumerate(parts)
+        )
+        found, given = compare(noisy).iloc[0], compare(noisy.assign(repeat=0)).iloc[0]
+        assert found["difference"] == pytest.approx(given["difference"])
+        assert found["ci_high"] - found["ci_low"] > 1.05 * (given["ci_high"] - given["ci_low"])
+        assert found["p"] > given["p"]
+        one_side = noisy[(noisy["model"] == "a") | (noisy["repeat"] == 0)]
+        assert compare(one_side).iloc[0]["ci_low"] == compare(one_side.assign(repeat=0)).iloc[0]["ci_low"]
+
     def test_all_pairs_and_holm_over_the_whole_table(self):
         found = compare(predictions({"a": 0.9, "b": 0.7, "c": 0.5}))
         assert len(found) == 6

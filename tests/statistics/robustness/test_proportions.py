@@ -25,14 +25,14 @@ def test_n_effective_is_between_photographs_and_rows():
     apart = np.array([[2.0]] * 8)
     same = np.array([[3.0]] * 8)
     assert [wilson_effective(correct, rows)[1].item() for correct in (together, apart, same)] == pytest.approx(
-        [8, 21, 8]
+        [8, 24, 8]
     )
     some = np.array([[3.0], [2.0], [1.0], [3.0], [2.0], [0.0], [3.0], [2.0]])
     accuracies = some.ravel() / 3
     p = accuracies.mean()
-    with_four_more = (7 * accuracies.var(ddof=1) + 4 * p * (1 - p)) / 12 * 8 / 7
-    expected = p * (1 - p) / (with_four_more / 8)
-    assert expected < p * (1 - p) / (accuracies.var(ddof=1) / 8)
+    by_variance = p * (1 - p) / (accuracies.var(ddof=1) / 8)
+    expected = 6 / (5 / by_variance + 1 / 8)  # five of the photographs have a wrong answer
+    assert 8 < expected < by_variance
     bounds, n = wilson_effective(some, rows)
     assert n.item() == pytest.approx(expected)
     assert bounds.ravel() == pytest.approx(wilson(np.array([p]), np.array([expected])).ravel())
@@ -60,12 +60,13 @@ def test_photographs_of_other_cells_do_not_count():
     np.testing.assert_allclose(bounds, np.hstack([found for found, _ in one_by_one]))
 
 
-@pytest.mark.parametrize("accuracy", [0.6, 0.9])
-def test_accuracies_with_variants_hold_the_truth(accuracy):
+@pytest.mark.parametrize(("accuracy", "variants", "photographs"), [(0.6, 3, 139), (0.9, 3, 139), (0.96, 5, 60)])
+def test_accuracies_with_variants_hold_the_truth(accuracy, variants, photographs):
     generator = np.random.Generator(np.random.PCG64(5))
-    noise, ease = generator.standard_normal((139, 800, 3)), generator.standard_normal((139, 800, 1))
+    noise, ease = (generator.standard_normal((photographs, 2000, n)) for n in (variants, 1))
     correct = (np.sqrt(0.75) * ease + np.sqrt(0.25) * noise < ndtri(accuracy)).sum(axis=2).astype(float)
-    (low, high), _ = wilson_effective(correct, np.full(correct.shape, 3.0))
-    assert 0.93 <= ((low <= accuracy) & (accuracy <= high)).mean() <= 0.98
-    low, high = wilson(correct.sum(axis=0) / 417, np.full(800, 417.0))
+    rows = photographs * variants
+    (low, high), _ = wilson_effective(correct, np.full(correct.shape, float(variants)))
+    assert 0.935 <= ((low <= accuracy) & (accuracy <= high)).mean() <= 0.98
+    low, high = wilson(correct.sum(axis=0) / rows, np.full(2000, rows))
     assert ((low <= accuracy) & (accuracy <= high)).mean() < 0.88

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
@@ -19,7 +22,9 @@ from xray.statistics.regression.design import Codes, Design
 
 Values = NDArray[np.float64]
 Counts = NDArray[np.unsignedinteger[Any]]
+_FEW_ROWS = 1 << 12
 _MIN_ROWS_AT_ONCE = 1 << 18
+_COUNTS_AT_ONCE = 1 << 16
 MAX_THREADS = 4
 """Threads that count rows; each has a table of its own."""
 
@@ -45,9 +50,9 @@ class ClusteredRows:
             return cls(rows, cluster.array.codes, len(cluster.array.categories))
         if isinstance(cluster.dtype, np.dtype) and cluster.dtype.kind in "iu":
             value_N = cluster.to_numpy()
-            low, high = int(value_N.min()), int(value_N.max())
-            if high - low <= len(value_N):
-                return cls(rows, value_N if low == 0 else value_N - low, high - low + 1)
+            low, high = pc.min_max(pa.array(value_N)).as_py().values()
+            if high - low <= len(value_N):  # a difference that overflows is right without its sign
+                return cls(rows, value_N if low == 0 else _unsigned(value_N - low), high - low + 1)
         cluster_N, names = pd.factorize(cluster)
         return cls(rows, cluster_N, len(names))
 
@@ -84,24 +89,22 @@ class ClusteredRows:
 
 @dataclass(frozen=True)
 class ClusterCounts:
-    """Numbers of predictions, and of correct ones, by cluster and cell.
+    """Numbers of incorrect and of correct predictions by cluster and cell.
 
     A nested factor has one level in each cluster (the category, if clusters are photographs): cells are counted over
     the other factors, which are crossed with the clusters.
 
     Args:
         design: factors and levels.
-        codes_KF: levels of the crossed cells; 0 of nested factors.
-        levels_GF: levels of the clusters; 0 of crossed factors.
-        n_GK: number of predictions.
-        correct_GK: number of correct predictions.
+        crossed_K: numbers of the crossed cells in `Design.every_cell`, at the first levels of nested factors.
+        nested_G: what a cluster's nested levels add to these numbers; clusters are in this order.
+        counts_GK2: number of incorrect and of correct predictions.
     """
 
     design: Design
-    codes_KF: Codes
-    levels_GF: Codes
-    n_GK: Counts
-    correct_GK: Counts
+    crossed_K: Codes
+    nested_G: Codes
+    counts_GK2: Counts
 
     @classmethod
     def of(cls, clustered: ClusteredRows) -> ClusterCounts | None:
@@ -115,29 +118,33 @@ class ClusterCounts:
         size, n_rows = clustered.clusters * math.prod(shape), len(rows.response_N)
         if size > 2 * max(n_rows, _MIN_ROWS_AT_ONCE):
             return None
-        words = (np.uint16, np.uint64) if n_rows < 64 * size else (np.uint64,)
-        n_GK, correct_GK = next(filter(None, (_count(clustered, crossed, shape, word) for word in words)))
-        kept_G = n_GK.any(axis=1)
-        codes_KF = np.zeros((n_GK.shape[1], len(design.factors)), np.intp)
-        levels_GF = np.zeros((int(kept_G.sum()), len(design.factors)), np.intp)
-        for index, values_K in zip(crossed, np.unravel_index(np.arange(len(codes_KF)), shape or (1,)), strict=False):
-            codes_KF[:, index] = rows.levels_FU[index][values_K]
+        kinds = (np.uint8, np.uint32, np.uint64)[n_rows >= 64 * size :]
+        counted = (_count(clustered, crossed, shape, kind) for kind in kinds)
+        counts_GK2 = next(counts_GK2 for counts_GK2 in counted if counts_GK2 is not None)
+        cluster_G = np.flatnonzero(counts_GK2.any(axis=(1, 2)))
+        values_K = dict(zip(crossed, np.unravel_index(np.arange(counts_GK2.shape[1]), shape or (1,)), strict=False))
+        crossed_K, nested_G = np.zeros(counts_GK2.shape[1], np.intp), np.zeros(len(cluster_G), np.intp)
+        has_level_K = np.ones(len(crossed_K), bool)  # a category without rows is no level
         for index, value_G in enumerate(nested):
-            if value_G is not None:
-                levels_GF[:, index] = rows.levels_FU[index][value_G[kept_G]]
-        kept_K = (codes_KF >= 0).all(axis=1)  # a category without rows is no level
-        if not (kept_G.all() and kept_K.all()):
-            n_GK, correct_GK = n_GK[kept_G][:, kept_K], correct_GK[kept_G][:, kept_K]
-        return cls(design, codes_KF[kept_K], levels_GF, n_GK, correct_GK)
+            level_U, stride = rows.levels_FU[index], math.prod(design.shape[index + 1 :])
+            if value_G is None:
+                crossed_K += stride * level_U[values_K[index]]
+                has_level_K &= level_U[values_K[index]] >= 0
+            else:
+                nested_G += stride * level_U[value_G[cluster_G]]
+        order_G = np.argsort(nested_G.astype(np.min_scalar_type(math.prod(design.shape))), kind="stable")
+        counts_GK2 = counts_GK2[cluster_G[order_G]]
+        if not has_level_K.all():
+            crossed_K, counts_GK2 = crossed_K[has_level_K], counts_GK2[:, has_level_K]
+        return cls(design, crossed_K, nested_G[order_G], counts_GK2)
 
     def cells(self) -> Cells:
         """Return the sums by cell; equal to `aggregate` of the rows."""
-        n_C, correct_C = np.zeros((2, math.prod(self.design.shape)))
-        for cell_K, _, n_GK, correct_GK in self._blocks():
-            n_C[cell_K] = n_GK.sum(axis=0)
-            correct_C[cell_K] = correct_GK.sum(axis=0)
-        cell_C = np.flatnonzero(n_C)
-        n_C, correct_C = n_C[cell_C], correct_C[cell_C]
+        counts_C2 = np.zeros((math.prod(self.design.shape), 2))
+        for cell_K, start, stop in self._blocks():
+            counts_C2[cell_K] = self.counts_GK2[start:stop].sum(axis=0, dtype=np.uint64)
+        cell_C = np.flatnonzero(counts_C2.any(axis=1))
+        correct_C, n_C = counts_C2[cell_C, 1], counts_C2[cell_C].sum(axis=1)
         mean_C = correct_C / n_C
         return Cells(
             codes_CF=np.stack(np.unravel_index(cell_C, self.design.shape), axis=1),
@@ -147,25 +154,29 @@ class ClusterCounts:
         )  # fmt: skip
 
     def scores(self, expected_C: Values) -> Values:
-        """Return the sums of x (correct − expected) by cluster; see `ClusteredRows.scores`."""
+        """Return the sums of x (correct − expected) by cluster, in another order than `ClusteredRows.scores`."""
         matrix_CP = self.design.matrix(self.design.every_cell())
-        scores_GP = np.empty((len(self.n_GK), len(self.design.columns)))
-        for cell_K, cluster_B, n_BK, correct_BK in self._blocks():
-            residual_BK, matrix_KP = correct_BK - n_BK * expected_C[cell_K], matrix_CP[cell_K].toarray()
-            varies_P = (matrix_KP != matrix_KP[0]).any(axis=0)
-            block_BP = np.outer(residual_BK.sum(axis=1), matrix_KP[0])
-            block_BP[:, varies_P] = residual_BK @ matrix_KP[:, varies_P]
-            scores_GP[cluster_B] = block_BP
+        counts_GX = self.counts_GK2.reshape(len(self.nested_G), -1)
+        scores_GP = np.empty((len(counts_GX), matrix_CP.shape[1]))
+        at_once = math.ceil(_COUNTS_AT_ONCE / counts_GX.shape[1])
+        for cell_K, start, stop in self._blocks():
+            matrix_KP, expected_K1 = matrix_CP[cell_K].toarray(), expected_C[cell_K, None]
+            same_P = (matrix_KP == matrix_KP[0]).all(axis=0)
+            same_P[0] = False  # the intercept, whose sums are those of all columns of ones
+            varies_KP = matrix_KP[:, ~same_P]
+            weights_K2P = np.stack([-expected_K1 * varies_KP, (1 - expected_K1) * varies_KP], axis=1)
+            weights_XP = weights_K2P.reshape(counts_GX.shape[1], -1)
+            for first in range(start, stop, at_once):
+                part = slice(first, min(first + at_once, stop))
+                scores_GP[part, ~same_P] = counts_GX[part].astype(np.float64) @ weights_XP
+            scores_GP[start:stop, same_P] = scores_GP[start:stop, :1] * matrix_KP[0, same_P]
         return scores_GP
 
-    def _blocks(self) -> Iterator[tuple[Codes, Codes, Counts, Counts]]:
-        """Yield clusters of the same nested levels: their cells, their numbers, and both of their counts."""
-        shape = self.design.shape
-        crossed_K, nested_G = (np.ravel_multi_index(tuple(codes.T), shape) for codes in (self.codes_KF, self.levels_GF))
-        order_G = np.argsort(nested_G, kind="stable")
-        starts = np.flatnonzero(np.diff(nested_G[order_G])) + 1
-        for cluster_B in np.split(order_G, starts):
-            yield crossed_K + nested_G[cluster_B[0]], cluster_B, self.n_GK[cluster_B], self.correct_GK[cluster_B]
+    def _blocks(self) -> Iterator[tuple[Codes, int, int]]:
+        """Yield the cells of clusters that have the same nested levels, and the first and the end of these clusters."""
+        starts = np.flatnonzero(np.diff(self.nested_G)) + 1
+        for start, stop in itertools.pairwise([0, *starts.tolist(), len(self.nested_G)]):
+            yield self.crossed_K + self.nested_G[start], start, stop
 
 
 def clustered_rows(rows: CodedRows, cluster: pd.Series) -> ClusteredRows | ClusterCounts:
@@ -176,30 +187,25 @@ def clustered_rows(rows: CodedRows, cluster: pd.Series) -> ClusteredRows | Clust
 
 def _nested(value_N: Codes, clustered: ClusteredRows) -> Codes | None:
     """Return the one value of each cluster, or None as soon as a cluster has two; −1 where a cluster has no rows."""
-    value_G = np.full(clustered.clusters, -1, value_N.dtype)
+    value_G, n_rows = np.full(clustered.clusters, -1, value_N.dtype), len(value_N)
+
+    def learn(some: Codes | slice) -> bool:
+        cluster_M, value_M = clustered.cluster_N[some], value_N[some]
+        known_M = value_G[cluster_M]
+        value_G[cluster_M] = value_M
+        return bool(((known_M < 0) | (known_M == value_M)).all() and (value_G[cluster_M] == value_M).all())
 
     def others(part: slice) -> Codes:
-        return np.flatnonzero(value_G.take(clustered.cluster_N[part]) != value_N[part])
+        """Return the rows of which the cluster has another value, or none yet."""
+        known_N = pc.take(pa.array(value_G), pa.array(clustered.cluster_N[part]), boundscheck=False).to_numpy()
+        return np.asarray(part.start + np.flatnonzero(known_N != value_N[part]))
 
-    pieces = iter(list(parts(len(value_N))))
-    for part in pieces:
-        if len(other_M := others(part)):
-            cluster_M, value_M = clustered.cluster_N[part][other_M], value_N[part][other_M]
-            if (value_G[cluster_M] >= 0).any():
-                return None
-            value_G[cluster_M] = value_M
-            if (value_G[cluster_M] != value_M).any():
-                return None
-        else:  # probably all clusters have been seen
-            break
-    rest = list(pieces)
-    with ThreadPoolExecutor(_threads(len(rest))) as pool:
-        unlike = [part for part, other_M in zip(rest, pool.map(others, rest), strict=True) if len(other_M)]
-    for part in unlike:
-        cluster_N = clustered.cluster_N[part]
-        new_N = value_G[cluster_N] < 0
-        value_G[cluster_N[new_N]] = value_N[part][new_N]
-    return None if any(len(others(part)) for part in unlike) else value_G
+    for sample in (_FEW_ROWS, 8 * clustered.clusters):  # most factors are crossed, and a few rows show it
+        if not learn(slice(None, None, math.ceil(n_rows / sample))):
+            return None
+    pieces = list(parts(n_rows, 4 * _MIN_ROWS_AT_ONCE))
+    with ThreadPoolExecutor(_threads(len(pieces))) as pool:
+        return value_G if learn(np.concatenate(list(pool.map(others, pieces)))) else None
 
 
 def _threads(pieces: int) -> int:
@@ -207,34 +213,40 @@ def _threads(pieces: int) -> int:
 
 
 def _count(
-    clustered: ClusteredRows, crossed: list[int], shape: tuple[int, ...], word: type[np.unsignedinteger[Any]]
-) -> tuple[Counts, Counts] | None:
-    """Count rows, and correct rows, by cluster and crossed cell; None if a count is too large for half of a word.
+    clustered: ClusteredRows, crossed: list[int], shape: tuple[int, ...], kind: type[np.unsignedinteger[Any]]
+) -> Counts | None:
+    """Count rows by cluster, crossed cell and response; None if a count is too large for its type.
 
-    Each row adds 1 to the lower half of its word, and a correct one also to the upper half: one sum in compiled code.
-    A lower half that overflows has lost rows, and upper halves are never larger than the lower ones.
+    The cost is memory that rows hit in any order: a table as small as it can be, and columns numbered in as few bits.
     """
-    rows, size = clustered.rows, (clustered.clusters, math.prod(shape))
-    upper, n_rows = word(4 * word().itemsize), len(rows.response_N)
+    rows, size = clustered.rows, (clustered.clusters, 2 * math.prod(shape))
+    narrow, n_rows = np.min_scalar_type(size[1] - 1), len(rows.response_N)
+    digits = [(values, _unsigned(rows.values_FN[index])) for index, values in zip(crossed, shape, strict=True)]
+    digits.append((2, _unsigned(rows.response_N)))
+    pieces = list(parts(n_rows, max(_MIN_ROWS_AT_ONCE, math.prod(size) // 2)))
+    threads, ones_N = _threads(len(pieces) // 2), np.ones(pieces[0].stop, kind)
 
     def table_of(some: Sequence[slice]) -> Counts:
-        table_GK = np.zeros(size, word)
+        total_GX, table_GX = np.zeros((2, *size), kind)
         for part in some:
-            cell_N = np.zeros(part.stop - part.start, np.int32)
-            for index, values in zip(crossed, shape, strict=True):
-                cell_N *= values
-                cell_N += rows.values_FN[index][part]
-            word_N = rows.response_N[part].astype(word)
-            word_N <<= upper
-            word_N += word(1)
-            ones = coo_array(size, dtype=word)  # coordinates are set, not given: they need no check
-            ones.data, ones.coords = word_N, (clustered.cluster_N[part].astype(np.int32, copy=False), cell_N)
-            table_GK += ones.toarray()
-        return table_GK
+            column_N = np.zeros(part.stop - part.start, narrow)
+            for values, value_N in digits:
+                column_N *= narrow.type(values)
+                column_N += value_N[part]
+            ones = coo_array(size, dtype=kind)  # coordinates are set, not given: they need no check
+            ones.data = ones_N[: len(column_N)]
+            ones.coords = (clustered.cluster_N[part].astype(np.int32, copy=False), column_N.astype(np.int32))
+            total_GX += ones.toarray(out=table_GX)
+        return np.asarray(total_GX)
 
-    pieces = list(parts(n_rows, max(_MIN_ROWS_AT_ONCE, math.prod(size) // 2)))
-    threads = _threads(len(pieces) // 2)
     with ThreadPoolExecutor(threads) as pool:  # scipy and numpy let other threads run while they add
-        table_GK = sum(pool.map(table_of, [pieces[start::threads] for start in range(threads)]), np.zeros(size, word))
-    n_GK = table_GK & word((1 << int(upper)) - 1)
-    return (n_GK, table_GK >> upper) if int(n_GK.sum()) == n_rows else None
+        total_GX, *others = pool.map(table_of, [pieces[start::threads] for start in range(threads)])
+    for other_GX in others:
+        total_GX += other_GX
+    complete = pc.sum(pa.array(total_GX.ravel())).as_py() == n_rows
+    return total_GX.reshape(clustered.clusters, -1, 2) if complete else None
+
+
+def _unsigned(value_N: NDArray[Any]) -> Codes:
+    """Return the same numbers, of which none is negative, as an unsigned type without a copy."""
+    return np.asarray(value_N.view(f"u{value_N.itemsize}"))

@@ -23,7 +23,7 @@ from xray.statistics.regression.validation import has_empty
 
 Codes = NDArray[np.intp]
 INTERCEPT = "Intercept"
-_ROWS_AT_ONCE = 1 << 15
+_ROWS_AT_ONCE = 1 << 16
 _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2212\u2018\u2019\u201c\u201d",
     "aeopcyxijsdhqwABEKMHOPCTXIJSovaABEZHIKMNOPTYX-''\"\"",
@@ -47,7 +47,8 @@ class Factor:
     def of(cls, values: pd.Series, reference: str | None = None) -> Factor:
         """Read the levels of a column; see `Design.of`."""
         name = str(values.name)
-        if has_empty(values):
+        is_categorical = isinstance(values.array, pd.Categorical)  # of which `coded` looks at each row
+        if not is_categorical and has_empty(values):
             empty = values.index[values.isna()]
             raise ConfigError(f"factor {name!r} is empty in {len(empty):,} rows (the first: {empty[0]})")
         levels = tuple(dict.fromkeys(map(str, _sorted_values(values))))
@@ -128,7 +129,8 @@ class Design:
         a10). The default reference is the first level. Unused categories are left out.
 
         Raises:
-            ConfigError: an unknown column or level, a repeated factor, a factor of one level or with empty cells.
+            ConfigError: an unknown column or level, a repeated factor, a factor of one level or with empty cells (those
+                of a categorical column are refused by `codes`).
         """
         references = {name: str(level) for name, level in (reference or {}).items()}
         for name in references:
@@ -268,7 +270,9 @@ def _used(value_N: Codes, values: int) -> Codes:
     """Return the values that occur, in order; it stops looking when all have occurred."""
     seen_U = np.zeros(values, bool)
     for start in range(0, len(value_N), _ROWS_AT_ONCE):
-        seen_U[value_N[start : start + _ROWS_AT_ONCE]] = True
+        some_N = value_N[start : start + _ROWS_AT_ONCE]
+        if not seen_U[some_N.min() : some_N.max() + 1].all():
+            seen_U[some_N] = True
         if seen_U.all():
             break
     return np.flatnonzero(seen_U)

@@ -11,6 +11,8 @@ from xray.core.text import printable
 from xray.statistics.regression.fit import Fit
 
 _DIGITS = 4
+_ROUNDING = 1e-13
+"""Estimates are shown as 0 if they are a smaller share of the largest one: what rounding leaves of equal means."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&!#$])")
 
@@ -48,8 +50,8 @@ def prism_table(fit: Fit) -> pd.DataFrame:
     """Return the table of parameters as GraphPad Prism prints it, all cells text.
 
     Returns:
-        Columns `Variable`, `Estimate`, `Standard error`, `95% CI (asymptotic)` (`low to high`), `|t|` (`|z|` for normal
-        tests), `P value`, `P value summary`.
+        Columns `Variable`, `Estimate`, `Standard error`, `95% CI (asymptotic)` (`low to high`; empty without an error),
+        `|t|` (`|z|` for normal tests), `P value`, `P value summary`.
 
     >>> from xray.statistics import regression
     >>> table = pd.DataFrame({"model": list("aabb"), "scenario": list("xyxy"), "accuracy": [0.9, 0.5, 0.8, 0.5]})
@@ -57,16 +59,19 @@ def prism_table(fit: Fit) -> pd.DataFrame:
     ['scenario[y]', '-0.3500', '0.05000', '-0.9853 to 0.2853', '7.000', '0.0903', 'ns']
     """
     parameters = fit.parameters
+    zero = parameters["estimate"].abs() < _ROUNDING * parameters["estimate"].abs().max()
+    estimate, t = (parameters[name].mask(zero, 0.0) for name in ("estimate", "t"))
     statistic = "|z|" if math.isinf(fit.df) else "|t|"
     return pd.DataFrame(
         {
             "Variable": parameters["term"],
-            "Estimate": parameters["estimate"].map(digits),
+            "Estimate": estimate.map(digits),
             "Standard error": parameters["std_error"].map(digits),
             f"{100 * fit.confidence:g}% CI (asymptotic)": [
-                f"{digits(low)} to {digits(high)}" for low, high in parameters[["ci_low", "ci_high"]].to_numpy()
+                "" if math.isnan(low) else f"{digits(low)} to {digits(high)}"
+                for low, high in parameters[["ci_low", "ci_high"]].to_numpy()
             ],
-            statistic: parameters["t"].abs().map(digits),
+            statistic: t.mask(parameters["t"].isna()).abs().map(digits),
             "P value": parameters["p"].map(p_text),
             "P value summary": parameters["p_summary"],
         }

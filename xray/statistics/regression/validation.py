@@ -76,7 +76,8 @@ def validate_table(
         low, high = float(used[weights].min()), float(used[weights].max())
         value = f"column {weights!r} has {low if low <= 0 else high:g}"
         raise ConfigError(f"{value}: weights, numbers of predictions and exposures are positive and finite")
-    if len(used) <= _MAX_ROWS_FOR_DUPLICATES and (count := int(used.duplicated().sum())):
+    is_small = len(used) <= _MAX_ROWS_FOR_DUPLICATES
+    if is_small and not used[response].isin((0, 1)).all() and (count := int(used.duplicated().sum())):  # 0, 1: answers
         notes.append(f"exact duplicates of other rows: {counted(count, 'row')}, counted again: is that intended?")
     return ValidTable(used, tuple(notes))
 
@@ -138,12 +139,13 @@ def _columns(
     if response in roles:
         raise ConfigError(f"column {response!r} is both response and {roles[response]}")
     names = list(dict.fromkeys([*factors, *([weights] if weights else []), *roles, response]))
+    given = table.columns.tolist()
     for name in names:
         if not isinstance(name, str):
             raise ConfigError(f"column {name!r} is not named by text: rename it")
-        if name not in table.columns:
-            raise unknown("column", name, map(str, table.columns))
-        if (table.columns == name).sum() > 1:
+        if name not in given:
+            raise unknown("column", name, map(str, given))
+        if given.count(name) > 1:
             raise ConfigError(f"there is more than one column {name!r}")
     return names
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from xray.statistics.regression.validation import validate_predictions
 from xray.statistics.robustness.bootstrap import Codes, groups_of
+from xray.statistics.robustness.numbering import all_differ, codes_of, numbered
 from xray.statistics.robustness.proportions import effective_n, wilson
 
 CELL = ("model", "trained_on", "scenario", "category")
@@ -40,15 +43,18 @@ def accuracy_table(predictions: pd.DataFrame, by: Sequence[str] = CELL, confiden
     {'model': 'm', 'n': 4, 'correct': 3, 'accuracy': 0.75, 'ci_low': 0.301, 'ci_high': 0.954,
      'n_images': 4, 'n_effective': 4.0}
     """
-    groups = validate_predictions(predictions, [*by, "image_id"]).groupby(list(by), observed=True)
-    table = groups.size().reset_index(name="n")
-    cell_N, correct_N = np.asarray(groups.ngroup(), np.intp), predictions["correct"].to_numpy(np.float64)
-    image_N, images = pd.factorize(predictions["image_id"])
+    cell_N, table = numbered(validate_predictions(predictions, [*by, "image_id"]), by)
+    table["n"] = np.bincount(cell_N, minlength=len(table))
+    correct_N = predictions["correct"].to_numpy(np.float64)
+    image_N, images = codes_of(predictions["image_id"])
     pair_N, cell_P = _pairs(cell_N, image_N)
     n_images_K = np.bincount(cell_P, minlength=len(table))
-    if (group_I := groups_of(predictions, pd.Index(images))) is not None:
+    if (group_I := groups_of(predictions, images)) is not None:
         pair_N, cell_P = _pairs(cell_N, group_I[image_N])
-    correct_P, rows_P = np.asarray(np.bincount(pair_N, correct_N), np.float64), np.bincount(pair_N).astype(np.float64)
+    if pair_N is None:
+        correct_P, rows_P = correct_N, np.ones(len(correct_N))
+    else:
+        correct_P, rows_P = np.bincount(pair_N, correct_N), np.bincount(pair_N).astype(np.float64)
     table["correct"] = np.bincount(cell_P, correct_P, len(table)).astype(np.int64)
     table["accuracy"] = table["correct"] / table["n"]
     effective_K = effective_n(correct_P, rows_P, cell_P, len(table))
@@ -56,8 +62,14 @@ def accuracy_table(predictions: pd.DataFrame, by: Sequence[str] = CELL, confiden
     return table.assign(n_images=n_images_K, n_effective=effective_K)
 
 
-def _pairs(cell_N: Codes, group_N: Codes) -> tuple[Codes, Codes]:
-    """Number the pairs of a cell and a group that occur: the pair of each row, and the cell of each pair."""
+def _pairs(cell_N: Codes, group_N: NDArray[np.integer[Any]]) -> tuple[Codes | None, Codes]:
+    """Number the pairs of a cell and a group that occur: the pair of each row, and the cell of each pair.
+
+    The first is None if each row is a pair of its own.
+    """
     size = int(group_N.max(initial=0)) + 1
-    pair_N, key_P = pd.factorize(cell_N * size + group_N)
+    key_N = cell_N * size + group_N
+    if all_differ(key_N, size * (int(cell_N.max(initial=0)) + 1)):
+        return None, cell_N
+    pair_N, key_P = pd.factorize(key_N)
     return pair_N, key_P // size

@@ -20,6 +20,7 @@ from scipy.special import ndtr, ndtri
 
 from xray.core.errors import ConfigError, unknown
 from xray.statistics.regression.validation import validate_confidence, validate_predictions
+from xray.statistics.robustness.numbering import numbered
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -186,16 +187,16 @@ def image_accuracies(
 
     Rows: source images, or what else identifies them, sorted. Columns: (model, trained_on, *by), sorted.
     """
-    columns, keys = [*SERIES, *by], [*SERIES, *by, *rows]
-    return (
-        validate_predictions(predictions, keys)
-        .groupby(keys, observed=True)["correct"]
-        .mean()
-        .astype(np.float64)
-        .unstack(columns)
-        .sort_index(axis=0)
-        .sort_index(axis=1)
-    )
+    names = [*SERIES, *by]
+    validate_predictions(predictions, [*names, *rows])
+    cell_N, columns = numbered(predictions, names)
+    row_N, index = numbered(predictions, rows)
+    place_N, size = row_N * len(columns) + cell_N, len(index) * len(columns)
+    correct_K = np.asarray(np.bincount(place_N, predictions["correct"].to_numpy(np.float64), size), np.float64)
+    accuracy_NK = _ratio(correct_K, np.bincount(place_N, minlength=size)).reshape(len(index), len(columns))
+    by_row = pd.Index(index[rows[0]]) if len(rows) == 1 else pd.MultiIndex.from_frame(index)
+    # Not copied into the order of columns, in which sums over images would be rounded otherwise.
+    return pd.DataFrame(accuracy_NK, by_row, pd.MultiIndex.from_frame(columns), copy=False)
 
 
 def column_means(values_NK: Values) -> Values:
@@ -208,7 +209,7 @@ def columns_of(wide: pd.DataFrame) -> list[tuple[str, ...]]:
     return list(wide.columns)  # type: ignore[arg-type]
 
 
-def _ratio(above: Values, below: NDArray[np.number]) -> Values:
+def _ratio(above: Values, below: NDArray[np.integer] | Values) -> Values:
     """Divide; NaN for a divisor of 0."""
     ratio: Values = np.divide(above, below, out=np.full(np.shape(above), math.nan), where=below != 0)
     return ratio

@@ -1,4 +1,4 @@
-"""Models that are no better than chance on originals, and what answers are worth that ignore the photograph."""
+"""Models that are not shown to be above chance on originals, and what answers are worth that ignore the photograph."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from xray.statistics.robustness.bootstrap import SERIES
 from xray.statistics.robustness.cells import PRETRAINED
 from xray.statistics.robustness.proportions import wilson
 
+NOT_ABOVE_CHANCE = "not shown to be above chance"
+"""What reports, commands and tables call the models of `at_chance`."""
+
 
 def at_chance(predictions: pd.DataFrame, reference: str = "original", confidence: float = 0.95) -> pd.DataFrame:
-    """Return the models that are not above chance on the reference: they have nothing to lose, and no S_robust.
+    """Return the models that are not shown to be above chance on the reference, and so have no S_robust.
 
-    Answers that ignore the photograph are right for 1 / K of K categories of as many photographs each. A model is above
-    chance if the Wilson intervals of two numbers are above 1 / K: of its accuracy, and of the mean of its accuracies by
-    category, which is 1 / K of a constant answer, too, however many photographs its category has. Chance is 0 for
-    segmenters. So it is for a single category, since models know others; but a trained model that is always right may
-    know none.
+    Over K categories of equal weight, answers that ignore the photograph are right in at most 1 / K, unless an answer
+    is accepted for several categories. A model is shown
+    to be above chance if the Wilson intervals of two numbers are above 1 / K: of its accuracy, and of the mean of its
+    accuracies by category, which a constant answer does not lift, however many photographs its category has. A model
+    that is better than chance may fail this with few photographs, and a pretrained one that answers with a thousand
+    classes if it is right in less than 1 / K.
+
+    Chance is 0 for segmenters. So it is for a single category, since models know others; but a trained model that is
+    always right may know none.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS. Without `category`, chance is not
@@ -29,8 +36,8 @@ def at_chance(predictions: pd.DataFrame, reference: str = "original", confidence
         confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row per (model, trained_on), trained on the reference or `pretrained`, that is at chance: `accuracy`,
-        `ci_low`, `ci_high`, `chance` (all 0 … 1) and `reason`, as text.
+        One row per (model, trained_on), trained on the reference or `pretrained`, that is not shown to be above chance:
+        `accuracy`, `ci_low`, `ci_high`, `chance` (all 0 … 1) and `reason`, which begins with `NOT_ABOVE_CHANCE`.
 
     >>> rows = [(m, k, k % 4, m == "good" or k % 4 == 0) for m in ("good", "constant") for k in range(40)]
     >>> predictions = pd.DataFrame(rows, columns=["model", "image_id", "category", "correct"])
@@ -55,9 +62,9 @@ def at_chance(predictions: pd.DataFrame, reference: str = "original", confidence
     table["mean_low"], table["mean_high"] = wilson(
         table["mean"].to_numpy(), table["categories"].to_numpy() ** 2 / table["worth"].to_numpy(), confidence
     )
-    found = table[np.minimum(table["ci_low"], table["mean_low"]) <= table["chance"]].reset_index()
-    found["reason"] = pd.Series([_reason(row, reference) for row in found.to_dict("records")], dtype="str")
-    return found[[*SERIES, "accuracy", "ci_low", "ci_high", "chance", "reason"]]
+    chosen = table[np.minimum(table["ci_low"], table["mean_low"]) <= table["chance"]].reset_index()
+    chosen["reason"] = pd.Series([_reason(row, reference) for row in chosen.to_dict("records")], dtype="str")
+    return chosen[[*SERIES, "accuracy", "ci_low", "ci_high", "chance", "reason"]]
 
 
 def baselines(predictions: pd.DataFrame, scenarios: Collection[str]) -> pd.DataFrame:
@@ -95,8 +102,8 @@ def baselines(predictions: pd.DataFrame, scenarios: Collection[str]) -> pd.DataF
         return table.assign(shuffled=np.nan)
     answers = shown.groupby([*by, "top1"], observed=True).size().reset_index(name="answered")
     pretrained = predictions["trained_on"] == PRETRAINED
-    right = predictions.assign(own=pretrained)[predictions["correct"].astype(bool)]
-    right = right[["model", "own", "top1", "category"]].drop_duplicates()
+    right = predictions[["model", "top1", "category"]].assign(own=pretrained)[predictions["correct"].astype(bool)]
+    right = right.drop_duplicates()
     pairs = answers.assign(own=answers["trained_on"] == PRETRAINED).merge(right, on=["model", "own", "top1"])
     pairs = pairs.merge(counts, on=[*by, "category"])
     hits = pairs.assign(hits=pairs["answered"] * pairs["shown"]).groupby(by, observed=True)["hits"].sum().reset_index()
@@ -115,9 +122,10 @@ def _always_right(predictions: pd.DataFrame) -> pd.MultiIndex:
 
 def _reason(row: Mapping[Hashable, float], reference: str) -> str:
     if not row["accuracy"]:
-        return f"at chance: never right on {reference}"
+        return f"{NOT_ABOVE_CHANCE}: never right on {reference}"
     what, names = "", ("ci_low", "ci_high", "accuracy")
     if row["ci_low"] > row["chance"]:
         what, names = "mean of accuracies by category ", ("mean_low", "mean_high", "mean")
     low, high, share = (100 * row[name] for name in names)
-    return f"at chance: {what}{share:.1f} % [{low:.1f}, {high:.1f}] on {reference}, chance {100 * row['chance']:.1f} %"
+    interval = f"{what}{share:.1f} % [{low:.1f}, {high:.1f}]"
+    return f"{NOT_ABOVE_CHANCE}: {interval} on {reference}, chance {100 * row['chance']:.1f} %"

@@ -11,6 +11,7 @@ from xray.statistics.robustness.bootstrap import SERIES
 from xray.statistics.robustness.by_model import s_robusts
 from xray.statistics.robustness.cells import PRETRAINED
 from xray.statistics.robustness.chance import at_chance
+from xray.statistics.robustness.numbering import numbered
 
 Cell = tuple[str, str]
 """trained_on, scenario"""
@@ -19,6 +20,8 @@ Folds = Mapping[Cell, frozenset[int]]
 """The folds in which a model was tested, by cell."""
 
 _VALUES = ("s_robust", "ci_low", "ci_high", "plug_in", "sigma2_cross", "sigma2_inner", "plug_in_cross", "plug_in_inner")
+
+_ONE_GROUP = "only one photograph, or group of photographs, in a scenario: no estimate without bias"
 
 Usable = tuple[Sequence[Cell], str]
 """The cells of one model that are used, and a description of what is missing."""
@@ -31,8 +34,8 @@ def matched_s_robusts(
 
     Both halves of all models are over the scenarios in `within`: with a cross half over more scenarios than the inner
     one, values are not comparable. A half (and μ) is used only if it is complete: every scenario, and in each of them
-    every fold in which the model was tested anywhere, so that all accuracies are of the same photographs. A model at
-    chance on the reference (see `xray.statistics.robustness.chance.at_chance`) has nothing to lose, and no S_robust.
+    every fold in which the model was tested anywhere, so that all accuracies are of the same photographs. A model
+    that is not shown to be above chance on the reference (see `xray.statistics.at_chance`) has no S_robust.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS, without controls.
@@ -44,15 +47,15 @@ def matched_s_robusts(
     Returns:
         One row per (model, trained_on), trained on the reference or `pretrained`: the columns of `s_robusts`,
         `scenarios` (names) and `missing`: a description, empty if there is an S_robust. Complete halves are given,
-        unless the model is at chance.
+        unless the model is not shown to be above chance. Photographs of a single group have no estimate.
     """
     trained = predictions["trained_on"].unique()
     scenarios = {*(trained if within is None else within)} - {reference, PRETRAINED}
-    names = sorted(scenarios or {*predictions["scenario"]} - {reference})
+    names = sorted(scenarios or {*predictions["scenario"].unique()} - {reference})
     usable: dict[tuple[str, str], Usable] = {}
     for model, rows in predictions.groupby("model", observed=True):
         folds = {
-            (str(on), str(scenario)): frozenset(tested["fold"])
+            (str(on), str(scenario)): frozenset(tested["fold"].unique())
             for (on, scenario), tested in rows.groupby(["trained_on", "scenario"], observed=True)
         }
         if any(on == PRETRAINED for on, _ in folds):
@@ -60,16 +63,18 @@ def matched_s_robusts(
         if own := {cell: tested for cell, tested in folds.items() if cell[0] != PRETRAINED}:
             usable[str(model), reference] = _trained(own, reference, names)
     used = {(model, *cell) for (model, _), (cells, _) in usable.items() for cell in cells}
-    keys = pd.MultiIndex.from_frame(predictions[[*SERIES, "scenario"]])
-    values = s_robusts(predictions[keys.isin(used)], reference, seed=seed) if used else _empty()
+    cell_N, cells = numbered(predictions, [*SERIES, "scenario"])
+    chosen_N = pd.MultiIndex.from_frame(cells).isin(used)[cell_N] if used else np.zeros(len(predictions), bool)
+    values = s_robusts(predictions[chosen_N], reference, seed=seed) if used else _empty()
     table = pd.DataFrame(list(usable), columns=list(SERIES)).merge(values, how="left", on=list(SERIES))
     table["missing"] = [missing for _, missing in usable.values()]
+    table.loc[table["s_robust"].isna() & (table["missing"] == ""), "missing"] = _ONE_GROUP
     return _without_chance(table, at_chance(predictions, reference)).assign(scenarios=", ".join(names))
 
 
-def _without_chance(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Take their values from the models at chance, and say so in `missing`."""
-    reasons = table[list(SERIES)].merge(found, how="left", on=list(SERIES))["reason"]
+def _without_chance(table: pd.DataFrame, at_chance: pd.DataFrame) -> pd.DataFrame:
+    """Remove the values of models that are not shown to be above chance, and say so in `missing`."""
+    reasons = table[list(SERIES)].merge(at_chance, how="left", on=list(SERIES))["reason"]
     chance = reasons.notna().to_numpy()
     table.loc[chance, list(_VALUES)] = np.nan
     table.loc[chance, "missing"] = [

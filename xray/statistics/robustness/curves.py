@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
+from xray.statistics.robustness.bootstrap import SERIES, Codes, Values
 from xray.statistics.robustness.complete_cases import complete_cases
 from xray.statistics.robustness.proportions import wilson_effective
 
@@ -77,23 +77,20 @@ def curves(predictions: pd.DataFrame, levels: pd.DataFrame, confidence: float = 
     return pd.DataFrame(rows, columns=[*SERIES, "curve", *names, "categories_lost"])
 
 
-def curve_summaries(
-    predictions: pd.DataFrame, levels: pd.DataFrame, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
-) -> pd.DataFrame:
+def curve_summaries(predictions: pd.DataFrame, levels: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Summarize each curve by its area, its failure points, and how many photographs fail and then recover.
 
     Args:
         predictions: as in `curves`.
         levels: as in `curves`.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
         One row per (model, trained_on, curve): `area`, the mean accuracy over the range of levels (trapezoids, 0 … 1),
-        with `area_low` and `area_high`; `failure`, the mean level at which a photograph fails first (`failure_points`),
-        `failing_from_right`, the same over photographs that are right at the mildest level; `never_failing` and
-        `not_monotone`, shares of photographs; `n_images`. The four on failures are NaN unless the levels are ordered.
+        with `area_low` and `area_high`, Wilson's with the levels of a photograph as its rows; `failure`, the mean level
+        at which a photograph fails first (`failure_points`), `failing_from_right`, the same over photographs that are
+        right at the mildest level; `never_failing` and `not_monotone`, shares of photographs; `n_images`. The four on
+        failures are NaN unless the levels are ordered.
 
     Raises:
         ConfigError: `levels` lacks a column.
@@ -104,14 +101,11 @@ def curve_summaries(
         if not len(values_NL):
             continue
         level_L = points["level"].to_numpy(np.float64)
-        area = Bootstrap.of_means(values_NL, resamples, seed, cases.group_N).then(
-            lambda mean_BL, at=level_L: _area(mean_BL, at)  # type: ignore[misc]
-        )
-        low, high = area.interval("percentile", confidence)[:, 0] if len(values_NL) > 1 else (np.nan, np.nan)
+        low, high = area_interval(values_NL, level_L, cases.group_N, confidence)
         rows.append({
             **dict(zip(SERIES, cases.series, strict=True)),
             "curve": points["curve"].iloc[0],
-            "area": float(area.estimate_K[0]),
+            "area": float(areas(values_NL, level_L).mean()),
             "area_low": low,
             "area_high": high,
             **(_failures(values_NL > 0.5, level_L) if points["ordered"].all() else {}),
@@ -153,10 +147,21 @@ def _failures(right_NL: Flags, level_L: Values) -> dict[str, float]:
     }
 
 
-def _area(mean_BL: Values, level_L: Values) -> Values:
-    width = level_L[-1] - level_L[0]
-    area_B1: Values = (np.trapezoid(mean_BL, level_L, axis=1) / width)[:, None]
-    return area_B1
+def areas(accuracy_NL: Values, level_L: Values) -> Values:
+    """Return the area under each row's curve (trapezoids), as a share of what it may be at most, shape (N,)."""
+    area_N: Values = np.trapezoid(accuracy_NL, level_L, axis=1) / (level_L[-1] - level_L[0])
+    return area_N
+
+
+def area_interval(
+    accuracy_NL: Values, level_L: Values, group_N: Codes | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return bounds of the mean area: Wilson's, with the levels of a photograph as its rows; NaN for one photograph."""
+    if len(accuracy_NL) < 2:
+        return np.nan, np.nan
+    area_N1, rows_N1 = areas(accuracy_NL, level_L)[:, None], np.full((len(accuracy_NL), 1), float(len(level_L)))
+    ((low,), (high,)), _ = wilson_effective(area_N1 * rows_N1, rows_N1, group_N, confidence)
+    return float(low), float(high)
 
 
 def _by_curve(levels: pd.DataFrame) -> list[pd.DataFrame]:

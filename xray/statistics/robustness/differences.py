@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import binom, chi2
-from statsmodels.stats.multitest import multipletests
 
 from xray.statistics.regression.validation import validate_confidence
 from xray.statistics.robustness.bootstrap import Codes, Values, column_means, group_totals
@@ -119,5 +118,9 @@ def holm(p_K: Values) -> Values:
     """Adjust P values for their number (Holm 1979); those that are NaN do not count."""
     adjusted_K, tested_K = np.full(len(p_K), np.nan), ~np.isnan(p_K)
     if tested_K.any():
-        adjusted_K[tested_K] = multipletests(p_K[tested_K], method="holm")[1]
+        p_T = p_K[tested_K]
+        order_T = np.argsort(p_T)
+        raised_T = np.maximum.accumulate(p_T[order_T] * np.arange(len(p_T), 0, -1))
+        p_T[order_T] = np.minimum(raised_T, 1)
+        adjusted_K[tested_K] = p_T
     return adjusted_K

@@ -75,8 +75,13 @@ def interval_over(over: str | None) -> str:
 
 
 def intervals_over(table: pd.DataFrame | None) -> str:
-    """Say what the intervals of a table are over, by its column `over`; empty without a table."""
-    return "" if table is None else " or ".join(dict.fromkeys(map(interval_over, table["over"].dropna())))
+    """Say what the intervals of a table are over, by its columns `over` and `ci_low`; empty without an interval."""
+    if table is None:
+        return ""
+    over = set(table.loc[table["ci_low"].notna(), "over"].dropna())
+    if len(over) > 1:
+        return f"{interval_over(TRAININGS)} where trainings were repeated, others {interval_over(None)}"
+    return interval_over(over.pop()) if over else ""
 
 
 def _do(count: int) -> str:

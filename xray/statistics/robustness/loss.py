@@ -19,7 +19,9 @@ photographs. Squares of means are too large on average, by the variance of these
   the variance that they add to p_i, and resamples get normal errors of that variance, which is subtracted likewise.
 
 With S_robust = 1 − (v_cross + v_inner) these are an estimate and an interval of S_robust; where the roots of v are
-summed (`power: std`), v − β and v − 2 β are cut at 0 first.
+summed (`power: std`), v − β and v − 2 β are cut at 0 first. So a half that loses nothing adds to the roots of nearly
+all resamples, and would raise the lower limit if the other half loses something: where the lower quantile of v − 2 β is
+above 0 in one half alone, the lower limit is that of this half.
 """
 
 from __future__ import annotations
@@ -85,11 +87,16 @@ class Losses:
 
     def resampled(self, resamples: int, seed: int) -> Values:
         """Return the loss of each resample less that of its noise, shape (B, M): the resamples of `shift`, uncut."""
+        return self.total(self._resampled_halves(resamples, seed))
+
+    def _resampled_halves(self, resamples: int, seed: int) -> Values:
+        """Return the mean squares of each resample less those of its noise, shape (B, M, H)."""
         means_BK = self.paired.bootstrap(resamples, seed).resampled_BK
         generator = np.random.Generator(np.random.PCG64([seed, 1]))  # others than those of the resamples
         shifted = [self._with_more_errors(model, means_BK, generator) for model in self.models]
         bias_MH = 2 * self._photograph_bias_MH + self._training_bias_MH
-        return self.total(np.array(shifted).reshape(*self._shape, resamples).transpose(2, 0, 1) - bias_MH)
+        halves_BMH: Values = np.array(shifted).reshape(*self._shape, resamples).transpose(2, 0, 1) - bias_MH
+        return halves_BMH
 
     def bootstrap(self, method: LossMethod, resamples: int, seed: int) -> Bootstrap:
         """Return the bootstrap of the losses: for `shift` without bias (and without a jackknife), else as published."""
@@ -104,8 +111,13 @@ class Losses:
         if method != "shift":
             bounds_2M = self.bootstrap(method, resamples, seed).interval(method, confidence)
         else:
-            tails_2M = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(self.models), axis=1)
-            bounds_2M = np.maximum(0, quantiles(self.resampled(resamples, seed), tails_2M))
+            halves_BMH = self._resampled_halves(resamples, seed)
+            low_M, high_M = _central(self.total(halves_BMH), confidence)
+            if self.power == "std":
+                low_MH = _central(halves_BMH.reshape(resamples, -1), confidence)[0].reshape(self._shape)
+                counts_MH = (low_MH > 0) | ~(low_MH > 0).any(axis=1, keepdims=True)
+                low_M, _ = _central(self.total(np.where(counts_MH, halves_BMH, 0)), confidence)
+            bounds_2M = np.maximum(0, [low_M, high_M])
         bounds_2M[:, np.isnan(self.bias_MH).any(axis=1)] = np.nan
         return bounds_2M
 
@@ -150,6 +162,12 @@ class Losses:
         """Return the mean squares of each row of means, shape (B, M, H)."""
         variances = [[half.variance(means_BK) for half in model] for model in self.models]
         return np.array(variances).reshape(*self._shape, len(means_BK)).transpose(2, 0, 1)
+
+
+def _central(values_BK: Values, confidence: float) -> Values:
+    """Return the quantiles between which the share `confidence` of each column's values is, shape (2, K)."""
+    tails_21 = np.array([[0.5 - confidence / 2], [0.5 + confidence / 2]])
+    return quantiles(values_BK, np.repeat(tails_21, values_BK.shape[1], axis=1))
 
 
 def validate_loss_method(method: str) -> None:

@@ -27,8 +27,8 @@ def mask_doubts(
     - Without the object it is right as often as on the reference: at most 2 % of the photographs are lost.
     - It is right more often without the object than on the object alone: the interval of the difference is above 0.
 
-    Both are paired by photograph (`xray.statistics.drops`). Models at chance level, and comparisons of fewer than 8
-    photographs, are left out.
+    Both are paired by photograph (`xray.statistics.drops`). Models that are not shown to be above chance,
+    and comparisons of fewer than 8 photographs, are left out.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
@@ -42,8 +42,9 @@ def mask_doubts(
     >>> len(mask_doubts(predictions, "original", ["no_object"], ["segmented"]))
     2
     """
-    hidden = [name for name in without_object if name in set(predictions["scenario"])]
-    alone = [name for name in object_alone if name in set(predictions["scenario"])]
+    tested = set(predictions["scenario"].unique())
+    hidden = [name for name in without_object if name in tested]
+    alone = [name for name in object_alone if name in tested]
     rows = predictions[predictions["scenario"].isin([reference, *hidden, *alone])]
     doubts = []
     for _, own in _above_chance(rows, reference).groupby(list(SERIES)):
@@ -52,7 +53,7 @@ def mask_doubts(
 
 
 def _above_chance(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Select the models that are above chance on the reference."""
+    """Select the models that are shown to be above chance on the reference."""
     tested, chance = rows.loc[rows["scenario"] == reference, list(SERIES)], at_chance(rows, reference)
     series = pd.MultiIndex.from_frame(rows[list(SERIES)])
     above = ~series.isin(pd.MultiIndex.from_frame(chance[list(SERIES)]))
@@ -71,7 +72,7 @@ def _nothing_lost(own: pd.DataFrame, reference: str, hidden: Collection[str]) ->
 
 
 def _better_without(own: pd.DataFrame, hidden: Collection[str], alone: Collection[str]) -> Iterator[str]:
-    tested = set(own["scenario"])
+    tested = set(own["scenario"].unique())
     for name in (name for name in hidden if name in tested):
         rows = own[own["scenario"].isin([name, *alone])]
         for row in drops(rows, name).to_dict("records"):

@@ -10,12 +10,15 @@ import pandas as pd
 
 from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.biases import centre_biases, sensitivities, share
-from xray.statistics.robustness.bootstrap import SERIES, Bootstrap, Values
+from xray.statistics.robustness.bootstrap import SERIES, Codes, Values
 from xray.statistics.robustness.complete_cases import complete_cases
 from xray.statistics.robustness.differences import bonett_price
+from xray.statistics.robustness.ratios import centre_interval, ratio_interval, sensitivity_interval
 
 Statistic = Callable[[Values], Values]
 """From accuracies of K scenarios, shape (B, K), to a measure, shape (B, 1)."""
+Interval = Callable[[Values, Codes | None, float], tuple[float, float]]
+"""From accuracies of N photographs, shape (N, K), their groups and a confidence level to bounds of the measure."""
 
 
 @dataclass(frozen=True)
@@ -26,63 +29,55 @@ class Measure:
         name: as the report calls it.
         scenarios: in the order that the statistic takes them.
         statistic: the measure of their accuracies.
+        interval: its bounds.
         source: publication of its formula, or `ours`.
-        chooses: whether the statistic chooses the lowest of several accuracies, which are too low by chance, and in
-            resamples once more. Its interval is then the basic one, 2 · value − quantiles (Davison & Hinkley 1997,
-            5.2): that of a centre bias of 0 contains it in 89 to 100 % of simulations, quantiles in 63 to 86 %.
-        subtracts: whether it is the first accuracy less the second, whose interval is that of `drops`.
     """
 
     name: str
     scenarios: tuple[str, ...]
     statistic: Statistic
+    interval: Interval
     source: str
-    chooses: bool = False
-    subtracts: bool = False
 
 
 def gap(first: str, second: str) -> Measure:
     """BG-Gap: accuracy(first) − accuracy(second), on backgrounds of the same and of any category."""
     source = "ImageNet-9 (Xiao et al. 2021)"
-    return Measure("BG-Gap", (first, second), lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:], source, subtracts=True)
+    return Measure("BG-Gap", (first, second), lambda mean_B2: mean_B2[:, :1] - mean_B2[:, 1:], _gap_interval, source)
 
 
 def ratio(name: str, part: str, whole: str) -> Measure:
     """A share of accuracy: accuracy(part) / accuracy(whole)."""
-    return Measure(name, (part, whole), lambda mean_B2: share(mean_B2[:, :1], mean_B2[:, 1:]), "ours, after ForAug")
+    source = "ours, after ForAug"
+    return Measure(name, (part, whole), lambda mean_B2: share(mean_B2[:, :1], mean_B2[:, 1:]), ratio_interval, source)
 
 
 def centre(cells: Sequence[str], name: str = "centre bias") -> Measure:
     """Centre bias of nine scenarios, row by row; see `xray.statistics.robustness.biases.centre_bias`."""
-    return Measure(name, tuple(cells), centre_biases, "ours, after ForAug", chooses=True)
+    return Measure(name, tuple(cells), centre_biases, centre_interval, "ours, after ForAug")
 
 
 def foreground_sensitivity(noisy_object: str, noisy_background: str) -> Measure:
     """RFS; see `xray.statistics.robustness.biases.relative_foreground_sensitivity`."""
-    return Measure("RFS", (noisy_object, noisy_background), sensitivities, "Moayeri et al. 2022")
+    scenarios = (noisy_object, noisy_background)
+    return Measure("RFS", scenarios, sensitivities, sensitivity_interval, "Moayeri et al. 2022")
 
 
-def measured(
-    predictions: pd.DataFrame,
-    measures: Sequence[Measure],
-    resamples: int = 2000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    """Compute measures of every model, with intervals by a bootstrap over photographs.
+def measured(predictions: pd.DataFrame, measures: Sequence[Measure], confidence: float = 0.95) -> pd.DataFrame:
+    """Compute measures of every model, with intervals over photographs.
 
-    They are percentile intervals, but see `Measure.chooses` and `Measure.subtracts`.
+    They are Bonett and Price's of a difference (`xray.statistics.robustness.differences`), and of ratios Fieller's with
+    the same two additional photographs (`xray.statistics.robustness.ratios`).
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
         measures: the measures; those whose scenarios a model lacks are left out for it.
-        resamples: number of bootstrap samples.
-        seed: seed of the bootstrap.
         confidence: confidence level, inside (0, 1).
 
     Returns:
-        One row per (model, trained_on, measure): `scenarios` (names, joined), `value`, `ci_low`, `ci_high`, `source`,
-        and `n_images`, the photographs that have all of the scenarios.
+        One row per (model, trained_on, measure): `scenarios` (names, joined), `value`, `ci_low`, `ci_high` (NaN without
+        a value, or for a single photograph; of a ratio perhaps infinite), `source`, and `n_images`, the photographs
+        that have all of the scenarios.
 
     >>> rows = [("same", k, k < 9) for k in range(10)] + [("any", k, k < 8) for k in range(10)]
     >>> predictions = pd.DataFrame(rows, columns=["scenario", "image_id", "correct"])
@@ -96,15 +91,17 @@ def measured(
         measure, n_images, values_NS = measures[cases.number], len(cases.images), cases.accuracy_NS
         if not n_images:
             continue
-        bootstrap = Bootstrap.of_means(values_NS, resamples, seed, cases.group_N).then(measure.statistic)
-        low, high = bootstrap.interval("percentile", confidence)[:, 0] if n_images > 1 else (np.nan, np.nan)
-        scenarios, value = ", ".join(measure.scenarios), float(bootstrap.estimate_K[0])
-        if measure.subtracts:
-            (low,), (high,) = bonett_price(values_NS[:, :1] - values_NS[:, 1:], cases.group_N, confidence)
-        if measure.chooses:
-            low, high = 2 * value - high, 2 * value - low
-        rows.append((*cases.series, measure.name, scenarios, value, low, high, n_images, measure.source))
+        value = float(measure.statistic(values_NS.mean(axis=0, keepdims=True))[0, 0])
+        bounds = (np.nan, np.nan) if np.isnan(value) else measure.interval(values_NS, cases.group_N, confidence)
+        rows.append(
+            (*cases.series, measure.name, ", ".join(measure.scenarios), value, *bounds, n_images, measure.source)
+        )
     return pd.DataFrame(rows, columns=names)
+
+
+def _gap_interval(pair_N2: Values, group_N: Codes | None, confidence: float) -> tuple[float, float]:
+    low_1, high_1 = bonett_price(pair_N2[:, :1] - pair_N2[:, 1:], group_N, confidence)
+    return float(low_1[0]), float(high_1[0])
 
 
 def challenges(predictions: pd.DataFrame, scenarios: Sequence[str], confidence: float = 0.95) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xray.core.errors import ConfigError, unknown
-from xray.statistics.robustness.bootstrap import SERIES, columns_of, groups_of, image_accuracies
+from xray.statistics.robustness.bootstrap import SERIES, Codes, Values, columns_of, groups_of, image_accuracies
 from xray.statistics.robustness.by_model import by_image
 from xray.statistics.robustness.cells import halves
 from xray.statistics.robustness.chance import at_chance
@@ -17,6 +17,7 @@ from xray.statistics.robustness.differences import holm, paired_differences, pai
 from xray.statistics.robustness.loss import Losses, LossMethod, validate_loss_method
 from xray.statistics.robustness.paired import paired_table
 from xray.statistics.robustness.s_robust import About, Definition, Power, Reading
+from xray.statistics.robustness.trainings import training_noise
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -27,7 +28,8 @@ def compare(predictions: pd.DataFrame, pairs: Pairs | None = None, confidence: f
         difference = mean over images of (accuracy of the first − accuracy of the second)
 
     over the images that both were tested on. Intervals and tests are those of `drops`: Bonett and Price's interval, and
-    McNemar's exact test of the images that only one model classifies correctly.
+    McNemar's exact test of the images that only one model classifies correctly. They take the networks as given, unless
+    both were trained more than once (`repeat`): then what another training would change is in them.
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS, and perhaps `group`.
@@ -58,9 +60,11 @@ def compare(predictions: pd.DataFrame, pairs: Pairs | None = None, confidence: f
         raise ConfigError("no two of these models have the same training and predictions on the same images")
     sides_NR = {"accuracy_first": first_NR[:, common_R], "accuracy_second": second_NR[:, common_R]}
     difference_NR, group_N = (first_NR - second_NR)[:, common_R], groups_of(predictions, wide.index)
-    names = pd.DataFrame(itertools.compress(rows, common_R), columns=["trained_on", "scenario", "first", "second"])
-    means = paired_differences(sides_NR, difference_NR, "difference", group_N, confidence)
-    tests = paired_tests(difference_NR, group_N, ("first_better", "second_better"))
+    rows = list(itertools.compress(rows, common_R))
+    names = pd.DataFrame(rows, columns=["trained_on", "scenario", "first", "second"])
+    training_R = _training_variances(predictions, wide, rows, group_N)
+    means = paired_differences(sides_NR, difference_NR, "difference", group_N, confidence, training_R)
+    tests = paired_tests(difference_NR, group_N, ("first_better", "second_better"), training_R)
     return pd.concat([names, means, tests], axis=1)
 
 
@@ -81,7 +85,7 @@ def compare_s_robust(
     By `shift` the values are not cut at 1, so that their difference has no bias, and the interval has the quantiles of
     the differences of the shifted resamples; by `bca` and `percentile` all are of the plug-in. `p` is by the percentile
     bootstrap (`Bootstrap.p_values`), at least 2 / (resamples + 1); `p_holm` is adjusted (Holm 1979) for all rows of
-    the table. Models at chance have no S_robust and are left out (see `at_chance`).
+    the table. Models that are not shown to be above chance have no S_robust and are left out (see `at_chance`).
 
     Args:
         predictions: one row per (sample, model), with the columns of PREDICTIONS.
@@ -122,7 +126,7 @@ def compare_s_robust(
     series = [(model.model, model.trained_on) for model in models]
     rows = _rows(pairs, series)
     if not rows:
-        raise ConfigError("no two of these models are above chance and have both halves of S_robust")
+        raise ConfigError("no two of these models are shown to be above chance and have both halves of S_robust")
     left = [series.index((first, trained_on)) for trained_on, first, _ in rows]
     right = [series.index((second, trained_on)) for trained_on, _, second in rows]
     columns = columns_of(wide)
@@ -144,6 +148,19 @@ def compare_s_robust(
     frame["p"] = differences.p_values()
     frame["p_holm"] = holm(frame["p"].to_numpy())
     return frame
+
+
+def _training_variances(
+    predictions: pd.DataFrame, wide: pd.DataFrame, rows: Sequence[tuple[str, ...]], group_N: Codes | None
+) -> Values:
+    """Return the variance of each difference over trainings, shape (rows,); 0 where no model was trained repeatedly."""
+    firsts, seconds = ([(names[side], *names[:2]) for names in rows] for side in (2, 3))
+    both_NR = wide[firsts].notna().to_numpy() & wide[seconds].notna().to_numpy()
+    origins = [*range(len(rows), 2 * len(rows)), *[None] * len(rows)]
+    noise = training_noise(predictions, wide[firsts + seconds], origins, np.hstack([both_NR, both_NR]), group_N)
+    if noise is None:
+        return np.zeros(len(rows))
+    return np.maximum(0, noise.column_variances()[: len(rows)])
 
 
 def _rows(pairs: Pairs | None, cells: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -9,9 +9,6 @@ from scipy.special import ndtri
 from xray.statistics.regression.validation import validate_confidence
 from xray.statistics.robustness.bootstrap import Codes, Values, group_totals
 
-_AGREEING = 4
-"""Photographs that are supposed besides those that were seen."""
-
 
 def wilson(share_K: Values, n_K: Values | Codes, confidence: float = 0.95) -> Values:
     """Return lower and upper bounds of shares (Wilson 1927, no continuity correction), shape (2, K).
@@ -38,12 +35,13 @@ def effective_n(correct_P: Values, rows_P: Values, cell_P: Codes, cells: int) ->
     Rows of one photograph, or of photographs that belong together, are not independent. With G groups of r rows and c
     correct ones each, and the share p of all n rows:
 
-        Var(p) = G / (G − 1) · (Σ (c − p r)² + 4 p (1 − p) (n / G)²) / n² · G / (G + 4)
-        n_effective = p (1 − p) / Var(p), cut to G … n
+        n_s = p (1 − p) / Var(p),  Var(p) = G / (G − 1) · Σ (c − p r)² / n²
+        1 / n_effective = (M / n_s + 1 / G) / (M + 1), cut to G … n
 
-    Without the fours this is the variance of a ratio; with k variants of each of N photographs it is s² / N, s² the
-    variance of the photographs' accuracies. It is itself uncertain where few photographs are wrong, so that four more
-    are supposed, as in Wilson's interval, whose rows agree. Where all rows are correct or none, each group counts once.
+    Var(p) is the variance of a ratio; with k variants of each of N photographs it is s² / N, s² the variance of the
+    photographs' accuracies. What it says on how rows agree comes from M photographs, those that have any of the rarer
+    answers, right or wrong. One more is supposed whose rows all agree, so that few do not look independent by chance.
+    Where all rows are correct or none, each group counts once.
 
     Args:
         correct_P: correct rows of each pair of a cell and a group, shape (P,).
@@ -55,10 +53,11 @@ def effective_n(correct_P: Values, rows_P: Values, cell_P: Codes, cells: int) ->
     share_K = correct_K / rows_K
     spread_K = share_K * (1 - share_K)
     squares_K = _sums(cell_P, (correct_P - share_K[cell_P] * rows_P) ** 2, cells)
-    squares_K = (squares_K + _AGREEING * spread_K * (rows_K / groups_K) ** 2) * groups_K / (groups_K + _AGREEING)
     variance_K = groups_K / np.maximum(groups_K - 1, 1) * squares_K / rows_K**2
+    rarer_K = np.minimum(_sums(cell_P, correct_P > 0, cells), _sums(cell_P, correct_P < rows_P, cells))
     known_K = (spread_K > 0) & (groups_K > 1)
-    worth_K = np.where(known_K, spread_K / np.where(known_K, variance_K, 1.0), groups_K)
+    inverse_K = (rarer_K * variance_K / np.where(known_K, spread_K, 1.0) + 1 / groups_K) / (rarer_K + 1)
+    worth_K = np.where(known_K, 1 / inverse_K, groups_K)
     effective_K: Values = np.clip(worth_K, groups_K, rows_K)
     return effective_K
 
@@ -97,6 +96,6 @@ def widened(bounds_2K: Values, mean_K: Values, n_K: Codes, confidence: float = 0
     return np.where(bounds_2K[1] - bounds_2K[0] < 1e-12, wilson(mean_K, n_K, confidence), bounds_2K)
 
 
-def _sums(cell_P: Codes, values_P: NDArray[np.float64] | int, cells: int) -> Values:
+def _sums(cell_P: Codes, values_P: NDArray[np.float64] | NDArray[np.bool_] | int, cells: int) -> Values:
     weights_P = np.broadcast_to(np.asarray(values_P, np.float64), cell_P.shape)
     return np.asarray(np.bincount(cell_P, weights_P, cells), np.float64)
