@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.core.checksummed import check_checksum, with_checksum
-from xray.core.errors import XrayError
+from xray.core.errors import DamagedError, XrayError
 
 VALUES = {"shard": "00-00-00000", "counts": {"é": {"ok": 3}}, "seconds": 0.1, "facts": {"note": "a\nb", "no": None}}
 
@@ -33,3 +34,10 @@ def test_no_byte_changes_unnoticed(data: st.DataObject) -> None:
 def test_what_was_never_sealed_is_refused(data: bytes) -> None:
     with pytest.raises(XrayError, match="damaged"):
         check_checksum(data, "a receipt")
+
+
+def test_values_that_are_nested_without_end_are_damage() -> None:
+    text = b'{\n "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"\n}"
+    sealed = text[:-2] + b',\n "sha256": "' + hashlib.sha256(text).hexdigest().encode() + b'"\n}'
+    with pytest.raises(DamagedError):
+        check_checksum(sealed, "run.json")

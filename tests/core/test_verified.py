@@ -145,3 +145,9 @@ def test_many_files_keep_their_order_and_their_dictionaries(tmp_path: Path) -> N
     table = TableReader(schema.REMOVED, ["x", "remover"], dictionaries=["remover"]).read(files)
     assert table.column("x").to_pylist() == [i for i in range(9) for _ in range(5)]
     assert pa.types.is_dictionary(table.schema.field("remover").type)
+
+
+def test_a_pipe_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DamagedError):
+        Committed(to_uri(str(tmp_path / "pipe")), {}, "").read()

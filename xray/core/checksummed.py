@@ -30,7 +30,10 @@ def check_checksum(data: bytes, name: str, mend: str = "`xray verify RUN` lists 
     text = start.removesuffix(b",\n") + b"\n}" if start != b"{\n" else b"{}"
     if not found or found + ending != _ending(hashlib.sha256(text).hexdigest()):
         raise DamagedError(f"{name} is damaged or was edited by hand; {mend}")
-    values: dict[str, Any] = json.loads(text)
+    try:
+        values: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{name} is damaged or was edited by hand; {mend}") from error
     return values
 
 

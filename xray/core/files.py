@@ -72,16 +72,12 @@ def _read_parts(uris: Sequence[str], limit: int | None) -> Iterator[bytes]:
 
 def _read_local(path: Path, limit: int | None) -> bytes:
     """Read a file on disk; a pipe that nobody writes to would never open, and a device never end."""
-    with open(path, "rb", opener=_open_at_once) as stream:
+    with os.fdopen(os.open(os.fspath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise Rejected("not_a_file", f"{path} is {kind_of(status.st_mode)}")
         _check_size(status.st_size, limit)
         return stream.read()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check_size(size: int, limit: int | None) -> None:

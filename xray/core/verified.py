@@ -21,7 +21,7 @@ import xxhash
 from xray.core import schema
 from xray.core.errors import DamagedError
 from xray.core.parquet import reading
-from xray.core.uri import location, open_store
+from xray.core.uri import local_path, location, open_store
 
 Chunk = tuple[int, int, str]
 """First byte of a column chunk, the byte after its last, and its hash."""
@@ -92,6 +92,8 @@ class Committed:
         """Open the file, which must have its recorded size."""
         with self.explained():
             store, path = open_store(self.uri)
+            local = local_path(self.uri)
+            self.require(local is None or not local.exists() or local.is_file())  # to open a pipe would wait for ever
             with store.open_input_file(path) as stream:
                 self.require(stream.size() == self.facts.get("bytes", stream.size()))
                 yield stream

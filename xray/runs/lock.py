@@ -307,11 +307,13 @@ def _keep_reserve(folder: str) -> None:
 
 
 def _free_reserve(uri: str) -> bool:
-    """Free the room that is kept for locks; return whether there was any."""
-    kept = [path for path in _reserve(uri.rpartition("/")[0]) if path.exists()]
-    for path in kept:
-        path.unlink(missing_ok=True)
-    return bool(kept)
+    """Free the room that is kept for locks; return whether there was any that could be freed."""
+    freed = False
+    for path in _reserve(uri.rpartition("/")[0]):
+        with contextlib.suppress(OSError):  # there is none, or the disk can only be read
+            path.unlink()
+            freed = True
+    return freed
 
 
 def _drop(uri: str) -> None:

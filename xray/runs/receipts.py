@@ -109,12 +109,17 @@ class Receipt:
             numbers = [n for counts in receipt.counts.values() for n in counts.values()]
             numbers += [entry["bytes"] for entry in receipt.files.values()]
             texts = [receipt.shard, *receipt.made_from.values(), *receipt.content.values()]
+            faulty = [name for name, entry in receipt.files.items() if not _is_file_entry(name, entry)]
         except (TypeError, KeyError, AttributeError) as error:
             raise _damaged(name, repr(error)) from error
         if outside := [part for part in names if not _is_name(part)]:
             raise _damaged(name, f"it names a file outside of the run, by {outside[0]!r}")
         if not all(isinstance(one, int) for one in numbers) or not all(isinstance(one, str) for one in texts):
             raise _damaged(name, "sizes and counts must be numbers, hashes text")
+        if faulty:
+            raise _damaged(name, f"what it says of the file of {faulty[0]!r} is incomplete, or of other types")
+        if not isinstance(receipt.seconds, int | float) or not isinstance(receipt.facts, Mapping):
+            raise _damaged(name, "its seconds must be a number, its facts a mapping")
         return receipt
 
     @property
@@ -129,4 +134,23 @@ def _damaged(name: str, problem: str) -> DamagedError:
 
 def _is_name(part: object) -> bool:
     """Whether a part of a path names a file or folder below the one before it."""
-    return isinstance(part, str) and "/" not in part and "\0" not in part and part not in ("", ".", "..")
+    if not isinstance(part, str) or any("\ud800" <= character <= "\udfff" for character in part):
+        return False
+    return "/" not in part and "\0" not in part and part not in ("", ".", "..")
+
+
+def _is_file_entry(name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether what a receipt says of a file has the types that readers rely on."""
+    extends = entry.get("extends", [])
+    return (
+        isinstance(entry["path"], list)
+        and bool(entry["path"])
+        and all(_is_size(entry[key]) for key in ("bytes", "rows") if key in entry)
+        and isinstance(entry.get("sha256", "" if name == "weights" else None), str)
+        and isinstance(extends, list)
+        and all(isinstance(one, str) for one in extends)
+    )
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

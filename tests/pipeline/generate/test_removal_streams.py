@@ -39,7 +39,7 @@ sys.path.insert(0, sys.argv[2])
 from xray.pipeline.generate.generate import generate
 from xray.runs.folder import RunFolder
 
-generate(RunFolder(sys.argv[1]), workers=1)
+generate(RunFolder(sys.argv[1], trust=True), workers=1)
 """
 PHOTOGRAPHS = 12
 
