@@ -59,7 +59,7 @@ def connected(workers: int | None = None) -> Iterator[None]:
         return
     address = _address()
     local = _local_options(workers) if address == "local" else {}
-    with _announced(address), _starting_locally() if local else contextlib.nullcontext(), _own_signals():
+    with _announced(address), _starting_locally() if local else _joining(address), _own_signals():
         try:
             ray.init(
                 address=address,
@@ -137,11 +137,32 @@ def _starting_locally() -> Iterator[None]:
     Ray replaces an address of loopback by that of the network, but where it is to run on one machine only, which is
     its default on macOS and Windows (`RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER`) and is read once, on import.
     """
+    with _on_loopback(), _quiet_start():
+        yield
+
+
+def _joining(address: str) -> contextlib.AbstractContextManager[None]:
+    """Join a session by its address; one of loopback stays as it is if nothing answers at that of the network."""
+    host, _, port = address.rpartition(":")
+    if host not in ("127.0.0.1", "localhost", "[::1]"):
+        return contextlib.nullcontext()
+    try:
+        socket.create_connection((_network_address(), int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError:
+        return _on_loopback()
+    return contextlib.nullcontext()
+
+
+def _network_address() -> str:
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        with _quiet_start():
-            yield
+        yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
