@@ -11,7 +11,6 @@ found; `before_mb` is what it had before planning. `--streams` plans so many row
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import resource
 import subprocess
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from support.photographs import CATEGORIES
+from support.photographs import CATEGORIES, photograph_row
 
 from xray.core import schema
 from xray.pipeline.plan.donors import Donors, Sampler
@@ -52,19 +51,11 @@ def recipe() -> Recipe:
 def photographs(count: int) -> Iterator[pa.Table]:
     """Yield SOURCE in pieces."""
     for start in range(0, count, _AT_ONCE):
-        yield source_table(photograph(number) for number in range(start, min(start + _AT_ONCE, count)))
+        yield source_table(_photograph(number) for number in range(start, min(start + _AT_ONCE, count)))
 
 
-def photograph(number: int) -> dict[str, object]:
-    """Return a row of SOURCE, as long as those of ImageNet."""
-    found = hashlib.sha256(str(number).encode()).hexdigest()
-    name, category = f"ILSVRC2012_{number:08d}", f"n{number % 1000:08d}"
-    return {
-        "image_id": f"{name}-{found[:10]}", "category": category, "uri": f"file:///data/photos/{category}/{name}.JPEG",
-        "sha256": found, "width": 500, "height": 375, "mask_uri": f"file:///data/masks/{category}/{name}.png",
-        "mask_sha256": found, "boxes": [], "points": [], "place": None, "split": "val", "licence": "", "status": "ok",
-        "reason": "", "mask_from": None,
-    }  # fmt: skip
+def _photograph(number: int) -> dict[str, object]:
+    return photograph_row(number, f"ILSVRC2012_{number:08d}", f"n{number % 1000:08d}")
 
 
 def peak_mb() -> float:
@@ -75,7 +66,7 @@ def write(rows: int) -> None:
     """Plan as a driver does; print rows, seconds, memory before, peak memory, bytes of the plan."""
     pa.set_memory_pool(pa.system_memory_pool())  # as `xray plan` does
     wanted = recipe()
-    source = source_table(photograph(number) for number in range(rows // SCENARIOS + 1))
+    source = source_table(_photograph(number) for number in range(rows // SCENARIOS + 1))
     found = Survey(wanted.categories or (), source, wanted.backgrounds.own(source), schema.SOURCE.empty_table(), ())
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(str(Path(folder) / "run"))

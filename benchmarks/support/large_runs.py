@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from support.photographs import photograph_row
 from xray.core import schema
 from xray.core.images import encode
 from xray.masks import encode_mask
@@ -51,14 +51,7 @@ def large_run(folder: Path, photographs: int, models: int) -> RunFolder:
 
 
 def _photograph(number: int) -> dict[str, object]:
-    found = hashlib.sha256(str(number).encode()).hexdigest()
-    name, category = f"ILSVRC2012_val_{number:08d}", f"category_{number % CATEGORIES:02d}"
-    return {
-        "image_id": f"{name}-{found[:10]}", "category": category, "uri": f"file:///data/photos/{category}/{name}.JPEG",
-        "sha256": found, "width": 500, "height": 375, "mask_uri": f"file:///data/masks/{category}/{name}.png",
-        "mask_sha256": found, "boxes": [], "points": [], "place": None, "split": "val", "licence": "", "status": "ok",
-        "reason": "", "mask_from": None,
-    }  # fmt: skip
+    return photograph_row(number, f"ILSVRC2012_val_{number:08d}", f"category_{number % CATEGORIES:02d}")
 
 
 def _images(run: RunFolder, shard: str, draw: np.random.Generator) -> pa.Table:

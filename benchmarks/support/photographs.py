@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -36,3 +37,14 @@ def write_photographs(folder: Path, count: int, seed: int = 0) -> None:
             path = folder / kind / name / f"{number:06d}.{'jpg' if kind == 'photos' else 'png'}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+
+
+def photograph_row(number: int, name: str, category: str) -> dict[str, object]:
+    """Return a row of SOURCE of a photograph that does not exist, as long as those of ImageNet."""
+    found = hashlib.sha256(str(number).encode()).hexdigest()
+    return {
+        "image_id": f"{name}-{found[:10]}", "category": category, "uri": f"file:///data/photos/{category}/{name}.JPEG",
+        "sha256": found, "width": 500, "height": 375, "mask_uri": f"file:///data/masks/{category}/{name}.png",
+        "mask_sha256": found, "boxes": [], "points": [], "place": None, "split": "val", "licence": "", "status": "ok",
+        "reason": "", "mask_from": None,
+    }  # fmt: skip

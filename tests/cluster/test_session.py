@@ -130,6 +130,26 @@ def test_a_local_session_is_private(tmp_path: Path) -> None:
     assert {address.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1"}
 
 
+_JOIN = """
+import os, subprocess, sys, ray
+from xray.cluster.session import connected
+
+if len(sys.argv) == 1:
+    with connected(workers=1):
+        address = ray.get_runtime_context().gcs_address
+        sys.exit(subprocess.call([sys.executable, "-c", CODE, "join"], env={**os.environ, "RAY_ADDRESS": address}))
+with connected():
+    print(ray.get(ray.remote(lambda: 41 + 1).remote()))
+"""
+
+
+@pytest.mark.slow
+def test_another_process_joins_a_local_session_by_its_address() -> None:
+    ended = _python(f"CODE = {_JOIN!r}\n{_JOIN}")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "42"
+
+
 _KILL_ONE = """
 import subprocess, sys, psutil, ray
 from xray.cluster.session import connected

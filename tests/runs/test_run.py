@@ -333,7 +333,6 @@ def test_repeats_have_rows_of_their_own(trained: RunFolder) -> None:
     assert trained.store.trained() == {("net", "original"): [(1, 0), (1, 2)]}
     table = xray.open(trained.uri).trials()
     done = table[table["status"] == "done"]
-    # Losses are those of the tested epochs.
     assert done[["fold", "repeat", "validation_loss"]].values.tolist() == [[1, 0, 0.4], [1, 2, 0.5]]
     assert len(table) == 5
     (facts,) = xray.open(trained.uri).models().values()
