@@ -39,7 +39,7 @@ SIDE = 24
 _FOX = Category(name="red fox", indices=(277,))
 _ODD = (
     None, True, False, [], {}, "", "x", -1, 0, 1, 0.5, 1e308, -1e308, float("nan"), float("inf"), 2**31, 2**63, 2**64,
-    10**30, "@digits", "9" * 5000, "\ud800", "\0", "a" * 100_000, "../../etc/passwd", [[]], [None], {"x": {}},
+    10**30, 10**350, "@digits", "9" * 5000, "\ud800", "\0", "a" * 100_000, "../../etc/passwd", [[]], [None], {"x": {}},
     [0] * 1000, json.loads("[" * 300 + "]" * 300),
 )  # fmt: skip
 _TEXTS = (

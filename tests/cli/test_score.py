@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from xray.cli.main import app
 from xray.cli.summary import summary
+from xray.core.errors import DamagedError
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.score import score
@@ -49,6 +50,22 @@ def test_a_model_that_has_not_seen_all_images_is_noted(tmp_path: Path) -> None:
     for shard in shards[:2]:
         run.store.revoke(evaluation("net"), shard)
     assert any("net has seen 24 of 48 images" in note for note in notes_of(run))
+
+
+def test_a_model_of_the_recipe_that_was_not_evaluated_is_noted(tmp_path: Path) -> None:
+    notes = notes_of(answered(tmp_path, models={"other": "lite:efficientnet-lite0"}))
+    assert [note for note in notes if "other has seen 0 of 48 images" in note]
+
+
+def test_no_number_is_printed_of_a_damaged_run(tmp_path: Path) -> None:
+    run = answered(tmp_path)
+    (part,) = (tmp_path / "run" / "plan").iterdir()
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    result = CliRunner().invoke(app, ["score", run.uri])
+    assert isinstance(result.exception, DamagedError)
+    assert "accuracy" not in result.stdout
 
 
 def test_nothing_is_noted_of_photographs_that_are_alone(tmp_path: Path) -> None:

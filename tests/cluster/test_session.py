@@ -5,11 +5,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
 
-from xray.cluster import session
+from xray.cluster import session, watch
 from xray.core.errors import ResourceError
 
 
@@ -84,6 +85,7 @@ def test_a_temporary_folder_too_long_for_sockets_is_named(tmp_path: Path) -> Non
 _THREE_SESSIONS = """
 import os, ray
 from pathlib import Path
+from types import SimpleNamespace
 from xray.cluster.session import connected
 
 def threads():
@@ -174,6 +176,14 @@ def test_a_session_whose_process_dies_ends_with_one_line(process: str, name: str
     assert len(said) == 1
     assert name in said[0]
     assert "Traceback" not in ended.stderr
+
+
+def test_a_raylet_that_died_is_not_blamed_on_what_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch.check_ray()
+    monkeypatch.setattr(watch, "_dead", lambda: ["raylet"])
+    monkeypatch.setattr(watch, "_node", lambda: SimpleNamespace(get_logs_dir_path=lambda: "logs"))
+    with pytest.raises(ResourceError, match="raylet"):
+        watch.check_ray()
 
 
 def _python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

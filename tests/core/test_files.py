@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray.core import files
-from xray.core.errors import Rejected, XrayError
+from xray.core.errors import Rejected, UnreachableError, XrayError
 from xray.core.uri import base_name, cell_uri, join, local_path, to_uri
 
 NASTY = [
@@ -187,3 +188,22 @@ def test_unreadable_file_is_no_crash(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="unreadable_file"):
         files.read_bytes(to_uri(path))
     path.chmod(stat.S_IRUSR)
+
+
+def test_what_permissions_hide_is_neither_missing_nor_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = to_uri(tmp_path / "run.json")
+
+    def refuse(*arguments: object, **options: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files, "_read_local", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
+    for look in (files.exists, files.read_committed):
+        with pytest.raises(UnreachableError, match="no permission"):
+            look(uri)
+
+
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
+    uri = to_uri(tmp_path / ("a" * 300))
+    assert not files.exists(uri)
+    assert not files.is_folder(uri)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,48 @@ def test_large_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
 def test_what_vanishes_while_it_is_listed_is_an_entry() -> None:
     entries = list(list_entries(to_uri(Path("/proc/self/fd")), within=None))  # one of them is the listing itself
     assert any(entry.problem.startswith("missing_file") for entry in entries)
+
+
+def test_a_folder_is_listed_once_whatever_links_to_it(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/1.jpg").write_bytes(b"x")
+    (tmp_path / ".c").mkdir()
+    (tmp_path / ".c/2.jpg").write_bytes(b"x")
+    for link, target in (("a", "b"), ("c", "b"), ("d", ".c"), ("e", ".c")):
+        (tmp_path / link).symlink_to(target)
+    left_out = LeftOut()
+    entries = list_entries(to_uri(tmp_path), left_out=left_out)
+    assert [entry.uri.rpartition("/")[0][-1] + base_name(entry.uri) for entry in entries] == ["b1.jpg", "d2.jpg"]
+    assert left_out.again == ["a", "c", "e"]
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
+    deepest = tmp_path.joinpath(*["a"] * 200)
+    deepest.mkdir(parents=True)
+    (deepest / "1.jpg").write_bytes(b"x")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        assert len(list(list_files(to_uri(tmp_path)))) == 1
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_a_folder_that_cannot_be_listed_costs_only_its_own_files(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # longer than a path may be
+        os.mkdir("a" * 250, dir_fd=at)
+        below = os.open("a" * 250, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    left_out = LeftOut()
+    assert [base_name(entry.uri) for entry in list_entries(to_uri(tmp_path), left_out=left_out)] == ["1.jpg"]
+    assert (len(left_out.closed), len(left_out.notes())) == (1, 1)
+
+
+def test_a_file_that_has_more_bytes_than_it_says_is_not_read_to_its_end() -> None:
+    with pytest.raises(Rejected) as caught:
+        read_bytes("file:///proc/self/pagemap")  # of terabytes
+    assert caught.value.reason == "unreadable_file"

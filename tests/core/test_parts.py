@@ -28,3 +28,10 @@ def test_several_files_are_read_as_one(tmp_path: Path) -> None:
     assert short_name(joined).endswith("a b.png and 1 more")
     with pytest.raises(Rejected, match="missing_file"):
         read_bytes(join_uris([uris[0], f"{uris[1]}.gone"]))
+
+
+def test_a_file_that_looks_like_several_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(pack([b"one", b"two"]))
+    uri = (tmp_path / "a.png").as_uri()
+    assert unpack(read_bytes(uri)) == [pack([b"one", b"two"])]
+    assert len(unpack(read_bytes(join_uris([uri, uri])))) == 2

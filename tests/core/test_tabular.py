@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -255,3 +257,18 @@ def test_tables_that_unpack_to_far_more_are_refused(tmp_path: Path, monkeypatch:
     for path in (bomb, table):
         with pytest.raises(XrayError, match=r"1\.0 MB"):
             read_table(path, ["model"], ["accuracy"])
+
+
+def test_empty_lines_take_time_in_proportion(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b\n1,2\n" + " ,\n" * 200_000 + "3,4\n , \n\n,\n")
+    started = time.process_time()
+    assert read_table(path, ["a"], ["b"])["a"].dropna().str.strip().tolist()[-1] == "3"
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_pipe_is_refused_without_waiting(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    for read in (read_heading, lambda path: read_table(path, ["a"], [])):
+        with pytest.raises(XrayError):
+            read(str(tmp_path / name))

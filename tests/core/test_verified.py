@@ -151,3 +151,11 @@ def test_a_pipe_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DamagedError):
         Committed(to_uri(str(tmp_path / "pipe")), {}, "").read()
+
+
+def test_a_pipe_in_place_of_a_file_is_damage(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.parquet")
+    file = Committed(to_uri(tmp_path / "a.parquet"), {"sha256": "0", "bytes": 1}, "mend", in_place=True)
+    for read in (file.check_once, file.read):
+        with pytest.raises(DamagedError):
+            read()

@@ -75,3 +75,12 @@ def test_large_documents_are_refused_at_once_in_one_short_line(text: str, said: 
 
 def test_numbers_of_64_bits_are_read() -> None:
     assert load(f"a: {2**64 - 1}\nb: -{2**63}\nc: 1:30\n", "r")[0] == {"a": 2**64 - 1, "b": -(2**63), "c": 90}
+
+
+@pytest.mark.parametrize("number", ["1:" * 400_000 + "1", "1" * 500, "0x" + "1" * 500, "1." + "0" * 500])
+def test_a_number_of_hundreds_of_digits_is_refused(number: str) -> None:
+    started = time.process_time()
+    with pytest.raises(XrayError):
+        load(f"a: {number}", "r")
+    assert time.process_time() - started < 5
+    assert load(f"a: '{number}'", "r")[0] == {"a": number}

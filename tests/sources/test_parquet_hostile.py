@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xray.core import cells, table_files
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import ConfigError, Rejected, XrayError
 from xray.core.files import read_bytes
 from xray.sources.categories.base import Category
 from xray.sources.parquet import Parquet
@@ -123,3 +124,9 @@ def test_rows_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     table = pa.table({"label": ["cello", "dog"] * 4, "image": [b"x"] * 8})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=5)
     assert [one.key for one in candidates(tmp_path / "a.parquet")] == [f"a.parquet:{row}" for row in (0, 2, 4, 6)]
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(XrayError):
+        candidates(tmp_path / "a.parquet")

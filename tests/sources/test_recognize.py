@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,9 @@ def test_the_first_bytes_are_enough(content: object, kind: str, tmp_path: Path) 
     assert len(head) < file.stat().st_size
     assert (seen := recognize(head)) is not None
     assert seen.kind.startswith(kind)
+
+
+def test_quotation_marks_take_time_in_proportion() -> None:
+    started = time.process_time()
+    assert recognize(b"{" + b'"a\\' * 20_000) is None
+    assert time.process_time() - started < 2

@@ -48,11 +48,15 @@ def plan(
     from xray.pipeline.plan.survey import survey
     from xray.runs.folder import RunFolder
     from xray.runs.recipe import load_recipe, recipe_values
+    from xray.runs.store import WORKS
 
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps half as much again of millions of rows
     new, folder = load_recipe(recipe), RunFolder(run, trust=True)
     if replan and not folder.plan.exists:
         raise ConfigError(f"{location(folder.uri)} has no plan yet: run without --replan")
+    if folder.plan.exists and not dry_run:
+        with folder.locked(*(WORKS if replan else ("images",))):
+            pass  # while others work, refuse before all photographs are looked at
     with Progress("scan photographs", None, "photographs") as progress:
         inputs = survey(new, None if replan else folder, progress.reach)
     if first is not None:

@@ -25,15 +25,31 @@ def score(run: RunPath, trust: Trust = False) -> None:
     folder = RunFolder.open(run, trust=trust)
     with step("computing scores and their intervals"):
         scores = score_run(folder)
+        notes = list(_notes(folder))  # which may find damage: then no number is printed
     out.print(summary(scores), markup=False)
-    for note in _notes(folder):
+    for note in notes:
         out.print(f"note: {note}", markup=False)
 
 
 def _notes(folder: RunFolder) -> Iterator[str]:
     """Yield what the numbers of a run do not show."""
-    from xray.pipeline.score import unfinished_models
     from xray.runs.groups import GROUPED_BY, shared_groups
+
+    yield from unfinished(folder)
+    if groups := shared_groups(folder.store.table("source", GROUPED_BY)):
+        yield (
+            f"{len(groups):,} photographs belong together in {counted(len(set(groups.values())), 'group')}, each of "
+            "which counts as one photograph in intervals"
+        )
+    if folder.recipe.needs_masks and (caveat := folder.recipe.masks.refiner.caveat):
+        yield caveat
+    if (first := folder.plan.first) is not None:
+        yield f"of the first {first:,} photographs of each category; plan without --first to add the others"
+
+
+def unfinished(folder: RunFolder) -> Iterator[str]:
+    """Yield which models have not seen all images, and how many trainings are not finished."""
+    from xray.pipeline.score import unfinished_models
     from xray.runs.trials_table import trials_table
 
     for model, (seen, planned) in unfinished_models(folder).items():
@@ -41,18 +57,12 @@ def _notes(folder: RunFolder) -> Iterator[str]:
             f"{model} has seen {seen:,} of {counted(planned, 'image')}, and its numbers are of these; `xray generate` "
             "and `xray evaluate` add the others"
         )
-    if groups := shared_groups(folder.store.table("source", GROUPED_BY)):
-        yield (
-            f"{len(groups):,} photographs belong together in {counted(len(set(groups.values())), 'group')}, each of "
-            "which counts as one photograph in intervals"
-        )
     trials = trials_table(folder)
     if unfinished := int((trials["status"] != "done").sum()):
-        yield f"{unfinished:,} of {counted(len(trials), 'training')} are not finished, and no number depends on them"
-    if folder.recipe.needs_masks and (caveat := folder.recipe.masks.refiner.caveat):
-        yield caveat
-    if (first := folder.plan.first) is not None:
-        yield f"of the first {first:,} photographs of each category; plan without --first to add the others"
+        yield (
+            f"{unfinished:,} of {counted(len(trials), 'training')} are not finished, and no number depends on them; "
+            "`xray sweep` finishes them"
+        )
 
 
 def report(run: RunPath, trust: Trust = False) -> None:

@@ -53,11 +53,9 @@ def _print_stale(state: Status) -> None:
     for stage, shards in state.stale.items():
         mismatch = next(iter(shards.values()))
         name, number = "/".join(stage), counted(len(shards), "training" if stage[0] == "train" else "shard")
-        out.print(
-            f"{name}: {number} {'does' if len(shards) == 1 else 'do'} not count, {mismatch}; "
-            f"`xray {VERBS[stage[0]]}` makes what is missing",
-            markup=False,
-        )
+        makes = f"`xray {VERBS['generate' if mismatch.waiting else stage[0]]}` makes what is missing"
+        verb = "does" if len(shards) == 1 else "do"
+        out.print(f"{name}: {number} {verb} not count: {mismatch}; {makes}", markup=False)
 
 
 def _print_locks(state: Status) -> None:

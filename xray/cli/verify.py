@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xray.cli.options import RunPath, Trust
-from xray.cli.output import VERBS, out, print_table
+from xray.cli.output import VERBS, out
+from xray.core.errors import ConfigError
 from xray.core.progress import readable_bytes
 
 if TYPE_CHECKING:
     from xray.pipeline.verify.verify import VerifyReport
-    from xray.runs.receipts import Stage
+    from xray.runs.folder import RunFolder
 
 _MAX_PROBLEMS, _MAX_ORPHANS = 40, 10
+_RECIPE, _BACKGROUNDS = "recipe.yaml", "backgrounds.parquet"
+"""Files that can be written again."""
 
 
 def verify(
@@ -31,7 +34,6 @@ def verify(
 
     Nothing is changed without --clean or --repair. Needs no Ray; reads all of the run.
     """
-    from xray.core.uri import location
     from xray.pipeline.verify.verify import verify as verify_run
     from xray.runs.folder import RunFolder
 
@@ -41,46 +43,80 @@ def verify(
     if clean:
         out.print(f"removed {report.removed:,} files that nothing names")
     if repair:
-        _print_revoked(report.revoked, run)
-    _print_verdict(report, location(opened.uri))
+        _print_repairs(report, run)
+    elif any(problem.repairable for problem in report.problems):
+        out.print(f"`xray verify {run} --repair` revokes what is damaged, and names the commands that make it again")
+    _print_verdict(report, opened)
     if not report.sound:
         raise typer.Exit(1)
 
 
 def _print_problems(report: VerifyReport) -> None:
     from xray.pipeline.verify.shard import PROBLEM_KINDS
+    from xray.sources.base import join_names
 
-    rows = [(problem.kind, problem.path, problem.detail) for problem in report.problems[:_MAX_PROBLEMS]]
-    rows += [("orphan", name, "nothing names it") for name in report.orphans[:_MAX_ORPHANS]]
-    if rows:
-        print_table(("problem", "file", "detail"), rows)
+    for problem in report.problems[:_MAX_PROBLEMS]:  # no table, which would cut paths
+        out.print(f"{problem.kind}  {problem.path}: {problem.detail}", markup=False)
+    for name in report.orphans[:_MAX_ORPHANS]:
+        out.print(f"orphan  {name}", markup=False)
     for kind in dict.fromkeys(problem.kind for problem in report.problems):
         out.print(f"{kind}: {PROBLEM_KINDS[kind]}")
     if len(report.problems) > _MAX_PROBLEMS or len(report.orphans) > _MAX_ORPHANS:
         out.print(f"only the first {_MAX_PROBLEMS} problems and {_MAX_ORPHANS} orphans are shown")
     if report.orphans:
-        out.print("orphan: left by a killed process, or of an earlier plan; --clean removes it")
-    if any(not problem.repairable for problem in report.problems):
+        out.print("orphan: nothing names it: left by a killed process, or of an earlier plan; --clean removes it")
+    lost = [problem.path for problem in report.problems if not problem.repairable]
+    if _BACKGROUNDS in lost:
+        out.print(f"{_BACKGROUNDS}: `xray plan` with the same recipe writes it again")
+    if of_plan := [path for path in lost if path != _BACKGROUNDS]:
         out.print(
-            "the plan cannot be repaired: restore the file from a copy, or plan into a new run; "
-            "`xray plan` writes `backgrounds` and `folds` again"
+            f"{join_names(of_plan, 3)}: of the plan, which cannot be repaired: restore from a copy, or plan into a "
+            "new run",
+            markup=False,
         )
 
 
-def _print_revoked(revoked: Mapping[Stage, int], run: str) -> None:
-    if not revoked:
+def _print_repairs(report: VerifyReport, run: str) -> None:
+    written = any(problem.path == _RECIPE for problem in report.problems)
+    if written:
+        out.print(f"wrote {_RECIPE} again")
+    if not report.revoked and not written:
         out.print("nothing to revoke")
-    for stage, n in revoked.items():
+    for stage, n in report.revoked.items():
         out.print(f"revoked {n:,} of {'/'.join(stage)}: xray {VERBS[stage[0]]} {run} makes them again", markup=False)
 
 
-def _print_verdict(report: VerifyReport, folder: str) -> None:
-    missing = [f"{'/'.join(stage)}: {_count(n, 'shard')} missing" for stage, n in report.missing.items() if n]
+def _print_verdict(report: VerifyReport, run: RunFolder) -> None:
+    from xray.core.uri import location
+
+    missing = [
+        f"{'/'.join(stage)}: {_count(n, 'shard')} missing (`xray {VERBS[stage[0]]}`)"
+        for stage, n in report.missing.items()
+        if n
+    ]
     problems = [_count(len(report.problems), "problem")] if report.problems else []
     orphans = f", {_count(len(report.orphans), 'orphan')}" if report.orphans else ""
-    verdict = "; ".join([*problems, *missing]) or "sound and complete"
+    verdict = "; ".join([*problems, *missing])
+    if not verdict:
+        to_do = _to_do(run)
+        for note in to_do:
+            out.print(f"note: {note}", markup=False)
+        verdict = "sound, but not complete" if to_do else "sound and complete"
     checked = f"{report.receipts:,} receipts, {report.files:,} files, {readable_bytes(report.bytes)}"
-    out.print(f"{verdict}{orphans}: {checked}, {report.images:,} of {report.planned:,} images: {folder}", markup=False)
+    out.print(
+        f"{verdict}{orphans}: {checked}, {report.images:,} of {report.planned:,} images: {location(run.uri)}",
+        markup=False,
+    )
+
+
+def _to_do(run: RunFolder) -> list[str]:
+    """What a sound run lacks: models that were not evaluated, trainings that are not finished."""
+    from xray.cli.score import unfinished
+
+    notes: list[str] = []
+    with contextlib.suppress(ConfigError):  # its recipe names code that is not trusted
+        notes.extend(unfinished(run))
+    return notes
 
 
 def _count(n: int, what: str) -> str:

@@ -14,9 +14,8 @@ import ray
 
 from xray.core.errors import ResourceError
 
-_STORE = "control store"
-_NEEDED = {"gcs_server": _STORE, "raylet": "raylet"}
-_POLL_SECONDS, _REACTION_SECONDS = 1.0, 10.0
+_NEEDED = {"gcs_server": "control store", "raylet": "raylet"}
+_POLL_SECONDS, _REACTION_SECONDS = 1.0, 5.0
 _EXIT_CODE = 2
 _SIGNAL = signal.SIGUSR1
 
@@ -54,6 +53,15 @@ def ending_with_ray() -> Iterator[None]:
             _node().kill_all_processes(check_alive=False, allow_graceful=False)
 
 
+def check_ray() -> None:
+    """Raise a ResourceError if a process that a local session cannot do without has died.
+
+    Libraries of Ray may take the end of `ending_with_ray` for a failure of what they run.
+    """
+    if dead := _dead():
+        raise ResourceError(_message(dead))
+
+
 def _watch(dead: list[str], over: threading.Event) -> None:
     while not over.wait(_POLL_SECONDS):
         dead += _dead()
@@ -62,7 +70,7 @@ def _watch(dead: list[str], over: threading.Event) -> None:
     else:
         return
     signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
-    if not over.wait(_REACTION_SECONDS) and _STORE in dead:  # a call waits in C++: Ray would exit, without a word
+    if not over.wait(_REACTION_SECONDS):  # a call waits in C++: Ray would exit, without a word
         os.write(2, f"xray: {_message(dead)}\n".encode())
         os._exit(_EXIT_CODE)
 

@@ -12,13 +12,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xray.core.errors import MALFORMED, ConfigError, Rejected, problem_of
 from xray.core.parquet_footer import read_footer
-from xray.core.parts import pack
-from xray.core.table_files import check_unpacked
-from xray.core.uri import join, open_store, short_name, to_uri
+from xray.core.parts import pack, single
+from xray.core.table_files import check_unpacked, open_table
+from xray.core.uri import join, short_name, to_uri
 
 Reader = Callable[[str], bytes]
 
@@ -42,8 +41,7 @@ class _Column:
     """
 
     def __init__(self, uri: str, row_group: int, column: str) -> None:
-        store, path = open_store(uri)
-        self._file = pq.ParquetFile(path, filesystem=store)
+        self._file = open_table(uri)
         if column not in self._file.schema_arrow.names:
             raise KeyError(column)
         check_unpacked(uri, row_group, [column], _MAX_VALUES)
@@ -112,7 +110,7 @@ def read_cell(uri: str, read: Reader) -> bytes:
     contents = [_content(item, file, read) for item in _items(value) if item is not None]
     if not contents:
         raise FileNotFoundError(uri)
-    return contents[0] if len(contents) == 1 else pack(contents)
+    return single(contents[0]) if len(contents) == 1 else pack(contents)
 
 
 def _items(value: Any) -> list[Any]:

@@ -12,20 +12,24 @@ _WIDTH = 80
 """Characters of a choice that an error shows."""
 _MAX_VALUE = 300
 """Characters of a value that is none of the choices."""
+_MAX_CHOICES, _MAX_COMPARED = 100, 10_000
+"""Choices that an error lists, and that are compared with the value."""
 _MAX_PROBLEM = 1000
 """Characters of what is wrong with a file: a parser's message may quote all of it."""
+_MAX_MESSAGE = 4000
 
 
 class XrayError(Exception):
     """An error that the user can fix; the message names the thing, the value and the choices.
 
     Args:
-        message: one line for people.
+        message: one line for people; the middle of one of thousands of characters is cut, which quotes a file.
         where: keys and indices that lead to the faulty part of a nested value, if any.
     """
 
     def __init__(self, message: str, where: tuple[str | int, ...] = ()) -> None:
-        super().__init__(message)
+        half = _MAX_MESSAGE // 2
+        super().__init__(message if len(message) <= _MAX_MESSAGE else f"{message[:half]}…{message[-half:]}")
         self.where = where
 
 
@@ -167,7 +171,9 @@ def unknown(kind: str, value: object, choices: Iterable[str]) -> ConfigError:
     """
     names = sorted(choices)
     shown = printable(str(value)[: 2 * _MAX_VALUE], _MAX_VALUE)
-    near = difflib.get_close_matches(shown, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    choice = ", ".join(printable(name, _WIDTH) for name in names)
-    return ConfigError(f"unknown {kind} {shown!r}; {hint}(choices: {choice})")
+    near = difflib.get_close_matches(shown, names[:_MAX_COMPARED], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    choice = ", ".join(printable(name, _WIDTH) for name in names[:_MAX_CHOICES])
+    if len(names) > _MAX_CHOICES:
+        choice += f" and {len(names) - _MAX_CHOICES:,} more"
+    return ConfigError(f"unknown {kind} {shown!r}{hint} (choices: {choice})")

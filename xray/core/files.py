@@ -19,7 +19,7 @@ from pyarrow import fs
 from xray.core.cells import read_cell
 from xray.core.errors import MALFORMED, Rejected, StorageError
 from xray.core.listing import Entry, LeftOut, Walk, is_hidden, kind_of
-from xray.core.parts import pack, split_uri
+from xray.core.parts import pack, single, split_uri
 from xray.core.progress import readable_bytes
 from xray.core.uri import join, local_path, open_store, to_uri, translate_errors
 
@@ -53,7 +53,7 @@ def read_bytes(uri: str, limit: int | None = MAX_BYTES) -> bytes:
             data = read_cell(uri, functools.partial(read_bytes, limit=limit))
             _check_size(len(data), limit)
             return data
-        return _get(uri, limit) if local is None else _read_local(local, limit)
+        return single(_get(uri, limit) if local is None else _read_local(local, limit))
     except (FileNotFoundError, NotADirectoryError, LookupError) as error:
         raise Rejected("missing_file", uri) from error
     except Rejected:
@@ -77,7 +77,10 @@ def _read_local(path: Path, limit: int | None) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise Rejected("not_a_file", f"{path} is {kind_of(status.st_mode)}")
         _check_size(status.st_size, limit)
-        return stream.read()
+        data = stream.read(status.st_size)
+        if stream.read(1):  # it grows, or is one of the system's that have no size
+            raise Rejected("unreadable_file", f"{path} has more bytes than its size, {status.st_size:,}")
+        return data
 
 
 def _check_size(size: int, limit: int | None) -> None:
@@ -92,11 +95,16 @@ def read_committed(uri: str) -> bytes:
         Rejected: missing_file; on a disk, unreadable_file.
         UnreachableError: the store does not answer, or denies access.
     """
-    if local_path(uri) is not None:
-        return read_bytes(uri, None)
     try:
         with translate_errors(uri):
-            return _get(uri)
+            if local_path(uri) is None:
+                return _get(uri)
+            try:
+                return read_bytes(uri, None)
+            except Rejected as verdict:
+                if isinstance(verdict.__cause__, PermissionError):
+                    raise verdict.__cause__ from verdict
+                raise
     except FileNotFoundError as error:
         raise Rejected("missing_file", uri) from error
 
@@ -214,20 +222,30 @@ def delete_file(uri: str) -> None:
         raise _refused("remove", local, error) from error
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # a link loop; a name that is too long, or has a NUL
+        return False
+    return True
+
+
 def exists(uri: str) -> bool:
-    """Return whether a file or folder exists."""
+    """Return whether a file or folder exists; an UnreachableError if that cannot be known."""
     local = local_path(uri)
-    if local is not None:
-        return local.exists()
-    store, path = open_store(uri)
     with translate_errors(uri):
+        if local is not None:
+            return _is_there(local)
+        store, path = open_store(uri)
         return bool(store.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def is_folder(uri: str) -> bool:
     """Return whether a folder exists; in an object store, whether it contains anything."""
     if (local := local_path(uri)) is not None:
-        return local.is_dir()
+        return os.path.isdir(local)  # noqa: PTH112 - also of names that are too long
     store, path = open_store(uri)
     with translate_errors(uri):
         return bool(store.get_file_info(path).type == fs.FileType.Directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from xray.core.text import printable
 
 _SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives and file servers: copies, thumbnails, waste
 _SHOWN = 10
+_CLOSED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOENT)
+"""Errors of single folders, not of a disk."""
 _KINDS = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder",
     stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
@@ -40,12 +43,14 @@ class LeftOut:
     Args:
         hidden: names that begin with a dot, and folders of archives and file servers.
         outside: links to folders that lead out of the listed folder.
-        again: links to folders that were listed already, or that contain the link.
+        again: links to folders that are listed anyway, or that contain the link.
+        closed: folders that may not be listed, or whose path is too long.
     """
 
     hidden: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """Return one sentence for each kind, with the number and some names."""
@@ -53,7 +58,8 @@ class LeftOut:
         kinds = (
             (hidden, "hidden files or folders are left out"),
             (self.outside, "links to folders lead elsewhere, and are followed only with `follow_links: true`"),
-            (self.again, "links to folders that are listed already are left out"),
+            (self.again, "links to folders that are listed anyway are left out"),
+            (self.closed, "folders cannot be listed, and are left out"),
         )
         return [f"{len(names):,} {what}: {_some(names)}" for names, what in kinds if names]
 
@@ -88,6 +94,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         self._root = None if self.within is None else os.fsencode(os.path.realpath(self.within))
+        self._start = os.fsencode(os.path.realpath(self.folder))
         self._seen = {_identity(folder.stat()) for folder in self.folder.absolute().parents}
 
     def files(self, *, recursive: bool) -> Iterator[Entry]:
@@ -99,17 +106,25 @@ class Walk:
         return [os.fsdecode(entry.name) for entry in self._visible(os.fsencode(self.folder)) if self._enters(entry)]
 
     def _files(self, folder: bytes, recursive: bool) -> Iterator[Entry]:
-        for entry in self._visible(folder):
-            if not _is_folder(entry):
-                yield Entry("file://" + quote_from_bytes(entry.path), self._problem(entry))
-            elif recursive and self._enters(entry) and not self._is_again(entry):
-                yield from self._files(entry.path, recursive)
+        within = [self._visible(folder)]  # a stack, since folders may be nested deeper than calls
+        while within:
+            for entry in within[-1]:
+                if not _is_folder(entry):
+                    yield Entry("file://" + quote_from_bytes(entry.path), self._problem(entry))
+                elif recursive and self._enters(entry) and not self._is_again(entry):
+                    within.append(self._visible(entry.path))
+                    break
+            else:
+                within.pop()
 
     def _visible(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
         try:
             self._seen.add(_identity(Path(os.fsdecode(folder)).stat()))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
+            if error.errno in _CLOSED and folder != os.fsencode(self.folder):
+                self.left_out.closed.append(Path(os.fsdecode(folder)).name)
+                return
             raise StorageError(f"cannot list the folder {os.fsdecode(folder)!r}: {error.strerror}") from error
         for entry in entries:
             if is_hidden(os.fsdecode(entry.name)):
@@ -125,7 +140,11 @@ class Walk:
         return _is_folder(entry)
 
     def _is_again(self, entry: os.DirEntry[bytes]) -> bool:
-        if not entry.is_symlink() or _identity(entry.stat()) not in self._seen:
+        if not entry.is_symlink():
+            return False
+        below = os.path.relpath(os.path.realpath(entry.path), self._start).split(b"/")
+        listed = below[0] != b".." and not any(is_hidden(os.fsdecode(name)) for name in below)
+        if not listed and _identity(entry.stat()) not in self._seen:
             return False
         self.left_out.again.append(_name(entry))
         return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-from xray.core.uri import open_store
+from xray.core.uri import open_input
 
 _MAX_FOOTER = 256_000_000
 _MAX_DEPTH = 16
@@ -63,14 +63,14 @@ def read_footer(uri: str) -> Footer:
         FileNotFoundError: there is no file.
         ValueError: it is no Parquet file, or its footer is damaged or encrypted.
     """
-    store, path = open_store(uri)
+    store, path = open_input(uri)
     info = store.get_file_info(path)
     return _footer(uri, int(info.size or 0), info.mtime_ns)
 
 
 @functools.lru_cache(maxsize=4)
 def _footer(uri: str, size: int, changed: int | None) -> Footer:
-    store, path = open_store(uri)
+    store, path = open_input(uri)
     with store.open_input_file(path) as stream:
         tail = stream.read_at(8, max(0, size - 8))
         length = int.from_bytes(tail[:4], "little")

@@ -31,6 +31,15 @@ def pack(files: Iterable[bytes]) -> bytes:
     return _MAGIC + b"".join(len(data).to_bytes(_SIZE, "big") + data for data in files)
 
 
+def single(data: bytes) -> bytes:
+    """Return the content of one file; packed, if it begins as packed files do, so that it is not taken for several.
+
+    >>> unpack(single(pack([b"one", b"two"])))[1:]
+    []
+    """
+    return pack([data]) if data.startswith(_MAGIC) else data
+
+
 def unpack(data: bytes) -> list[bytes]:
     """Return the contents of the files in packed bytes; other bytes are those of one file."""
     if not data.startswith(_MAGIC):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from xray.core.errors import Rejected
 from xray.core.parquet_footer import read_footer
 from xray.core.progress import readable_bytes
-from xray.core.uri import open_store
+from xray.core.uri import open_input
 
 Rows = list[tuple[int, dict[str, Any]]]
 """The numbers of some rows in their row group, with their values by column."""
@@ -27,6 +27,17 @@ _MAX_UNPACKED, _MAX_RATIO = 256_000_000, 20
 """Bytes that a column of a row group may unpack to whatever its size; and the most by which photographs compress."""
 _MAX_VALUES = 100_000
 """Values of a column of a row group, if its file has fewer bytes: a photograph takes at least one."""
+
+
+def open_table(uri: str) -> pq.ParquetFile:
+    """Open a Parquet file; a StorageError for a pipe or a device.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        Exception: it is none; see `xray.core.errors.MALFORMED`.
+    """
+    store, path = open_input(uri)
+    return pq.ParquetFile(path, filesystem=store)
 
 
 def check_unpacked(uri: str, group: int, columns: Sequence[str], max_values: int = _MAX_VALUES) -> None:
@@ -68,7 +79,7 @@ def read_batches(
         Exception: the row group is damaged; see `xray.core.errors.MALFORMED`.
     """
     check_unpacked(uri, group, columns)
-    store, path = open_store(uri)
+    store, path = open_input(uri)
     leaf_columns = [file.schema.column(index) for index in range(len(file.schema))]
     texts = [one.path for one in leaf_columns if one.physical_type == "BYTE_ARRAY"]
     with pq.ParquetFile(path, filesystem=store, metadata=file.metadata, read_dictionary=texts) as compact:

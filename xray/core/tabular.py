@@ -13,15 +13,14 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
 from xray.core.errors import MALFORMED, ConfigError, StorageError, problem_of, unknown
 from xray.core.numbers import parse_numbers
 from xray.core.progress import readable_bytes
-from xray.core.table_files import check_unpacked
+from xray.core.table_files import check_unpacked, open_table
 from xray.core.text import decode_text, printable
-from xray.core.uri import base_name, open_store, to_uri
+from xray.core.uri import base_name, open_input, to_uri
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _PARQUET = (".parquet", ".pq")
@@ -73,8 +72,7 @@ def read_heading(location: str) -> list[str]:
     uri, suffix = to_uri(location), _suffix(location)
     with _explained(location, suffix):
         if suffix in _PARQUET:
-            store, path = open_store(uri)
-            with pq.ParquetFile(path, filesystem=store) as file:
+            with open_table(uri) as file:
                 return list(file.schema_arrow.names)
         text, declared = _text_of(uri, location)
         marks = [declared] if declared else dict.fromkeys([_DELIMITERS[suffix], ";", "\t", ",", "|"])
@@ -150,8 +148,7 @@ class Wanted:
 
 
 def _parquet(uri: str, wanted: Wanted) -> pa.Table:
-    store, path = open_store(uri)
-    with pq.ParquetFile(path, filesystem=store) as file:
+    with open_table(uri) as file:
         schema = file.schema_arrow
         numeric = [
             field.name for field in schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
@@ -178,7 +175,7 @@ def _as_text(kind: pa.DataType) -> pa.DataType:
 
 def _text_of(uri: str, location: str) -> tuple[str, str | None]:
     """Return the text of a table, and the delimiter if the file declares one."""
-    store, path = open_store(uri)
+    store, path = open_input(uri)
     with store.open_input_stream(path) as stream:
         data = stream.read(_MAX_TEXT + 1)
     if len(data) > _MAX_TEXT:
@@ -202,7 +199,7 @@ def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:
     text, declared = _text_of(uri, wanted.location)
     delimiter = declared or delimiter
     delimiter = _check_heading(text, delimiter, wanted)
-    text = re.sub(rf"[\r\n][\s{re.escape(delimiter)}]*\Z", "\n", text)
+    text = _without_empty_end(text, delimiter)
     heading = next(_rows(text, delimiter))[1]
     used = [name for name in heading if name.strip() in wanted.columns]
     table = arrow_csv.read_csv(
@@ -214,6 +211,14 @@ def _delimited(uri: str, delimiter: str, wanted: Wanted) -> pa.Table:
         ),
     )  # fmt: skip
     return table.rename_columns([name.strip() for name in used]).select(wanted.columns)
+
+
+def _without_empty_end(text: str, delimiter: str) -> str:
+    """Remove the lines at the end that have nothing but delimiters."""
+    empty = rf"[\s{re.escape(delimiter)}]"
+    end = re.search(rf"(?<!{empty}){empty}*+\Z", text)
+    first = end and re.search(r"[\r\n]", end[0])
+    return f"{text[: end.start() + first.start()]}\n" if end and first else text
 
 
 def _check_heading(text: str, delimiter: str, wanted: Wanted) -> str:

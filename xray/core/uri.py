@@ -6,6 +6,7 @@ They are percent-encoded, so that any file name, even one that is not valid UTF-
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 from collections.abc import Collection, Iterator
@@ -16,6 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from xray.core.errors import ConfigError, StorageError, UnreachableError
+from xray.core.listing import kind_of
 
 IMAGE_SUFFIXES = (
     "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
@@ -131,6 +133,14 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
         raise ConfigError(f"cannot use {uri}: {error}") from error
 
 
+def open_input(uri: str) -> tuple[fs.FileSystem, str]:
+    """As `open_store`, for reading a file; a StorageError for a pipe, which would be waited for, or a device."""
+    local = local_path(uri)
+    if local is not None and os.path.exists(local) and not (local.is_file() or local.is_dir()):  # noqa: PTH110
+        raise StorageError(f"{str(local)!r} is {kind_of(local.stat().st_mode)}, not a file")
+    return open_store(uri)
+
+
 def check_utf8(path: Path) -> None:
     """Refuse the path of a run or a root folder that is not UTF-8: recipes and Arrow cannot hold it."""
     try:
@@ -141,14 +151,20 @@ def check_utf8(path: Path) -> None:
 
 @contextlib.contextmanager
 def translate_errors(uri: str) -> Iterator[None]:
-    """Convert errors of an object store's client to UnreachableError, one line; those of a disk pass unchanged."""
+    """Convert errors of an object store's client to UnreachableError, one line.
+
+    Those of a disk pass unchanged, but for lacking permissions, which say nothing about what is there either.
+    """
     try:
         yield
     except (FileNotFoundError, StorageError):
         raise
     except OSError as error:
         if local_path(uri) is not None:
-            raise
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise
+            message = f"no permission to read {location(uri)}: run as a user who may, or change its mode or owner"
+            raise UnreachableError(message) from error
         raise UnreachableError(
             f"cannot reach {uri} ({' '.join(str(error).split())}). Committed data is safe. Check connectivity and "
             "credentials (AWS_ACCESS_KEY_ID and the like), then rerun the command to resume"

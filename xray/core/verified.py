@@ -80,10 +80,10 @@ class Committed:
             state = (info.mtime_ns or 0, info.size or 0, self.facts.get("sha256", ""))
             if _checked.get(self.uri) == state:
                 return
-            sha256 = hashlib.sha256()
-            with store.open_input_file(path) as stream:
-                while block := stream.read(_BLOCK):
-                    sha256.update(block)
+        sha256 = hashlib.sha256()
+        with self.opened() as stream:
+            while block := stream.read(_BLOCK):
+                sha256.update(block)
         self.require(sha256.hexdigest() == self.facts.get("sha256", sha256.hexdigest()))
         _checked[self.uri] = state
 

@@ -15,7 +15,7 @@ _DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding")
 
 
 def read_elements(content: bytes | str) -> Iterator[tuple[str, Element]]:
-    """Yield each element twice: as `start`, without its content, and as `end`; clear what is done to save memory.
+    """Yield each element twice: as `start`, without its content, and as `end`; the caller may then clear it.
 
     Args:
         content: bytes are text in Unicode, or in the encoding that the document declares.

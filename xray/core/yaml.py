@@ -20,7 +20,7 @@ _MAX_DEPTH = 20
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
 _MAX_CHARACTERS, _MAX_VALUES = 1_000_000, 100_000
 """A `data.yaml` that names ImageNet's 21,841 classes has 0.5 million characters."""
-_MAX_BITS = 64
+_MAX_BITS, _MAX_DIGITS = 64, 400
 _SHOWN = 60
 # The parser in Python takes seconds for what libyaml takes milliseconds; nearly all builds of PyYAML have both.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -96,7 +96,9 @@ def _value(node: yaml.Node, path: Path, lines: Lines, name: str) -> Any:
         return _mapping(node, path, lines, name)
     if node.tag not in _SCALARS:  # dates and the like are the text they are
         return node.value
-    line, shown = node.start_mark.line + 1, printable(repr(node.value), _SHOWN)
+    line, shown = node.start_mark.line + 1, printable(repr(node.value[: 2 * _MAX_DIGITS]), _SHOWN)
+    if len(node.value) > _MAX_DIGITS and not node.tag.endswith(":str"):  # 1:59:59 is a number, to the base of 60
+        raise ConfigError(f"{name}, line {line}: the number {shown} has {len(node.value):,} characters")
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
     except (ValueError, ArithmeticError) as error:

@@ -77,7 +77,7 @@ def compare_masks(run: RunFolder, against: str, progress: Callable[[int], None] 
     other = None if against == GIVEN else RunFolder.open(against)
     if other is None and run.recipe.masks.refiner.name == GIVEN:
         raise ConfigError(
-            f"the masks of {run.uri} are the given ones: plan a run with another `refine`, and compare it"
+            f"the masks of {run.location} are the given ones: plan a run with another `refine`, and compare it"
         )
     partners = {} if other is None else _partners(run, other)
     given_mask = _annotated(run) if other is None else _of_run(other, partners)
@@ -97,12 +97,13 @@ def compare_masks(run: RunFolder, against: str, progress: Callable[[int], None] 
 def _nothing_given(run: RunFolder, other: RunFolder | None) -> str:
     if other is not None:
         return (
-            f"{other.uri} has no mask of a photograph of {run.uri}: their bytes differ, or its masks are not made yet"
+            f"{other.location} has no mask of a photograph of {run.location}: their bytes differ, or its masks are not "
+            "made yet"
         )
     kind = run.recipe.masks.annotations.name
     return (
-        f"the annotations of {run.uri} ({kind}) give no masks; plan a run of the same photographs with given masks, "
-        "make its masks, and name it: --against THAT_RUN"
+        f"the annotations of {run.location} ({kind}) give no masks; plan a run of the same photographs with given "
+        "masks, make its masks, and name it: --against THAT_RUN"
     )
 
 

@@ -94,11 +94,14 @@ def rows_where(table: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
 
 
 def unfinished_models(run: RunFolder) -> dict[str, tuple[int, int]]:
-    """Return, of each evaluated model that lacks shards of the plan, the planned images of those it has, and of all."""
+    """Return, of each model that lacks shards of the plan, the planned images of those it has, and of all.
+
+    The models are those that were evaluated, and those of the recipe.
+    """
     planned = run.plan.rows_by_shard()
     seen = {
         model: sum(planned.get(shard, 0) for shard in run.store.done(evaluation(model)))
-        for model in run.store.evaluated()
+        for model in dict.fromkeys([*run.store.evaluated(), *run.recipe_values["models"]])
     }
     total = sum(planned.values())
     return {model: (images, total) for model, images in seen.items() if images < total}

@@ -15,7 +15,7 @@ from xray.core import yaml
 from xray.core.environment import environment
 from xray.core.errors import ConfigError
 from xray.core.plugins import reading_run, trust_plugins
-from xray.core.uri import to_uri
+from xray.core.uri import location, to_uri
 from xray.runs.plan_files import PlanFiles
 from xray.runs.recipe import Recipe, recipe_from, recipe_values
 from xray.runs.store import Store
@@ -56,6 +56,11 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
 
+    @property
+    def location(self) -> str:
+        """Its path, or its URI in an object store: for messages, and to be pasted."""
+        return location(self.uri)
+
     @functools.cached_property
     def recipe(self) -> Recipe:
         """The recipe.
@@ -69,7 +74,9 @@ class RunFolder:
                 return recipe_from(self.recipe_values)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise ConfigError(f"the recipe of {self.uri} cannot be used on {platform.node()}: {problems}") from error
+            raise ConfigError(
+                f"the recipe of {self.location} cannot be used on {platform.node()}: {problems}"
+            ) from error
 
     @property
     def recipe_values(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.errors import ResourceError
 from xray.core.files import delete_file, exists, move_file, read_committed, write_bytes
 from xray.core.parquet import to_parquet
-from xray.core.uri import check_bucket, join, open_store
+from xray.core.uri import check_bucket, join, location, open_store
 from xray.core.verified import Committed
 from xray.runs.ids import BatchId, PartId, ShardId
 from xray.runs.lock import Lease
@@ -26,6 +26,7 @@ from xray.runs.receipts import Shard
 _FOOTERS = 8
 _TOP_LEVEL = ("backgrounds.parquet", "folds.parquet", "recipe.yaml")
 """Files of the plan at the top of the run."""
+_RESTORE = "restore it from a copy, or plan into a new run; `xray verify RUN` lists all damage"
 
 
 class PlanFiles:
@@ -83,7 +84,7 @@ class PlanFiles:
         for lease in self._leases:
             lease.check()
         if self._leases and self._record_bytes() != self._before:
-            raise ResourceError(f"another process planned {self.uri} in the meantime; plan again")
+            raise ResourceError(f"another process planned {location(self.uri)} in the meantime; plan again")
 
     def _record_bytes(self) -> bytes | None:
         return read_committed(join(self.uri, "run.json")) if self.exists else None
@@ -184,7 +185,7 @@ class PlanFiles:
     def _committed(self, name: str) -> Committed:
         """A file of the plan: one that was written here, or that the record vouches for."""
         sha256 = self._hashes.get(name) or (self.kept_record()["files"].get(name) if self.exists else None)
-        mend = "restore it from a copy; `xray verify RUN` lists all damage"
+        mend = "`xray plan` with the same recipe writes it again" if name == "backgrounds.parquet" else _RESTORE
         return Committed(self.file_uri(name, sha256), {"sha256": sha256} if sha256 else {}, mend)
 
     def file_uri(self, name: str, sha256: str | None) -> str:
@@ -321,7 +322,7 @@ class PlanFiles:
 
 @functools.lru_cache(maxsize=8)
 def _decoded(data: bytes, uri: str) -> dict[str, Any]:
-    return check_checksum(data, uri)
+    return check_checksum(data, location(uri), _RESTORE)
 
 
 def _is_of_plan(name: str, parts: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from xray.core.checksummed import check_checksum, with_checksum
 from xray.core.errors import ConfigError, DamagedError, Rejected
 from xray.core.files import delete_file, exists, list_files, modified, read_committed, write_bytes
-from xray.core.uri import base_name, join, local_path
+from xray.core.uri import base_name, join, local_path, location
 from xray.runs.receipts import Receipt, Stage, parse_training_shard
 
 _Signature = tuple[int, int, int]
@@ -43,7 +43,7 @@ class ReceiptFiles:
         if kept is not None and signature is not None and kept[0] == signature:
             return kept[1]
         uri = self._uri(stage, shard)
-        receipt = Receipt.of(check_checksum(read_committed(uri), uri), uri)
+        receipt = Receipt.of(check_checksum(read_committed(uri), location(uri)), location(uri))
         if signature is not None:
             self._kept[stage, shard] = signature, receipt
         return receipt

@@ -259,7 +259,7 @@ class Store:
 
     def locked(self, work: str) -> contextlib.AbstractContextManager[Lease]:
         """Take the lock of one kind of work (see `WORKS`); see `xray.runs.lock.locked`."""
-        return locked(self.path("leases", work), f"the {work} of {self.uri}")
+        return locked(self.path("leases", work), f"the {work} of {location(self.uri)}")
 
     def locks(self) -> dict[str, list[Lock]]:
         """The live locks of the run, by kind of work."""

@@ -71,6 +71,6 @@ def refuse_other_versions(run: RunFolder, stage: Stage) -> None:
             pins = " ".join(f"'{name}=={before}'" for name, (before, _) in others.items())
             alternative = "train in a new run" if stage[0] == "train" else "replan with `xray plan RECIPE RUN --replan`"
             raise ConfigError(
-                f"{'/'.join(stage)} of {run.uri} started with {versions}, so results may differ. Install the same "
+                f"{'/'.join(stage)} of {run.location} started with {versions}, so results may differ. Install the same "
                 f"versions again (pip install {pins}), or {alternative}"
             )

@@ -14,7 +14,7 @@ from xray.core.uri import local_path
 _HEAD, _WHOLE = 1 << 16, 1 << 22
 _NOT_ASCII = bytes(range(128, 256))
 _IMAGES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[][{},]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
 
 
 class Format(NamedTuple):
@@ -43,6 +43,8 @@ def read_head(uri: str) -> bytes:
     local = local_path(uri)
     if local is None:
         data = files.read_bytes(uri)[:_HEAD]
+    elif not local.is_file():
+        raise OSError(f"{str(local)!r} is no file")  # to open a pipe would wait for ever
     else:
         with local.open("rb") as stream:
             data = stream.read(_HEAD)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,15 @@ def test_an_outline_that_cannot_be_stored_costs_only_its_photograph(tmp_path: Pa
     inner = {"image_id": 1, "bbox": [0, 0, 1, 1]}
     one = attach(Coco(file=dataset(tmp_path, [annotation({"size": [HEIGHT, WIDTH], "counts": [inner]})])))
     assert one.problem.startswith("corrupt_mask: coco: ")
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(ConfigError):
+        attach(Coco(file=str(tmp_path / "a.json")))
+
+
+def test_a_box_without_end_costs_its_photograph(tmp_path: Path) -> None:
+    one = attach(Coco(file=dataset(tmp_path, [annotation(None, bbox=[-1.7e308, 1, 1.7e308, 1.7e308])])))
+    assert one.boxes == ()
+    assert one.problem.startswith("corrupt_mask")

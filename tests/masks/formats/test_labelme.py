@@ -12,6 +12,7 @@ from support.mask_inputs import HEIGHT, WIDTH, candidate
 from xray.core.errors import Rejected
 from xray.core.images import Decoded, encode
 from xray.masks import Mask
+from xray.masks.formats import labelme
 from xray.masks.formats.labelme import Labelme
 
 L_SHAPE = [(10, 5), (19, 5), (19, 25), (39, 25), (39, 29), (10, 29)]
@@ -128,3 +129,20 @@ def test_drawings_that_would_take_minutes_are_refused(shapes: list[Any], tmp_pat
     (tmp_path / "a.json").write_bytes(data)
     (one,) = Labelme(root=str(tmp_path)).attach([candidate("a.jpg")])
     assert one.problem.startswith("corrupt_mask: labelme: ")
+
+
+def test_an_image_of_hundreds_of_digits_costs_its_photograph(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(drawing(shape(L_SHAPE), width=10**350))
+    (one,) = Labelme(root=str(tmp_path)).attach([candidate("x.jpg")])
+    assert one.problem.startswith("corrupt_mask")
+
+
+def test_masks_of_more_pixels_than_can_be_read_in_seconds_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, photo: Decoded
+) -> None:
+    monkeypatch.setattr(labelme, "_MAX_MASKS", 250)
+    encoded = base64.b64encode(encode(np.full((10, 10), 255, np.uint8), "png")).decode()
+    shapes = [shape([(10 * x, 0), (10 * x + 1, 1)], "mask") | {"mask": encoded} for x in range(4)]
+    mask, notes = Labelme().read(drawing(*shapes), photo)
+    assert mask.sum() == 200
+    assert notes == ("mask_parts_left_out",)

@@ -12,7 +12,9 @@ from support.mask_inputs import HEIGHT, WIDTH, png
 
 from xray.core.errors import Rejected
 from xray.core.images import Decoded
+from xray.core.parts import pack
 from xray.masks import Mask
+from xray.masks.base import AnnotationFile
 from xray.masks.fitting import read_mask
 from xray.masks.formats.png import ImageNetS, Png
 
@@ -93,3 +95,11 @@ def test_imagenet_s_label_maps(mask: Mask, photo: Decoded) -> None:
     assert (ImageNetS(root="x", class_id=300).read(label_map, photo)[0] == mask).all()
     with pytest.raises(Rejected, match=r"corrupt_mask.*RGB.*L"):
         ImageNetS(root="x").read(png(mask.astype(np.uint8)), photo)
+
+
+def test_more_parts_than_can_be_read_in_seconds_are_refused(mask: Mask, photo: Decoded) -> None:
+    parts = pack([png(mask)] * 6000)
+    with pytest.raises(Rejected) as caught:
+        Png(root="masks").read(parts, photo)
+    assert caught.value.reason == "corrupt_mask"
+    assert Png(root="masks").resolve([AnnotationFile("a.png", parts, WIDTH, HEIGHT)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,18 @@ def test_yolo_labels_in_splits(tmp_path: Path) -> None:
         write(tmp_path / "set" / Path(name).parents[1] / "labels/1.txt", b"0 .1 .1 .5 .1 .5 .5\n")
     candidates = [Candidate(name, "", to_uri(tmp_path / "set" / name)) for name in names]
     assert [(one.settings, one.photographs) for one in propose(tmp_path / "set", candidates)] == [({"kind": "yolo"}, 2)]
+
+
+def test_folders_that_may_not_be_listed_are_passed_over(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        write((photos.parent / "masks" / name).with_suffix(".png"), encode(drawn(0)[1], "png"))
+    (photos / "labels").mkdir()
+    list_folder = Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder.name == "labels":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return list_folder(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert found(photos)

@@ -13,7 +13,10 @@ import pyarrow as pa
 import pytest
 from support.drawn_photos import WHOLE_DONORS, recipe_values, write_folder
 from support.tiny_pools import made_here, planned
+from typer.testing import CliRunner
 
+from xray.cli.main import app
+from xray.core import yaml
 from xray.core.errors import ResourceError, XrayError
 from xray.core.files import paths_below, write_bytes
 from xray.core.schema import PREDICTIONS
@@ -272,3 +275,18 @@ def test_a_donor_of_another_category_changes_what_shows_it(tmp_path: Path) -> No
         if len({one.image(row, photographs[row["image_id"]]) for one in prints}) == 2
     }
     assert differing == {"random_background"}
+
+
+@pytest.mark.parametrize(("work", "options"), [("images", []), ("trials", ["--replan"])])
+def test_a_plan_is_refused_before_it_looks_at_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, options: list[str]
+) -> None:
+    write_folder(tmp_path)
+    values = recipe_values(tmp_path)
+    run, recipe = planned(tmp_path, values), tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.dump(values))
+    monkeypatch.setattr("xray.pipeline.plan.survey.survey", lambda *arguments: pytest.fail("photographs are read"))
+    with run.locked(work):
+        result = CliRunner().invoke(app, ["plan", str(recipe), run.uri, *options])
+    assert isinstance(result.exception, XrayError)
+    assert f"the {work} of {tmp_path / 'run'} " in str(result.exception)

@@ -18,6 +18,8 @@ from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, DamagedError, XrayError
 from xray.core.files import paths_below, write_bytes
 from xray.core.schema import PREDICTIONS
+from xray.pipeline.plan.plan import write_plan
+from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import VerifyReport, verify
 from xray.runs.folder import RunFolder
 from xray.runs.receipts import DERIVED, GENERATE, evaluation
@@ -270,6 +272,32 @@ def test_command(run: RunFolder) -> None:
     assert (code, "generate: 1 shard missing" in output) == (1, True)
     made_here(RunFolder(run.uri))
     assert invoke()[0] == 0
+
+
+def test_what_mends_a_file_is_named_and_no_path_is_cut(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    shard = run.plan.shards()[0]
+    for name in ("recipe.yaml", "backgrounds.parquet", f"images/{shard}.parquet"):
+        (folder_of(run) / name).write_bytes(b"torn")
+    output = CliRunner().invoke(app, ["verify", run.uri]).output
+    assert f"images/{shard}.parquet: " in output
+    assert "backgrounds.parquet: `xray plan`" in output
+    assert "--repair" in output
+    output = CliRunner().invoke(app, ["verify", run.uri, "--repair"]).output
+    assert "wrote recipe.yaml again" in output
+    write_plan(run, run.recipe, survey(run.recipe, run))
+    made_here(RunFolder(run.uri))
+    assert verify(run).sound
+
+
+def test_a_run_whose_models_have_not_answered_is_sound_but_not_complete(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    run = planned(tmp_path, recipe_values(tmp_path, models={"net": "lite:efficientnet-lite0"}))
+    made_here(run)
+    result = CliRunner().invoke(app, ["verify", run.uri])
+    assert result.exit_code == 0
+    assert "net has seen 0 of 30 images" in result.output
+    assert "sound and complete" not in result.output
 
 
 @pytest.mark.parametrize("option", ["--clean", "--repair"])

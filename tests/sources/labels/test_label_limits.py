@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
+import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from xray.core.errors import ConfigError
 from xray.sources.labels.json_files import read_json
+from xray.sources.labels.names import read_names
 from xray.sources.labels.tables import from_records, read_table
 
 
@@ -52,3 +56,12 @@ def test_bad_entries_cost_only_themselves(bad: Any) -> None:
         "categories": [{"id": 2, "name": "fox"}, {"id": [], "name": []}],
     }
     assert [(one.image, one.label) for one in read_json(json.dumps(content), "a.json").entries] == [("a.jpg", "fox")]
+
+
+def test_a_matlab_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    variable = zlib.compress(bytes(40_000_000))
+    header = bytes(124) + b"\0\1IM"
+    tag = struct.pack("<II", 15, len(variable))
+    (tmp_path / "meta.mat").write_bytes(header + tag + variable)
+    with pytest.raises(ConfigError, match="16 MB"):
+        read_names(str(tmp_path / "meta.mat"))

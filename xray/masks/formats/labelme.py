@@ -35,6 +35,8 @@ _MAX_EFFORT = 1_000_000_000
 """Squares of the points of each shape: one polygon of 31,000 points, or a thousand of a thousand."""
 _MAX_OVERLAP = 500
 """Area of all shapes, in images."""
+_MAX_SCALE, _MAX_MASK, _MAX_MASKS = 4, 64_000_000, 2_000_000_000
+"""Pixels of a shape's mask to those of the image; of one that is larger than the image; of all of an image."""
 _WITHOUT_AREA = (*_POINTS, "line", "linestrip")
 
 
@@ -56,31 +58,32 @@ class _Drawing(BaseModel):
     shapes: list[Any]
 
 
-def _draw(canvas: NDArray[np.uint8], shape: _Shape) -> None:
-    """Fill a shape with ones, including the pixels on its outline."""
+def _draw(canvas: NDArray[np.uint8], shape: _Shape, max_pixels: int) -> int:
+    """Fill a shape with ones, including the pixels on its outline; return how many pixels its own mask has."""
     points = np.array(shape.points, np.float64).reshape(-1, 2)
     area = range(3, len(points) + 1)
     expected = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}.get(shape.kind, area)
     if len(points) not in expected:
         raise ValueError(f"a {shape.kind} with {len(points)} points")
     if shape.kind == "mask":
-        _paste(canvas, shape.mask, points[0])
-        return
+        return _paste(canvas, shape.mask, points[0], max_pixels)
     if shape.kind == "circle":
         centre, radius = np.rint(points[0]).astype(int), float(np.hypot(*(points[1] - points[0])))
         cv2.circle(canvas, (int(centre[0]), int(centre[1])), round(radius), 1, thickness=cv2.FILLED)
-        return
+        return 0
     if shape.kind == "rectangle" and len(points) == 2:
         (x0, y0), (x1, y1) = points
         points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
+    return 0
 
 
-def _paste(canvas: NDArray[np.uint8], encoded: str | None, corner: NDArray[np.float64]) -> None:
+def _paste(canvas: NDArray[np.uint8], encoded: str | None, corner: NDArray[np.float64], max_pixels: int) -> int:
     """Set the pixels of a mask in base64, as labelme's AI tools store it, with its upper left corner at a point."""
     data = base64.b64decode(encoded or "", validate=True)
     image = open_image(data)
-    if image.width * image.height > 4 * canvas.size:
+    pixels = image.width * image.height
+    if pixels > min(max_pixels, max(canvas.size, min(_MAX_SCALE * canvas.size, _MAX_MASK))):
         raise ValueError(f"a mask of {image.width}×{image.height} pixels")
     mask = pixels_of(load(image, data), "L")
     x, y = (int(value) for value in np.rint(corner))
@@ -90,6 +93,7 @@ def _paste(canvas: NDArray[np.uint8], encoded: str | None, corner: NDArray[np.fl
         raise ValueError("a mask that is not inside the image")
     height, width = (min(sizes) for sizes in zip(mask[below, right].shape, target.shape, strict=True))
     target[:height, :width] |= (mask[below, right][:height, :width] > 0).view(np.uint8)
+    return pixels
 
 
 @settings
@@ -140,12 +144,12 @@ class Labelme(Drawings):
         if shapes and all(shape.kind in _POINTS for shape in shapes):
             raise Rejected("missing_mask", "labelme: only points: use a refiner that starts from points (sam)")
         canvas = np.zeros((drawing.height, drawing.width), np.uint8)
-        drawn = 0
+        drawn = pixels = 0
         for shape in shapes:
             if shape.kind in _WITHOUT_AREA:
                 continue
             try:
-                _draw(canvas, shape)
+                pixels += _draw(canvas, shape, _MAX_MASKS - pixels)
                 drawn += 1
             except MALFORMED as error:
                 problems.append(problem_of(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from xray.core.errors import Rejected, XrayError
-from xray.core.files import read_bytes
+from xray.core.files import is_folder, read_bytes
 from xray.core.images import Limits, decode
 from xray.core.plugins import build
 from xray.core.uri import local_path, to_uri
@@ -81,9 +82,9 @@ def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
     above = photos.parent
     folders = [one for folder in (photos, above) for one in _subfolders(folder) if _FOLDER.search(one.name)]
     for folder in dict.fromkeys((photos, above, *folders)):
-        if (folder / "SegmentationClass").is_dir():
+        if is_folder(to_uri(folder / "SegmentationClass")):
             yield {"kind": "voc_masks", "root": str(folder)}
-        for file in islice(sorted(path for path in folder.iterdir() if path.suffix in (".json", ".xml")), _MAX_FILES):
+        for file in islice(_documents(folder), _MAX_FILES):
             if (kind := _kind(file)) in _ONE_FILE:
                 yield {"kind": kind, "file": str(file)}
     yield from _of_splits(photos, [one for one in _subfolders(photos) if one not in folders])
@@ -91,7 +92,7 @@ def _settings(photos: Path) -> Iterator[Mapping[str, str]]:
         inner = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
         kinds = {_kind(path) for path in islice(inner, _SAMPLED)}
         yield from ({"kind": kind, "root": str(folder)} for kind in _PER_PHOTOGRAPH if kind in kinds)
-    beside = (path for folder in _subfolders(photos) for path in folder.iterdir() if path.suffix in (".json", ".xml"))
+    beside = (path for folder in _subfolders(photos) for path in _documents(folder))
     kinds = {_kind(path) for path in islice(beside, _SAMPLED)}
     yield from ({"kind": kind} for kind in ("labelme", "voc") if kind in kinds)
 
@@ -100,17 +101,28 @@ def _of_splits(photos: Path, splits: Sequence[Path]) -> Iterator[Mapping[str, st
     """Yield annotations of data sets whose splits are folders: files of one name in several, or YOLO's `labels`."""
     by_name: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for split in splits:
-        for file in islice(sorted(path for path in split.iterdir() if path.suffix in (".json", ".xml")), _MAX_FILES):
+        for file in islice(_documents(split), _MAX_FILES):
             if (kind := _kind(file)) in _ONE_FILE:
                 by_name[str(kind), file.name].append(file)
     for (kind, name), found in by_name.items():
         yield {"kind": kind, "file": str(found[0] if len(found) == 1 else photos / "*" / name)}
-    if any((split / "labels").is_dir() for split in splits):
+    if any(is_folder(to_uri(split / "labels")) for split in splits):
         yield {"kind": "yolo"}
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in _inside(folder) if not path.name.startswith(".") and is_folder(to_uri(path))]
+
+
+def _documents(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.suffix in (".json", ".xml")]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted; nothing of one that may not be listed."""
+    with contextlib.suppress(PermissionError):
+        return sorted(folder.iterdir())
+    return []
 
 
 def _kind(file: Path) -> str | None:

@@ -23,11 +23,13 @@ two corners, y first."""
 _LAYOUTS: tuple[BoxLayout, ...] = ("xyxy", "xywh", "cxcywh", "yxyx")
 _MARGIN, _MARGIN_PIXELS = 0.02, 1.5
 """How far right boxes may leave their images, as a share of the side and in pixels."""
+_MAX = 1e9
+"""Of coordinates, in pixels: sums of larger ones would overflow."""
 _MIN_MISFITS, _MIN_SHARE, _MAX_RIVAL_SHARE = 2, 0.1, 0.02
 
 
 def numbers_of(values: Any) -> Box | None:
-    """Return four finite numbers, None if they are something else.
+    """Return four numbers, none of them huge; None if they are something else.
 
     >>> numbers_of(["1", 2, 3, 4.5]), numbers_of([1, 2]), numbers_of(None)
     ((1.0, 2.0, 3.0, 4.5), None, None)
@@ -36,17 +38,17 @@ def numbers_of(values: Any) -> Box | None:
         a, b, c, d = map(float, values)
     except (TypeError, ValueError, OverflowError):
         return None
-    return (a, b, c, d) if all(map(math.isfinite, (a, b, c, d))) else None
+    return (a, b, c, d) if all(abs(number) <= _MAX for number in (a, b, c, d)) else None
 
 
 def finite(value: Any) -> float:
-    """Return a finite number; ValueError for infinities and NaN, which files may spell.
+    """Return a number; ValueError for huge ones, and for infinities and NaN, which files may spell.
 
     >>> finite("1.5")
     1.5
     """
     number = float(value)
-    if not math.isfinite(number):
+    if not abs(number) <= _MAX:
         raise ValueError(f"a coordinate that is {number}")
     return number
 

@@ -41,6 +41,8 @@ _LEFT_OUT = "mask_parts_left_out"
 _SHOWN = 5
 _MAX_DOCUMENT = 64_000_000
 """Bytes of the outlines of one photograph."""
+_MAX_SIDE = 1_000_000
+"""Pixels of the side of an image."""
 
 
 class _Document(BaseModel):
@@ -96,6 +98,8 @@ class Drawings(Annotations):
         for candidate, drawing in matches:
             if isinstance(drawing, Drawing) and len(drawing.objects) > MAX_OBJECTS:
                 drawing = too_many(len(drawing.objects), self.name)
+            if isinstance(drawing, Drawing) and max(drawing.size or (0,)) > _MAX_SIDE:
+                drawing = Rejected("corrupt_mask", f"{self.name}: an image of {drawing.size} pixels")
             if isinstance(drawing, Drawing):
                 if isinstance(self, RunSettings) and self.runs == "rows":
                     drawing = along_rows(drawing)

@@ -22,6 +22,7 @@ from xray.masks.base import AnnotationFile, Annotations, Mask
 from xray.masks.fitting import same_shape
 from xray.masks.mask_files import apply_orientation, orientation_of_mask
 from xray.masks.reading.brightness import bright
+from xray.masks.reading.objects import MAX_PAINTED, too_large
 from xray.masks.reading.values import Decision, Numbers, Seen, Values, decide, share_ignored
 from xray.masks.signs import covers_borders
 
@@ -33,6 +34,8 @@ _OF_IMAGES = {
 }  # fmt: skip
 """What a reason to refuse an image means for a mask."""
 _MAX_PIXELS = 1_000_000
+_MAX_PARTS = 5000
+"""Files that are parts of one mask: each takes a millisecond at least."""
 OTHER_SIZE = "do not have the size of their photographs"
 _READERS = 4
 
@@ -110,10 +113,20 @@ class _Opened(NamedTuple):
         return same_shape(self.size, self.photo) or same_shape((self.size[1], self.size[0]), self.photo)
 
 
+def _parts(data: bytes, size: tuple[int, int]) -> list[bytes]:
+    """Return the files that are parts of a mask of this size; raise Rejected if they are too many to be read."""
+    parts = unpack(data)
+    if len(parts) > 1 and (len(parts) > _MAX_PARTS or len(parts) * size[0] * size[1] > MAX_PAINTED):
+        raise too_large(len(parts), size, "files of one photograph")
+    return parts
+
+
 def _opened(file: AnnotationFile) -> list[_Opened]:
     """Look at the masks in a file; damaged ones are left out."""
-    photo, seen = (file.width, file.height), []
-    for opened in map(_open, unpack(file.data)):
+    photo, seen, parts = (file.width, file.height), list[_Opened](), list[bytes]()
+    with contextlib.suppress(Rejected):  # which says so later
+        parts = _parts(file.data, photo)
+    for opened in map(_open, parts):
         if opened is None:
             continue
         size, mask = opened
@@ -158,7 +171,8 @@ class MaskImages(Annotations):
         """
         if data is None:
             raise Rejected("missing_mask")
-        parts = unpack(data)
+        height, width = decoded.image.shape[:2]
+        parts = _parts(data, (width, height))
         mask, notes = self._read_part(parts[0], decoded)
         for part in parts[1:]:
             other, more = self._read_part(part, decoded)

@@ -83,7 +83,7 @@ def _available(run: RunFolder, from_plan: bool) -> list[str]:
     done = run.store.done(GENERATE)
     shards = run.plan.shards() if from_plan else sorted(done)
     if not shards:
-        raise ConfigError(f"{run.uri} has no images yet; run `xray generate`, or evaluate with `--from-plan`")
+        raise ConfigError(f"{run.location} has no images yet; run `xray generate`, or evaluate with `--from-plan`")
     if not from_plan:
         return shards
     inpainted = run.plan.inpainted()

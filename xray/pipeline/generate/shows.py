@@ -90,7 +90,9 @@ def remover_facts(run: RunFolder, shard: str) -> dict[str, Any]:
 
 def not_removed(run: RunFolder) -> ConfigError:
     """The error of a step that needs photographs without their objects before they are made."""
-    return ConfigError(f"{run.uri} lacks photographs without their objects; `xray remove {run.uri}` makes them")
+    return ConfigError(
+        f"{run.location} lacks photographs without their objects; `xray remove {run.location}` makes them"
+    )
 
 
 def _scenarios_of(run: RunFolder, part: str) -> list[Scenario]:

@@ -15,7 +15,7 @@ from xray.backgrounds.drawn import Drawn
 from xray.backgrounds.own_photos import OwnPhotos
 from xray.core import schema
 from xray.core.complexity import complexity
-from xray.core.errors import ConfigError, Rejected
+from xray.core.errors import ConfigError, DamagedError, Rejected
 from xray.core.files import read_bytes
 from xray.core.images import Limits, decode
 from xray.core.uri import base_name
@@ -98,8 +98,10 @@ def _with_complexity(pool: pa.Table, limits: Limits, planned: RunFolder | None) 
 
     That of a run's own photograph stands for that of its background, which is not made yet.
     """
-    earlier = planned.store.table("backgrounds", ["sha256", "complexity"]).to_pylist() if planned is not None else []
-    known: dict[str, float] = {row["sha256"]: row["complexity"] for row in earlier if row["complexity"] is not None}
+    known: dict[str, float] = {}
+    with contextlib.suppress(DamagedError):  # then all are measured, and the table is written again
+        earlier = [] if planned is None else planned.store.table("backgrounds", ["sha256", "complexity"]).to_pylist()
+        known = {row["sha256"]: row["complexity"] for row in earlier if row["complexity"] is not None}
 
     def measure(uri: str, sha256: str) -> float | None:
         if sha256 in known:

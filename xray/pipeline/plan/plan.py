@@ -53,7 +53,7 @@ def write_plan(run: RunFolder, recipe: Recipe, survey: Survey, progress: Progres
         ResourceError: another process planned the run in the meantime.
     """
     if sum(run.plan.rows_by_batch().values()) != len(survey.known):
-        raise ResourceError(f"another process planned {run.uri} in the meantime; plan again")
+        raise ResourceError(f"another process planned {run.location} in the meantime; plan again")
     survey, recipe = upload_cache(run, recipe, survey), completed(recipe, survey)
     added: Mapping[str, ScenarioEntry] = {}
     pins: dict[str, str] = {}

@@ -66,7 +66,7 @@ class PassedImages:
         self._run = run
         self._receipts = run.store.receipts(GENERATE)
         if not self._receipts:
-            raise ConfigError(f"{run.uri} has no images yet; run `xray generate` first")
+            raise ConfigError(f"{run.location} has no images yet; run `xray generate` first")
         self._scenarios = {name: entry.scenario for name, entry in run.recipe.scenarios.items()}
         self.inpainted: Mapping[str, bool] = {
             name: scenario.inpaints

@@ -165,5 +165,5 @@ def _samples(run: RunFolder, trials: Sequence[Trial], categories: Sequence[str])
     names = dict.fromkeys(name for trial in trials for name in (trial.scenario, *trial.tests))
     for name in names:
         if name not in by_scenario:
-            raise ConfigError(f"{run.uri} has no images of scenario {name!r}; run `xray generate` first")
+            raise ConfigError(f"{run.location} has no images of scenario {name!r}; run `xray generate` first")
     return {name: Samples.of_rows(name, by_scenario[name], categories) for name in names}

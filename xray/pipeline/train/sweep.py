@@ -14,6 +14,7 @@ from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from xray.cluster.session import connected, resources
+from xray.cluster.watch import check_ray
 from xray.core.errors import ConfigError, XrayError, extra
 from xray.core.files import exists
 from xray.core.hashing import digest
@@ -62,13 +63,13 @@ def select_trials(
     recipe = run.recipe
     if recipe.training is None:
         raise ConfigError(
-            f"the recipe of {run.uri} trains nothing: add `training: {{models: [reduced:resnet], folds: 3}}` and run "
-            "`xray plan` again"
+            f"the recipe of {run.location} trains nothing: add `training: {{models: [reduced:resnet], folds: 3}}` and "
+            "run `xray plan` again"
         )
     if run.plan.first is not None:
         raise ConfigError(
-            f"{run.uri} has only the first {run.plan.first} photographs of each category, too few to train on: run "
-            "`xray plan` without --first, then `xray sweep`"
+            f"{run.location} has only the first {run.plan.first} photographs of each category, too few to train on: "
+            "run `xray plan` without --first, then `xray sweep`"
         )
     selected = list_trials(recipe.training, run.recipe_values, models=models, within=within, folds=folds)
     done = _done(run)
@@ -160,6 +161,7 @@ def _search(
             try:
                 ready.append(search_settings(run, trial, data, layout))
             except XrayError as error:
+                check_ray()
                 failed[trial.key] = str(error)
                 _checkpoints(run, trial).fail(str(error))
             progress.advance()
@@ -191,6 +193,7 @@ def _train(run: RunFolder, trials: Sequence[Trial], data: TrainingData, layout: 
             ),
         )
         results = run_tuner(tuner)
+    check_ray()  # without Ray, no trial is to blame
     errors = {result.config["trial"]: result.error for result in results if result.config}
     return _failures(run, trials, errors)
 

@@ -19,6 +19,7 @@ from xray.core.errors import DamagedError, Rejected
 from xray.core.files import read_committed
 from xray.core.images import ANY, decode
 from xray.core.patches import Patch
+from xray.core.uri import location
 from xray.masks import decode_mask
 from xray.pipeline.generate.render import status_counts
 from xray.runs.dependencies import Dependencies
@@ -97,7 +98,7 @@ def inspect_shard(
     try:
         receipt = run.store.receipt(stage, shard)
     except (DamagedError, Rejected) as error:
-        report("damaged", receipt_path, str(error))
+        report("damaged", receipt_path, fault(error, run.store.path(*receipt_path.split("/"))))
         return ShardFindings(problems)
     tables: dict[str, pa.Table] = {}
     if receipt.shard != shard:
@@ -127,12 +128,17 @@ def inspect_shard(
     return ShardFindings(problems, files, receipt.bytes, len(tables.get("images", ())))
 
 
+def fault(error: Exception, uri: str) -> str:
+    """Return what an error says of a file, without the file's name and without advice."""
+    return str(error).partition("; ")[0].removeprefix(f"{location(uri)} ")
+
+
 def read_file(uri: str, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
     """Read a committed file: its table, the kind and detail of a problem, or None for a sound file without `rows`."""
     try:
         data = read_committed(uri)
     except Rejected as verdict:
-        return "missing", str(verdict)
+        return "missing", str(verdict).removesuffix(f": {uri}")
     changed = [(key, now, entry[key]) for key, now in file_facts(data).items() if now != entry.get(key, now)]
     if changed:
         return "changed", ", ".join(f"{key} {_short(now)} instead of {_short(before)}" for key, now, before in changed)

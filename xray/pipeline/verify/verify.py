@@ -15,7 +15,7 @@ from xray.core.errors import ConfigError, DamagedError, Rejected
 from xray.core.files import delete_file, paths_below
 from xray.core.progress import Progress
 from xray.core.uri import local_path
-from xray.pipeline.verify.shard import Problem, ShardFindings, inspect_shard, read_file
+from xray.pipeline.verify.shard import Problem, ShardFindings, fault, inspect_shard, read_file
 from xray.runs.folder import RunFolder
 from xray.runs.ids import PartId, ShardId
 from xray.runs.lock import EXPIRE_SECONDS
@@ -172,7 +172,8 @@ def _derived_problems(run: RunFolder) -> Iterator[Problem]:
         try:
             file = run.store.derived_file(table)
         except DamagedError as error:
-            yield Problem("damaged", f"receipts/{DERIVED[0]}/{table}.json", str(error), DERIVED, table)
+            path = f"receipts/{DERIVED[0]}/{table}.json"
+            yield Problem("damaged", path, fault(error, run.store.path(*path.split("/"))), DERIVED, table)
             continue
         if isinstance(problem := read_file(file.uri, file.facts), tuple):
             kind, detail = problem

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import posixpath
 import re
+import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from xray.core import files, yaml
 from xray.core.errors import MALFORMED, ConfigError, problem_of
@@ -22,6 +23,9 @@ BESIDE = (
 )
 """Names of files with names of classes that are recognized beside a label file, the first one first."""
 _NUMBERED = re.compile(r"(\d{1,9})\s*[\s,:;=]\s*(\S.*)$")
+_MAX_BYTES, _MAX_MATLAB = 64_000_000, 16_000_000
+"""Of a file of names, and of `meta.mat` when unpacked."""
+_COMPRESSED = 15
 _WNID = re.compile(r"(n\d{8})\b")
 
 
@@ -53,7 +57,7 @@ def read_names(location: str) -> dict[int, str]:
     uri = location if "://" in location else to_uri(location)
     name = base_name(uri)
     try:
-        data = files.read_bytes(uri)
+        data = files.read_bytes(uri, _MAX_BYTES)
         if name.endswith(".mat"):
             return _meta(data)
         text = decode_text(data)
@@ -95,5 +99,23 @@ def _meta(data: bytes) -> dict[int, str]:
     """Return the WordNet ids of ImageNet's ILSVRC2012 ids, which are in another order than the class indices."""
     from scipy.io import loadmat  # slow to import
 
+    _check_unpacked(data)
     synsets = loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
     return {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
+
+
+def _check_unpacked(data: bytes) -> None:
+    """Refuse a file of MATLAB whose variables, of which each may be compressed, unpack to too much.
+
+    Raises:
+        ValueError: they do.
+    """
+    order: Literal["big", "little"] = "big" if data[126:128] == b"MI" else "little"
+    start, size = 128, len(data)
+    while start + 8 <= len(data) and size <= _MAX_MATLAB:
+        kind, length = (int.from_bytes(data[at : at + 4], order) for at in (start, start + 4))
+        start += 8 + length
+        if kind == _COMPRESSED:
+            size += len(zlib.decompressobj().decompress(data[start - length : start], _MAX_MATLAB))
+    if size > _MAX_MATLAB:
+        raise ValueError(f"it unpacks to more than {_MAX_MATLAB // 1_000_000} MB")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xray.core.errors import MALFORMED, ConfigError
 from xray.core.files import is_folder, list_files
-from xray.core.uri import base_name, open_store, to_uri
+from xray.core.table_files import open_table
+from xray.core.uri import base_name, to_uri
 from xray.sources.base import join_names
 from xray.sources.parquet.checks import not_parquet
 from xray.sources.parquet.columns import ObjectColumn, class_names, is_image, is_image_text, is_label, is_number
@@ -63,9 +63,9 @@ def _schema(uri: str) -> pa.Schema:
     tables = [file for file in listed if base_name(file).endswith(".parquet")]
     if not tables:
         raise not_parquet(uri, [base_name(file) for file in listed], "*.parquet")
-    store, path = open_store(tables[0])
     try:
-        return pq.read_schema(path, filesystem=store)
+        with open_table(tables[0]) as file:
+            return file.schema_arrow
     except MALFORMED as error:
         raise not_parquet(tables[0], [base_name(tables[0])], "*.parquet", error) from error
 

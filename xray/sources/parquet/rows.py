@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from xray.core import files
 from xray.core.errors import MALFORMED, ConfigError, XrayError, problem_of, refusing
-from xray.core.table_files import read_batches
-from xray.core.uri import base_name, open_store, to_uri
+from xray.core.table_files import open_table, read_batches
+from xray.core.uri import base_name, to_uri
 from xray.sources.imagefolder import relative_key
 from xray.sources.parquet.checks import check_boxes, check_columns, not_parquet, null_count
 from xray.sources.parquet.columns import Object, ObjectColumn, class_names, label_text
@@ -125,8 +125,7 @@ class Reader:
             ConfigError: as `rows`.
         """
         try:
-            store, path = open_store(uri)
-            file = pq.ParquetFile(path, filesystem=store)
+            file = open_table(uri)
         except FileNotFoundError as error:
             raise ConfigError(f"no file {uri!r}") from error
         except XrayError:

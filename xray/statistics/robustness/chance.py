@@ -20,11 +20,10 @@ def at_chance(predictions: pd.DataFrame, reference: str = "original", confidence
     """Return the models that are not shown to be above chance on the reference, and so have no S_robust.
 
     Over K categories of equal weight, answers that ignore the photograph are right in at most 1 / K, unless an answer
-    is accepted for several categories. A model is shown
-    to be above chance if the Wilson intervals of two numbers are above 1 / K: of its accuracy, and of the mean of its
-    accuracies by category, which a constant answer does not lift, however many photographs its category has. A model
-    that is better than chance may fail this with few photographs, and a pretrained one that answers with a thousand
-    classes if it is right in less than 1 / K.
+    is accepted for several categories. A model is shown to be above chance if the Wilson intervals of two numbers are
+    above 1 / K: of its accuracy, and of the mean of its accuracies by category, which a constant answer does not lift,
+    however many photographs its category has. A model that is better than chance may fail this with few photographs,
+    and a pretrained one that answers with a thousand classes if it is right in less than 1 / K.
 
     Chance is 0 for segmenters. So it is for a single category, since models know others; but a trained model that is
     always right may know none.
