@@ -1,6 +1,6 @@
 """CPU time, memory and size of `xray score` and `xray report` with millions of predictions.
 
-    python benchmarks/results_of_many.py [--photographs 15000] [--models 5]
+    python benchmarks/many_predictions.py [--photographs 15000] [--models 5]
 
 Makes up a run of so many photographs in the 14 classical scenarios, a fiftieth of the images rejected, and the answers
 of some models: 1.03 million predictions, 9.97 million with `--photographs 145000`. `score` and `report` then run in a

@@ -34,7 +34,7 @@ def test_what_is_no_address_of_a_cluster_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(ResourceError, match="RAY_ADDRESS=") as refused, session.connected():
         pass
-    assert address.strip() in str(refused.value)
+    assert address.strip()[:100] in str(refused.value)
 
 
 @pytest.mark.parametrize("address", ["", " ", "LOCAL", "local "])

@@ -76,7 +76,7 @@ def test_invalid_specs(spec: str, message: str) -> None:
         ("timm:resnet50@nowhere.safetensors", "no weights at 'nowhere.safetensors'"),
         ("torchvision:vgg61", "did you mean .*'vgg16'"),
         ("torchvision:fcn_resnet50", "unknown torchvision model 'fcn_resnet50'"),
-        ("torchvision:resnet50.V1", r"'V1';.*choices: DEFAULT, IMAGENET1K_V1"),
+        ("torchvision:resnet50.V1", r"'V1'.*choices: DEFAULT, IMAGENET1K_V1"),
         ("torchvision:vgg16@nowhere.pth", "no weights at 'nowhere.pth'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class RunTables:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._store = folder.store
+        self._known_shards: tuple[object, dict[str, set[str]]] = (None, {})
 
     @property
     def uri(self) -> str:
@@ -228,8 +230,19 @@ class RunTables:
         if image_ids is None:
             return Images(functools.partial(self.table, "images", where=where))
         selected = pc.field("image_id").isin(list(image_ids))
-        shards = set(self.table("plan", ["shard"], where & selected).column("shard").to_pylist())
+        shards = self._shards_of(tuple(image_ids)).get(scenario, set())
         return Images(functools.partial(self.table, "images", where=where & selected, shards=shards))
+
+    def _shards_of(self, image_ids: tuple[str, ...]) -> dict[str, set[str]]:
+        """Return the shards of some photographs by scenario, as planned; those that were asked for last are known."""
+        key = (image_ids, str(self._folder.plan.record()["files"]))
+        if self._known_shards[0] != key:
+            columns, where = ["scenario", "shard"], pc.field("image_id").isin(image_ids)
+            shards: dict[str, set[str]] = defaultdict(set)
+            for row in self.table("plan", columns, where).to_pylist():
+                shards[row["scenario"]].add(row["shard"])
+            self._known_shards = (key, dict(shards))
+        return self._known_shards[1]
 
     def removed(self) -> RemovedPhotos:
         """Select the photographs without their objects, as far as they are made."""
