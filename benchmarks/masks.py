@@ -1,10 +1,10 @@
-"""Quality of masks that refiners find in a coarse box: IoU with the true masks of the stamps sample.
+"""Quality of masks that refiners find in a coarse box: IoU with masks made by hand of the animals sample.
 
     python benchmarks/masks.py [--sam sam-vit-h]
 
-Each cut-out's box is grown by a tenth of its sides at each end. GrabCut and SAM see the photograph and this box alone;
-where one finds nothing, its IoU is 0. The gates, which would refuse bad masks, are left out. The sample is composed of
-two Debian packages, fetched once.
+Each animal's box is grown by a tenth of its sides at each end. GrabCut and SAM see the photograph and this box alone;
+where one finds nothing, its IoU is 0. The gates, which would refuse bad masks, are left out. The sample is
+read from a Debian package, fetched once.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from xray.masks.formats.from_source import FromSource
 from xray.masks.grabcut import GrabCut
 from xray.masks.quality import box_of
 from xray.masks.sam.refiner import Sam
+from xray.sources.animals import Animals
 from xray.sources.base import Box, Source
 from xray.sources.shapes import Shapes
-from xray.sources.stamps import Stamps
 
 GROWTH = 0.1
 SEED = 0
@@ -105,12 +105,11 @@ def main() -> None:
     options.add_argument("--sam", metavar="REFERENCE", help="weights of a SAM: a name, file, folder or hub id")
     options.add_argument("--device", default="cpu", help="for SAM: cpu or cuda")
     options.add_argument("--batch", type=int, default=4, help="photographs that SAM sees at once")
-    options.add_argument("--size", type=int, default=256, help="width and height of the photographs")
     options.add_argument("--most", type=int, help="photographs of a category; default: all")
     options.add_argument("--tiny", action="store_true", help="only try the program: the figures mean nothing")
     chosen = options.parse_args()
     cv2.setNumThreads(1)
-    source = Shapes(per_category=1, size=(96, 128)) if chosen.tiny else Stamps(size=chosen.size)
+    source = Shapes(per_category=1, size=(96, 128)) if chosen.tiny else Animals()
     sample = list(cases(source, chosen.most))
     columns = {"box": [iou(_filled(case), case.truth) for case in sample]}
     columns["grabcut"] = scores([by_grabcut(case.asked) for case in sample], sample)

@@ -59,7 +59,7 @@ Settings within others have dotted keys in `vary`: `world.category`. [scenarios.
 what each one shows and which region it preserves."""
 NOTES = {
     "source": "Choose one by `kind`; `xray list sources` prints them.",
-    "categories": "The name of a built-in set (`imagenet1k`, `ximagenet12`, `stamps12`); a list of labels "
+    "categories": "The name of a built-in set (`imagenet1k`, `ximagenet12`, `animals`); a list of labels "
     "(`[dog, red fox]`); or a mapping from each category's name to its classes, or to the keys below. Classes are "
     "ImageNet-1k indices (`277`), ranges (`151-268`), WordNet ids (`n02084071`) and words (`dog`), alone or in a list: "
     "`pet: [dog, tabby, 282]`. A word or id above the classes means all classes below it. Ambiguous and unknown words "

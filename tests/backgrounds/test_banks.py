@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from support.animals_cache import fill_cache
 
 from xray.backgrounds.base import Bank
 from xray.backgrounds.drawn import Drawn
+from xray.backgrounds.monuments import Monuments
 from xray.backgrounds.own_photos import OwnPhotos
 from xray.backgrounds.photos import Photos
-from xray.backgrounds.places import Places
 from xray.core import files, schema
 from xray.core.errors import XrayError
-from xray.core.images import encode, read_header
+from xray.core.images import encode
 from xray.core.plugins import available, build
 from xray.sources.landscapes import PLACES, landscape
-from xray.sources.nature import NATURE_PACKAGE
 
 NONE = schema.SOURCE.empty_table()
 
@@ -26,7 +26,7 @@ def picture(height: int, width: int) -> bytes:
 
 
 def test_plugin_names() -> None:
-    assert list(available(Bank)) == ["drawn", "photos", "places", "sources"]
+    assert list(available(Bank)) == ["drawn", "monuments", "photos", "sources"]
     assert build("bank of backgrounds", Bank, {"kind": "photos", "root": "x"}) == Photos(root="x")
 
 
@@ -79,42 +79,15 @@ def test_photos_without_images_are_refused(tmp_path: Path) -> None:
         next(Photos(root=str(tmp_path / "missing")).candidates(NONE))
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    """A cache that already contains the package, with generated images."""
-    package = tmp_path / "debian" / "unpacked" / NATURE_PACKAGE
-    nature = package / "usr/share/backgrounds/mate/nature"
-    nature.mkdir(parents=True)
-    (nature / "Dune.jpg").write_bytes(picture(300, 400))
-    (nature / "Storm.jpg").write_bytes(picture(90, 50))
-    (package / "DEBIAN").mkdir()
-    (package / "DEBIAN" / "control").write_text("Package: x\nVersion: 1\n")
-    return tmp_path
-
-
-def test_places_are_scaled_down_once(cache: Path) -> None:
-    bank = Places(longest=100, cache=cache)
+def test_monuments(tmp_path: Path) -> None:
+    fill_cache(tmp_path, animals=False)
+    bank = Monuments(cache=tmp_path)
     candidates = list(bank.candidates(NONE))
-    assert [(one.key, one.place, one.category) for one in candidates] == [("Dune", "Dune", ""), ("Storm", "Storm", "")]
-    headers = [read_header(files.read_bytes(one.uri)) for one in candidates]
-    assert [(header.width, header.height) for header in headers] == [(100, 75), (50, 90)]
-    (folder,) = (cache / "places").iterdir()
-    before = folder.stat().st_mtime_ns
+    assert len({one.place for one in candidates}) == 41
+    assert {one.category for one in candidates} == {""}
+    assert len({files.read_bytes(one.uri) for one in candidates}) == 41
+    assert all("https://" in (one.credit or "") for one in candidates)
     assert [one.uri for one in bank.candidates(NONE)] == [one.uri for one in candidates]
-    assert folder.stat().st_mtime_ns == before
-
-
-def test_places_of_another_layout(cache: Path) -> None:
-    for path in (cache / "debian").rglob("*.jpg"):
-        path.unlink()
-    with pytest.raises(XrayError, match="nature"):
-        next(Places(cache=cache).candidates(NONE))
-
-
-def test_places_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(XrayError, match=r"apt-get.*\{kind: drawn\}"):
-        next(Places(cache=tmp_path).candidates(NONE))
 
 
 def source_row(image_id: str, status: str, place: str | None) -> dict[str, object]:

@@ -50,8 +50,9 @@ class SyntheticRun:
         self.environment = {"planned": planned, "python": "3.11.2", "libraries": libraries, "revision": None}
 
     def table(self, name, columns=None, where=None, shards=None, dictionaries=()):
-        if name == "history" and name not in self.tables:
-            return schema.HISTORY.empty_table()
+        if name in ("history", "backgrounds") and name not in self.tables:
+            empty = schema.HISTORY if name == "history" else schema.BACKGROUNDS
+            return empty.empty_table().select(columns or empty.names)
         if name not in self.tables:
             raise ConfigError(f"no table {name!r}")
         rows = self.tables[name] if where is None else self.tables[name].filter(where)

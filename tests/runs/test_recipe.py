@@ -68,7 +68,7 @@ def test_preset_for_all_scenarios_that_have_it() -> None:
         (SOURCE + "shard_size: 0\n", "line 2: shard_size: Input should be greater than or equal to 1 (got 0)"),
         (SOURCE + "bad_rows: 2\n", "line 2: bad_rows"),
         (SOURCE + "images: {format: gif}\n", "line 2: images.format"),
-        (SOURCE + "categories: stamp12\n", "did you mean 'stamps12'?"),
+        (SOURCE + "categories: animal\n", "did you mean 'animals'?"),
         (SOURCE + "categories: {fox: [1000]}\n", "line 2: categories"),
         (SOURCE + "models: ['timm:resnet50', 'torchvision:resnet50']\n", "line 2: models: "),
         (SOURCE + "models: ['tim:resnet50']\n", "r.yaml, line 2: unknown model family 'tim'; did you mean 'timm'?"),
@@ -106,7 +106,7 @@ def test_names_of_models() -> None:
     assert model_name("/models/my_net/") == "my_net"
 
 
-@pytest.mark.parametrize("name", ["stamps12", "shapes", "ximagenet12", "ximagenet12_worlds", "smoke", "imagenet1k"])
+@pytest.mark.parametrize("name", ["animals", "shapes", "ximagenet12", "ximagenet12_worlds", "smoke", "imagenet1k"])
 def test_shipped_recipes_are_valid(name: str) -> None:
     assert load_recipe(f"jobs/recipes/{name}.yaml").name == name
 

@@ -8,7 +8,7 @@ from xray.core.errors import XrayError
 from xray.runs.recipe import parse_recipe, recipe_from, recipe_values
 from xray.runs.training import PRESETS, Training
 
-HEAD = "source: {kind: shapes}\ncategories: stamps12\n"
+HEAD = "source: {kind: shapes}\ncategories: animals\n"
 
 
 def parse(text: str) -> Training:
@@ -34,7 +34,7 @@ def test_preset_and_overrides() -> None:
 )
 def test_round_trip(split: dict[str, object], tests: str, epochs: int, search: object) -> None:
     values = {"models": ["reduced:resnet"], "tests": tests, "epochs": epochs, "search": search, **split}
-    recipe = recipe_from({"source": {"kind": "shapes"}, "categories": "stamps12", "training": values})
+    recipe = recipe_from({"source": {"kind": "shapes"}, "categories": "animals", "training": values})
     assert recipe_from(recipe_values(recipe)) == recipe
 
 

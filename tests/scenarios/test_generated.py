@@ -14,7 +14,7 @@ from xray.core.plugins import settings_of
 from xray.scenarios import Photo, build_scenario
 from xray.scenarios.generated import GeneratedBackground
 from xray.sources.categories import Category
-from xray.sources.categories.stamps12 import STAMPS12
+from xray.sources.categories.animals import ANIMALS
 from xray.sources.categories.ximagenet12 import XIMAGENET12
 
 from .strategies import photos, pixels, seeds
@@ -57,7 +57,7 @@ def test_pair_of_variants_shares_a_line(draw, category, pair):
     assert {prompt.text.partition(", ")[2] for prompt in prompts} == {LIGHTS[line]}
 
 
-@pytest.mark.parametrize("category", STAMPS12, ids=lambda one: one.name)
+@pytest.mark.parametrize("category", ANIMALS, ids=lambda one: one.name)
 def test_broad_category_uses_each_prompt_once(category):
     taken = {SCENARIO.prompt(category, 5, variant) for variant in range(12)}
     assert taken == set(prompts_for(category, "ours", "both"))

@@ -113,6 +113,7 @@ _STATUS = [
     _field("reason", pa.string(), "a code of REASONS, several joined by a space; empty if there is nothing to say"),
     _field("detail", pa.string(), "of a rejection: sizes, values or names that were seen; null if none", nullable=True),
 ]
+_CREDIT = _field("credit", pa.string(), "author of the photograph and where it comes from; null: unknown", nullable=True)
 
 SOURCE = pa.schema(
     [
@@ -134,6 +135,7 @@ SOURCE = pa.schema(
         _field("removed_from", pa.string(), "unit of an earlier plan that has the same row of REMOVED", nullable=True),
         _field("perceptual_hash", pa.binary(), "32 bytes, alike in near-duplicates; null: unknown", nullable=True),
         _field("group", pa.string(), "name of those that belong together, as `groups` says; null: none", nullable=True),
+        _CREDIT,
     ]
 )
 
@@ -148,6 +150,7 @@ BACKGROUNDS = pa.schema(
         _field("place", pa.string(), "the place it shows", nullable=True),
         _field("licence", pa.string(), "of the photograph"),
         _field("complexity", pa.float32(), "mean |FFT| at 256 × 256 pixels; null: no scenario asks", nullable=True),
+        _CREDIT,
     ]
 )
 

@@ -35,7 +35,7 @@ _MASK_COLUMNS = [
     "detail",
 ]
 _IMAGE_COLUMNS = ["image_id", "category", "scenario", "status", "reason", "detail"]
-_SOURCE_COLUMNS = ["image_id", "category", "uri", "split", "licence", "status", "reason", "detail"]
+_SOURCE_COLUMNS = ["image_id", "category", "uri", "split", "licence", "credit", "status", "reason", "detail"]
 
 _ALL = pc.scalar(True)
 _MANY = 24

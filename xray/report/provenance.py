@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from xray.core.schema import OK
 from xray.core.uri import base_name
 from xray.report.data import ReportData
-from xray.report.tables import NONE, Table
+from xray.report.tables import NONE, Table, records
 from xray.report.text import phrase
 from xray.report.weights import filter_settings, joined, mask_refiner
 from xray.runs.roles import painter_settings
@@ -28,6 +29,7 @@ def render(data: ReportData) -> dict[str, Any]:
     """Return the context of `provenance.html.j2`."""
     return {
         "facts": facts(data),
+        "credits": _credits(data),
         "models": _models(data.run.models(), data.has_training),
         "scenarios": _scenarios(data),
         "categories": _categories(data),
@@ -63,6 +65,21 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Libraries", ", ".join(f"{name} {version}" for name, version in libraries) or "unknown"),
     ]
     return [(term, text) for term, text in entries if text]
+
+
+def _credits(data: ReportData) -> Table | None:
+    """Make the table of the authors of photographs and backgrounds; None if no author is known."""
+    photographs = data.photos.source[["image_id", "licence", "credit"]].rename(columns={"image_id": "donor_id"})
+    backgrounds = data.run.table("backgrounds", columns=["donor_id", "licence", "credit"]).to_pandas()
+    table = pd.concat([photographs, backgrounds]).dropna(subset=["credit"]).drop_duplicates("donor_id")
+    if table.empty:
+        return None
+    return Table.of(
+        records(table),
+        ("name photograph", lambda row: row["donor_id"]),
+        ("text licence", lambda row: row["licence"]),
+        ("prose author, source and changes", lambda row: row["credit"]),
+    )
 
 
 def _photographs(data: ReportData) -> str:

@@ -32,6 +32,7 @@ class Candidate:
         place: its background, if known; a donor never has the same place.
         split: train, val or test: the part that it had in the training of pretrained models.
         licence: of the photograph.
+        credit: its author and where it comes from, which its licence may ask to name.
         problem: a reason code if it is unusable, and what was seen: `duplicate_id`, `corrupt_mask: not UTF-8`.
         group: name of the photographs that it belongs to (a burst, a scene), if it is named.
     """
@@ -48,6 +49,7 @@ class Candidate:
     licence: str = "unknown"
     problem: str = ""
     group: str | None = None
+    credit: str | None = None
 
 
 class Source:

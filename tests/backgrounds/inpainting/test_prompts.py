@@ -13,12 +13,12 @@ from xray.backgrounds.inpainting.stable_diffusion import NEGATIVE_PROMPT
 from xray.core.errors import XrayError
 from xray.core.types import Prompt
 from xray.sources.categories import Category
-from xray.sources.categories.stamps12 import STAMPS12
+from xray.sources.categories.animals import ANIMALS
 from xray.sources.categories.ximagenet12 import XIMAGENET12
 
 DOCS = ROOT / "docs"
-KNOWN = (*XIMAGENET12, *STAMPS12)
-BROAD = ("bovid", "landbird", "bigungulate", "carnivore", "smallmammal", "fowl", "tool")
+KNOWN = (*XIMAGENET12, *ANIMALS)
+BROAD = tuple(category.name for category in ANIMALS)
 UNKNOWN = Category(name="teapot", indices=(849,))
 
 NEGATIONS = {"no", "not", "without", "nobody", "never", "nothing"}
@@ -43,29 +43,16 @@ KINDS = {
     "cash machine": "cash atm teller machine dispenser kiosk bank money vending station shop",
     "cello": "cello violin viola instrument orchestra bass fiddle music concert rehearsal stage studio",
     "ice cream": "cream sundae gelato sorbet cone dessert sweet display cafe parlour fairground",
-    "fruit": (
-        "fruit apple berry berries cherry grape pear peach orange lemon banana orchard nut tomato market crate basket "
-        "stall bowl plate breakfast garden branch tree vineyard"
-    ),
-    "bovid": "cow cattle bull sheep goat ram antelope ox bison buffalo herd livestock zebra animal pasture farmyard "
-    "paddock savanna stall fence",
-    "vehicle": "vehicle car truck bus tank tractor motorcycle bike bicycle van traffic lorry road street highway "
-    "driveway parking garage asphalt kerb lane track",
-    "landbird": "bird owl parrot eagle hawk nest birdhouse feather hummingbird feeder flock cage",
-    "waterbird": "bird duck goose swan heron gull penguin stork pelican nest flock harbour",
-    "bigungulate": "horse zebra camel elephant pig hippo rhino giraffe deer herd llama pasture farmyard paddock "
+    "bird": "bird owl parrot eagle hawk nest birdhouse feather hummingbird feeder flock cage duck swan harbour coop",
+    "ungulate": "horse zebra camel pig rhino giraffe deer herd llama cow sheep goat moose bison pasture farmyard paddock "
     "savanna stable fence animal",
-    "carnivore": "dog cat wolf fox bear lion tiger leopard seal otter kennel animal den zoo",
-    "smallmammal": "rabbit hare squirrel hamster mouse rat hedgehog beaver koala burrow hutch cage stall straw animal",
-    "instrument": "instrument piano guitar violin drum orchestra trumpet flute music concert rehearsal recording studio "
-    "stage shop",
-    "fowl": "chicken hen cock rooster turkey duck goose bird peacock ostrich coop poultry farmyard yard straw trough",
-    "vegetable": (
-        "vegetable carrot cabbage pepper potato onion tomato corn squash pumpkin mushroom salad lettuce market crate "
-        "stall basket garden soil plate bowl chopping"
-    ),
-    "tool": "tool hammer wrench saw drill screwdriver pliers nail shovel axe spanner workshop workbench bench pegboard "
-    "clamp shed garage",
+    "carnivore": "dog cat wolf fox bear lion tiger leopard panda meerkat kennel animal den zoo",
+    "primate": "monkey ape gorilla gibbon lemur baboon animal zoo cage banana",
+    "reptile": "lizard reptile gecko snake iguana crocodile alligator dragon terrarium swamp",
+    "arthropod": "insect bee butterfly caterpillar crab spider beetle ant web hive flower blossom beach",
+    "small_mammal": "rabbit hare squirrel hamster mouse rat hedgehog beaver pika burrow hutch cage stall straw animal",
+    "marsupial": "kangaroo wallaby koala wombat joey eucalyptus animal zoo",
+    "sea_mammal": "whale dolphin seal orca narwhal dugong mammal spout fluke",
 }
 """Words that would make a model generate the object again: its kin, and places that imply it."""
 
@@ -135,7 +122,7 @@ def test_typical_and_atypical_places_are_balanced(category: Category) -> None:
 
 @pytest.mark.parametrize("name", BROAD)
 def test_broad_category_has_twelve_places_of_any_kind(name: str) -> None:
-    category = next(one for one in STAMPS12 if one.name == name)
+    category = next(one for one in ANIMALS if one.name == name)
     assert [prompt.place for prompt in prompts_for(category, "ours", "both")] == ["any"] * 12
     with pytest.raises(XrayError) as refused:
         prompts_for(category, "ours", "typical")

@@ -18,8 +18,8 @@ from typing import Literal, TypeVar
 from xray.core.compositing import random_below
 from xray.core.errors import ConfigError
 from xray.core.types import Prompt
+from xray.sources.categories.animals import ANIMALS
 from xray.sources.categories.base import Category, categories_by_label, normalize_label
-from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.categories.ximagenet12 import XIMAGENET12
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ def _published_text(category: Category) -> str:
 
 @functools.cache
 def _by_label() -> Mapping[str, Category]:
-    return categories_by_label((*XIMAGENET12, *STAMPS12))
+    return categories_by_label((*XIMAGENET12, *ANIMALS))
 
 
 def _table_name(category: Category) -> str:

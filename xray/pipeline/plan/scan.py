@@ -27,7 +27,7 @@ from xray.sources.categories import Category
 from xray.sources.groups import name_groups
 
 _READERS, _CHUNK_ROWS = 8, 4096
-_OF_CANDIDATE = ("category", "uri", "mask_uri", "place", "split", "licence", "group")
+_OF_CANDIDATE = ("category", "uri", "mask_uri", "place", "split", "licence", "group", "credit")
 Row = dict[str, Any]
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from xray.core.errors import ConfigError, unknown
+from xray.sources.categories.animals import ANIMALS
 from xray.sources.categories.base import Category, categories_by_label, category_of_folder
 from xray.sources.categories.entry import entry_fields
 from xray.sources.categories.imagenet1k import imagenet1k_classes
 from xray.sources.categories.reading import read_label
-from xray.sources.categories.stamps12 import STAMPS12
 from xray.sources.categories.ximagenet12 import XIMAGENET12
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["BUILT_IN", "Category", "categories_by_label", "category_of_folder", 
 
 BUILT_IN: Mapping[str, Callable[[], tuple[Category, ...]]] = {
     "ximagenet12": lambda: XIMAGENET12,
-    "stamps12": lambda: STAMPS12,
+    "animals": lambda: ANIMALS,
     "imagenet1k": imagenet1k_classes,
 }
 """Built-in sets of categories by name."""
