@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -24,6 +25,12 @@ _MUCH_WHITE = 0.1
 _CLEAR = 0.9
 """Share of simple backgrounds that are simpler than the median of complex ones, above which the two differ."""
 _TRIAL_STATES = {"failed": "failed", "begun": "started", "planned": "not started"}
+
+
+def render(data: ReportData) -> dict[str, Any] | None:
+    """Return the context of `caveats.html.j2`; None without a caveat."""
+    found = caveats(data)
+    return {"caveats": found} if found else None
 
 
 def caveats(data: ReportData) -> list[str]:

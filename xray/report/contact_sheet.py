@@ -43,7 +43,7 @@ def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
     choices = select(data)
     ids = [choice.image_id for choice in choices]
     scenarios = [scenario for scenario in data.overview if scenario not in data.inpainted]
-    cells = _cells(data, scenarios, ids)
+    cells = first_images(data, scenarios, ids)
     predictions = data.predictions(ids)
     inpainted = inpainted_variants(data, ids, predictions)
     categories = data.images.rows.drop_duplicates("image_id").set_index("image_id")["category"]
@@ -62,11 +62,11 @@ def contact_sheet(data: ReportData) -> list[Mapping[str, Any]]:
 def grid_tiles(data: ReportData, image_id: str) -> list[Mapping[str, Any]]:
     """Return one photograph in the first combinations of size, position and background, which the sheet leaves out."""
     scenarios = [scenario for scenario in data.grid if scenario not in data.inpainted][:_MAX_GRID]
-    cells, predictions = _cells(data, scenarios, [image_id]), data.predictions([image_id])
+    cells, predictions = first_images(data, scenarios, [image_id]), data.predictions([image_id])
     return [_tile(data, scenario, cells.get((image_id, scenario)), predictions) for scenario in scenarios]
 
 
-def _cells(
+def first_images(
     data: ReportData, scenarios: Sequence[str], ids: Sequence[str]
 ) -> Mapping[tuple[str, str], Mapping[Hashable, Any]]:
     """Return the row of IMAGES of each photograph and scenario; of several, the first usable one."""

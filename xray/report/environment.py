@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jinja2
 
 from xray.core.text import printable
@@ -17,5 +19,14 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"percent": percent, "printable": printable}
+    templates.filters |= {"percent": percent, "printable": printable, "sentence": _sentence, "unbroken": _unbroken}
     return templates
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers and their signs, and the bounds of an interval, on one line."""
+    return re.sub(r"(?<=\d) (?=%|points?\b|\[)|(?<=,) (?=[−\d]+\])", "\u00a0", text)

@@ -46,8 +46,8 @@ def ranked_drops(data: ReportData, series: str) -> pd.DataFrame:
     return rows.sort_values(["clear", "drop", "scenario"], ascending=[False, False, True], kind="stable")
 
 
-def headline(data: ReportData) -> tuple[str, list[str]]:
-    """Return the headline and the sentences below it."""
+def headline(data: ReportData, *, control: bool = True) -> tuple[str, list[str]]:
+    """Return the headline and the sentences below it, with or without that on photographs without the object."""
     series = best_series(data)
     if data.scores.predictions.empty:
         return "No model has been evaluated on these images yet.", ["Run “xray evaluate” to evaluate models on them."]
@@ -61,7 +61,7 @@ def headline(data: ReportData) -> tuple[str, list[str]]:
     details = [_worst(data, worst), *(_agreement(data, worst["scenario"]) if worst["drop"] > 0 else [])]
     if best["scenario"] != worst["scenario"]:
         details.append(_best(data, best))
-    details += _control(data, series)
+    details += _control(data, series) if control else []
     return _main(data, printable(series), drops), details
 
 

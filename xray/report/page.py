@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from markupsafe import Markup
 
 from xray.core.text import printable
-from xray.report import accuracy, contact_sheet, edits, header, inpainting, masks, provenance, reasons, training
+from xray.report import (
+    accuracy,
+    caveats,
+    contact_sheet,
+    edits,
+    header,
+    inpainting,
+    masks,
+    provenance,
+    reasons,
+    training,
+)
 from xray.report.data import ReportData, gather
 from xray.report.environment import environment
 
@@ -28,6 +40,7 @@ class Section(Protocol):
 SECTIONS: Mapping[str, Section] = {
     "header": header,
     "contact_sheet": contact_sheet,
+    "caveats": caveats,
     "accuracy": accuracy,
     "edits": edits,
     "training": training,
@@ -37,6 +50,8 @@ SECTIONS: Mapping[str, Section] = {
     "provenance": provenance,
 }
 """The sections by template, in the order of the page."""
+
+_HEADING = re.compile(r'<section id="([^"]+)">\s*<h2>([^<]+)</h2>')
 
 
 def build_report(run: RunFolder) -> str:
@@ -53,7 +68,14 @@ def write_report(run: RunFolder) -> str:
 
 
 def _sections(templates: jinja2.Environment, data: ReportData) -> Iterator[Markup]:
-    for name, section in SECTIONS.items():
-        context = section.render(data)
-        if context is not None:
-            yield Markup(templates.get_template(f"{name}.html.j2").render(context))
+    """Yield the header, which lists the contents and the caveats, and the other sections."""
+    contexts = {name: section.render(data) for name, section in SECTIONS.items()}
+    top = {**(contexts.pop("header") or {}), **(contexts["caveats"] or {"caveats": []})}
+
+    def html(name: str, context: Mapping[str, Any]) -> Markup:
+        return Markup(templates.get_template(f"{name}.html.j2").render(context))
+
+    sections = [html(name, context) for name, context in contexts.items() if context is not None]
+    contents = [heading for section in sections for heading in _HEADING.findall(section)]
+    yield html("header", {**top, "contents": contents})
+    yield from sections

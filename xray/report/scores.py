@@ -79,6 +79,10 @@ class ScoreTables:
             if pd.notna(row[name])
         }  # fmt: skip
 
+    def shuffled(self, series: str, scenario: str) -> float:
+        """Return how often a model's answers, shuffled, are right in a control; NaN: not known."""
+        return self.ignorant(series, scenario).get(IGNORANT["shuffled"], float("nan"))
+
     @property
     def has_pretrained(self) -> bool:
         """True if any model was pretrained elsewhere, perhaps on the photographs of this run."""
