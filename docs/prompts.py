@@ -35,9 +35,9 @@ Each prompt describes a plain place, its light and its depth of field. Every pla
 
 A category whose members share a habitat or a use has six typical and six atypical places, classified by judgement, not
 by measurement. The typical and the atypical place of a line share light and depth of field, so that only the place
-differs; variants 2k and 2k + 1 of a photograph are the two places of one line. Broad categories (the groups of the animals sample,
-such as bird or carnivore) have no single typical place: a seal's is not a dog's. They have twelve
-of place `any`, and `places: typical` is an error for them.
+differs; variants 2k and 2k + 1 of a photograph are the two places of one line. Broad categories (the groups of the
+animals sample, such as bird or carnivore) have no single typical place: a panda's is not a dog's. They have twelve of
+place `any`, and `places: typical` is an error for them.
 
 A prompt is `photo of place, light, depth of field`; it names no lens or camera, since the model may generate one.
 Line 1 of the red fox's typical prompts:

@@ -113,7 +113,7 @@ _STATUS = [
     _field("reason", pa.string(), "a code of REASONS, several joined by a space; empty if there is nothing to say"),
     _field("detail", pa.string(), "of a rejection: sizes, values or names that were seen; null if none", nullable=True),
 ]
-_CREDIT = _field("credit", pa.string(), "author of the photograph and where it comes from; null: unknown", nullable=True)
+_CREDIT = _field("credit", pa.string(), "author of the photograph, and its source; null: unknown", nullable=True)
 
 SOURCE = pa.schema(
     [

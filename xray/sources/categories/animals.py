@@ -15,4 +15,4 @@ ANIMALS = (
     Category(name="marsupial", indices=(104, 105, 106)),
     Category(name="sea_mammal", indices=tuple(range(147, 151))),
 )
-"""Hoofed animals are `ungulate`; dogs, cats, bears, weasels and pandas `carnivore`; insects, spiders and crabs `arthropod`."""
+"""`carnivore` has dogs, cats, bears, weasels and pandas, `arthropod` insects, spiders and crabs."""
