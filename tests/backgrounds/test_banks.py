@@ -26,7 +26,7 @@ def picture(height: int, width: int) -> bytes:
 
 
 def test_plugin_names() -> None:
-    assert list(available(Bank)) == ["drawn", "monuments", "photos", "sources"]
+    assert list(available(Bank)) == ["drawn", "monuments", "photos", "places", "sources"]
     assert build("bank of backgrounds", Bank, {"kind": "photos", "root": "x"}) == Photos(root="x")
 
 
