@@ -116,6 +116,10 @@ def protocol(recipe=None, **receipt):
         ({"patience": 7}, "at most 9 epochs, stopped after 7", "held out"),
         ({"patience": 7, "best": "last"}, "9 epochs, batches", "stopped"),
         ({"search": {"samples": 8}}, "searched", "at most"),
+        ({"tune": "head", "l2": [0.01]}, "penalty λ = 0.01", "9 epochs"),
+        ({"tune": "head", "l2": [0.01]}, "no photographs choose anything", "20 %"),
+        ({"tune": "head", "l2": [1.0, 0.1]}, "λ = 1, 0.1, chosen for each head", "9 epochs"),
+        ({"tune": "head", "l2": [1.0, 0.1], "validation": "test"}, "their penalties were chosen", "their epochs"),
     ],
 )
 def test_the_protocol_follows_the_settings(settings, said, unsaid):
@@ -133,6 +137,16 @@ def test_validation_that_chooses_nothing_is_not_called_a_choice(run):
     assert "choice of the epoch" in page(run).words
     run.recipe["training"]["best"] = "last"
     assert "choice of the epoch" not in page(run).words
+
+
+def test_heads_have_no_epochs(run):
+    train(run)
+    run.planned_trials[["epochs", "best_epoch"]] = pd.NA
+    run.tables["history"] = run.tables["history"].slice(0, 0)
+    run.recipe["training"] |= {"tune": "head", "l2": [1.0, 0.1]}
+    words = page(run).words
+    assert "choice of the penalty" in words
+    assert "net original 3 of 3 – – 12 / 4 / 8" in words
 
 
 def test_models_at_chance_are_grey_and_in_no_figure(run):

@@ -25,15 +25,24 @@ def test_preset_and_overrides() -> None:
     assert training.batch == PRESETS["ximagenet12"]["batch"]
 
 
+def test_heads_are_of_pretrained_networks_and_choose_only_among_penalties() -> None:
+    training = parse("{models: ['timm:resnet50'], tune: head}")
+    assert (training.pretrained, training.l2, training.chooses) == (True, (0.01,), False)
+    assert parse("{models: ['timm:resnet50'], tune: head, l2: 1}").l2 == (1.0,)
+    assert parse("{models: ['timm:resnet50'], tune: head, l2: [1, 0.1]}").chooses
+    assert parse("{models: ['timm:resnet50'], epochs: 5}").chooses
+    assert not parse("{models: ['timm:resnet50'], best: last}").chooses
+
+
 @settings(max_examples=20)
 @given(
     st.sampled_from([{"folds": 4}, {"holdout": 0.3}]),
     st.sampled_from(["halves", "own", "matrix"]),
     st.integers(1, 500),
-    st.sampled_from([None, {"samples": 4}]),
+    st.sampled_from([{}, {"search": {"samples": 4}}, {"tune": "head", "l2": [1.0, 0.1], "epochs": 100}]),
 )
-def test_round_trip(split: dict[str, object], tests: str, epochs: int, search: object) -> None:
-    values = {"models": ["reduced:resnet"], "tests": tests, "epochs": epochs, "search": search, **split}
+def test_round_trip(split: dict[str, object], tests: str, epochs: int, more: dict[str, object]) -> None:
+    values = {"models": ["reduced:resnet"], "tests": tests, "epochs": epochs, **more, **split}
     recipe = recipe_from({"source": {"kind": "shapes"}, "categories": "animals", "training": values})
     assert recipe_from(recipe_values(recipe)) == recipe
 
@@ -52,6 +61,14 @@ def test_round_trip(split: dict[str, object], tests: str, epochs: int, search: o
         ("{models: [a:b], search: {sample: 3}}", r"training\.search\.sample: .*'samples'"),
         ("{models: [a:b], search: {}, workers: 2}", "`search` needs `workers: 1`"),
         ("7", "training: "),
+        ("{models: [a:b], tune: heads}", r"training\.tune: "),
+        ("{models: [a:b], tune: head, epochs: 5, augment: flip}", "`augment: flip`, `epochs: 5`.*`tune: head`"),
+        ("{models: [a:b], tune: head, repeats: 2}", "`repeats: 2`"),
+        ("{models: [a:b], tune: head, preset: ximagenet12}", "`epochs: 200`"),
+        ("{models: [a:b], tune: head, pretrained: false}", "`pretrained: true`"),
+        ("{models: [a:b], tune: head, l2: 0}", r"training\.l2.*\(got 0\)"),
+        ("{models: [a:b], tune: head, l2: []}", r"training\.l2"),
+        ("{models: [a:b], l2: 0.1}", "`l2: .*`tune: all`"),
     ],
 )
 def test_errors_name_line_and_key(text: str, named: str) -> None:

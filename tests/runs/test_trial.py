@@ -87,6 +87,14 @@ def test_decisive_settings() -> None:
     assert {"learning_rate", "weight_decay"} <= trial.decisive.keys()
 
 
+def test_decisive_settings_of_heads() -> None:
+    fields = {"tune": "head", "pretrained": True}
+    trial, chooses = trials_of(**fields)[0], trials_of(**fields, l2=[1.0, 0.1])[0]
+    assert trial.decisive == {"tune": "head", "l2": [0.01], "class_weights": "none"}
+    assert chooses.decisive == {**trial.decisive, "l2": [1.0, 0.1], "validation": 0.2}
+    assert not {"tune", "l2"} & trials_of()[0].decisive.keys()  # of earlier versions, which had no such settings
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

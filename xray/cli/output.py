@@ -26,6 +26,7 @@ VERBS = {
     "remove": "remove",
     "generate": "generate",
     "evaluate": "evaluate",
+    "features": "sweep",
     "train": "sweep",
     "derived": "score",
 }

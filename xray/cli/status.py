@@ -44,6 +44,8 @@ def _print_stages(state: Status) -> None:
         out.print(f"objects removed: {state.removed:,} of {batches:,} photo batches")
     for model, images in state.predicted.items():
         out.print(f"{model}: {images:,} of {state.total:,} images predicted", markup=False)
+    for model, images in state.featured.items():
+        out.print(f"{model}: features of {images:,} of {state.images.ok:,} images", markup=False)
     if state.trials:
         trials = ", ".join(f"{n:,} {trial_state}" for trial_state, n in sorted(state.trials.items()))
         out.print(f"trials: {trials}")

@@ -32,11 +32,16 @@ def sweep(
 
     with extra("train"):
         from xray.pipeline.train import sweep as verb
+        from xray.pipeline.train.features import count_missing
 
     folder = RunFolder.open(run, trust=True)
     wanted, missing = verb.select_trials(folder, models, within, folds)
-    done, epochs = len(wanted) - len(missing), wanted[0].training.epochs
-    out.print(f"{len(wanted):,} trials, {done:,} done, {len(missing):,} to do of up to {epochs} epochs")
+    done, training = len(wanted) - len(missing), wanted[0].training
+    each = "" if training.tune == "head" else f" of up to {training.epochs} epochs"
+    out.print(f"{len(wanted):,} trials, {done:,} done, {len(missing):,} to do{each}")
+    if training.tune == "head":
+        number = count_missing(folder, {trial.model: trial.spec for trial in missing})
+        out.print(f"{number:,} features of images to compute")
     if dry_run:
         print_trials(wanted, missing)
         seconds = verb.estimate_seconds(folder, missing)

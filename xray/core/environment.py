@@ -11,7 +11,7 @@ from typing import Any
 
 _LIBRARIES = (
     "xray-robustness", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "pyarrow", "pandas", "scipy",
-    "statsmodels", "ray", "torch", "torchvision", "timm", "transformers", "diffusers",
+    "scikit-learn", "statsmodels", "ray", "torch", "torchvision", "timm", "transformers", "diffusers",
     "segment-anything", "torchmetrics", "torch-fidelity", "pypatchmatch", "onnxruntime",
 )  # fmt: skip
 

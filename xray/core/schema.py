@@ -261,6 +261,15 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+FEATURES = pa.schema(
+    [
+        _field("sample_id", pa.string(), "of IMAGES"),
+        _field("model", pa.string(), "its name in the run"),
+        _field("weights", pa.string(), "sha256 over names and values of all weights, hexadecimal"),
+        _field("features", pa.list_(pa.float32()), "the input of its last layer, as many numbers for every image"),
+    ]
+)
+
 FOLDS = pa.schema(
     [
         _field("image_id", pa.string(), "of SOURCE, usable ones"),

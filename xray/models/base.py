@@ -123,6 +123,24 @@ class Classifier:
         """
         self.check()
 
+    def check_features(self) -> None:
+        """Refuse, without loading published weights, a model that gives no features here.
+
+        Raises:
+            XrayError: as `check_pretrained`; or it has no `features`.
+        """
+        raise ConfigError(f"models of {type(self).__name__} give no features: it has no features()")
+
+    def features(self, device: str) -> Loaded:
+        """Load a classifier that returns features, shape (N, D), in place of probabilities; see `load`.
+
+        Features are the input of the layer whose outputs are the classes, in evaluation mode: what a linear probe sees.
+
+        Raises:
+            ConfigError: as `load`; or the classes do not come from one linear layer.
+        """
+        raise ConfigError(f"models of {type(self).__name__} give no features: it has no features()")
+
     def load(self, device: str) -> Loaded:
         """Load the weights onto a device (`cpu`, `cuda`, `cuda:1`), in evaluation mode.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xray.core.errors import ConfigError
 from xray.models.base import IMAGENET_MEAN, IMAGENET_STD, Classifier, Colour, Labels, Trainable, check_classes
+from xray.models.features import FeatureNetwork, last_layer
 from xray.models.head import resolve_side, with_weights
 from xray.models.loaded import LoadedNetwork, Preprocessing, load_on
 from xray.models.weights.availability import check_header
@@ -78,7 +79,30 @@ class Family(Classifier):
         if self.task == "segmentation":
             raise ConfigError(f"{self.title} is a segmenter: segmenters are trained, not loaded")
         module, preprocessing, classes = self._published()
-        return load_on(device, module, preprocessing, self.title, classes, self._labels(module))
+        labels = self._labels(module)
+        if labels is None:
+            check_classes(classes, self.title)
+        return load_on(device, module, preprocessing, labels)
+
+    def check_features(self) -> None:
+        """See `Classifier.check_features`."""
+        if self.task == "segmentation":
+            raise ConfigError(f"{self.title} is a segmenter: it gives no features of an image")
+        self.check_pretrained()
+        if self.weights is not None:
+            self._check_own_weights()
+        self._last_layer()
+
+    def features(self, device: str) -> FeatureNetwork:
+        """See `Classifier.features`; what the network's own classes mean plays no part."""
+        if self.task == "segmentation":
+            raise ConfigError(f"{self.title} is a segmenter: it gives no features of an image")
+        module, preprocessing, _ = self._published()
+        return FeatureNetwork(load_on(device, module, preprocessing), self._last_layer())
+
+    def _last_layer(self) -> str:
+        side = self.side()
+        return last_layer(lambda classes: self._build(classes, side), self.title)
 
     def side(self, requested: int | None = None) -> int:
         """See `Classifier.side`."""

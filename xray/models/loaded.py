@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.core.errors import ConfigError, ResourceError
-from xray.models.base import Labels, Pixels, check_classes
+from xray.models.base import Labels, Pixels
 from xray.models.weights.checkpoint import weights_sha256
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ class LoadedNetwork:
 
 
 def load_on(
-    device: str,
-    module: torch.nn.Module,
-    preprocessing: Preprocessing,
-    title: str,
-    classes: int,
-    labels: Labels | None = None,
+    device: str, module: torch.nn.Module, preprocessing: Preprocessing, labels: Labels | None = None
 ) -> LoadedNetwork:
     """Move a network to a device, in evaluation mode.
 
@@ -83,15 +78,11 @@ def load_on(
         device: `cpu`, `cuda` or `cuda:1`.
         module: the network.
         preprocessing: of its inputs.
-        title: the model, for messages.
-        classes: its number of outputs.
         labels: of the outputs, if they are not ImageNet-1k's classes.
 
     Raises:
-        XrayError: the classes are not ImageNet-1k's and have no labels, or there is no such device.
+        XrayError: there is no such device.
     """
-    if labels is None:
-        check_classes(classes, title)
     target = _device(device)
     module.eval().requires_grad_(False)
     sha256 = weights_sha256(module)

@@ -13,7 +13,7 @@ from xray.runs.dependencies import Mismatch
 from xray.runs.examples import Example, examples
 from xray.runs.folder import RunFolder
 from xray.runs.lock import Lock
-from xray.runs.receipts import GENERATE, REMOVE, Receipt, Stage, evaluation
+from xray.runs.receipts import GENERATE, REMOVE, Receipt, Stage, evaluation, features
 from xray.runs.trials_table import trials_table
 
 WINDOW = 120.0
@@ -32,6 +32,7 @@ class Status:
         masked: number of photo batches with masks, and of all photo batches.
         removed: number of photo batches whose objects are removed; None: no scenario needs it.
         predicted: number of predicted images by model.
+        featured: number of images with features, by model whose heads are trained.
         trials: number of trials by state: done, begun, failed, planned.
         stale: what does not count, since the run no longer has what it was made from, by stage and shard.
         locks: live locks by kind of work.
@@ -45,6 +46,7 @@ class Status:
     masked: tuple[int, int]
     removed: int | None
     predicted: Mapping[str, int]
+    featured: Mapping[str, int]
     trials: Mapping[str, int]
     stale: Mapping[Stage, Mapping[str, Mismatch]]
     locks: Mapping[str, list[Lock]]
@@ -85,11 +87,19 @@ def status(run: RunFolder) -> Status:
         masked=(len(run.store.masked()), len(run.plan.batches())),
         removed=len(run.store.done(REMOVE)) if run.recipe.needs_removed else None,
         predicted={name: RowCounts.of(run.store.receipts(evaluation(name))).rows for name in run.store.evaluated()},
+        featured={name: RowCounts.of(run.store.receipts(features(name))).ok for name in _with_heads(run)},
         trials=dict(Counter(trials_table(run)["status"])),
         stale=run.store.stale(),
         locks=run.store.locks(),
         rate=_rate(run, receipts),
     )
+
+
+def _with_heads(run: RunFolder) -> list[str]:
+    """The models whose heads are trained, and those that have features."""
+    training = run.recipe.training
+    planned = training.models if training is not None and training.tune == "head" else ()
+    return list(dict.fromkeys([*planned, *run.store.featured()]))
 
 
 def _rate(run: RunFolder, receipts: Sequence[Receipt]) -> float | None:

@@ -49,10 +49,15 @@ def render(data: ReportData) -> dict[str, Any] | None:
         "segmentation": _segmentation(data.scores.segmentation),
         "trainings": done,
         "open": len(done.rows) <= _OPEN_ROWS,
-        "validated": "choice of the epoch" if any(map(_chosen, _used(data))) else "validation, which chooses nothing",
+        "validated": _validated(data),
         "lines": _lines(data.history),
         "facts": _facts(data),
     }
+
+
+def _validated(data: ReportData) -> str:
+    chosen = ["penalty" if values.get("tune") == "head" else "epoch" for values in _used(data) if _chosen(values)]
+    return f"choice of the {chosen[0]}" if chosen else "validation, which chooses nothing"
 
 
 def _missing(trials: pd.DataFrame) -> Table:
@@ -168,7 +173,7 @@ def _trainings(trials: pd.DataFrame) -> Table:
         ("name trained on", lambda group: group[1]),
         ("number trainings", lambda group: f"{len(group[2])} of {planned[group[:2]]}"),
         ("number epochs", lambda group: _range(group[2]["epochs"])),
-        ("number mean tested epoch", lambda group: f"{group[2]['best_epoch'].mean() + 1:.1f}"),
+        ("number mean tested epoch", lambda group: _mean_epoch(group[2]["best_epoch"])),
         (
             "number photographs",
             lambda group: " / ".join(_range(group[2][part]) for part in ("train", "validation", "test")),
@@ -178,7 +183,13 @@ def _trainings(trials: pd.DataFrame) -> Table:
     )
 
 
+def _mean_epoch(values: pd.Series) -> str:
+    return NONE if values.isna().all() else f"{values.mean() + 1:.1f}"
+
+
 def _range(values: pd.Series) -> str:
+    if values.isna().all():  # heads have no epochs
+        return NONE
     low, high = int(values.min()), int(values.max())
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
@@ -194,7 +205,7 @@ def _lines(history: pd.DataFrame) -> int:
 def _used(data: ReportData) -> list[Mapping[str, Any]]:
     """Return the different settings of the finished trainings, from their receipts; of the recipe if there are none."""
     receipts = [facts["settings"] for facts in data.run.models().values() if "settings" in facts]
-    names = ("validation", "best", "epochs", "batch", "optimizer", "patience", "search")
+    names = ("tune", "l2", "validation", "best", "epochs", "batch", "optimizer", "patience", "search")
     used = {json.dumps([values.get(name) for name in names], sort_keys=True): values for values in receipts}
     return list(used.values()) or [data.recipe.get("training") or {}]
 
@@ -214,8 +225,9 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         split += f"; each training {repeats} times, from other seeds, and accuracies are means over them"
     used = [values for values in _used(data) if values]
     tested = "trained models were never fitted to their test photographs, in any scenario"
-    if any(_chosen(values) and values["validation"] == "test" for values in used):
-        tested += "; but their epochs were chosen by these photographs"
+    for values in [values for values in used if _chosen(values) and values["validation"] == "test"][:1]:
+        what = "penalties" if values.get("tune") == "head" else "epochs"
+        tested += f"; but their {what} were chosen by these photographs"
     devices = ", ".join(dict.fromkeys(data.trials["device"].dropna())) or NONE
     return [
         ("Split", split),
@@ -227,15 +239,21 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _chosen(settings: Mapping[str, Any]) -> bool:
-    """Return whether validation chooses the epoch whose weights are tested."""
+    """Return whether validation chooses what is tested: an epoch, or the penalty of a head."""
+    if settings.get("tune") == "head":
+        return len(settings["l2"]) > 1
     return bool(settings.get("best", "loss") != "last")
 
 
 def _epoch(settings: Mapping[str, Any]) -> str:
-    """Describe which epoch's weights are tested."""
+    """Describe which epoch's weights are tested, or which penalty of a head is."""
+    if settings.get("tune") == "head" and not _chosen(settings):
+        return "heads have no epochs: no photographs choose anything"
     if not _chosen(settings):
         return "the last of each training: no photographs choose it"
     by = "highest score" if settings.get("best") == "score" else "lowest loss"
+    if settings.get("tune") == "head":
+        by = f"{by} (of penalties; heads have no epochs)"
     if settings["validation"] == "test":
         return f"chosen by the {by} on the test photographs (as in the published code: optimistic)"
     return f"chosen by the {by} on {percent(settings['validation'])} of the training photographs"
@@ -243,6 +261,12 @@ def _epoch(settings: Mapping[str, Any]) -> str:
 
 def _limits(settings: Mapping[str, Any]) -> str:
     """Describe how long, and with what, models are trained."""
+    if settings.get("tune") == "head":
+        penalties = ", ".join(f"{one:g}" for one in settings["l2"])
+        return (
+            "linear heads alone, by logistic regression on features of the pretrained networks, standardized on the "
+            f"fitted photographs; penalty λ = {penalties}{', chosen for each head' if _chosen(settings) else ''}"
+        )
     epochs = counted(settings["epochs"], "epoch")
     if settings.get("patience") and _chosen(settings):
         epochs = f"at most {epochs}, stopped after {settings['patience']} without a better one"

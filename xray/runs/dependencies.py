@@ -42,6 +42,7 @@ _TABLES = {
     "remove": ("masks",),
     "generate": ("masks", "removed"),
     "evaluate": ("masks", "removed", "images"),
+    "features": ("masks", "removed", "images"),
 }
 """Tables whose files the work of a stage may rest on."""
 
@@ -134,7 +135,7 @@ class Dependencies:
         return inputs | self._of_files([*masks, *(f"removed/{batch}" for batch in removed)])
 
     def of_predictions(self, shard: str) -> dict[str, str]:
-        """Return what the predictions of a shard's stored images are made from now."""
+        """Return what the predictions, or the features, of a shard's stored images are made from now."""
         return self._of_plan(f"plan/{ShardId(shard).part}.parquet") | self._of_files([f"images/{shard}"])
 
     def of_training(self, scenarios: Iterable[str]) -> dict[str, str]:

@@ -77,9 +77,9 @@ class ReceiptFiles:
         folder = join(self.uri, "receipts", *stage)
         return {base_name(uri).removesuffix(".json"): when for uri, when in modified(folder).items()}
 
-    def models(self) -> list[str]:
-        """Names of the models that have receipts of evaluations."""
-        folder = join(self.uri, "receipts", "evaluate")
+    def models(self, work: str = "evaluate") -> list[str]:
+        """Names of the models that have receipts of evaluations, or of `features`."""
+        folder = join(self.uri, "receipts", work)
         if not exists(folder):
             return []
         return sorted({base_name(uri.rpartition("/")[0]) for uri in list_files(folder)})

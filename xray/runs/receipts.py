@@ -25,6 +25,11 @@ def evaluation(model: str) -> Stage:
     return ("evaluate", model)
 
 
+def features(model: str) -> Stage:
+    """The stage of computing the features of one pretrained model, which its heads are trained on."""
+    return ("features", model)
+
+
 def training(model: str, scenario: str) -> Stage:
     """The stage of training one model within a scenario; its shards are folds, or repeats of them."""
     return ("train", model, scenario)

@@ -14,7 +14,7 @@ from xray.core import schema
 from xray.core.errors import DamagedError
 from xray.runs.counts import has_failed
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import GENERATE, Receipt, Shard, Stage, evaluation
+from xray.runs.receipts import GENERATE, Receipt, Shard, Stage, evaluation, features
 from xray.runs.versions import changed_versions
 
 Row = dict[str, Any]
@@ -29,6 +29,12 @@ def reusable_images(run: RunFolder, shard: Shard) -> dict[str, Row]:
 def reusable_predictions(run: RunFolder, shard: Shard, model: str, weights: str) -> dict[str, Row]:
     """Return the reusable rows of PREDICTIONS of a model with these weights (sha256) on a shard, by sample id."""
     rows = _reusable_rows(run, evaluation(model), "predictions", _origins(shard.plan, "sample_id", "carried_from"))
+    return {key: row for key, row in rows.items() if row["weights"] == weights}
+
+
+def reusable_features(run: RunFolder, shard: Shard, model: str, weights: str) -> dict[str, Row]:
+    """Return the reusable rows of FEATURES of a model with these weights (sha256) on a shard, by sample id."""
+    rows = _reusable_rows(run, features(model), "features", _origins(shard.plan, "sample_id", "carried_from"))
     return {key: row for key, row in rows.items() if row["weights"] == weights}
 
 

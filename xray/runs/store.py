@@ -4,6 +4,7 @@
     source/00.parquet  backgrounds.parquet
     plan/00-00.parquet                      a row group a shard, aligned with those of source/00.parquet
     images/SHARD.parquet  masks/BATCH.parquet  removed/BATCH.parquet  predictions/MODEL/SHARD.parquet
+    features/MODEL/SHARD.parquet            of pretrained models whose heads are trained
     receipts/STAGE/SHARD.json               written last: what has no receipt does not exist
     scores.parquet  …  report.html
 
@@ -45,6 +46,7 @@ from xray.runs.receipts import (
     Receipt,
     Stage,
     evaluation,
+    features,
     file_facts,
     parse_training_shard,
     training,
@@ -61,6 +63,7 @@ _SCHEMAS = {
     "predictions": schema.PREDICTIONS,
     "scores": schema.SCORES,
     "folds": schema.FOLDS,
+    "features": schema.FEATURES,
     "history": schema.HISTORY,
 }
 
@@ -100,7 +103,8 @@ class Store:
         """Write a shard's files, then its receipt.
 
         Args:
-            stage: `MASK`, `REMOVE`, `GENERATE`, `evaluation(model)`, or `training(model, scenario)`.
+            stage: `MASK`, `REMOVE`, `GENERATE`, `evaluation(model)`, `features(model)`, or
+                `training(model, scenario)`.
             shard: its name; for `MASK` and `REMOVE` a photo batch, for a training `training_shard`.
             tables: by name, each with the sizes of its row groups.
             counts: rows by scenario, then by outcome.
@@ -238,6 +242,11 @@ class Store:
     def _any_done(self, stage: Stage, now: Dependencies) -> bool:
         return any(now.mismatch(stage, self.receipt(stage, shard)) is None for shard in now.planned(stage))
 
+    def featured(self) -> list[str]:
+        """Names of the models that have features."""
+        now = self.dependencies()
+        return [model for model in self.receipt_files.models("features") if self._any_done(features(model), now)]
+
     def trained(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         """(Fold, repeat) of the trainings that have ended, by model and scenario."""
         shards = {key: self.done(training(*key)) for key in self.receipt_files.trainings()}
@@ -246,7 +255,8 @@ class Store:
     def stages(self) -> list[Stage]:
         """All stages that have receipts, in the order of the flow."""
         models, trainings = self.receipt_files.models(), self.receipt_files.trainings()
-        later = [*map(evaluation, models), *(training(*key) for key in trainings)]
+        later = [*map(evaluation, models), *map(features, self.receipt_files.models("features"))]
+        later += [training(*key) for key in trainings]
         return [stage for stage in (MASK, REMOVE, GENERATE, *later) if self.receipted(stage)]
 
     def revoke(self, stage: Stage, shard: str) -> None:
@@ -316,13 +326,15 @@ class Store:
         if table in ("source", "plan", "backgrounds", "folds"):
             yield from self.plan.files(table)
             return
-        if table not in ("masks", "removed", "images", "predictions", "history"):
+        if table not in ("masks", "removed", "images", "predictions", "features", "history"):
             if exists(self.path(f"{table}.parquet")) or exists(self._facts_uri(table)):
                 yield self.derived_file(table)
             return
         stages: list[Stage] = {"masks": [MASK, GENERATE], "removed": [REMOVE]}.get(table, [GENERATE])
         if table in ("predictions", "history"):
             stages = [training(model, scenario) for model, scenario in self.trained()]
+        if table == "features":
+            stages = [features(model) for model in self.featured()]
         if table == "predictions":
             stages = [*(evaluation(model) for model in self.evaluated()), *stages]
         for stage in stages:
@@ -358,8 +370,8 @@ class Store:
         """Read a table of the run, as far as it is committed.
 
         Args:
-            name: source, backgrounds, plan, masks, removed, images, predictions, scores, or one that `write_table`
-                wrote.
+            name: source, backgrounds, plan, masks, removed, images, predictions, features, scores, or one that
+                `write_table` wrote.
             columns: only these; default: all.
             where: only the rows for which this holds, such as `pyarrow.compute.field("scenario") == "original"`:
                 images of row groups without such rows are not read.

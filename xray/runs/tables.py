@@ -75,9 +75,10 @@ class RunTables:
         if training is None or not self._store.trained():
             return []
         notes = []
-        if training.validation == "test" and training.best != "last":
+        if training.validation == "test" and training.chooses:
+            chosen = "the penalty of each head" if training.tune == "head" else "the best epoch of each training"
             notes.append(
-                "the best epoch of each training was chosen on its test photographs, as in the published code: "
+                f"{chosen} was chosen on its test photographs, as in the published code: "
                 "accuracies of trained models, and their S_robust, are optimistic"
             )
         if training.pretrained:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,8 +23,19 @@ def _without_password(uri: Any) -> Any:
     return uri
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, int | float) else value
+
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
+Strength = Annotated[float, Field(ge=1e-6, le=1e3)]
+_NOT_OF_HEADS = (
+    "repeats", "best", "side", "shape", "augment", "epochs", "batch", "accumulate", "optimizer", "learning_rate",
+    "weight_decay", "schedule", "warmup", "patience", "precision", "workers", "cpus", "feed", "checkpoint_seconds",
+    "search", "mlflow",
+)  # fmt: skip
+"""Settings that do not apply to `tune: head`: networks stay as they are, and a fit has an end, but no steps or seed."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "ximagenet12": {
@@ -65,6 +77,13 @@ class Training:
 
     Args:
         models: strings by name, see `xray list models` and docs/models.md.
+        tune: `all` weights of a network; or only its `head`, a linear probe: features of the pretrained network are
+            computed once for each image, and a logistic regression is fitted to them for each trial. The image is
+            preprocessed as the network's authors did; settings of networks in training (`epochs`, `augment`, `side`, …)
+            do not apply, and are refused.
+        l2: of heads: λ of the fitted mean cross-entropy + λ/2 · ‖weights‖², on features that are standardized on the
+            fitted photographs. Of several, the one with the lowest loss on the validation photographs is used, and the
+            head is fitted again with these; for only one there is no validation.
         scenarios: to train models on; None: all that show the object.
         tests: what each trained model is tested on. `halves`: its own scenario, and all scenarios if trained on the
             original, which is what S_robust needs; `own`: its own scenario only; `matrix`: all, for every model.
@@ -79,7 +98,7 @@ class Training:
             `score` (the first of equal ones), or the `last` one, which needs no choice where photographs are few.
         side: width and height of the input in pixels; None: the model's own.
         shape: how an image becomes square: `stretch` (all of it is seen) or `crop` (its centre).
-        pretrained: start from pretrained weights with a new head; they have seen ImageNet.
+        pretrained: start from pretrained weights with a new head; they have seen ImageNet. Implied by `tune: head`.
         augment: `none`, `flip` (left and right), or `crop` (random part of 35 to 100 % of the area, and flip).
         epochs: maximum number.
         batch: photographs per step of the optimizer, over all workers; results hardly depend on their number.
@@ -104,6 +123,8 @@ class Training:
     """
 
     models: Annotated[dict[str, str], BeforeValidator(checked(models_by_name)), Field(min_length=1)]
+    tune: Literal["all", "head"] = "all"
+    l2: Annotated[tuple[Strength, ...], BeforeValidator(_several), Field(min_length=1)] = (0.01,)
     scenarios: tuple[str, ...] | None = None
     tests: Literal["halves", "own", "matrix"] = "halves"
     folds: Annotated[int, Field(ge=2)] | None = 12
@@ -144,6 +165,22 @@ class Training:
             raise ConfigError("`search` needs `workers: 1`, and a `validation` other than `test`")
         return self
 
+    @model_validator(mode="after")
+    def _only_what_applies(self) -> Training:
+        unused = _NOT_OF_HEADS if self.tune == "head" else ("l2",)
+        changed = [one.name for one in fields(self) if one.name in unused and getattr(self, one.name) != one.default]
+        if changed:
+            named = ", ".join(f"`{name}: {getattr(self, name)}`" for name in changed)
+            raise ConfigError(f"remove {named}, which `tune: {self.tune}` does not use")
+        if self.tune == "head" and not self.pretrained:
+            raise ConfigError("`tune: head` needs `pretrained: true`: features of random weights say nothing")
+        return self
+
+    @property
+    def chooses(self) -> bool:
+        """Whether validation photographs choose what is tested: an epoch, or the strength of the penalty of a head."""
+        return len(self.l2) > 1 if self.tune == "head" else self.best != "last"
+
 
 def training_fields(value: Any) -> Any:
     """Merge the recipe's entry with the preset that it names, if any; the entry's own settings win.
@@ -158,13 +195,15 @@ def training_fields(value: Any) -> Any:
     """
     if not isinstance(value, Mapping):
         return value
-    fields = dict(value)
-    preset = fields.pop("preset", None)
+    entry = dict(value)
+    preset = entry.pop("preset", None)
     if preset is not None and preset not in PRESETS:
         raise ConfigError(str(unknown("preset", preset, PRESETS)), ("preset",))
     defaults = {**PRESETS.get(preset, {})}
-    if fields.get("folds") is not None:
+    if entry.get("tune") == "head":
+        defaults["pretrained"] = True
+    if entry.get("folds") is not None:
         defaults["holdout"] = None
-    elif fields.get("holdout") is not None:
+    elif entry.get("holdout") is not None:
         defaults["folds"] = None
-    return {**defaults, **fields}
+    return {**defaults, **entry}

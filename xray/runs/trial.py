@@ -20,6 +20,8 @@ _NOT_DECISIVE = frozenset({
     "cpus",
 })  # fmt: skip
 """Settings that trained weights do not depend on, or that the trial's key covers."""
+_OF_HEADS = ("tune", "l2", "validation", "class_weights")
+"""Settings that only heads have, and the others that heads depend on."""
 Key = tuple[str, str, int, int]
 """Model, scenario, fold, repeat."""
 _SEARCHED = frozenset({"learning_rate", "weight_decay"})
@@ -84,7 +86,9 @@ class Trial:
     def decisive(self) -> dict[str, Any]:
         """The settings that the trained weights depend on, as plain values."""
         values = settings_of(self.training)
-        excluded = _NOT_DECISIVE | (_SEARCHED if self.training.search else frozenset())
+        if self.training.tune == "head":
+            return {name: values[name] for name in _OF_HEADS if name != "validation" or self.training.chooses}
+        excluded = _NOT_DECISIVE | {"tune", "l2"} | (_SEARCHED if self.training.search else frozenset())
         return {name: value for name, value in values.items() if name not in excluded}
 
 
@@ -147,6 +151,8 @@ def check_training(training: Training, scenarios: Collection[str]) -> None:
             model = parse_model(spec)
             try:
                 model.check()
+                if training.tune == "head":
+                    continue  # see `xray.pipeline.plan.models.check_features`
                 model.side(training.side)
                 if training.pretrained and getattr(model, "weights", None):
                     model.trainable(2, training.side, pretrained=True)

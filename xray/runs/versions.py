@@ -50,6 +50,8 @@ def changed_versions(run: RunFolder, stage: Stage, receipt: Receipt) -> dict[str
     removal = recipe.remover.libraries if recipe.remover is not None and "remover" in receipt.facts else ()
     refines = recipe.masks.refiner.accelerated
     names = decisive_libraries(stage, inpaints="painter" in receipt.facts, refines=refines, removal=removal)
+    if receipt.facts.get("settings", {}).get("tune") == "head":
+        names += ("scikit-learn", "scipy")
     recorded: Mapping[str, str] = receipt.facts.get("environment", {}).get("libraries", {})
     here: Mapping[str, str] = environment()["libraries"]
     both = [name for name in names if name in recorded and name in here]

@@ -61,7 +61,7 @@ def evaluate(
         with connected():
             if gpus != 0:
                 await_gpus(pools.gpus, pools.stall_seconds)
-            pool = _pool(resources(), actors, gpus)
+            pool = actor_pool(resources(), actors, gpus)
             for names, pending in groups.items():
                 specs = {name: models[name] for name in names}
                 _predict(run, specs, pending, pool, budget if from_plan else None)
@@ -110,7 +110,8 @@ def _pending(run: RunFolder, models: Mapping[str, str], shards: Sequence[str]) -
     return groups
 
 
-def _pool(cluster: Mapping[str, float], actors: int | None, gpus: float | None) -> Grant:
+def actor_pool(cluster: Mapping[str, float], actors: int | None, gpus: float | None) -> Grant:
+    """Return the actors that hold models: by default one per GPU, or one per CPU without GPUs."""
     share = gpus if gpus is not None else float(cluster.get("GPU", 0) >= 1)
     size = actors or max(1, int(cluster.get("GPU", 0) / share if share else cluster.get("CPU", 1)))
     device = "cuda" if share else "cpu"

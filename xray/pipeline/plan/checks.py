@@ -15,7 +15,7 @@ from xray.core.errors import ConfigError, StorageError, XrayError
 from xray.core.progress import readable_bytes
 from xray.core.uri import local_path
 from xray.models.weights import locate
-from xray.pipeline.plan.models import check_models, check_pretrained
+from xray.pipeline.plan.models import check_features, check_models, check_pretrained
 from xray.pipeline.plan.removal import lacks_annotation
 from xray.runs.accepted import accepted_outputs
 from xray.runs.folder import RunFolder
@@ -42,7 +42,8 @@ def check_recipe(recipe: Recipe, scenarios: Mapping[str, ScenarioEntry]) -> tupl
     notes = list[str]()
     if recipe.training is not None:
         check_training(recipe.training, scenarios)
-        notes += check_pretrained(recipe.training.models) if recipe.training.pretrained else []
+        check_weights = check_features if recipe.training.tune == "head" else check_pretrained
+        notes += check_weights(recipe.training.models) if recipe.training.pretrained else []
     inpaints = any(entry.scenario.inpaints for entry in scenarios.values())
     notes += recipe.filter.check(recipe.models, recipe.masks.refine) if inpaints else []
     categories = recipe.categories or tuple(recipe.source.categories())

@@ -63,6 +63,23 @@ def check_pretrained(models: Mapping[str, str]) -> list[str]:
     return _notes([f"`training: {{pretrained: true}}`: {name}: {e}" for name, e in found.items() if e is not None])
 
 
+def check_features(models: Mapping[str, str]) -> list[str]:
+    """Check that models give features here, for linear probes; on a cluster, note which do not.
+
+    Args:
+        models: model strings by name.
+
+    Raises:
+        ResourceError: scikit-learn is not installed.
+        ConfigError: one line for each model without features.
+    """
+    with extra("train"):
+        importlib.import_module("sklearn")
+    found = _ask(models, lambda model: model.check_features())
+    alternative = "use `tune: all`, or a classifier with published weights such as lite:efficientnet-lite0"
+    return _notes([f"`training: {{tune: head}}`: {name}: {e}; {alternative}" for name, e in found.items() if e])
+
+
 def _notes(missing: Sequence[str], problems: Sequence[str] = ()) -> list[str]:
     """Refuse problems, and what is missing unless a cluster's machines may have it."""
     if problems or (missing and not os.environ.get("RAY_ADDRESS")):

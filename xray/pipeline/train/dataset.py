@@ -88,7 +88,7 @@ class TrainingData:
         samples: the images that exist, by scenario.
         folds: of the photographs, by id.
         groups: of the photographs that are not alone, by id.
-        preparations: by model.
+        preparations: by model; none of models whose heads alone are trained.
         cached: references to prepared images in Ray's object store, by scenario and preparation; others are streamed.
         made_from: hashes of all this (see `xray.runs.dependencies`), taken before it was read.
     """
@@ -114,7 +114,8 @@ class TrainingData:
         made_from = run.store.dependencies().of_training(scenarios)
         categories = tuple(category.name for category in run.recipe.categories or ())
         folds = {row["image_id"]: row["fold"] for row in run.store.table("folds", ["image_id", "fold"]).to_pylist()}
-        preparations = {trial.model: _preparation(run, trial) for trial in trials}
+        whole = [trial for trial in trials if trial.training.tune == "all"]
+        preparations = {trial.model: _preparation(run, trial) for trial in whole}
         groups = shared_groups(run.store.table("source", GROUPED_BY))
         samples = _samples(run, trials, categories)
         data = cls(run.uri, categories, samples, folds, groups, preparations, {}, made_from)
@@ -139,8 +140,9 @@ class TrainingData:
         missing = [name for label, name in enumerate(self.categories) if label not in labels]
         if missing:
             raise ConfigError(f"{trial.name}: no image of {', '.join(map(repr, missing))} is left to train on")
-        if not split.validation or not split.test:
-            purpose = "choose the best epoch" if split.test else "test"
+        needs_validation = trial.training.tune == "all" or trial.training.chooses
+        if (needs_validation and not split.validation) or not split.test:
+            purpose = "validate" if split.test else "test"
             raise ConfigError(f"{trial.name}: no image is left to {purpose} with")
 
 

@@ -21,6 +21,7 @@ from xray.core.hashing import digest
 from xray.core.progress import Progress
 from xray.core.uri import open_store
 from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.heads import train_heads
 from xray.pipeline.train.ray_tune import ProgressCallback, run_tuner
 from xray.pipeline.train.resources import TrialResources
 from xray.pipeline.train.search import search_settings
@@ -109,6 +110,8 @@ def sweep(
 ) -> SweepResult:
     """Train and test every trial that is not done, as many at once as the cluster allows.
 
+    With `tune: head`, features of the images that have none are computed first.
+
     Args:
         run: with images, and a recipe with `training`.
         models: only these.
@@ -132,6 +135,8 @@ def sweep(
             _LOG.warning("%s starts again from its first epoch: its checkpoint is damaged", trial.name)
     data = TrainingData.load(run, missing)
     with connected():
+        if missing[0].training.tune == "head":
+            return SweepResult(selected, _failures(run, missing, train_heads(run, missing, data)))
         data = cache_in_object_store(data, missing)
         layout = TrialResources.of(missing[0].training, resources(), streams=not data.cached)
         ready, failed = _search(run, missing, data, layout)

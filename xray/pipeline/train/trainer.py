@@ -19,18 +19,17 @@ from ray.train.torch import TorchTrainer
 from xray.core import schema
 from xray.core.device import configure_worker
 from xray.core.environment import environment
-from xray.core.errors import ConfigError, XrayError
+from xray.core.errors import XrayError
 from xray.core.hashing import digest
 from xray.core.uri import open_store
 from xray.models.weights.checkpoint import weights_sha256
-from xray.pipeline.train.dataset import TrainingData
+from xray.pipeline.train.dataset import Samples, TrainingData
 from xray.pipeline.train.learner import Learner, Worker
+from xray.pipeline.train.results import commit_trial, predict_scenario
 from xray.pipeline.train.streaming import feed_for
 from xray.runs.checkpoints import Checkpoints
 from xray.runs.folder import RunFolder
 from xray.runs.folds import Split
-from xray.runs.predictions import names_donor, predictions_table
-from xray.runs.receipts import training
 from xray.runs.trial import Trial
 
 Report = Callable[[dict[str, Any]], None]
@@ -136,20 +135,18 @@ def _commit_results(learner: Learner, data: TrainingData, checkpoints: Checkpoin
     Raises:
         XrayError: a tested scenario has no images, or the disk is full.
     """
-    trial, run, split = learner.trial, RunFolder(data.uri, trust=True), data.split(learner.trial)
-    started = time.perf_counter()
+    trial, split, started = learner.trial, data.split(learner.trial), time.perf_counter()
     learner.use_best()
     facts = _facts(learner, data, split)
-    by_scenario = {name: _predictions(learner, data, split, facts["weights"], name) for name in trial.tests}
+
+    def predict(samples: Samples) -> Mapping[str, Any]:
+        own = samples.scenario == trial.scenario
+        return learner.predict(samples, learner.feed if own else feed_for(data, samples.scenario, trial.model))
+
+    by_scenario = {name: predict_scenario(trial, data, split, facts["weights"], name, predict) for name in trial.tests}
     history = pa.Table.from_pylist([_history_row(trial, row) for row in learner.history], schema=schema.HISTORY)
-    metadata = {"trial": [trial.model, trial.scenario, *trial.numbers], "categories": list(data.categories), **facts}
-    name, file_entry = checkpoints.finish(learner.best, metadata)
-    counts = {scenario: {schema.OK: len(table)} for scenario, table in by_scenario.items()}
     seconds = time.perf_counter() - started + sum(row["seconds"] for row in learner.history)
-    tables = {"predictions": (pa.concat_tables(by_scenario.values()), None), "history": (history, None)}
-    written = {"weights": {"path": ["trials", trial.model, trial.scenario, trial.shard, name], **file_entry}}
-    stage, made_from = training(trial.model, trial.scenario), data.inputs(trial.scenario, *trial.tests)
-    run.store.commit(stage, trial.shard, tables, counts, seconds, facts, written, made_from)
+    commit_trial(trial, data, learner.best, facts, by_scenario, history, seconds)
     checkpoints.drop_state()  # only now: a training that dies during its test must not start over
 
 
@@ -171,32 +168,3 @@ def _facts(learner: Learner, data: TrainingData, split: Split) -> dict[str, Any]
         "device": learner.worker.device,
         "environment": environment(),
     }
-
-
-def _predictions(learner: Learner, data: TrainingData, split: Split, weights: str, scenario: str) -> pa.Table:
-    """Predict the tested photographs in one scenario (PREDICTIONS)."""
-    trial, samples = learner.trial, data.samples[scenario].of_images(split.test)
-    if not len(samples):
-        raise ConfigError(f"{trial.name}: scenario {scenario!r} has no image to test it on; run `xray generate` first")
-    feed = learner.feed if scenario == trial.scenario else feed_for(data, scenario, trial.model)
-    donors = pa.array(samples.donor_category, pa.string(), from_pandas=True)
-    images = {
-        "sample_id": samples.sample_id,
-        "image_id": samples.image_id,
-        "category": [data.categories[label] for label in samples.label_N],
-        "variant": samples.variant,
-        "donor_category": donors,
-    }
-    constant = {
-        "scenario": scenario,
-        "model": trial.model,
-        "weights": weights,
-        "trained_on": trial.scenario,
-        "fold": trial.fold,
-        "repeat": trial.repeat,
-    }
-    predicted = learner.predict(samples, feed)
-    own_label = {category: (label,) for label, category in enumerate(data.categories)}
-    columns: dict[str, Any] = {name: [value] * len(samples) for name, value in constant.items()}
-    columns |= {**predicted, "names_donor": names_donor(predicted["top1"].tolist(), donors.to_pylist(), own_label)}
-    return predictions_table(pa.table(images), columns)

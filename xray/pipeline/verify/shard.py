@@ -164,9 +164,9 @@ def _row_problems(run: RunFolder, stage: Stage, receipt: Receipt, tables: Mappin
         yield from _provenance_problems(tables["images"], planned)
         if status_counts(tables["images"]) != receipt.counts:
             yield "the receipt counts other images than there are"
-    if "predictions" in tables:
-        predicted = _ids(tables["predictions"], "sample_id")
-        if stage[0] == "evaluate" and (images := _image_ids(run, shard)) is not None:
+    for name in tables.keys() & {"predictions", "features"}:
+        predicted = _ids(tables[name], "sample_id")
+        if stage[0] != "train" and (images := _image_ids(run, shard)) is not None:
             yield from _compare("sample_id", predicted, images)
         elif repeated := len(predicted) - len(set(predicted)):
             yield f"sample_id: {repeated:,} twice"

@@ -23,7 +23,7 @@ from xray.runs.receipts import DERIVED, GENERATE, MASK, REMOVE, Stage
 from xray.runs.store import WORKS
 
 _READERS = 16
-_FOLDERS = ("source", "plan", "masks", "removed", "images", "predictions", "history", "receipts", "trials")
+_FOLDERS = ("source", "plan", "masks", "removed", "images", "predictions", "features", "history", "receipts", "trials")
 """Folders in which every file is a receipt, or is named by a receipt or by the plan."""
 
 
@@ -193,7 +193,7 @@ def _missing(
             missing[stage] = len(batches - names - _masked_with_images(run, receipted.get(GENERATE, set())))
         elif stage == REMOVE:
             missing[stage] = len(batches - names) if run.recipe.needs_removed else 0
-        elif stage[0] != "train":
+        elif stage[0] not in ("features", "train"):  # the features of finished trainings may be missing
             missing[stage] = len(shards - names)
     return missing
 
