@@ -122,8 +122,9 @@ class PartlyRead:
 
     def __init__(self, file: Committed) -> None:
         self.file = file
-        self._content = np.zeros(file.facts["bytes"], np.uint8).data  # takes no memory where nothing is written
-        self._read(_between(file.chunks, len(self._content)))
+        with file.opened() as stream:  # of the recorded size, or no memory is taken for it
+            self._content = np.zeros(file.facts["bytes"], np.uint8).data
+            self._read(stream, _between(file.chunks, len(self._content)))
         file.require(_hash_rest(self._content, file.chunks) == file.facts["rest"])
 
     @property
@@ -140,15 +141,15 @@ class PartlyRead:
         """
         columns = len(self.file.chunks) // of
         chunks = [chunk for group in row_groups for chunk in self.file.chunks[columns * group : columns * (group + 1)]]
-        self._read([(start, stop) for start, stop, _ in chunks])
+        with self.file.opened() as stream:
+            self._read(stream, [(start, stop) for start, stop, _ in chunks])
         for start, stop, recorded in chunks:
             self.file.require(xxhash.xxh3_64_hexdigest(self._content[start:stop]) == recorded)
 
-    def _read(self, ranges: Sequence[tuple[int, int]]) -> None:
-        with self.file.opened() as stream:
-            for start, stop in ranges:
-                stream.seek(start)
-                self.file.require(stream.readinto(self._content[start:stop]) == stop - start)
+    def _read(self, stream: pa.NativeFile, ranges: Sequence[tuple[int, int]]) -> None:
+        for start, stop in ranges:
+            stream.seek(start)
+            self.file.require(stream.readinto(self._content[start:stop]) == stop - start)
 
 
 def image_facts(data: bytes, table_schema: pa.Schema) -> dict[str, Any]:

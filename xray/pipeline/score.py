@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xray.core.errors import ConfigError
+from xray.core.errors import ConfigError, DamagedError
 from xray.core.schema import OK, SCORES
 from xray.pipeline import edits
 from xray.runs.groups import GROUPED_BY, join_shared_groups
@@ -208,8 +209,23 @@ def read_predictions(store: edits.Tables, recipe: Mapping[str, Any], more: Seque
     table = store.table("predictions", columns, dictionaries=[name for name in _TEXTS if name in columns])
     empty = [name for name in ("repeat", *segmentation.COLUMNS) if table[name].null_count == len(table) > 0]
     predictions = _with_categories(table.drop_columns(empty))
+    _check_once(predictions)
     predictions = edits.with_image_facts(predictions, recipe, store)
     return join_shared_groups(predictions, store.table("source", GROUPED_BY))
+
+
+def _check_once(predictions: pd.DataFrame) -> None:
+    """Raise a DamagedError if a model has two predictions on one image, as where two receipts name the same file."""
+    key_N = np.zeros(len(predictions), np.int64)
+    for name in ("model", "trained_on", "fold", "repeat", "scenario", "image_id", "variant"):
+        if name in predictions:
+            codes_N, values = pd.factorize(predictions[name], use_na_sentinel=False)
+            key_N = key_N * max(1, len(values)) + codes_N
+    if twice := len(key_N) - len(pd.unique(key_N)):
+        raise DamagedError(
+            f"{twice:,} of {len(key_N):,} predictions are there twice: receipts name files of other shards; "
+            "`xray verify RUN` says which"
+        )
 
 
 def _with_categories(table: pa.Table) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class ReceiptFiles:
             return kept[1]
         uri = self._uri(stage, shard)
         receipt = Receipt.of(check_checksum(read_committed(uri), location(uri)), location(uri))
+        receipt.check_of(stage, shard, location(uri))
         if signature is not None:
             self._kept[stage, shard] = signature, receipt
         return receipt

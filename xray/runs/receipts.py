@@ -19,6 +19,16 @@ GENERATE: Stage = ("generate",)
 DERIVED: Stage = ("derived",)
 """Not a stage of shards: tables such as `scores`, whose facts are kept as receipts are."""
 
+_TABLES = {
+    "mask": {"masks"},
+    "remove": {"removed"},
+    "generate": {"images"},
+    "evaluate": {"predictions"},
+    "features": {"features"},
+    "train": {"predictions"},
+}
+"""The tables that each kind of stage always leaves."""
+
 
 def evaluation(model: str) -> Stage:
     """The stage of evaluating one model."""
@@ -115,7 +125,7 @@ class Receipt:
             numbers += [entry["bytes"] for entry in receipt.files.values()]
             texts = [receipt.shard, *receipt.made_from.values(), *receipt.content.values()]
             faulty = [name for name, entry in receipt.files.items() if not _is_file_entry(name, entry)]
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise _damaged(name, repr(error)) from error
         if outside := [part for part in names if not _is_name(part)]:
             raise _damaged(name, f"it names a file outside of the run, by {outside[0]!r}")
@@ -126,6 +136,24 @@ class Receipt:
         if not isinstance(receipt.seconds, int | float) or not isinstance(receipt.facts, Mapping):
             raise _damaged(name, "its seconds must be a number, its facts a mapping")
         return receipt
+
+    def check_of(self, stage: Stage, shard: str, name: str) -> None:
+        """Check that this can be the receipt of a shard; its files may be those of another shard with the same rows.
+
+        Raises:
+            DamagedError: it is of another shard, or lacks a table of the stage or the number of its rows, or its files
+                are not in the folders of the stage.
+        """
+        if self.shard != shard:
+            raise _damaged(name, f"it is that of {self.shard[:80]!r}")
+        if lacking := sorted(_TABLES.get(stage[0], set()) - self.files.keys()):
+            raise _damaged(name, f"it names no file of {lacking[0]!r}")
+        for table, entry in self.files.items():
+            folder = ["trials", *stage[1:]] if table == "weights" else [table, *stage[1:]]
+            if entry["path"][: len(folder)] != folder or len(entry["path"]) != len(folder) + 1 + (table == "weights"):
+                raise _damaged(name, f"its file of {table!r} is not in {'/'.join(folder)}")
+            if table != "weights" and "rows" not in entry:
+                raise _damaged(name, f"it does not say how many rows {table!r} has")
 
     @property
     def bytes(self) -> int:
@@ -154,7 +182,21 @@ def _is_file_entry(name: str, entry: Mapping[str, Any]) -> bool:
         and isinstance(entry.get("sha256", "" if name == "weights" else None), str)
         and isinstance(extends, list)
         and all(isinstance(one, str) for one in extends)
+        and _are_chunks(entry.get("chunks", []), entry["bytes"])
+        and isinstance(entry.get("rest", None if entry.get("chunks") else ""), str)
     )
+
+
+def _are_chunks(chunks: Any, size: int) -> bool:
+    """Whether these are parts of a file, one after the other, each with its hash."""
+    if not isinstance(chunks, list):
+        return False
+    end = 0
+    for start, stop, sha in chunks:
+        if not (_is_size(start) and _is_size(stop) and end <= start <= stop <= size and isinstance(sha, str)):
+            return False
+        end = stop
+    return True
 
 
 def _is_size(value: object) -> bool:

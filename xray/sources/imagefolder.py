@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
@@ -35,6 +36,10 @@ def relative_key(uri: str, root: str) -> str:
     below = unquote_to_bytes(urlsplit(uri).path.removeprefix(urlsplit(root).path).lstrip("/"))
     text = below.decode("utf-8", "surrogateescape")
     return re.sub("[%\udc80-\udcff]", lambda match: quote_from_bytes(match[0].encode("utf-8", "surrogateescape")), text)
+
+
+_kept: dict[int, tuple[tuple[Category, ...], Assignment]] = {}
+"""What labels say, by the id of the source that read them; not part of it, since sources travel between processes."""
 
 
 @settings
@@ -196,8 +201,13 @@ class ImageFolder(Source):
         return match_labels(read_labels(self.labels, root, [one.key for one in photographs]), photographs)
 
     def _assigned(self, categories: Sequence[Category]) -> Assignment:
+        """Read the labels; what was read last is kept, since `candidates` and `notes` both need it."""
         assert self.labels is not None
-        return Assignment(self._photographs(), self._labelled(), categories, self.labels.several)
+        if (kept := _kept.get(id(self))) is None or kept[0] != tuple(categories):
+            found = Assignment(self._photographs(), self._labelled(), categories, self.labels.several)
+            kept = _kept[id(self)] = tuple(categories), found
+            weakref.finalize(self, _kept.pop, id(self), None)
+        return kept[1]
 
     def _photographs(self) -> list[Candidate]:
         """Return all photographs below the root, without category; no images in folders of masks beside them."""

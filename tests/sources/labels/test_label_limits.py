@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from xray.core.errors import ConfigError
+from xray.sources.categories import load_categories
+from xray.sources.imagefolder import ImageFolder
+from xray.sources.labels import Labels
 from xray.sources.labels.json_files import read_json
 from xray.sources.labels.names import read_names
 from xray.sources.labels.tables import from_records, read_table
@@ -65,3 +68,16 @@ def test_a_matlab_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> N
     (tmp_path / "meta.mat").write_bytes(header + tag + variable)
     with pytest.raises(ConfigError, match="16 MB"):
         read_names(str(tmp_path / "meta.mat"))
+
+
+def test_labels_are_read_once_by_a_source(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").write_bytes(b"")
+    (tmp_path / "labels.csv").write_text("image,label\na.png,dog\n")
+    settings = {"root": str(tmp_path / "photos"), "labels": Labels(file=str(tmp_path / "labels.csv"))}
+    source, categories = ImageFolder(**settings), load_categories(["dog"])
+    before = list(source.candidates(categories)), source.notes(categories)
+    (tmp_path / "labels.csv").write_text("image,label\na.png,cat\n")
+    assert (list(source.candidates(categories)), source.notes(categories)) == before
+    with pytest.raises(ConfigError):
+        next(ImageFolder(**settings).candidates(categories))

@@ -49,9 +49,10 @@ def read_labels(labels: Labels, root: str, keys: Sequence[str]) -> LabelFile:
         raise ConfigError(f"no labels {labels.file!r}: neither here nor in {folder!r}", ("labels",))
     parts = [_named(_read(labels, uri), labels, uri) for uri in uris]
     formats = ", ".join(dict.fromkeys(part.format for part in parts))
+    folders = map(_folder, uris)
     entries = [
-        entry._replace(folder=_folder(uri))
-        for uri, part in zip(uris, parts, strict=True)
+        entry._replace(folder=folder)
+        for folder, part in zip(folders, parts, strict=True)
         for entry in part.entries
         if entry.label
     ]
