@@ -34,7 +34,7 @@ from PIL import Image
 
 from chaos.mutations import mutate
 from xray.core.errors import ConfigError, Rejected
-from xray.core.images import ANY, Decoded, Limits, decode, read_header
+from xray.core.images import Decoded, Limits, decode, read_header
 from xray.core.perceptual_hash import hash_of_file
 from xray.masks.base import AnnotationFile
 from xray.masks.formats.png import Png
@@ -176,7 +176,7 @@ def read_all(data: bytes, photograph: Decoded) -> tuple[str, list[tuple[str, str
     """Read a file in every way; return its outcome as a photograph, and exceptions that are no rejection."""
     problems, outcome = [], "ok"
     ways = [lambda: read_header(data), lambda: decode(data, name="a.jpg"), lambda: decode(data, Limits(min_side=1))]
-    ways.append(lambda: hash_of_file(data, read_header(data, ANY), ANY))
+    ways.append(lambda: hash_of_file(data, read_header(data, Limits(min_side=1)), Limits(min_side=1)))
     ways += [lambda values=values: Png(root="m", values=values).read_image(data, photograph) for values in _MEANINGS]
     ways.append(lambda: Png(root="m").resolve([AnnotationFile("a.png", data, WIDTH, HEIGHT)]))
     for way in ways:

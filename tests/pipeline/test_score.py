@@ -8,9 +8,9 @@ import pytest
 
 from xray.cli.summary import summary
 from xray.core import schema
-from xray.core.errors import XrayError
+from xray.core.errors import DamagedError, XrayError
 from xray.core.schema import PREDICTIONS, SCORES
-from xray.pipeline.score import robustness, score, score_predictions
+from xray.pipeline.score import _check_once, robustness, score, score_predictions
 from xray.statistics import cross_terms
 
 
@@ -336,3 +336,15 @@ def test_many_scenarios_are_numbered():
     text = summary(score_predictions(table.to_pandas()))
     assert "(1) a_scenario_with_a_long_name_0, (2)" in text
     assert max(len(line) for line in text.splitlines() if "45.0" in line) < 100
+
+
+def test_predictions_that_are_there_twice_are_refused() -> None:
+    rows = pd.DataFrame(
+        {"model": "m", "trained_on": "pretrained", "fold": -1, "scenario": "grey", "variant": [0, 1, 0]}
+    )
+    rows["image_id"] = pd.Categorical(["a", "a", "b"])
+    _check_once(rows)
+    with pytest.raises(DamagedError, match="1 of 4 predictions"):
+        _check_once(pd.concat([rows, rows.iloc[:1]], ignore_index=True))
+    trained = pd.concat([rows.assign(repeat=0), rows.assign(repeat=1)], ignore_index=True)
+    _check_once(trained)

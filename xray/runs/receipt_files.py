@@ -36,14 +36,19 @@ class ReceiptFiles:
         """Read the receipt of a shard in a stage.
 
         Raises:
-            Rejected: there is none.
-            DamagedError: it is not as it was written, or names a file outside of the run.
+            DamagedError: it is missing, not as it was written, that of another shard, or names a file elsewhere.
         """
         signature, kept = self._signature(stage, shard), self._kept.get((stage, shard))
         if kept is not None and signature is not None and kept[0] == signature:
             return kept[1]
         uri = self._uri(stage, shard)
-        receipt = Receipt.of(check_checksum(read_committed(uri), location(uri)), location(uri))
+        try:
+            data = read_committed(uri)
+        except Rejected as verdict:
+            cause = verdict.detail or verdict.reason
+            mend = "`xray verify RUN` lists all damage"
+            raise DamagedError(f"{location(uri)} cannot be read ({cause}); {mend}") from None
+        receipt = Receipt.of(check_checksum(data, location(uri)), location(uri))
         receipt.check_of(stage, shard, location(uri))
         if signature is not None:
             self._kept[stage, shard] = signature, receipt
@@ -53,7 +58,7 @@ class ReceiptFiles:
         """Read the receipt of a shard in a stage; None if there is none, or a damaged one."""
         try:
             return self.read(stage, shard)
-        except (ConfigError, DamagedError, Rejected):
+        except (ConfigError, DamagedError):
             return None
 
     def exists(self, stage: Stage, shard: str) -> bool:

@@ -53,7 +53,7 @@ from xray.runs.receipts import (
     training_shard,
 )
 
-_SCHEMAS = {
+SCHEMAS: Mapping[str, pa.Schema] = {
     "source": schema.SOURCE,
     "backgrounds": schema.BACKGROUNDS,
     "plan": schema.PLAN,
@@ -116,13 +116,13 @@ class Store:
         """
         files = dict(written or {})
         for name, (table, row_groups) in tables.items():
-            data = to_parquet(table.cast(_SCHEMAS[name]), row_groups)
+            data = to_parquet(table.cast(SCHEMAS[name]), row_groups)
             names = (name, *stage[1:], f"{shard}.parquet")
             write_bytes(self.path(*names), data)
             files[name] = {
                 "path": list(names),
                 **file_facts(data),
-                **image_facts(data, _SCHEMAS[name]),
+                **image_facts(data, SCHEMAS[name]),
                 "rows": len(table),
                 **({"extends": list(extends)} if extends else {}),
             }
@@ -320,7 +320,7 @@ class Store:
         self, receipt: Receipt, table: str, columns: Sequence[str] | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         """The rows of a table that a receipt vouches for; see `shard_table`."""
-        return TableReader(_SCHEMAS[table], columns, where).read([self.committed_file(receipt, table)])
+        return TableReader(SCHEMAS[table], columns, where).read([self.committed_file(receipt, table)])
 
     def _files(self, table: str, shards: Collection[str] | None) -> Iterator[Committed]:
         if table in ("source", "plan", "backgrounds", "folds"):
@@ -384,7 +384,7 @@ class Store:
             DamagedError: a file is not as it was committed.
         """
         files = list(self._files(name, shards))
-        known = _SCHEMAS.get(name)
+        known = SCHEMAS.get(name)
         if known is None:
             if not files:
                 written = "`xray score` and `xray realism` write those of results"

@@ -39,7 +39,7 @@ def path_of(name: str) -> tuple[str, ...]:
         parts = urlsplit(text)
         local = parse_qs(parts.query).get("d")
         text = local[0] if local else unquote(parts.path)
-    elif re.search(r"\.\w{2,5}\?", text):
+    elif "?" in text and re.search(r"\.\w{2,5}\?", text):
         text = text.partition("?")[0]
     text = unicodedata.normalize("NFC", text.replace("\\", "/"))
     return tuple(part for part in text.split("/") if part not in ("", ".", "..") and not part.endswith(":"))

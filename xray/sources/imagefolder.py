@@ -38,6 +38,7 @@ def relative_key(uri: str, root: str) -> str:
     return re.sub("[%\udc80-\udcff]", lambda match: quote_from_bytes(match[0].encode("utf-8", "surrogateescape")), text)
 
 
+_read: dict[int, Labelled] = {}
 _kept: dict[int, tuple[tuple[Category, ...], Assignment]] = {}
 """What labels say, by the id of the source that read them; not part of it, since sources travel between processes."""
 
@@ -194,14 +195,17 @@ class ImageFolder(Source):
         return counted_note(sure, f"folder lies {text}", f"folders lie {text}")
 
     def _labelled(self) -> Labelled:
-        """Return what the labels say about the photographs."""
+        """Return what the labels say about the photographs; they are read once."""
         assert self.labels is not None
-        photographs = self._photographs()
-        root = to_uri(self.root)
-        return match_labels(read_labels(self.labels, root, [one.key for one in photographs]), photographs)
+        if id(self) not in _read:
+            photographs, root = self._photographs(), to_uri(self.root)
+            labels = read_labels(self.labels, root, [one.key for one in photographs])
+            _read[id(self)] = match_labels(labels, photographs)
+            weakref.finalize(self, _read.pop, id(self), None)
+        return _read[id(self)]
 
     def _assigned(self, categories: Sequence[Category]) -> Assignment:
-        """Read the labels; what was read last is kept, since `candidates` and `notes` both need it."""
+        """Assign the labels; what was assigned last is kept, since `candidates` and `notes` both need it."""
         assert self.labels is not None
         if (kept := _kept.get(id(self))) is None or kept[0] != tuple(categories):
             found = Assignment(self._photographs(), self._labelled(), categories, self.labels.several)

@@ -17,12 +17,13 @@ from xray.cli.main import app
 from xray.core.checksummed import with_checksum
 from xray.core.errors import ConfigError, DamagedError, XrayError
 from xray.core.files import paths_below, write_bytes
+from xray.core.parquet import to_parquet
 from xray.core.schema import PREDICTIONS
 from xray.pipeline.plan.plan import write_plan
 from xray.pipeline.plan.survey import survey
 from xray.pipeline.verify.verify import VerifyReport, verify
 from xray.runs.folder import RunFolder
-from xray.runs.receipts import DERIVED, GENERATE, evaluation
+from xray.runs.receipts import DERIVED, GENERATE, evaluation, file_facts
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,42 @@ def test_predictions_of_other_images(run: RunFolder) -> None:
     assert not report.sound  # it is not complete
     run.store.commit(evaluation("m"), shard, {"predictions": (table.slice(1), None)}, counts, 0)
     assert [problem.detail for problem in verify(run).problems] == ["sample_id: 1 missing"]
+
+
+def _reseal(run: RunFolder, shard: str, data: bytes) -> None:
+    """Write other bytes as the images of a shard, and let its receipt vouch for them."""
+    receipt = run.store.receipt(GENERATE, shard)
+    entry = {key: receipt.files["images"][key] for key in ("path", "rows")}
+    write_bytes(run.store.path(*entry["path"]), data)
+    run.store.receipt_files.write(GENERATE, replace(receipt, files={"images": entry | file_facts(data)}))
+
+
+@pytest.mark.parametrize("change", ["lacks a column", "other types", "no Parquet"])
+def test_tables_of_another_form_are_named(run: RunFolder, change: str) -> None:
+    shard = run.plan.shards()[0]
+    table = run.store.shard_table(GENERATE, "images", shard)
+    other = {
+        "lacks a column": table.drop_columns(["sample_id"]),
+        "other types": pa.table({name: list(range(len(table))) for name in table.column_names}),
+    }.get(change)
+    _reseal(run, shard, b"PAR1 no" if other is None else to_parquet(other))
+    assert ("changed", f"images/{shard}.parquet") in problems(verify(run))
+
+
+@pytest.mark.parametrize("form", ["folder", "pipe", "dangling link", "loop"])
+def test_a_receipt_that_is_no_file_is_no_traceback(run: RunFolder, form: str) -> None:
+    shard = run.plan.shards()[0]
+    path = folder_of(run) / "receipts/generate" / f"{shard}.json"
+    path.unlink()
+    if form == "folder":
+        path.mkdir()
+    elif form == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path if form == "loop" else "/nowhere")
+    with pytest.raises(DamagedError, match=shard):
+        run.store.receipt(GENERATE, shard)
+    verify(run)
 
 
 def test_only_orphans_are_cleaned(run: RunFolder) -> None:

@@ -54,7 +54,7 @@ def load_label_image(data: bytes | None, decoded: Decoded) -> tuple[Image.Image,
         image = images.open_image(data)
         with rejecting("corrupt_image"):
             orientation = _own_orientation(image, decoded) or orientation_of_mask(*image.size, decoded)
-        return _load(image, data), orientation
+        return _load(image, data, decoded.image.shape[0] * decoded.image.shape[1]), orientation
 
 
 @contextlib.contextmanager
@@ -80,8 +80,11 @@ def _own_orientation(image: Image.Image, decoded: Decoded) -> int | None:
     return own if own > 1 and same_shape((width, height), decoded.image.shape[1::-1]) else None
 
 
-def _load(image: Image.Image, data: bytes) -> Image.Image:
-    """Decode the pixels of an open mask; raise Rejected if they do not say one mask."""
+def _load(image: Image.Image, data: bytes, pixels: int) -> Image.Image:
+    """Decode the pixels of an open mask of a photograph of that many; raise Rejected if they do not say one mask."""
+    most = max(pixels, images.DEFAULT.max_pixels)
+    if image.width * image.height > most:
+        raise Rejected("too_many_pixels", f"mask {image.width}×{image.height}, at most {most:,} pixels")
     if image.mode == "LAB":
         raise Rejected("corrupt_mask", "Lab colours: save it as grey")
     with rejecting("corrupt_image"):
@@ -126,7 +129,8 @@ def _opened(file: AnnotationFile) -> list[_Opened]:
     photo, seen, parts = (file.width, file.height), list[_Opened](), list[bytes]()
     with contextlib.suppress(Rejected):  # which says so later
         parts = _parts(file.data, photo)
-    for opened in map(_open, parts):
+    for part in parts:
+        opened = _open(part, file.width * file.height)
         if opened is None:
             continue
         size, mask = opened
@@ -180,12 +184,12 @@ class MaskImages(Annotations):
                 raise Rejected("mask_wrong_size", f"parts of {_sizes(mask)} and {_sizes(other)}")
             mask, notes = mask | other, tuple(dict.fromkeys((*notes, *more)))
         if not mask.any():
-            self._check_empty(parts[0])
+            self._check_empty(parts[0], height * width)
         return mask, notes
 
-    def _check_empty(self, data: bytes) -> None:
+    def _check_empty(self, data: bytes, pixels: int) -> None:
         """Refuse a mask without any pixel by its values, if it has others than the background's."""
-        image = _open(data)
+        image = _open(data, pixels)
         with rejecting("corrupt_mask"):
             seen = None if image is None else Seen.of("", Numbers.of(image[1]))
         if seen is not None and seen.labels != (0,):
@@ -236,10 +240,10 @@ def _thinned(image: Image.Image) -> Image.Image:
     return image if step == 1 else image.resize(size, Image.Resampling.NEAREST)
 
 
-def _open(data: bytes) -> tuple[tuple[int, int], Image.Image] | None:
+def _open(data: bytes, pixels: int) -> tuple[tuple[int, int], Image.Image] | None:
     """Return the size of a mask and some of its pixels; None if it is damaged: its photograph is rejected later."""
     try:
-        image = _load(images.open_image(data), data)
+        image = _load(images.open_image(data), data, pixels)
         with rejecting("corrupt_mask"):
             return image.size, _thinned(image)
     except Rejected:

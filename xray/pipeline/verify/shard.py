@@ -26,6 +26,7 @@ from xray.runs.dependencies import Dependencies
 from xray.runs.folder import RunFolder
 from xray.runs.ids import ShardId
 from xray.runs.receipts import GENERATE, MASK, REMOVE, Receipt, Stage, file_facts
+from xray.runs.store import SCHEMAS
 
 PROBLEM_KINDS = {
     "damaged": "a receipt, or the plan itself, is not as it was written",
@@ -104,7 +105,7 @@ def inspect_shard(
     if receipt.shard != shard:
         report("damaged", receipt_path, f"it belongs to {receipt.shard}")
     for name, entry in receipt.files.items():
-        result = read_file(run.store.path(*entry["path"]), entry)
+        result = read_file(run.store.path(*entry["path"]), entry, SCHEMAS.get(name))
         if isinstance(result, pa.Table):
             tables[name] = result
         elif result is not None:
@@ -133,8 +134,13 @@ def fault(error: Exception, uri: str) -> str:
     return str(error).partition("; ")[0].removeprefix(f"{location(uri)} ")
 
 
-def read_file(uri: str, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] | None:
-    """Read a committed file: its table, the kind and detail of a problem, or None for a sound file without `rows`."""
+def read_file(
+    uri: str, entry: Mapping[str, Any], columns: pa.Schema | None = None
+) -> pa.Table | tuple[str, str] | None:
+    """Read a committed file: its table, the kind and detail of a problem, or None for a sound file without `rows`.
+
+    `columns`: of its table; those that can be null may be missing.
+    """
     try:
         data = read_committed(uri)
     except Rejected as verdict:
@@ -144,8 +150,23 @@ def read_file(uri: str, entry: Mapping[str, Any]) -> pa.Table | tuple[str, str] 
         return "changed", ", ".join(f"{key} {_short(now)} instead of {_short(before)}" for key, now, before in changed)
     if "rows" not in entry:
         return None
-    table = pq.read_table(pa.BufferReader(data))
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        return "changed", f"no Parquet file: {' '.join(str(error).split())}"
+    if columns is not None and (problem := _column_problem(table.schema, columns)):
+        return "changed", problem
     return table if len(table) == entry["rows"] else ("rows", f"{len(table):,} rows instead of {entry['rows']:,}")
+
+
+def _column_problem(found: pa.Schema, expected: pa.Schema) -> str | None:
+    for field in expected:
+        if field.name not in found.names:
+            if not field.nullable:
+                return f"it has no column {field.name!r}"
+        elif (kind := found.field(field.name).type) != field.type:
+            return f"its column {field.name!r} is of type {kind} instead of {field.type}"
+    return None
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,8 +61,9 @@ def match_labels(file: LabelFile, photographs: Sequence[Candidate]) -> Labelled:
         ConfigError: no photograph has a label; shows names of both.
     """
     by_path: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+    folder_of = functools.cache(path_of)
     for entry in file.entries:
-        by_path[path_of(entry.folder) + path_of(entry.image)].append(entry)
+        by_path[folder_of(entry.folder) + path_of(entry.image)].append(entry)
     images = list(by_path.values())
     names = [entries[0].image for entries in images]
     matches = ImageNames(list(by_path)).match(photographs)

@@ -24,6 +24,8 @@ from xray.sources.labels.tables import GROUND_TRUTH, read_table
 from xray.sources.labels.xml_files import read_xml
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_MAX_BYTES = 600_000_000
+"""Of a label file: COCO's largest annotations have 0.5 GB."""
 _IMAGENET = re.compile(r"ILSVRC2012_val_\d{8}")
 
 
@@ -80,7 +82,7 @@ def _read(labels: Labels, uri: str) -> LabelFile:
     if name == colours.LABELMAP:
         return read_class_masks(join(posixpath.dirname(uri), colours.FOLDER))
     try:
-        text = decode_text(files.read_bytes(uri))
+        text = decode_text(files.read_bytes(uri, _MAX_BYTES))
     except MALFORMED as error:
         raise unreadable(name, "labels", problem_of(error)) from error
     if name.lower().endswith((".yaml", ".yml")):  # YOLO's data.yaml lies above the labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import posixpath
 import re
@@ -25,8 +26,9 @@ _LABEL = (
     *("species", "breed", "target", "choice", "annotation", "predictionstring"),
     *("class_id", "classid", "category_id", "label_id", "labelid", "class_index", "index", "y"),
 )
-_MAX_COLUMNS = 50_000
+_MAX_COLUMNS, _MAX_ROWS = 50_000, 2_000_000
 GROUND_TRUTH = "ImageNet's ground truth"
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _WNID_BOX = re.compile(r"(n\d{8})( \d+){4}")
 
 
@@ -39,11 +41,18 @@ def read_table(text: str, file: str, columns: Columns = (None, None)) -> LabelFi
         columns: names of the columns of images and labels; None: found by name.
 
     Raises:
-        ConfigError: no column can be taken for images, or for labels; names the columns that are there.
+        ConfigError: no column can be taken for images, or for labels; names the columns that are there. Or too many
+            rows.
 
     >>> read_table("1.jpg red fox\n2.jpg cello\n", "labels.txt").entries[0].label
     'red fox'
     """
+    if (rows_seen := text.count("\n")) > _MAX_ROWS:
+        raise ConfigError(
+            f"{file!r} has {rows_seen:,} rows, at most {_MAX_ROWS:,} are read: keep those of your photographs, or split "
+            "it and write `labels: part_*.csv`",
+            ("labels",),
+        )
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise ConfigError(f"{file!r} is empty", ("labels",))
@@ -118,7 +127,7 @@ def _without_heading(rows: Sequence[Sequence[str]], file: str) -> LabelFile:
 
 
 def _is_number(text: str) -> bool:
-    return bool(re.fullmatch(r"-?\d+(\.\d+)?", text.strip()))
+    return _NUMBER.fullmatch(text.strip()) is not None
 
 
 def from_records(
@@ -135,14 +144,16 @@ def from_records(
     image = find_column(names, columns[0], IMAGE_COLUMNS)
     if image is None:
         raise _unknown_columns(file, names, "image", "image_column")
-    texts = {name for record in records for name, cell in record.items() if not _is_number(str(cell or "0"))}
+    texts = set[str]()
+    for record in records:
+        texts.update(name for name, cell in record.items() if name not in texts and not _is_number(str(cell or "0")))
     numbers = {*names} - texts
     label = find_column([name for name in names if name not in numbers | {image}], columns[1], _LABEL)
     label = label or find_column([name for name in names if name != image], columns[1], _LABEL)
     if label is not None:
         cells = [(str(record.get(image) or ""), record.get(label)) for record in records]
         pairs = [(name, one) for name, cell in cells for one in (cell if isinstance(cell, list) else [cell])]
-        entries = [_entry(name, str(one)) for name, one in pairs if name and one is not None]
+        entries = [Entry(name, _label(str(one))) for name, one in pairs if name and one is not None]
         return LabelFile(f"{format_name} (columns {image!r}, {label!r})", entries)
     others = {name for record in records for name in record if _text(record, name) not in _FLAGS}
     flags = [name for name in names if name in numbers - others]
@@ -164,9 +175,10 @@ def _text(record: Mapping[str, Any], name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _entry(image: str, label: str) -> Entry:
-    box = _WNID_BOX.match(label)
-    return Entry(image, box[1] if box else label.removesuffix(".0") if _is_number(label) else label)
+@functools.lru_cache(100_000)
+def _label(cell: str) -> str:
+    box = _WNID_BOX.match(cell)
+    return box[1] if box else cell.removesuffix(".0") if _is_number(cell) else cell
 
 
 def find_column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> str | None:
