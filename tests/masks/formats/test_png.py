@@ -103,3 +103,15 @@ def test_more_parts_than_can_be_read_in_seconds_are_refused(mask: Mask, photo: D
         Png(root="masks").read(parts, photo)
     assert caught.value.reason == "corrupt_mask"
     assert Png(root="masks").resolve([AnnotationFile("a.png", parts, WIDTH, HEIGHT)])
+
+
+def test_a_mask_above_the_limit_of_pixels_is_refused_before_it_is_decoded() -> None:
+    stream = io.BytesIO()
+    Image.new("1", (9000, 8000)).save(stream, "PNG")
+    small = AnnotationFile("a.png", png(np.eye(60, 40, dtype=np.uint8) * 255), 40, 60)
+    for mask in (Png(root="m"), Png(root="m", resize=True)):
+        alone, _ = mask.resolve([small])
+        assert mask.resolve([small, AnnotationFile("b.png", stream.getvalue(), 90, 80)])[0] == alone
+        photo = Decoded(np.zeros((80, 90, 3), np.uint8), None, ())
+        with pytest.raises(Rejected, match="mask_wrong_size"):
+            alone.read_image(stream.getvalue(), photo)

@@ -86,8 +86,9 @@ def test_class_masks_without_a_labelmap_have_the_colours_of_voc(tmp_path: Path, 
     found = ImageFolder(root=str(tmp_path / "voc"), labels="SegmentationClass")  # type: ignore[arg-type]
     assert found.label_counts() == {"dog": 1}
     write(tmp_path / "voc/SegmentationClass/1.png", b"not an image")
+    damaged = ImageFolder(root=str(tmp_path / "voc"), labels="SegmentationClass")  # type: ignore[arg-type]
     with pytest.raises(XrayError, match=r"1\.png"):
-        found.label_counts()
+        damaged.label_counts()
 
 
 def test_roboflow_yolo_has_one_name_in_several_splits(tmp_path: Path, jpeg: bytes) -> None:

@@ -76,8 +76,24 @@ def test_labels_are_read_once_by_a_source(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("image,label\na.png,dog\n")
     settings = {"root": str(tmp_path / "photos"), "labels": Labels(file=str(tmp_path / "labels.csv"))}
     source, categories = ImageFolder(**settings), load_categories(["dog"])
+    assert source.label_counts() == {"dog": 1}
     before = list(source.candidates(categories)), source.notes(categories)
     (tmp_path / "labels.csv").write_text("image,label\na.png,cat\n")
     assert (list(source.candidates(categories)), source.notes(categories)) == before
     with pytest.raises(ConfigError):
         next(ImageFolder(**settings).candidates(categories))
+
+
+def test_a_table_of_too_many_rows_is_refused_before_it_is_split() -> None:
+    for end in ("\n", "\r"):
+        started = time.process_time()
+        with pytest.raises(ConfigError, match="3,000,001 rows, at most 2,000,000"):
+            read_table(f"image,label{end}" + f"1.jpg,fox{end}" * 3_000_000, "a.csv")
+        assert time.process_time() - started < 2
+
+
+def test_a_row_of_a_table_is_read_once_and_in_microseconds() -> None:
+    text = "image,label\n" + "".join(f"p{row}.jpg,fox\n" for row in range(100_000))
+    started = time.process_time()
+    assert len(read_table(text, "a.csv").entries) == 100_000
+    assert time.process_time() - started < 4

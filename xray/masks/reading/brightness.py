@@ -63,7 +63,7 @@ def levels_of(image: Image.Image) -> Levels:
     if image.mode.startswith("I"):
         return np.asarray(image)
     if image.mode == "F":
-        return _whole_numbers(np.nan_to_num(np.asarray(image), posinf=0, neginf=0))
+        return _whole_numbers(image)
     if image.mode == "P" and shares_colours(image):
         return np.asarray(image)
     if image.mode not in _ALPHA and "transparency" not in image.info:
@@ -83,12 +83,24 @@ def shares_colours(image: Image.Image) -> bool:
     return len(np.unique(colours[used], axis=0)) < len(used)
 
 
-def _whole_numbers(values_HW: NDArray[np.floating[Any]]) -> Levels:
-    whole_HW = np.rint(values_HW)
-    if not np.array_equal(whole_HW, values_HW) and values_HW.min() >= 0 and values_HW.max() <= 1:
-        whole_HW = np.rint(values_HW * 255)
-    levels_HW: Levels = np.clip(whole_HW, -(1 << 31), (1 << 31) - 1).astype(np.int64)
+def _whole_numbers(image: Image.Image) -> Levels:
+    """Round an image of floating point numbers, some rows at a time, so that it takes little memory."""
+    whole, lowest, highest = True, 0.0, 0.0
+    for _, band in bands(image):
+        values = _finite(band)
+        whole = whole and np.array_equal(np.rint(values), values)
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+    scale = 255 if not whole and lowest >= 0 and highest <= 1 else 1
+    levels_HW = np.empty((image.height, image.width), np.int32)
+    for rows, band in bands(image):
+        levels = np.rint(_finite(band) * scale).astype(np.float64)  # whose numbers near 2³¹ are exact
+        levels_HW[rows] = np.clip(levels, -(1 << 31), (1 << 31) - 1)
     return levels_HW
+
+
+def _finite(band: Image.Image) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = np.nan_to_num(np.asarray(band), posinf=0, neginf=0)
+    return values
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,14 @@ def _is_noisy(levels: Levels) -> bool:
     return bool((dark | bright).all() and dark.any() and (bright & (levels < 255)).any())
 
 
+def _as_16_bits(levels_HW: Levels) -> NDArray[np.uint16]:
+    """Clip levels, a row at a time: a copy of a large mask in a wider type takes hundreds of megabytes."""
+    clipped_HW = np.empty(levels_HW.shape, np.uint16)
+    for row_W, clipped_W in zip(levels_HW, clipped_HW, strict=True):
+        clipped_W[:] = np.clip(row_W, 0, 65535)
+    return clipped_HW
+
+
 def bright(image: Image.Image) -> tuple[Mask, bool]:
     """Return the pixels above half of the type's range, or above 0 if no value exceeds 1; True if converted.
 
@@ -193,7 +213,7 @@ def bright(image: Image.Image) -> tuple[Mask, bool]:
     levels_HW, opacity_HW = levels_of(image), opacity_of(image)
     if opacity_HW is not None:
         levels_HW = (np.clip(levels_HW, 0, 255) * opacity_HW.astype(np.uint16) + 127) // 255
-    levels_HW = np.clip(levels_HW, 0, 65535).astype(np.uint16)
+    levels_HW = _as_16_bits(levels_HW)
     shades = Shades.of(levels_HW)
     if shades.bright and shades.has_labels:
         listed = ", ".join(map(str, np.unique(levels_HW)))

@@ -47,10 +47,10 @@ def read_table(text: str, file: str, columns: Columns = (None, None)) -> LabelFi
     >>> read_table("1.jpg red fox\n2.jpg cello\n", "labels.txt").entries[0].label
     'red fox'
     """
-    if (rows_seen := text.count("\n")) > _MAX_ROWS:
+    if (count := max(text.count("\n"), text.count("\r"))) > _MAX_ROWS:
         raise ConfigError(
-            f"{file!r} has {rows_seen:,} rows, at most {_MAX_ROWS:,} are read: keep those of your photographs, or split "
-            "it and write `labels: part_*.csv`",
+            f"{file!r} has {count:,} rows, at most {_MAX_ROWS:,} are read: keep those of your photographs, or "
+            "split it and write `labels: part_*.csv`",
             ("labels",),
         )
     lines = [line for line in text.splitlines() if line.strip()]
