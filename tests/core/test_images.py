@@ -153,6 +153,17 @@ def test_damaged_heic_and_avif_are_not_of_an_unknown_format(format: str) -> None
     assert {reason(data[:length]) for length in range(40, len(data) - 1, 50)} == {"corrupt_image"}
 
 
+@pytest.mark.parametrize("kind", [b"Exif", b"hvc1"])
+def test_heic_with_an_item_whose_type_is_no_text_is_corrupt(kind: bytes) -> None:
+    """pi-heif crashes the process."""
+    exif = Image.Exif()
+    exif[0x010E] = "a photograph"
+    data = bytearray(heic(Image.fromarray(PHOTO), exif=exif))
+    at = data.index(kind, data.index(b"infe"))
+    data[at + 3] = 0xFF
+    assert reason(bytes(data)) == "corrupt_image"
+
+
 def test_heic_without_its_plug_in_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     data = heic(Image.fromarray(PHOTO))
     monkeypatch.setitem(sys.modules, "pi_heif", None)

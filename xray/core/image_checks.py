@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Iterator
 
 from xray.core.errors import Rejected
 
@@ -226,3 +227,33 @@ def is_animated_gif(data: bytes) -> bool:
 def _palette(flags: bytes) -> int:
     """Return the bytes of a GIF's palette."""
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+
+
+def check_heif_items(data: bytes) -> None:
+    """Refuse a HEIF file with an item whose type or name is no text: pi-heif makes text of it, and crashes.
+
+    Raises:
+        Rejected: corrupt_image.
+    """
+    for box in _boxes(data):
+        for infe in re.finditer(b"infe", box) if box[4:8] == b"meta" else ():
+            start, size = infe.start() - 4, int.from_bytes(box[infe.start() - 4 : infe.start()])
+            id_bytes = 4 if box[infe.end() : infe.end() + 1] == b"\3" else 2
+            try:
+                box[infe.end() + 4 + id_bytes + 2 : start + max(size, 16 + id_bytes)].decode()
+            except UnicodeDecodeError as error:
+                raise Rejected(
+                    "corrupt_image", "an item of the HEIF file has a type or name that is no text"
+                ) from error
+
+
+def _boxes(data: bytes) -> Iterator[bytes]:
+    """Yield the boxes of an ISO base media file: their size, type and content."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4]) or len(data)
+        size = int.from_bytes(data[at + 8 : at + 16]) if size == 1 else size
+        if size < 8:
+            return
+        yield data[at : at + size]
+        at += size

@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from pydantic import Field
 
 from xray.core.errors import Rejected, rejecting
-from xray.core.image_checks import BoundedFile, check_scans, check_structure, is_animated_gif
+from xray.core.image_checks import BoundedFile, check_heif_items, check_scans, check_structure, is_animated_gif
 from xray.core.plugins import settings
 from xray.core.types import Pixels
 
@@ -142,7 +142,8 @@ def _formats(data: bytes) -> tuple[str, ...]:
         import pi_heif
     except ModuleNotFoundError as error:
         raise Rejected("unknown_format", "HEIC needs pi-heif: pip install 'xray-robustness[formats]'") from error
-    pi_heif.register_heif_opener()
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    check_heif_items(data)
     return ("HEIF",)
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from xray.statistics.robustness.accuracy import accuracy_table
 from xray.statistics.robustness.bootstrap import SERIES
+from xray.statistics.robustness.cells import PRETRAINED
 from xray.statistics.robustness.paired_tests import compare
 
 _SIGNIFICANT = 0.05
@@ -24,7 +25,7 @@ def ranking(predictions: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame
         confidence: of the intervals of accuracies, inside (0, 1).
 
     Returns:
-        One row per (model, trained_on), by training and then from the best: `accuracy`, `ci_low`, `ci_high` (0 … 1),
+        One row per (model, trained_on), pretrained ones first, from the best: `accuracy`, `ci_low`, `ci_high` (0 … 1),
         `n_images`, `best_rank` and `worst_rank` (from 1), and `n_models`, the number of models compared.
 
     >>> rows = [(m, k, k < n) for m, n in (("a", 39), ("b", 38), ("c", 12)) for k in range(40)]
@@ -33,8 +34,9 @@ def ranking(predictions: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame
     >>> table[["model", "best_rank", "worst_rank"]].values.tolist()
     [['a', 1, 2], ['b', 1, 2], ['c', 3, 3]]
     """
-    table = accuracy_table(predictions, SERIES, confidence).sort_values(
-        ["trained_on", "accuracy", "model"], ascending=[True, False, True], ignore_index=True
+    table = accuracy_table(predictions, SERIES, confidence)
+    table = table.assign(trained=table["trained_on"] != PRETRAINED).sort_values(
+        ["trained", "trained_on", "accuracy", "model"], ascending=[True, True, False, True], ignore_index=True
     )
     table["n_models"] = table.groupby("trained_on", observed=True)["model"].transform("size")
     table["best_rank"], table["worst_rank"] = 1, table["n_models"]
