@@ -56,7 +56,8 @@ def test_trainings_and_their_settings(run):
     assert "3-fold" in words
     assert "20 %" in words
     assert "optimistic" not in words
-    assert "optimistic" in page(train(run, validation="test")).words
+    run.recipe["training"]["validation"] = "test"
+    assert "optimistic" in page(run).words
 
 
 def test_unfinished_trainings_are_listed(run):

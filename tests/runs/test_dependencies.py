@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from support.made_up_recipe import RECIPE
 
 from xray.core import schema
 from xray.core.checksummed import check_checksum, with_checksum
@@ -43,7 +44,7 @@ def plan(run: RunFolder, **files: bytes) -> None:
     run.plan.write_part("source", "00", files.get("source") or part_of(schema.SOURCE))
     run.plan.write_part("plan", "00-00", files.get("plan") or part_of(schema.PLAN, scenario="a"))
     run.plan.write_file(FOLDS, files.get("folds", b"folds"))
-    run.plan.commit(["00-00"], {}, {})
+    run.plan.commit(["00-00"], RECIPE, {})
 
 
 def make(run: RunFolder, stage: Stage, shard: str, sha256: str = "0") -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from support.made_up_recipe import RECIPE
 
 from xray.core import schema
 from xray.core.errors import XrayError
@@ -120,7 +121,7 @@ def test_plan_counts_once_it_is_committed(tmp_path: Path) -> None:
             writer.write_table(plan)
     plan_files.write_part("plan", "00-00", bytes(sink.getvalue()))
     assert plan_files.shards() == []
-    plan_files.commit(["00-00"], {}, {})
+    plan_files.commit(["00-00"], RECIPE, {})
     assert plan_files.shards() == ["00-00-00000", "00-00-00001", "00-00-00002"]
     assert plan_files.shard("00-00-00001").source.column("image_id").to_pylist() == ["i2", "i3"]
     assert len(store.table("source")) == 5

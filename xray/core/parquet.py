@@ -62,6 +62,22 @@ def reading(uri: str, mend: str = "`xray verify RUN` lists all damage") -> Itera
         raise DamagedError(f"{location(uri)} is damaged ({cause}); {mend}") from error
 
 
+def column_problem(found: pa.Schema, expected: pa.Schema) -> str | None:
+    """Say which column that is never null a table lacks, or has with another type; None if there is none.
+
+    >>> column_problem(pa.schema([("a", pa.int8())]), pa.schema([pa.field("a", pa.string(), nullable=False)]))
+    "its column 'a' is of type int8 instead of string"
+    """
+    for field in expected:
+        if field.nullable:
+            continue
+        if field.name not in found.names:
+            return f"it has no column {field.name!r}"
+        if (kind := found.field(field.name).type) != field.type:
+            return f"its column {field.name!r} is of type {kind} instead of {field.type}"
+    return None
+
+
 def consecutive(values: pa.ChunkedArray) -> list[int]:
     """Lengths of the runs of equal values, in order.
 

@@ -13,15 +13,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xray.core import schema
 from xray.core.checksummed import check_checksum, with_checksum
-from xray.core.errors import ResourceError
+from xray.core.errors import DamagedError, ResourceError
 from xray.core.files import delete_file, exists, move_file, read_committed, write_bytes
-from xray.core.parquet import to_parquet
+from xray.core.parquet import column_problem, to_parquet
 from xray.core.uri import check_bucket, join, location, open_store
 from xray.core.verified import Committed
 from xray.runs.ids import BatchId, PartId, ShardId
 from xray.runs.lock import Lease
 from xray.runs.receipts import Shard
+from xray.runs.record import check_record
 
 _FOOTERS = 8
 _TOP_LEVEL = ("backgrounds.parquet", "folds.parquet", "recipe.yaml")
@@ -221,7 +223,10 @@ class PlanFiles:
             committed.explained(),
             pq.ParquetFile(path, filesystem=store, metadata=self._footers.get((table, part))) as file,
         ):
-            self._footers.pop((table, part), None)
+            if self._footers.pop((table, part), None) is None and (
+                problem := column_problem(file.schema_arrow, {"source": schema.SOURCE, "plan": schema.PLAN}[table])
+            ):
+                raise DamagedError(f"{location(committed.uri)} is damaged ({problem}); {committed.mend}")
             self._footers[table, part] = file.metadata
             for stale in list(self._footers)[:-_FOOTERS]:
                 del self._footers[stale]
@@ -322,7 +327,9 @@ class PlanFiles:
 
 @functools.lru_cache(maxsize=8)
 def _decoded(data: bytes, uri: str) -> dict[str, Any]:
-    return check_checksum(data, location(uri), _RESTORE)
+    record = check_checksum(data, location(uri), _RESTORE)
+    check_record(record, location(uri))
+    return record
 
 
 def _is_of_plan(name: str, parts: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ def row(name: str) -> dict[str, Any]:
         "image_id": name, "category": "cup", "uri": f"file:///{name}.png", "sha256": "", "width": 3, "height": 2,
         "mask_uri": None, "mask_sha256": None, "boxes": [[0, 0, 1, 1]], "points": [], "place": None, "split": "val",
         "licence": "CC0", "status": "ok", "reason": "", "mask_from": None, "removed_from": None, "detail": None,
-        "group": None, "perceptual_hash": None,
+        "group": None, "perceptual_hash": None, "credit": None,
     }  # fmt: skip
 
 

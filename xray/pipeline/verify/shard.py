@@ -18,6 +18,7 @@ from xray.core import schema
 from xray.core.errors import DamagedError, Rejected
 from xray.core.files import read_committed
 from xray.core.images import ANY, decode
+from xray.core.parquet import column_problem
 from xray.core.patches import Patch
 from xray.core.uri import location
 from xray.masks import decode_mask
@@ -154,19 +155,9 @@ def read_file(
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         return "changed", f"no Parquet file: {' '.join(str(error).split())}"
-    if columns is not None and (problem := _column_problem(table.schema, columns)):
+    if columns is not None and (problem := column_problem(table.schema, columns)):
         return "changed", problem
     return table if len(table) == entry["rows"] else ("rows", f"{len(table):,} rows instead of {entry['rows']:,}")
-
-
-def _column_problem(found: pa.Schema, expected: pa.Schema) -> str | None:
-    for field in expected:
-        if field.name not in found.names:
-            if not field.nullable:
-                return f"it has no column {field.name!r}"
-        elif (kind := found.field(field.name).type) != field.type:
-            return f"its column {field.name!r} is of type {kind} instead of {field.type}"
-    return None
 
 
 def _short(value: object) -> str:
